@@ -1,1 +1,58 @@
-//! To be written.
+//! The WSE protocol without I/O.
+//!
+//! One connection is a conversation between two machines, [`ServerSession`] and [`ClientSession`].
+//! Each takes one [`Input`] and gives exactly one [`Step`]: what its driver must do next. What
+//! travels is an [`Envelope`], read and written by a [`Codec`]; its payload stays undecoded until
+//! somebody names a type.
+//!
+//! This crate may never know a runtime, a clock, a socket or a source of randomness: time and
+//! random bits are arguments.
+//!
+//! ```
+//! use std::time::Instant;
+//! use wse_proto::{Codec, Input, Limits, ServerSession, Session, Step, Verdict};
+//!
+//! let now = Instant::now();
+//! let mut session = ServerSession::new(&Limits::default(), now);
+//! let hi = Codec::Json.read(br#"["~wse:hi",{"identity":"ann","meta":{}}]"#, false)?;
+//!
+//! let Step::Ask(asked) = session.step(Input::Envelope(hi), now) else { panic!("hi asks identify") };
+//! let name: String = asked.hello.identity.decode()?;
+//! assert_eq!(name, "ann");
+//!
+//! let step = session.step(Input::Answer(Verdict::accept(name)), now);
+//! assert!(matches!(step, Step::Open(accepted) if accepted.cid.as_str() == "ann"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod backoff;
+mod cid;
+mod client;
+mod code;
+mod codec;
+mod envelope;
+mod heartbeat;
+mod hello;
+mod json;
+mod limits;
+mod payload;
+mod pending;
+mod reason;
+mod rp_error;
+mod server;
+mod session;
+
+pub use backoff::Backoff;
+pub use cid::Cid;
+pub use client::ClientSession;
+pub use code::Code;
+pub use codec::{Codec, CustomCodec, ProtocolError};
+pub use envelope::{Envelope, Kind};
+pub use hello::{Hello, Question, Solution};
+pub use limits::Limits;
+pub use payload::{DecodeError, EncodeError, Format, Payload};
+pub use pending::{Busy, Pending, Stamp};
+pub use reason::{Closed, Reason};
+pub use rp_error::RpError;
+pub use server::{Accepted, ServerSession, Verdict};
+pub use session::{Input, Session, Step};

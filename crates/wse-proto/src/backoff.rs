@@ -1,0 +1,69 @@
+//! How long a client waits before it tries again. It may never draw the random number itself.
+
+use std::time::Duration;
+
+/// Full jitter: a wait drawn evenly from zero to a ceiling that starts at `min` and grows by
+/// `factor` with each failed attempt, up to `max`.
+///
+/// The defaults are 500 ms, 20 s and 2. The ceiling starts over after a welcome.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Backoff {
+    /// The ceiling of the first wait.
+    pub min: Duration,
+    /// The ceiling of every wait.
+    pub max: Duration,
+    /// What a failed attempt multiplies the ceiling by; below 1 it counts as 1.
+    pub factor: f64,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { min: Duration::from_millis(500), max: Duration::from_secs(20), factor: 2.0 }
+    }
+}
+
+impl Backoff {
+    /// The longest wait after `failed` attempts in a row.
+    pub fn ceiling(&self, failed: u32) -> Duration {
+        // From 1000 doublings on every start above zero is past every end; f64 holds them.
+        let growth = self.factor.max(1.0).powi(failed.min(1000) as i32);
+        let ceiling = self.min.as_secs_f64() * growth;
+        if ceiling < self.max.as_secs_f64() { Duration::from_secs_f64(ceiling) } else { self.max }
+    }
+
+    /// The wait after `failed` attempts in a row, for 32 random bits.
+    pub fn wait(&self, failed: u32, random: u32) -> Duration {
+        self.ceiling(failed).mul_f64(f64::from(random) / f64::from(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ceiling_doubles_from_half_a_second_to_twenty() {
+        let backoff = Backoff::default();
+        let ceilings: Vec<u128> = (0..8).map(|failed| backoff.ceiling(failed).as_millis()).collect();
+        assert_eq!(ceilings, [500, 1000, 2000, 4000, 8000, 16_000, 20_000, 20_000]);
+        assert_eq!(backoff.ceiling(u32::MAX), backoff.max);
+    }
+
+    #[test]
+    fn the_wait_lies_anywhere_below_the_ceiling() {
+        let backoff = Backoff::default();
+        assert_eq!(backoff.wait(3, 0), Duration::ZERO);
+        assert_eq!(backoff.wait(3, u32::MAX), Duration::from_secs(4));
+        assert!(backoff.wait(3, u32::MAX / 2).abs_diff(Duration::from_secs(2)) < Duration::from_millis(1));
+    }
+
+    #[test]
+    fn strange_settings_give_a_wait_and_never_a_panic() {
+        let shrinking = Backoff { factor: 0.1, ..Backoff::default() };
+        assert_eq!(shrinking.ceiling(9), shrinking.min);
+        let huge = Backoff { factor: f64::INFINITY, max: Duration::MAX, ..Backoff::default() };
+        assert_eq!(huge.ceiling(9), Duration::MAX);
+        let none = Backoff { min: Duration::ZERO, max: Duration::ZERO, factor: f64::NAN };
+        assert_eq!(none.ceiling(9), Duration::ZERO);
+    }
+}

@@ -1,0 +1,95 @@
+//! The client's side of a conversation, from the hi to the end.
+//! Nothing may be delivered before the welcome.
+
+use crate::{
+    Closed, Envelope, Hello, Input, Kind, Limits, Payload, Session, Step,
+    heartbeat::{Beat, Heartbeat},
+    session::converse,
+};
+use std::time::Instant;
+
+/// The client's machine, one a connection.
+#[derive(Debug)]
+pub struct ClientSession {
+    state: State,
+    heartbeat: Heartbeat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The hi is on its way; a quest or the welcome is expected.
+    Waiting,
+    /// The application is solving a quest.
+    Solving,
+    Open,
+    Closed,
+}
+
+impl ClientSession {
+    /// A conversation that starts now: the hi to send first, and the machine that expects what
+    /// follows. The deadline for the welcome is the caller's.
+    pub fn new(hello: &Hello, limits: &Limits, now: Instant) -> (Self, Payload<'static>) {
+        let heartbeat = Heartbeat::new(limits.ping_interval, limits.ping_timeout, now);
+        (Self { state: State::Waiting, heartbeat }, hello.write())
+    }
+
+    fn envelope<'a>(&mut self, envelope: Envelope<'a>) -> Step<'a, Payload<'static>, Payload<'static>> {
+        match (self.state, Kind::of(&envelope.name)) {
+            (State::Open, _) => converse(envelope),
+            (State::Waiting, Some(Kind::Challenge)) => {
+                self.state = State::Solving;
+                Step::Ask(envelope.payload.into_owned())
+            }
+            (State::Waiting, Some(Kind::Welcome)) => {
+                self.state = State::Open;
+                Step::Open(envelope.payload.into_owned())
+            }
+            (State::Closed, _) => Step::Wait,
+            (State::Waiting | State::Solving, _) => Step::Close(Closed::protocol_error()),
+        }
+    }
+}
+
+impl Session for ClientSession {
+    /// The quest.
+    type Question = Payload<'static>;
+    /// Its solution.
+    type Answer = Payload<'static>;
+    /// What the welcome carries.
+    type Opening = Payload<'static>;
+
+    fn step<'a>(&mut self, input: Input<'a, Self::Answer>, now: Instant) -> Step<'a, Self::Question, Self::Opening> {
+        let step = match input {
+            Input::Envelope(envelope) => {
+                self.heartbeat.heard(now);
+                self.envelope(envelope)
+            }
+            Input::Answer(solution) if self.state == State::Solving => {
+                self.state = State::Waiting;
+                Step::Send(Kind::Challenge, solution)
+            }
+            Input::Heard => {
+                self.heartbeat.heard(now);
+                Step::Wait
+            }
+            Input::Tick if self.state != State::Closed => match self.heartbeat.tick(now) {
+                Beat::Nothing => Step::Wait,
+                Beat::Ping => Step::Ping,
+                Beat::Dead => Step::Close(Closed::silent()),
+            },
+            Input::Close => {
+                self.state = State::Closed;
+                Step::Wait
+            }
+            Input::Answer(_) | Input::Tick => Step::Wait,
+        };
+        if matches!(step, Step::Close(_)) {
+            self.state = State::Closed;
+        }
+        step
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        (self.state != State::Closed).then(|| self.heartbeat.due())
+    }
+}

@@ -1,0 +1,94 @@
+//! What crosses the wire: a type, a payload, and a stamp when somebody waits for an answer.
+//! It may never look into the payload.
+
+use crate::Payload;
+use std::borrow::Cow;
+
+/// One frame's content: `[type, payload, stamp]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// The type of a message, the name of a procedure, or one of the protocol's own types.
+    pub name: Cow<'a, str>,
+    /// The value carried, undecoded.
+    pub payload: Payload<'a>,
+    /// What ties an answer to its call; `None` marks a plain message.
+    pub stamp: Option<Cow<'a, str>>,
+}
+
+impl Envelope<'_> {
+    /// The same envelope, owning its parts.
+    pub fn into_owned(self) -> Envelope<'static> {
+        Envelope {
+            name: Cow::Owned(self.name.into_owned()),
+            payload: self.payload.into_owned(),
+            stamp: self.stamp.map(|stamp| Cow::Owned(stamp.into_owned())),
+        }
+    }
+
+    /// Bytes that keeping this envelope takes, without the fixed part.
+    pub fn weight(&self) -> usize {
+        self.name.len() + self.payload.as_bytes().len() + self.stamp.as_ref().map_or(0, |stamp| stamp.len())
+    }
+}
+
+/// The protocol's own types. Everything else belongs to the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The first frame of a client: who it says it is.
+    Hi,
+    /// A quest from the server, or its solution from the client.
+    Challenge,
+    /// The server has accepted the client.
+    Welcome,
+    /// A call succeeded.
+    Response,
+    /// A call failed.
+    ResponseErr,
+    /// Reserved and never sent.
+    Call,
+}
+
+impl Kind {
+    /// The type's name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Hi => "~wse:hi",
+            Kind::Challenge => "~wse:challenge",
+            Kind::Welcome => "~wse:welcome",
+            Kind::Response => "~wse:response",
+            Kind::ResponseErr => "~wse:response-err",
+            Kind::Call => "~wse:call",
+        }
+    }
+
+    /// The protocol's type of that name; `None` for every name that is the application's.
+    pub fn of(name: &str) -> Option<Kind> {
+        if !name.starts_with("~wse:") {
+            return None;
+        }
+        [Kind::Hi, Kind::Challenge, Kind::Welcome, Kind::Response, Kind::ResponseErr, Kind::Call]
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_six_own_names_are_the_protocols() {
+        assert_eq!(Kind::of("~wse:welcome"), Some(Kind::Welcome));
+        assert_eq!(Kind::of("~wse:call"), Some(Kind::Call));
+        for name in ["", "welcome", "~wse:", "~wse:Welcome", "~wse:welcome ", "__proto__"] {
+            assert_eq!(Kind::of(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_weight_counts_every_part() {
+        let envelope = Envelope { name: "ab".into(), payload: Payload::json("123"), stamp: Some("wxyz".into()) };
+        assert_eq!(envelope.weight(), 9);
+        assert_eq!(envelope.clone().into_owned(), envelope);
+    }
+}

@@ -1,0 +1,98 @@
+//! What a client says of itself in its first frame, and what identify is asked about it.
+//! It may never be printed whole: it carries secrets.
+
+use crate::{Payload, ProtocolError};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+/// The payload of `~wse:hi`: who a client says it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// What proves who it is: any value, null when absent.
+    pub identity: Payload<'static>,
+    /// What it tells of its device: an empty object when absent or null.
+    pub meta: Payload<'static>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Wire<T> {
+    #[serde(default = "none")]
+    identity: Option<T>,
+    #[serde(default = "none")]
+    meta: Option<T>,
+}
+
+fn none<T>() -> Option<T> {
+    None
+}
+
+impl Hello {
+    /// Reads the payload of a hi; unknown fields are ignored.
+    ///
+    /// # Errors
+    /// When it is not an object.
+    pub fn read(payload: &Payload<'_>) -> Result<Self, ProtocolError> {
+        let wire: Wire<Box<RawValue>> =
+            payload.decode().map_err(|_| ProtocolError::new("the payload of a hi is not an object"))?;
+        let json = |raw: Option<Box<RawValue>>, absent: &'static str| {
+            Payload::json(raw.map_or_else(|| absent.to_owned(), |raw| String::from(Box::<str>::from(raw))))
+        };
+        Ok(Hello { identity: json(wire.identity, "null"), meta: json(wire.meta, "{}") })
+    }
+
+    /// The payload of the hi that says this.
+    pub fn write(&self) -> Payload<'static> {
+        let text = |payload: &Payload<'_>| String::from_utf8_lossy(payload.as_bytes()).into_owned();
+        Payload::json(format!(r#"{{"identity":{},"meta":{}}}"#, text(&self.identity), text(&self.meta)))
+    }
+}
+
+/// What identify is asked: the hello, and the solved challenge if there was one.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What the client said first.
+    pub hello: Arc<Hello>,
+    /// The quest it was given and its answer.
+    pub solution: Option<Solution>,
+}
+
+/// A challenge that came back.
+#[derive(Clone, Debug)]
+pub struct Solution {
+    /// What the server asked.
+    pub quest: Payload<'static>,
+    /// What the client answered.
+    pub answer: Payload<'static>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Hello, ProtocolError> {
+        Hello::read(&Payload::json(text))
+    }
+
+    #[test]
+    fn what_is_absent_has_a_meaning() {
+        let hello = read(r#"{"identity":"me"}"#).unwrap();
+        assert_eq!(hello, Hello { identity: Payload::json(r#""me""#), meta: Payload::json("{}") });
+        let hello = read(r#"{"meta":null,"session":{}}"#).unwrap();
+        assert_eq!(hello, Hello { identity: Payload::json("null"), meta: Payload::json("{}") });
+    }
+
+    #[test]
+    fn a_hi_that_is_no_object_is_refused() {
+        for text in ["null", "1", "\"me\""] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let hello = Hello { identity: Payload::json(r#"{"a":[1]}"#), meta: Payload::json(r#"{"b":2}"#) };
+        assert_eq!(hello.write().as_bytes(), br#"{"identity":{"a":[1]},"meta":{"b":2}}"#);
+        assert_eq!(Hello::read(&hello.write()).unwrap(), hello);
+    }
+}

@@ -1,0 +1,230 @@
+//! `wse-default-json`: the envelope as a JSON array of three.
+//! It may never decode a payload, and never recurse with the input's depth.
+
+use crate::{EncodeError, Envelope, Payload, codec::ProtocolError};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+use std::{borrow::Cow, fmt};
+
+/// Arrays and objects inside one another, the envelope's own array counted.
+const DEPTH: usize = 128;
+
+/// Reads `[type, payload, stamp]`. Trailing elements may be missing and mean null; more than
+/// three, a type that is not a string or is empty, a stamp that is neither string nor null, and a
+/// nesting deeper than [`DEPTH`] are errors. An empty stamp is no stamp.
+pub(crate) fn read(frame: &[u8]) -> Result<Envelope<'_>, ProtocolError> {
+    if nests_deeper_than(frame, DEPTH) {
+        return Err(ProtocolError::new(format!("nested deeper than {DEPTH}")));
+    }
+    let Array(envelope) = serde_json::from_slice(frame).map_err(|error| {
+        // The error's own text may quote the input, which may be a secret: keep where and what kind.
+        let kind = error.classify();
+        ProtocolError::new(format!("{kind:?} error at column {} of line {}", error.column(), error.line()))
+    })?;
+    Ok(envelope)
+}
+
+/// Appends an envelope; the payload is serialised straight behind the type.
+pub(crate) fn write<P: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    name: &str,
+    payload: &P,
+    stamp: Option<&str>,
+) -> Result<(), EncodeError> {
+    begin(out, name)?;
+    serde_json::to_writer(&mut *out, payload).map_err(EncodeError::json)?;
+    end(out, stamp)
+}
+
+/// Appends an envelope around a payload that is JSON text already.
+pub(crate) fn write_raw(out: &mut Vec<u8>, name: &str, payload: &[u8], stamp: Option<&str>) -> Result<(), EncodeError> {
+    begin(out, name)?;
+    out.extend_from_slice(payload);
+    end(out, stamp)
+}
+
+fn begin(out: &mut Vec<u8>, name: &str) -> Result<(), EncodeError> {
+    out.push(b'[');
+    serde_json::to_writer(&mut *out, name).map_err(EncodeError::json)?;
+    out.push(b',');
+    Ok(())
+}
+
+fn end(out: &mut Vec<u8>, stamp: Option<&str>) -> Result<(), EncodeError> {
+    out.push(b',');
+    serde_json::to_writer(&mut *out, &stamp).map_err(EncodeError::json)?;
+    out.push(b']');
+    Ok(())
+}
+
+/// Whether brackets open deeper than `depth`. Text that is not JSON may be counted wrong: it is
+/// refused by the parser anyway.
+fn nests_deeper_than(text: &[u8], depth: usize) -> bool {
+    // Most frames are settled by one of these two, without looking at quotes.
+    if text.len() <= depth || text.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() <= depth {
+        return false;
+    }
+    let (mut open, mut quoted, mut escaped) = (0usize, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'[' | b'{' => {
+                open += 1;
+                if open > depth {
+                    return true;
+                }
+            }
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+struct Array<'a>(Envelope<'a>);
+
+impl<'de> Deserialize<'de> for Array<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ArrayVisitor)
+    }
+}
+
+struct ArrayVisitor;
+
+impl<'de> Visitor<'de> for ArrayVisitor {
+    type Value = Array<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array [type, payload, stamp]")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let Text(name) = seq.next_element()?.ok_or_else(|| A::Error::custom("no type"))?;
+        if name.is_empty() {
+            return Err(A::Error::custom("an empty type"));
+        }
+        let payload = seq.next_element::<&RawValue>()?.map_or("null", RawValue::get);
+        let stamp = seq.next_element::<Option<Text<'de>>>()?.flatten().map(|Text(stamp)| stamp);
+        if seq.next_element::<&RawValue>()?.is_some() {
+            return Err(A::Error::custom("more than three elements"));
+        }
+        let stamp = stamp.filter(|stamp| !stamp.is_empty());
+        Ok(Array(Envelope { name, payload: Payload::json(payload), stamp }))
+    }
+}
+
+/// A string, borrowed unless it holds escapes.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> Result<Envelope<'_>, ProtocolError> {
+        read(text.as_bytes())
+    }
+
+    #[test]
+    fn an_array_of_three_is_an_envelope() {
+        let envelope = read_text(r#"["add",{"a":5},"S1"]"#).unwrap();
+        assert_eq!(envelope.name, "add");
+        assert_eq!(envelope.payload.as_bytes(), br#"{"a":5}"#);
+        assert_eq!(envelope.stamp.as_deref(), Some("S1"));
+    }
+
+    #[test]
+    fn missing_elements_and_an_empty_stamp_are_null() {
+        for text in [r#"["m"]"#, r#"["m",null]"#, r#"["m",null,null]"#, r#"["m",null,""]"#, " [ \"m\" ] "] {
+            let envelope = read_text(text).unwrap();
+            assert_eq!((envelope.payload.as_bytes(), envelope.stamp), (&b"null"[..], None), "{text}");
+        }
+    }
+
+    #[test]
+    fn escapes_in_a_name_are_undone() {
+        assert_eq!(read_text(r#"["a\"\u00e9"]"#).unwrap().name, "a\"é");
+    }
+
+    #[test]
+    fn whatever_is_not_such_an_array_is_refused() {
+        let refused = [
+            "",
+            "null",
+            "{}",
+            "[]",
+            "[null,1,null]",
+            "[1]",
+            "[\"\"]",
+            "[\"m\",1,2]",
+            "[\"m\",1,{}]",
+            "[\"m\",1,\"s\",4]",
+            "[\"m\",]",
+            "[\"m\"",
+            "[\"m\",1,null]x",
+            "{{{",
+            "not json at all",
+            "[\"m\",{]",
+            "[[\"m\"]]",
+            "[\"m\",01]",
+            "[\"\\ud800\"]",
+        ];
+        for text in refused {
+            assert!(read_text(text).is_err(), "{text}");
+        }
+        assert!(read(b"[\"m\",\"\xff\"]").is_err());
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut out = Vec::new();
+        write(&mut out, "a\"b", &("x", 1), Some("S")).unwrap();
+        assert_eq!(out, br#"["a\"b",["x",1],"S"]"#);
+        let envelope = read(&out).unwrap();
+        let mut again = Vec::new();
+        write_raw(&mut again, &envelope.name, envelope.payload.as_bytes(), envelope.stamp.as_deref()).unwrap();
+        assert_eq!(out, again);
+    }
+
+    #[test]
+    fn depth_is_counted_outside_of_strings_only() {
+        let nested = |depth: usize| format!("[\"m\",{}{}]", "[".repeat(depth), "]".repeat(depth));
+        assert!(read_text(&nested(DEPTH - 1)).is_ok());
+        assert!(read_text(&nested(DEPTH)).is_err());
+        assert!(read_text(&nested(100_000)).is_err());
+        assert!(read_text(&format!("[\"m\",\"{}\"]", "[".repeat(1000))).is_ok());
+        assert!(read_text(&format!("[\"m\",\"\\\"{}\"]", "{".repeat(1000))).is_ok());
+        assert!(read_text(&format!("[\"m\",[{}[]]]", "[],".repeat(1000))).is_ok());
+    }
+
+    #[test]
+    fn an_error_says_where_and_never_quotes_the_input() {
+        let error = read_text(r#"["m","secret" "secret"]"#).unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+        assert!(error.contains("column"), "{error}");
+    }
+}

@@ -1,0 +1,78 @@
+//! Every bound and interval in one place. It may never be read from a peer.
+
+use std::time::Duration;
+
+/// Bounds and intervals of a server or client, with their defaults.
+///
+/// ```
+/// let limits = wse_proto::Limits { conns_per_user: 3, ..Default::default() };
+/// assert_eq!(limits.rpc_timeout.as_secs(), 20);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Time for the whole HTTP upgrade request to arrive: 5 s. Then the socket is closed.
+    pub http_timeout: Duration,
+    /// Bytes of the HTTP upgrade request: 16 KiB; at least 8 KiB. Beyond: 431.
+    pub http_bytes: usize,
+    /// Time from the upgrade to the verdict, challenge included: 10 s. Then 1008 `wse.auth-timeout`.
+    pub auth_timeout: Duration,
+    /// Bytes of one message before the welcome: 16 KiB. Beyond: 1009, found on the header. Also
+    /// what a peer may have waiting before the welcome.
+    pub auth_message_bytes: usize,
+    /// Bytes of one message after the welcome: 1 MiB. Beyond: 1009, found on the header.
+    pub message_bytes: usize,
+    /// Fragments of one message: 1024. Beyond: 1009.
+    pub fragments: usize,
+    /// Solutions that one connection may try: 3. Then 1000 `wse.not-authorized`.
+    pub challenges: u32,
+    /// Connections without a verdict, the whole server: 4096. Beyond: 503 with Retry-After.
+    pub strangers: usize,
+    /// Connections without a verdict from one address: 64. Beyond: 503 with Retry-After.
+    pub strangers_per_address: usize,
+    /// Devices of one user: 1. A newer one pushes out the oldest: 1000 `wse.clients-concurrency`.
+    pub conns_per_user: usize,
+    /// Handlers running for one connection: 64. What comes then waits in its inbox.
+    pub handlers_per_conn: usize,
+    /// Bytes waiting in the inbox of one connection: 256 KiB. Then its socket is not read.
+    pub inbox_bytes: usize,
+    /// Own calls in flight on one connection: 1024. Beyond: the caller gets `Busy`.
+    pub calls_per_conn: usize,
+    /// Bytes queued for one connection: 1 MiB. Beyond, it is closed as slow: 1013 `wse.slow`.
+    pub queue_bytes: usize,
+    /// Time for the answer to a call: 20 s. Then the caller gets `TimedOut`.
+    pub rpc_timeout: Duration,
+    /// Silence of a peer after which it is pinged: 25 s.
+    pub ping_interval: Duration,
+    /// Silence after the ping: 10 s. Then the connection is cut.
+    pub ping_timeout: Duration,
+    /// Time for the peer to answer a close frame: 2 s. Then the connection is cut.
+    pub close_timeout: Duration,
+    /// A client's time for one attempt to connect, from the dial to the welcome: 10 s.
+    pub connect_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            http_timeout: Duration::from_secs(5),
+            http_bytes: 16 << 10,
+            auth_timeout: Duration::from_secs(10),
+            auth_message_bytes: 16 << 10,
+            message_bytes: 1 << 20,
+            fragments: 1024,
+            challenges: 3,
+            strangers: 4096,
+            strangers_per_address: 64,
+            conns_per_user: 1,
+            handlers_per_conn: 64,
+            inbox_bytes: 256 << 10,
+            calls_per_conn: 1024,
+            queue_bytes: 1 << 20,
+            rpc_timeout: Duration::from_secs(20),
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Why connections end: reasons as both sides write them, and the close code with its reason as
+//! one value. It may never hold a text that was not meant for the peer.
+
+use std::{borrow::Cow, fmt};
+
+/// The text of a close frame that one side chose, at most 123 bytes on the wire (RFC 6455
+/// section 5.5); a longer one is cut at a character.
+///
+/// `Reason::default()` is the default of the method it is given to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reason(Option<Cow<'static, str>>);
+
+impl Reason {
+    /// The client closed: its default.
+    pub const BY_CLIENT: Reason = Reason::known("wse.by-client");
+    /// The server dropped the connection: its default.
+    pub const BY_SERVER: Reason = Reason::known("wse.by-server");
+    /// identify refused.
+    pub const NOT_AUTHORIZED: Reason = Reason::known("wse.not-authorized");
+    /// The peer broke the protocol.
+    pub const PROTOCOL_ERROR: Reason = Reason::known("wse.protocol-error");
+    /// A newer device of the same user took the place.
+    pub const CLIENTS_CONCURRENCY: Reason = Reason::known("wse.clients-concurrency");
+    /// No verdict in time.
+    pub const AUTH_TIMEOUT: Reason = Reason::known("wse.auth-timeout");
+    /// The peer does not read what it is sent, or the server cannot keep up.
+    pub const SLOW: Reason = Reason::known("wse.slow");
+    /// The server restarts.
+    pub const RESTART: Reason = Reason::known("wse.restart");
+    /// The peer answered no ping.
+    pub const SILENT: Reason = Reason::known("wse.silent");
+    /// The client jumps to another server.
+    pub const JUMP: Reason = Reason::known("jump");
+
+    const fn known(text: &'static str) -> Self {
+        Reason(Some(Cow::Borrowed(text)))
+    }
+
+    /// The text, or that of `default` where none was chosen.
+    pub fn or(self, default: Reason) -> Reason {
+        if self.0.is_some() { self } else { default }
+    }
+
+    /// The text; empty where none was chosen.
+    pub fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(text: &str) -> Self {
+        Reason(Some(Cow::Owned(text.to_owned())))
+    }
+}
+
+impl From<String> for Reason {
+    fn from(text: String) -> Self {
+        Reason(Some(Cow::Owned(text)))
+    }
+}
+
+/// How a connection ended: the code (RFC 6455 section 7.4) and the reason.
+///
+/// 1005 stands for a close frame without a code, 1006 for an end without a close frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// The close code.
+    pub code: u16,
+    /// The reason; empty when there was none.
+    pub reason: Reason,
+}
+
+impl Closed {
+    /// A normal close, 1000: the reason carries the meaning.
+    pub fn normal(reason: Reason) -> Self {
+        Closed { code: 1000, reason }
+    }
+
+    /// An end without a close frame, 1006.
+    pub fn broken(reason: Reason) -> Self {
+        Closed { code: 1006, reason }
+    }
+
+    /// The peer broke the protocol: 1000 `wse.protocol-error`.
+    pub fn protocol_error() -> Self {
+        Closed::normal(Reason::PROTOCOL_ERROR)
+    }
+
+    /// identify refused: 1000 `wse.not-authorized`.
+    pub fn not_authorized() -> Self {
+        Closed::normal(Reason::NOT_AUTHORIZED)
+    }
+
+    /// No verdict in time: 1008 `wse.auth-timeout`.
+    pub fn auth_timeout() -> Self {
+        Closed { code: 1008, reason: Reason::AUTH_TIMEOUT }
+    }
+
+    /// The peer is too slow, or the server overloaded: 1013 `wse.slow`.
+    pub fn slow() -> Self {
+        Closed { code: 1013, reason: Reason::SLOW }
+    }
+
+    /// The server restarts: 1012 `wse.restart`.
+    pub fn restart() -> Self {
+        Closed { code: 1012, reason: Reason::RESTART }
+    }
+
+    /// The peer answered no ping: 1006 `wse.silent`; no close frame is sent.
+    pub fn silent() -> Self {
+        Closed::broken(Reason::SILENT)
+    }
+
+    /// The client leaves for another server: 4000 `jump`.
+    pub fn jump() -> Self {
+        Closed { code: 4000, reason: Reason::JUMP }
+    }
+
+    /// Whether a client that reconnects tries again after this end: 1005, 1006, 1011 to 1014 and
+    /// 4000 say that the server may be back; every other code is final.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self.code, 1005 | 1006 | 1011..=1014 | 4000)
+    }
+
+    /// Whether this is the server's refusal of an identity or a solution.
+    pub fn is_refusal(&self) -> bool {
+        *self == Closed::not_authorized() || self.reason == Reason::AUTH_TIMEOUT
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason.as_str() {
+            "" => write!(f, "{}", self.code),
+            reason => write!(f, "{} {reason}", self.code),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_returns_after_these_codes_only() {
+        let temporary = [1005, 1006, 1011, 1012, 1013, 1014, 4000];
+        for code in 1000..5000 {
+            let closed = Closed { code, reason: Reason::default() };
+            assert_eq!(closed.is_temporary(), temporary.contains(&code), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_default_reason_gives_way_and_a_chosen_one_stays() {
+        assert_eq!(Reason::default().or(Reason::BY_SERVER).as_str(), "wse.by-server");
+        assert_eq!(Reason::from("").or(Reason::BY_SERVER).as_str(), "");
+        assert_eq!(Reason::from("banned").or(Reason::BY_SERVER).as_str(), "banned");
+        assert_eq!(Reason::default().as_str(), "");
+    }
+
+    #[test]
+    fn an_end_reads_as_code_and_reason() {
+        assert_eq!(Closed::slow().to_string(), "1013 wse.slow");
+        assert_eq!(Closed::broken(Reason::default()).to_string(), "1006");
+    }
+}

@@ -1,0 +1,301 @@
+//! What a procedure fails with, here and on the wire. It may never send the text of an error that
+//! was not meant for the peer.
+
+use crate::{Code, DecodeError, Payload};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, MapAccess, Visitor},
+    ser::SerializeMap,
+};
+use serde_json::value::{RawValue, to_raw_value};
+use std::fmt;
+
+/// A call's payload is repeated in the details of its error up to this many bytes.
+const PAYLOAD_IN_DETAILS: usize = 16 << 10;
+
+/// The text that stands for every error that is not shown.
+const HIDDEN: &str = "RPC execution failed";
+
+/// The failure of a procedure or handler: a code to compare, a text, details.
+///
+/// Made on purpose ([`RpError::new`]) it crosses the wire whole. Made by `?` from any other error
+/// it reaches the peer as `wse.server.rp.failed` without a word of the error's text; the
+/// application finds the error in its own event and log. Like `anyhow::Error` it is therefore no
+/// `std::error::Error` itself.
+///
+/// ```
+/// use wse_proto::RpError;
+///
+/// fn half(n: i64) -> Result<i64, RpError> {
+///     if n % 2 == 1 { return Err(RpError::new("ODD").message("cannot halve").details(&n)) }
+///     Ok(n / 2)
+/// }
+/// fn parse(text: &str) -> Result<i64, RpError> { Ok(text.parse::<i64>()?) }
+///
+/// assert_eq!(half(3).unwrap_err().code, "ODD");
+/// assert_eq!(parse("x").unwrap_err().code, "wse.server.rp.failed");
+/// ```
+pub struct RpError {
+    /// The code, to be compared.
+    pub code: String,
+    /// A text for people; absent when the failing side gave none.
+    pub message: Option<String>,
+    details: Option<Box<RawValue>>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl RpError {
+    /// A failure with a code of its own.
+    pub fn new(code: impl Into<String>) -> Self {
+        Self { code: code.into(), message: None, details: None, source: None }
+    }
+
+    /// A failure that is nothing but details: its code is `wse.server.rp.failed`.
+    pub fn bare<T: Serialize + ?Sized>(details: &T) -> Self {
+        Self::new(Code::RP_FAILED).message(HIDDEN).details(details)
+    }
+
+    /// The same with a text for people.
+    pub fn message(mut self, text: impl Into<String>) -> Self {
+        self.message = Some(text.into());
+        self
+    }
+
+    /// The same with details. On the wire the fields of an object are followed by `rpc` and
+    /// `payload`, the call's; anything but an object stands in the field `value`. Details that do
+    /// not encode are left out.
+    pub fn details<T: Serialize + ?Sized>(mut self, details: &T) -> Self {
+        self.details = to_raw_value(details).ok();
+        self
+    }
+
+    /// The details, decoded; `None` when there are none.
+    ///
+    /// # Errors
+    /// When they are not of that type.
+    pub fn decode_details<T: DeserializeOwned>(&self) -> Result<Option<T>, DecodeError> {
+        let decode = |raw: &RawValue| serde_json::from_str(raw.get()).map_err(DecodeError::json);
+        self.details.as_deref().map(decode).transpose()
+    }
+
+    /// The error that `?` made this of, if so. It never crosses the wire.
+    pub fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.source.as_deref()
+    }
+
+    /// The payload of the answer to a call of `rp` with `payload`. `expose` sends the text of an
+    /// error that was not made on purpose.
+    pub fn answer(&self, rp: &str, payload: &Payload<'_>, expose: bool) -> Payload<'static> {
+        let mut details = Fields::of(self.details.as_deref());
+        let mut message = self.message.clone();
+        if let Some(source) = &self.source {
+            let text = source.to_string();
+            if expose {
+                details.set("origin", &Origin { name: "Error", message: &text });
+            }
+            message = Some(if expose { text } else { HIDDEN.to_owned() });
+        }
+        details.set("rpc", rp);
+        if payload.as_bytes().len() <= PAYLOAD_IN_DETAILS {
+            if let Ok(raw) = serde_json::from_slice::<&RawValue>(payload.as_bytes()) {
+                details.set("payload", raw);
+            }
+        }
+        Wire { code: &self.code, message: message.as_deref(), details: Some(details) }.encode()
+    }
+
+    /// The payload of the answer to a call that no procedure was there for: the code alone.
+    pub fn not_registered() -> Payload<'static> {
+        Wire { code: Code::RP_NOT_REGISTERED, message: None, details: None }.encode()
+    }
+
+    /// Reads the payload of a failed call. What is no error object becomes `wse.server.rp.failed`
+    /// with the payload as details.
+    pub fn read(payload: &Payload<'_>) -> Self {
+        #[derive(Deserialize)]
+        struct Read {
+            code: String,
+            message: Option<String>,
+            details: Option<Box<RawValue>>,
+        }
+        match payload.decode::<Read>() {
+            Ok(Read { code, message, details }) => Self { code, message, details, source: None },
+            Err(_) => {
+                let details = payload.decode().ok();
+                Self { details, ..Self::new(Code::RP_FAILED) }
+            }
+        }
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for RpError {
+    fn from(error: E) -> Self {
+        Self { source: Some(Box::new(error)), ..Self::new(Code::RP_FAILED) }
+    }
+}
+
+impl fmt::Display for RpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.code)?;
+        match (&self.source, &self.message) {
+            (Some(source), _) => write!(f, ": {source}"),
+            (None, Some(message)) => write!(f, ": {message}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for RpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("RpError");
+        f.field("code", &self.code).field("message", &self.message);
+        f.field("source", &self.source).finish_non_exhaustive() // details may repeat a payload
+    }
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Fields>,
+}
+
+impl Wire<'_> {
+    fn encode(&self) -> Payload<'static> {
+        // Strings and raw JSON only, so it always encodes.
+        Payload::json(serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
+#[derive(Serialize)]
+struct Origin<'a> {
+    name: &'a str,
+    message: &'a str,
+}
+
+/// The fields of a JSON object in their order, each value as it was written.
+struct Fields(Vec<(String, Box<RawValue>)>);
+
+impl Fields {
+    fn of(details: Option<&RawValue>) -> Self {
+        let Some(details) = details else { return Fields(Vec::new()) };
+        serde_json::from_str(details.get()).unwrap_or_else(|_| Fields(vec![("value".to_owned(), details.to_owned())]))
+    }
+
+    fn set<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
+        self.0.retain(|(existing, _)| existing != name);
+        if let Ok(value) = to_raw_value(value) {
+            self.0.push((name.to_owned(), value));
+        }
+    }
+}
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Fields(Vec::new());
+                while let Some(entry) = map.next_entry()? {
+                    fields.0.push(entry);
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(error: &RpError, expose: bool) -> String {
+        let payload = error.answer("boom", &Payload::json(r#"{"value":1}"#), expose);
+        String::from_utf8(payload.as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn an_error_with_a_code_is_sent_whole_and_followed_by_the_call() {
+        let error = RpError::new("test-err-code").details(&serde_json::json!({"fun": 1}));
+        let expected = r#"{"code":"test-err-code","details":{"fun":1,"rpc":"boom","payload":{"value":1}}}"#;
+        assert_eq!(answer(&error, false), expected);
+        assert_eq!(answer(&error, true), expected);
+    }
+
+    #[test]
+    fn bare_details_travel_under_the_code_of_failure() {
+        #[derive(Serialize)]
+        struct Details {
+            code: &'static str,
+            test_field: &'static str,
+        }
+        let error = RpError::bare(&Details { code: "INVALID_USER", test_field: "nope" });
+        assert_eq!(
+            answer(&error, false),
+            r#"{"code":"wse.server.rp.failed","message":"RPC execution failed","details":{"code":"INVALID_USER","test_field":"nope","rpc":"boom","payload":{"value":1}}}"#
+        );
+    }
+
+    #[test]
+    fn the_text_of_any_other_error_is_sent_only_when_exposed() {
+        let error = RpError::from(std::io::Error::other("Vanilla error"));
+        assert_eq!(
+            answer(&error, false),
+            r#"{"code":"wse.server.rp.failed","message":"RPC execution failed","details":{"rpc":"boom","payload":{"value":1}}}"#
+        );
+        assert_eq!(
+            answer(&error, true),
+            r#"{"code":"wse.server.rp.failed","message":"Vanilla error","details":{"origin":{"name":"Error","message":"Vanilla error"},"rpc":"boom","payload":{"value":1}}}"#
+        );
+        assert_eq!(error.to_string(), "wse.server.rp.failed: Vanilla error");
+    }
+
+    #[test]
+    fn details_that_are_no_object_stand_in_a_field() {
+        assert_eq!(
+            answer(&RpError::new("ODD").details(&3), false),
+            r#"{"code":"ODD","details":{"value":3,"rpc":"boom","payload":{"value":1}}}"#
+        );
+    }
+
+    #[test]
+    fn a_large_payload_is_not_repeated() {
+        let large = Payload::json(format!("\"{}\"", "x".repeat(PAYLOAD_IN_DETAILS)));
+        let answer = RpError::new("X").answer("rp", &large, false);
+        assert_eq!(answer.as_bytes(), br#"{"code":"X","details":{"rpc":"rp"}}"#);
+    }
+
+    #[test]
+    fn what_was_sent_is_read_again() {
+        let sent = RpError::new("X").message("why").details(&serde_json::json!({"a": [1, 2]}));
+        let read = RpError::read(&sent.answer("rp", &Payload::json("null"), false));
+        assert_eq!((read.code.as_str(), read.message.as_deref()), ("X", Some("why")));
+        let details: serde_json::Value = read.decode_details().unwrap().unwrap();
+        assert_eq!(details, serde_json::json!({"a": [1, 2], "rpc": "rp", "payload": null}));
+    }
+
+    #[test]
+    fn anything_read_as_an_error_is_one() {
+        let read = RpError::read(&Payload::json(r#""just text""#));
+        assert_eq!(read.code, Code::RP_FAILED);
+        assert_eq!(read.decode_details::<String>().unwrap().as_deref(), Some("just text"));
+        assert_eq!(RpError::read(&RpError::not_registered()).code, Code::RP_NOT_REGISTERED);
+    }
+}

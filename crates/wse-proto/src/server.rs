@@ -1,0 +1,165 @@
+//! The server's side of a conversation, from the first frame to the last.
+//! Nothing may open without a verdict, and nothing may be heard after a refusal.
+
+use crate::{
+    Cid, Closed, Envelope, Hello, Input, Kind, Limits, Payload, Question, Session, Solution, Step,
+    heartbeat::{Beat, Heartbeat},
+    session::converse,
+};
+use std::{sync::Arc, time::Instant};
+
+/// What identify answers.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// The device is this user's; the welcome carries the payload.
+    Accept(Cid, Payload<'static>),
+    /// Ask the device this first, then identify again with quest and answer.
+    Challenge(Payload<'static>),
+    /// The device stays outside.
+    Refuse,
+}
+
+impl Verdict {
+    /// Accepted, with a welcome that carries null.
+    pub fn accept(cid: impl Into<Cid>) -> Self {
+        Verdict::Accept(cid.into(), Payload::json("null"))
+    }
+}
+
+/// A device that was let in.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// Whose device it is.
+    pub cid: Cid,
+    /// What its welcome carries.
+    pub welcome: Payload<'static>,
+    /// What it said of itself.
+    pub hello: Arc<Hello>,
+}
+
+/// The server's machine, one a connection.
+#[derive(Debug)]
+pub struct ServerSession {
+    state: State,
+    challenges_left: u32,
+    auth_deadline: Instant,
+    heartbeat: Heartbeat,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing was said yet.
+    Stranger,
+    /// identify is thinking.
+    Thinking(Arc<Hello>),
+    /// The client is solving the quest.
+    Challenged(Arc<Hello>, Payload<'static>),
+    Open,
+    Closed,
+}
+
+impl ServerSession {
+    /// A conversation that starts now, right after the upgrade.
+    pub fn new(limits: &Limits, now: Instant) -> Self {
+        Self {
+            state: State::Stranger,
+            challenges_left: limits.challenges,
+            auth_deadline: now + limits.auth_timeout,
+            heartbeat: Heartbeat::new(limits.ping_interval, limits.ping_timeout, now),
+        }
+    }
+
+    fn envelope<'a>(&mut self, envelope: Envelope<'a>) -> Step<'a, Question, Accepted> {
+        let kind = Kind::of(&envelope.name);
+        match (&self.state, kind) {
+            (State::Open, _) => converse(envelope),
+            (State::Stranger, Some(Kind::Hi)) => match Hello::read(&envelope.payload) {
+                Ok(hello) => {
+                    let hello = Arc::new(hello);
+                    self.state = State::Thinking(hello.clone());
+                    Step::Ask(Question { hello, solution: None })
+                }
+                Err(_) => Step::Close(Closed::protocol_error()),
+            },
+            (State::Challenged(hello, quest), Some(Kind::Challenge)) => {
+                let solution = Solution { quest: quest.clone(), answer: envelope.payload.into_owned() };
+                let hello = hello.clone();
+                self.state = State::Thinking(hello.clone());
+                Step::Ask(Question { hello, solution: Some(solution) })
+            }
+            // Upstream loses what comes before the verdict; here it waits for it.
+            (State::Thinking(_) | State::Challenged(..), None) => Step::Hold(envelope),
+            // One hi and one answer at a time: more of them change nothing.
+            (State::Thinking(_), Some(_)) | (State::Closed, _) => Step::Wait,
+            (State::Stranger | State::Challenged(..), _) => Step::Close(Closed::protocol_error()),
+        }
+    }
+
+    fn verdict(&mut self, verdict: Verdict, now: Instant) -> Step<'static, Question, Accepted> {
+        let State::Thinking(hello) = &self.state else { return Step::Wait };
+        let hello = hello.clone();
+        match verdict {
+            Verdict::Accept(cid, welcome) if !cid.is_empty() => {
+                self.state = State::Open;
+                self.heartbeat.heard(now);
+                Step::Open(Accepted { cid, welcome, hello })
+            }
+            Verdict::Challenge(quest) if self.challenges_left > 0 => {
+                self.challenges_left -= 1;
+                self.state = State::Challenged(hello, quest.clone());
+                Step::Send(Kind::Challenge, quest)
+            }
+            Verdict::Accept(..) | Verdict::Challenge(_) | Verdict::Refuse => Step::Close(Closed::not_authorized()),
+        }
+    }
+
+    fn tick(&mut self, now: Instant) -> Step<'static, Question, Accepted> {
+        match self.state {
+            State::Closed => Step::Wait,
+            State::Open => match self.heartbeat.tick(now) {
+                Beat::Nothing => Step::Wait,
+                Beat::Ping => Step::Ping,
+                Beat::Dead => Step::Close(Closed::silent()),
+            },
+            _ if now >= self.auth_deadline => Step::Close(Closed::auth_timeout()),
+            _ => Step::Wait,
+        }
+    }
+}
+
+impl Session for ServerSession {
+    type Question = Question;
+    type Answer = Verdict;
+    type Opening = Accepted;
+
+    fn step<'a>(&mut self, input: Input<'a, Verdict>, now: Instant) -> Step<'a, Question, Accepted> {
+        let step = match input {
+            Input::Envelope(envelope) => {
+                self.heartbeat.heard(now);
+                self.envelope(envelope)
+            }
+            Input::Answer(verdict) => self.verdict(verdict, now),
+            Input::Heard => {
+                self.heartbeat.heard(now);
+                Step::Wait
+            }
+            Input::Tick => self.tick(now),
+            Input::Close => {
+                self.state = State::Closed;
+                Step::Wait
+            }
+        };
+        if matches!(step, Step::Close(_)) {
+            self.state = State::Closed;
+        }
+        step
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Closed => None,
+            State::Open => Some(self.heartbeat.due()),
+            _ => Some(self.auth_deadline),
+        }
+    }
+}

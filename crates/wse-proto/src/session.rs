@@ -1,0 +1,98 @@
+//! The conversation as a value: one input, one step. What both sides share after the welcome.
+//! It may never await, read a clock, or do what it decides.
+
+use crate::{Closed, Envelope, Kind, Payload};
+use std::{borrow::Cow, time::Instant};
+
+/// One side of a conversation.
+///
+/// [`ServerSession`](crate::ServerSession) and [`ClientSession`](crate::ClientSession) differ
+/// until the welcome: each asks its application one kind of question and opens on its own terms.
+/// From then on both are the same.
+pub trait Session {
+    /// What only the application can answer: the server's identify, the client's challenge.
+    type Question;
+    /// The application's answer.
+    type Answer;
+    /// What the conversation opens with.
+    type Opening;
+
+    /// Takes one input; the caller does what the step says before it gives the next.
+    ///
+    /// After [`Step::Close`] or [`Input::Close`] every step is [`Step::Wait`].
+    fn step<'a>(&mut self, input: Input<'a, Self::Answer>, now: Instant) -> Step<'a, Self::Question, Self::Opening>;
+
+    /// When to give the next [`Input::Tick`]; `None` once closed.
+    fn deadline(&self) -> Option<Instant>;
+}
+
+/// What can happen to a conversation.
+#[derive(Debug)]
+pub enum Input<'a, A> {
+    /// The peer has sent an envelope.
+    Envelope(Envelope<'a>),
+    /// The application has answered the question.
+    Answer(A),
+    /// Something else came from the peer: a ping, a pong, a part of a message.
+    Heard,
+    /// Time has passed.
+    Tick,
+    /// The connection has ended, or this side ends it.
+    Close,
+}
+
+/// What the driver must do next.
+#[derive(Debug)]
+pub enum Step<'a, Q, O> {
+    /// Nothing.
+    Wait,
+    /// Keep the envelope and give it again, in order, once the conversation is open.
+    Hold(Envelope<'a>),
+    /// Ask the application and give its answer.
+    Ask(Q),
+    /// Send an envelope of the protocol's own.
+    Send(Kind, Payload<'static>),
+    /// The peer is known: admit it, and tell it where the server says so.
+    Open(O),
+    /// A message for the handlers of its type.
+    Deliver {
+        /// The message's type.
+        name: Cow<'a, str>,
+        /// What it carries.
+        payload: Payload<'a>,
+    },
+    /// A call for the procedure of that name.
+    Invoke {
+        /// The procedure's name.
+        rp: Cow<'a, str>,
+        /// The argument.
+        payload: Payload<'a>,
+        /// To be repeated in the answer.
+        stamp: Cow<'a, str>,
+    },
+    /// An answer to a call of this side, if it is still in flight.
+    Settle {
+        /// The call's stamp, as the peer says.
+        stamp: Cow<'a, str>,
+        /// The result, or the error object.
+        outcome: Result<Payload<'a>, Payload<'a>>,
+    },
+    /// Send a ping.
+    Ping,
+    /// End the connection.
+    Close(Closed),
+}
+
+/// What an envelope means once the conversation is open.
+pub(crate) fn converse<Q, O>(envelope: Envelope<'_>) -> Step<'_, Q, O> {
+    let Envelope { name, payload, stamp } = envelope;
+    match (Kind::of(&name), stamp) {
+        (None, None) => Step::Deliver { name, payload },
+        (None, Some(stamp)) => Step::Invoke { rp: name, payload, stamp },
+        (Some(Kind::Response), Some(stamp)) => Step::Settle { stamp, outcome: Ok(payload) },
+        (Some(Kind::ResponseErr), Some(stamp)) => Step::Settle { stamp, outcome: Err(payload) },
+        // An answer to nothing is dropped; it is never answered.
+        (Some(Kind::Response | Kind::ResponseErr), None) => Step::Wait,
+        (Some(Kind::Hi | Kind::Challenge | Kind::Welcome | Kind::Call), _) => Step::Close(Closed::protocol_error()),
+    }
+}
