@@ -3,6 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+/// A wait too long for the clock to hold ends in thirty years: a setting never panics.
+pub(crate) fn later(now: Instant, wait: Duration) -> Instant {
+    const THIRTY_YEARS: Duration = Duration::from_secs(30 * 365 * 86_400);
+    now.checked_add(wait).unwrap_or_else(|| now + THIRTY_YEARS)
+}
+
 /// What a tick of the heartbeat asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Beat {
@@ -21,13 +27,13 @@ pub(crate) struct Heartbeat {
 
 impl Heartbeat {
     pub(crate) fn new(interval: Duration, timeout: Duration, now: Instant) -> Self {
-        Self { interval, timeout, due: now + interval, pinged: false }
+        Self { interval, timeout, due: later(now, interval), pinged: false }
     }
 
     /// Anything at all has come from the peer.
     pub(crate) fn heard(&mut self, now: Instant) {
         self.pinged = false;
-        self.due = now + self.interval;
+        self.due = later(now, self.interval);
     }
 
     pub(crate) fn tick(&mut self, now: Instant) -> Beat {
@@ -38,7 +44,7 @@ impl Heartbeat {
             return Beat::Dead;
         }
         self.pinged = true;
-        self.due = now + self.timeout;
+        self.due = later(now, self.timeout);
         Beat::Ping
     }
 

@@ -33,8 +33,11 @@ impl Hello {
     /// # Errors
     /// When it is not an object.
     pub fn read(payload: &Payload<'_>) -> Result<Self, ProtocolError> {
-        let wire: Wire<Box<RawValue>> =
-            payload.decode().map_err(|_| ProtocolError::new("the payload of a hi is not an object"))?;
+        let refused = || ProtocolError::new("the payload of a hi is not an object");
+        if !payload.is_object() {
+            return Err(refused());
+        }
+        let wire: Wire<Box<RawValue>> = payload.decode().map_err(|_| refused())?;
         let json = |raw: Option<Box<RawValue>>, absent: &'static str| {
             Payload::json(raw.map_or_else(|| absent.to_owned(), |raw| String::from(Box::<str>::from(raw))))
         };

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt};
 
 /// Arrays and objects inside one another, the envelope's own array counted.
-const DEPTH: usize = 128;
+pub(crate) const DEPTH: usize = 128;
 
 /// Reads `[type, payload, stamp]`. Trailing elements may be missing and mean null; more than
 /// three, a type that is not a string or is empty, a stamp that is neither string nor null, and a
@@ -62,7 +62,7 @@ fn end(out: &mut Vec<u8>, stamp: Option<&str>) -> Result<(), EncodeError> {
 
 /// Whether brackets open deeper than `depth`. Text that is not JSON may be counted wrong: it is
 /// refused by the parser anyway.
-fn nests_deeper_than(text: &[u8], depth: usize) -> bool {
+pub(crate) fn nests_deeper_than(text: &[u8], depth: usize) -> bool {
     // Most frames are settled by one of these two, without looking at quotes.
     if text.len() <= depth || text.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() <= depth {
         return false;

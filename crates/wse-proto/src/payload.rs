@@ -62,6 +62,14 @@ impl<'a> Payload<'a> {
         }
     }
 
+    /// Whether the value is an object; only a look at its first byte. Where a struct is wanted it
+    /// is asked first, because serde reads structs from arrays too.
+    pub(crate) fn is_object(&self) -> bool {
+        match self.format {
+            Format::Json => self.bytes.trim_ascii_start().first() == Some(&b'{'),
+        }
+    }
+
     /// The format of the bytes.
     pub fn format(&self) -> Format {
         self.format

@@ -1,7 +1,7 @@
 //! What a procedure fails with, here and on the wire. It may never send the text of an error that
 //! was not meant for the peer.
 
-use crate::{Code, DecodeError, Payload};
+use crate::{Code, DecodeError, Payload, json};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, MapAccess, Visitor},
@@ -13,15 +13,19 @@ use std::fmt;
 /// A call's payload is repeated in the details of its error up to this many bytes.
 const PAYLOAD_IN_DETAILS: usize = 16 << 10;
 
+/// And up to this nesting: it stands in the details, in the error, in the envelope, and a reader
+/// ends the connection over a frame that is too deep.
+const DEPTH_IN_DETAILS: usize = json::DEPTH - 3;
+
 /// The text that stands for every error that is not shown.
 const HIDDEN: &str = "RPC execution failed";
 
 /// The failure of a procedure or handler: a code to compare, a text, details.
 ///
 /// Made on purpose ([`RpError::new`]) it crosses the wire whole. Made by `?` from any other error
-/// it reaches the peer as `wse.server.rp.failed` without a word of the error's text; the
-/// application finds the error in its own event and log. Like `anyhow::Error` it is therefore no
-/// `std::error::Error` itself.
+/// it reaches the peer as `wse.server.rp.failed` without a word of the error's text, unless a
+/// [`message`](RpError::message) is added for the peer; the application finds the error in its own
+/// event and log. Like `anyhow::Error` it is therefore no `std::error::Error` itself.
 ///
 /// ```
 /// use wse_proto::RpError;
@@ -89,17 +93,20 @@ impl RpError {
         let mut details = Fields::of(self.details.as_deref());
         let mut message = self.message.clone();
         if let Some(source) = &self.source {
-            let text = source.to_string();
+            message.get_or_insert_with(|| HIDDEN.to_owned());
             if expose {
+                let text = source.to_string();
                 details.set("origin", &Origin { name: "Error", message: &text });
+                message = Some(text);
             }
-            message = Some(if expose { text } else { HIDDEN.to_owned() });
         }
         details.set("rpc", rp);
-        if payload.as_bytes().len() <= PAYLOAD_IN_DETAILS {
-            if let Ok(raw) = serde_json::from_slice::<&RawValue>(payload.as_bytes()) {
-                details.set("payload", raw);
-            }
+        let bytes = payload.as_bytes();
+        if bytes.len() <= PAYLOAD_IN_DETAILS
+            && !json::nests_deeper_than(bytes, DEPTH_IN_DETAILS)
+            && let Ok(raw) = serde_json::from_slice::<&RawValue>(bytes)
+        {
+            details.set("payload", raw);
         }
         Wire { code: &self.code, message: message.as_deref(), details: Some(details) }.encode()
     }
@@ -119,8 +126,8 @@ impl RpError {
             details: Option<Box<RawValue>>,
         }
         match payload.decode::<Read>() {
-            Ok(Read { code, message, details }) => Self { code, message, details, source: None },
-            Err(_) => {
+            Ok(Read { code, message, details }) if payload.is_object() => Self { code, message, details, source: None },
+            _ => {
                 let details = payload.decode().ok();
                 Self { details, ..Self::new(Code::RP_FAILED) }
             }
@@ -265,6 +272,8 @@ mod tests {
             r#"{"code":"wse.server.rp.failed","message":"Vanilla error","details":{"origin":{"name":"Error","message":"Vanilla error"},"rpc":"boom","payload":{"value":1}}}"#
         );
         assert_eq!(error.to_string(), "wse.server.rp.failed: Vanilla error");
+        let told = error.message("try again");
+        assert!(answer(&told, false).contains(r#""message":"try again""#));
     }
 
     #[test]

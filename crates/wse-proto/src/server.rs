@@ -3,7 +3,7 @@
 
 use crate::{
     Cid, Closed, Envelope, Hello, Input, Kind, Limits, Payload, Question, Session, Solution, Step,
-    heartbeat::{Beat, Heartbeat},
+    heartbeat::{Beat, Heartbeat, later},
     session::converse,
 };
 use std::{sync::Arc, time::Instant};
@@ -64,7 +64,7 @@ impl ServerSession {
         Self {
             state: State::Stranger,
             challenges_left: limits.challenges,
-            auth_deadline: now + limits.auth_timeout,
+            auth_deadline: later(now, limits.auth_timeout),
             heartbeat: Heartbeat::new(limits.ping_interval, limits.ping_timeout, now),
         }
     }

@@ -1,0 +1,204 @@
+//! Encoding behind what is already in a write buffer: `put_frame` and `put_close`. May never hold a
+//! second buffer.
+
+use std::convert::Infallible;
+
+use crate::{
+    Opcode,
+    close::CloseFrame,
+    header::{self, CONTROL_MAX},
+    mask,
+};
+
+/// Appends one final frame to `out`; `write` appends the payload, straight behind the place kept
+/// for the header.
+///
+/// `mask` is `None` for a server, and for a client the key, which must be new and unpredictable for
+/// each frame (RFC 6455 section 5.3). A payload of up to 125 bytes stays where it was written; a
+/// longer one moves by 2 or 8 bytes, because its header is longer (section 5.2).
+///
+/// If `write` fails or panics, `out` is cut back to where it was. `write` may only append: what it
+/// does to the bytes before it is its own affair, and does not panic here. Of a close, ping or pong
+/// the payload is cut to 125 bytes (section 5.5). This crate begins no fragmented messages, so
+/// [`Opcode::Continuation`] is only right for a caller who has begun one by other means.
+///
+/// # Errors
+///
+/// The error of `write`; there is no other.
+pub fn put_frame<E>(
+    out: &mut Vec<u8>,
+    opcode: Opcode,
+    mask: Option<[u8; 4]>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut draft = Draft { start: out.len(), out, done: false };
+    let body = draft.start + if mask.is_some() { 6 } else { 2 };
+    draft.out.resize(body, 0);
+    write(draft.out)?;
+    draft.finish(opcode, mask, body);
+    Ok(())
+}
+
+/// Appends a close frame (RFC 6455 section 5.5.1).
+///
+/// The reason is cut to 123 bytes, where a char ends. A code that must not travel (section 7.4:
+/// 1005, 1006, 1015 and all that are not 1000 to 1003, 1007 to 1014 or 3000 to 4999) gives a close
+/// frame without a body. `mask` as in [`put_frame`].
+pub fn put_close(out: &mut Vec<u8>, mask: Option<[u8; 4]>, code: u16, reason: &str) {
+    let Ok(()) = put_frame(out, Opcode::Close, mask, |out| {
+        CloseFrame::write(out, code, reason);
+        Ok::<_, Infallible>(())
+    });
+}
+
+/// A frame that is being written; cut away again if it is not finished.
+struct Draft<'o> {
+    out: &'o mut Vec<u8>,
+    start: usize,
+    done: bool,
+}
+
+impl Draft<'_> {
+    /// Writes the header before the payload, which begins at `body`, and masks the payload.
+    fn finish(&mut self, opcode: Opcode, key: Option<mask::Key>, body: usize) {
+        let out = &mut *self.out;
+        if out.len() < body {
+            out.resize(body, 0); // `write` has taken away what was not its own
+        }
+        if opcode.is_control() {
+            out.truncate(body + CONTROL_MAX);
+        }
+        let len = out.len() - body;
+        let (head, head_len) = header::encode(opcode, len, key);
+        let longer = head_len - (body - self.start);
+        if longer > 0 {
+            out.resize(out.len() + longer, 0);
+            out.copy_within(body..body + len, body + longer);
+        }
+        let (head_place, payload) = out[self.start..].split_at_mut(head_len);
+        head_place.copy_from_slice(&head[..head_len]);
+        if let Some(key) = key {
+            mask::apply(key, payload);
+        }
+        self.done = true;
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.out.truncate(self.start);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Frame;
+
+    fn put(out: &mut Vec<u8>, opcode: Opcode, mask: Option<[u8; 4]>, payload: &[u8]) {
+        let Ok(()) = put_frame(out, opcode, mask, |out| {
+            out.extend_from_slice(payload);
+            Ok::<_, Infallible>(())
+        });
+    }
+
+    #[test]
+    fn a_frame_has_the_shortest_header_at_every_edge_behind_what_was_there() {
+        for (len, head) in [
+            (0, &[0x82, 0][..]),
+            (125, &[0x82, 125]),
+            (126, &[0x82, 126, 0, 126]),
+            (127, &[0x82, 126, 0, 127]),
+            (65535, &[0x82, 126, 0xff, 0xff]),
+            (65536, &[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            let mut out = b"before".to_vec();
+            put(&mut out, Opcode::Binary, None, &payload);
+            assert_eq!(out, [b"before", head, &payload].concat());
+            assert_eq!(Frame::new(Opcode::Binary, &payload).as_bytes()[..], out[6..]);
+        }
+    }
+
+    #[test]
+    fn a_client_masks_and_says_so() {
+        let mut out = Vec::new();
+        put(&mut out, Opcode::Text, Some([0x37, 0xfa, 0x21, 0x3d]), b"Hello");
+        assert_eq!(out, [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
+    }
+
+    #[test]
+    fn a_writer_that_fails_leaves_nothing_behind() {
+        let mut out = b"before".to_vec();
+        let end = put_frame(&mut out, Opcode::Text, None, |out| {
+            out.extend_from_slice(b"half");
+            Err("no")
+        });
+        assert_eq!((end, &out[..]), (Err("no"), &b"before"[..]));
+    }
+
+    #[test]
+    fn a_writer_that_panics_leaves_nothing_behind() {
+        let mut out = b"before".to_vec();
+        let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            put_frame(&mut out, Opcode::Text, None, |out| -> Result<(), ()> {
+                out.extend_from_slice(b"half");
+                panic!("a serialiser that panics")
+            })
+        }));
+        assert!(end.is_err());
+        assert_eq!(out, b"before");
+    }
+
+    #[test]
+    fn a_writer_that_takes_away_instead_does_not_panic() {
+        for mask in [None, Some([1, 2, 3, 4])] {
+            let mut out = b"before".to_vec();
+            let end = put_frame(&mut out, Opcode::Text, mask, |out| {
+                out.clear();
+                Ok::<_, ()>(())
+            });
+            assert_eq!(end, Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_control_frame_is_never_longer_than_it_may_be() {
+        let mut out = Vec::new();
+        put(&mut out, Opcode::Ping, None, &[b'x'; 200]);
+        assert_eq!(out, [&[0x89, 125], &[b'x'; 125][..]].concat());
+        assert_eq!(Frame::new(Opcode::Ping, &[b'x'; 200]).as_bytes()[..], out);
+    }
+
+    #[test]
+    fn a_close_reason_is_cut_to_123_bytes_where_a_char_ends() {
+        for (reason, kept) in [
+            ("x".repeat(123), 123),
+            ("x".repeat(124), 123),
+            ("ä".repeat(62), 122),
+            ("x".repeat(121) + "😀", 121),
+            (String::new(), 0),
+        ] {
+            let mut out = Vec::new();
+            put_close(&mut out, None, 1000, &reason);
+            assert_eq!(out, [&[0x88, kept as u8 + 2, 0x03, 0xe8], &reason.as_bytes()[..kept]].concat());
+            assert_eq!(Frame::close(1000, &reason).as_bytes()[..], out);
+            assert_eq!(Frame::close(1000, &reason).len(), out.len());
+        }
+    }
+
+    #[test]
+    fn a_code_that_must_not_travel_closes_without_a_body() {
+        for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535] {
+            let mut out = Vec::new();
+            put_close(&mut out, None, code, "never");
+            assert_eq!(out, [0x88, 0]);
+            assert_eq!(Frame::close(code, "never").as_bytes()[..], out);
+        }
+        let mut out = Vec::new();
+        put_close(&mut out, Some([1, 2, 3, 4]), 1005, "");
+        assert_eq!(out, [0x88, 0x80, 1, 2, 3, 4]);
+    }
+}

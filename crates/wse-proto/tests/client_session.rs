@@ -1,0 +1,205 @@
+//! The client's machine: what each input does in each state, and its heartbeat.
+
+mod table;
+
+use std::time::{Duration, Instant};
+use table::{Machine, Talk, check, frame, text};
+use wse_proto::{ClientSession, Hello, Input, Limits, Payload};
+
+fn hello() -> Hello {
+    Hello { identity: Payload::json(r#""ann""#), meta: Payload::json(r#"{"os":1}"#) }
+}
+
+impl Machine for ClientSession {
+    const STATES: &[(&str, &[&str])] =
+        &[("waiting", &[]), ("solving", &["quest"]), ("open", &["welcome"]), ("closed", &["close"])];
+    #[rustfmt::skip]
+    const INPUTS: &[&str] = &[
+        "hi", "quest", "welcome", "reserved",
+        "result", "result S", "error", "error S", "message", "call",
+        "solution", "heard", "tick before", "tick at", "tick after", "close",
+    ];
+
+    fn fresh(now: Instant) -> Self {
+        ClientSession::new(&hello(), &Limits::default(), now).0
+    }
+
+    fn input(word: &str) -> Input<'static, Payload<'static>> {
+        match word {
+            "hi" => frame(r#"["~wse:hi",{"identity":"ann","meta":{}}]"#),
+            "quest" => frame(r#"["~wse:challenge",41]"#),
+            "welcome" => frame(r#"["~wse:welcome",{"hello":"ann"}]"#),
+            "reserved" => frame(r#"["~wse:call",1,"S"]"#),
+            "result" => frame(r#"["~wse:response",5]"#),
+            "result S" => frame(r#"["~wse:response",5,"S"]"#),
+            "error" => frame(r#"["~wse:response-err",{"code":"X"}]"#),
+            "error S" => frame(r#"["~wse:response-err",{"code":"X"},"S"]"#),
+            "message" => frame(r#"["say","hello"]"#),
+            "call" => frame(r#"["add",[1,2],"S"]"#),
+            "solution" => Input::Answer(Payload::json("42")),
+            "heard" => Input::Heard,
+            "close" => Input::Close,
+            word => panic!("no input {word}"),
+        }
+    }
+
+    fn asked(quest: &Payload<'static>) -> String {
+        text(quest).to_owned()
+    }
+
+    fn opened(welcome: &Payload<'static>) -> String {
+        text(welcome).to_owned()
+    }
+}
+
+#[test]
+fn every_input_in_every_state_has_its_step() {
+    check::<ClientSession>(
+        r#"
+        waiting | hi          | close 1000 wse.protocol-error | closed
+        waiting | quest       | ask 41                        | solving
+        waiting | welcome     | open {"hello":"ann"}          | open
+        waiting | reserved    | close 1000 wse.protocol-error | closed
+        waiting | result      | close 1000 wse.protocol-error | closed
+        waiting | result S    | close 1000 wse.protocol-error | closed
+        waiting | error       | close 1000 wse.protocol-error | closed
+        waiting | error S     | close 1000 wse.protocol-error | closed
+        waiting | message     | close 1000 wse.protocol-error | closed
+        waiting | call        | close 1000 wse.protocol-error | closed
+        waiting | solution    | wait                          | waiting
+        waiting | heard       | wait                          | waiting
+        waiting | tick before | wait                          | waiting
+        waiting | tick at     | ping                          | waiting
+        waiting | tick after  | ping                          | waiting
+        waiting | close       | wait                          | closed
+
+        solving | hi          | close 1000 wse.protocol-error | closed
+        solving | quest       | close 1000 wse.protocol-error | closed
+        solving | welcome     | close 1000 wse.protocol-error | closed
+        solving | reserved    | close 1000 wse.protocol-error | closed
+        solving | result      | close 1000 wse.protocol-error | closed
+        solving | result S    | close 1000 wse.protocol-error | closed
+        solving | error       | close 1000 wse.protocol-error | closed
+        solving | error S     | close 1000 wse.protocol-error | closed
+        solving | message     | close 1000 wse.protocol-error | closed
+        solving | call        | close 1000 wse.protocol-error | closed
+        solving | solution    | send ~wse:challenge 42        | waiting
+        solving | heard       | wait                          | solving
+        solving | tick before | wait                          | solving
+        solving | tick at     | ping                          | solving
+        solving | tick after  | ping                          | solving
+        solving | close       | wait                          | closed
+
+        open    | hi          | close 1000 wse.protocol-error | closed
+        open    | quest       | close 1000 wse.protocol-error | closed
+        open    | welcome     | close 1000 wse.protocol-error | closed
+        open    | reserved    | close 1000 wse.protocol-error | closed
+        open    | result      | wait                          | open
+        open    | result S    | settle S ok 5                 | open
+        open    | error       | wait                          | open
+        open    | error S     | settle S err {"code":"X"}     | open
+        open    | message     | deliver say "hello"           | open
+        open    | call        | invoke add [1,2] S            | open
+        open    | solution    | wait                          | open
+        open    | heard       | wait                          | open
+        open    | tick before | wait                          | open
+        open    | tick at     | ping                          | open
+        open    | tick after  | ping                          | open
+        open    | close       | wait                          | closed
+
+        closed  | hi          | wait                          | closed
+        closed  | quest       | wait                          | closed
+        closed  | welcome     | wait                          | closed
+        closed  | reserved    | wait                          | closed
+        closed  | result      | wait                          | closed
+        closed  | result S    | wait                          | closed
+        closed  | error       | wait                          | closed
+        closed  | error S     | wait                          | closed
+        closed  | message     | wait                          | closed
+        closed  | call        | wait                          | closed
+        closed  | solution    | wait                          | closed
+        closed  | heard       | wait                          | closed
+        closed  | tick before | wait                          | closed
+        closed  | tick at     | wait                          | closed
+        closed  | tick after  | wait                          | closed
+        closed  | close       | wait                          | closed
+        "#,
+    );
+}
+
+#[test]
+fn the_first_thing_to_send_is_the_hi() {
+    let (_, hi) = ClientSession::new(&hello(), &Limits::default(), Instant::now());
+    assert_eq!(text(&hi), r#"{"identity":"ann","meta":{"os":1}}"#);
+    assert_eq!(Hello::read(&hi).unwrap(), hello());
+}
+
+#[test]
+fn every_quest_is_solved_for_as_long_as_the_server_asks() {
+    let mut talk = Talk::<ClientSession>::new();
+    for _ in 0..10 {
+        assert_eq!(talk.say("quest"), "ask 41");
+        assert_eq!(talk.say("solution"), "send ~wse:challenge 42");
+        assert_eq!(talk.say("solution"), "wait", "a quest has one solution");
+    }
+    assert_eq!(talk.say("welcome"), r#"open {"hello":"ann"}"#);
+}
+
+#[test]
+fn every_way_to_end_is_deaf_for_ever_and_has_no_deadline() {
+    let ends: &[(&[&str], &str)] = &[
+        (&["message"], "close 1000 wse.protocol-error"),
+        (&["quest", "welcome"], "close 1000 wse.protocol-error"),
+        (&["welcome", "quest"], "close 1000 wse.protocol-error"),
+        (&["tick at", "tick at"], "close 1006 wse.silent"),
+        (&["quest", "tick at", "tick at"], "close 1006 wse.silent"),
+        (&["welcome", "tick at", "tick after"], "close 1006 wse.silent"),
+        (&["close"], "wait"),
+        (&["quest", "close"], "wait"),
+        (&["welcome", "close"], "wait"),
+    ];
+    for (past, last) in ends {
+        let (end, before) = past.split_last().unwrap();
+        let mut talk = Talk::<ClientSession>::after(before);
+        assert_eq!(talk.say(end), *last, "{past:?}");
+        for input in ClientSession::INPUTS {
+            assert_eq!((talk.say(input), talk.deadline()), ("wait".to_owned(), None), "{past:?}, then {input}");
+        }
+    }
+}
+
+#[test]
+fn silence_is_pinged_after_25_seconds_and_final_after_10_more_in_every_state() {
+    for past in [&[][..], &["quest"], &["welcome"]] {
+        let mut talk = Talk::<ClientSession>::new();
+        past.iter().for_each(|word| drop(talk.at(7, word)));
+        let last = if past.is_empty() { 0 } else { 7 };
+        assert_eq!(talk.deadline(), Some(last as f64 + 25.0), "{past:?}");
+        assert_eq!(talk.at(last + 24, "tick"), "wait", "{past:?}");
+        assert_eq!(talk.at(last + 25, "tick"), "ping", "{past:?}");
+        assert_eq!(talk.deadline(), Some(last as f64 + 35.0), "{past:?}");
+        assert_eq!(talk.at(last + 34, "tick"), "wait", "{past:?}");
+        assert_eq!(talk.at(last + 35, "tick"), "close 1006 wse.silent", "{past:?}");
+    }
+}
+
+#[test]
+fn anything_from_the_server_is_a_sign_of_life_and_a_solution_is_not() {
+    for (word, prolongs) in [("heard", true), ("welcome", true), ("solution", false)] {
+        let mut talk = Talk::<ClientSession>::after(if word == "welcome" { &[] } else { &["quest"] });
+        assert_eq!(talk.at(25, "tick"), "ping");
+        talk.at(34, word);
+        assert_eq!(talk.deadline(), Some(if prolongs { 59.0 } else { 35.0 }), "{word}");
+        let expected = if prolongs { "wait" } else { "close 1006 wse.silent" };
+        assert_eq!(talk.at(35, "tick"), expected, "{word}");
+    }
+}
+
+#[test]
+fn a_heartbeat_too_slow_to_count_never_beats_and_never_panics() {
+    let limits = Limits { ping_interval: Duration::MAX, ping_timeout: Duration::MAX, ..Limits::default() };
+    let mut talk = Talk::with(|now| ClientSession::new(&hello(), &limits, now).0);
+    talk.say("welcome");
+    assert_eq!(talk.at(1_000_000, "message"), r#"deliver say "hello""#);
+    assert_eq!(talk.at(2_000_000, "tick"), "wait");
+}

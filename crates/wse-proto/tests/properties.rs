@@ -1,0 +1,237 @@
+//! What holds for both machines whatever happens to them.
+
+use proptest::{
+    collection::vec,
+    option,
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+use wse_proto::{
+    Cid, ClientSession, Closed, Envelope, Hello, Input, Kind, Limits, Payload, ServerSession, Session, Step, Verdict,
+};
+
+/// What can happen, as a value that can be kept and shown.
+#[derive(Clone, Debug)]
+enum Event<A> {
+    Envelope(Envelope<'static>),
+    Answer(A),
+    Heard,
+    Tick,
+    Close,
+}
+
+impl<A: Clone> Event<A> {
+    fn input(&self) -> Input<'static, A> {
+        match self {
+            Event::Envelope(envelope) => Input::Envelope(envelope.clone()),
+            Event::Answer(answer) => Input::Answer(answer.clone()),
+            Event::Heard => Input::Heard,
+            Event::Tick => Input::Tick,
+            Event::Close => Input::Close,
+        }
+    }
+}
+
+/// An event and the milliseconds that pass before it.
+type Happening<A> = (u64, Event<A>);
+
+fn payload() -> impl Strategy<Value = Payload<'static>> {
+    prop_oneof![
+        3 => Just(Payload::json(r#"{"identity":"ann","meta":{}}"#)),
+        1 => prop::sample::select(vec!["null", "7", "[]", "{}", "", "{", r#"{"identity":1,"identity":2}"#])
+            .prop_map(Payload::json),
+        1 => any::<String>().prop_map(Payload::json),
+    ]
+}
+
+fn envelope() -> impl Strategy<Value = Envelope<'static>> {
+    let own = vec!["~wse:hi", "~wse:challenge", "~wse:welcome", "~wse:response", "~wse:response-err", "~wse:call"];
+    let name = prop_oneof![
+        3 => prop::sample::select(own).prop_map(str::to_owned),
+        2 => prop::sample::select(vec!["say", "", "~wse:", "~wse:resume"]).prop_map(str::to_owned),
+        1 => any::<String>(),
+    ];
+    (name, payload(), option::of("[A-C]{0,2}")).prop_map(|(name, payload, stamp)| Envelope {
+        name: name.into(),
+        payload,
+        stamp: stamp.map(Into::into),
+    })
+}
+
+/// Anything at all, most often behind a beginning that opens, so that every state is reached.
+fn happenings<A: Clone + std::fmt::Debug + 'static>(
+    answer: impl Strategy<Value = A> + 'static,
+    beginning: Vec<Event<A>>,
+) -> impl Strategy<Value = Vec<Happening<A>>> {
+    let event = prop_oneof![
+        6 => envelope().prop_map(Event::Envelope),
+        4 => answer.prop_map(Event::Answer),
+        2 => Just(Event::Heard),
+        3 => Just(Event::Tick),
+        1 => Just(Event::Close),
+    ];
+    let wait =
+        prop_oneof![4 => Just(0), 2 => 0..12_000u64, 2 => 10_000..40_000u64, 1 => any::<u32>().prop_map(u64::from)];
+    let length = beginning.len();
+    (0..=length, vec((wait, event), 0..32))
+        .prop_map(move |(taken, rest)| beginning[..taken].iter().map(|event| (0, event.clone())).chain(rest).collect())
+}
+
+fn peer<A>(kind: Kind) -> Event<A> {
+    let payload = Payload::json(r#"{"identity":"bob"}"#);
+    Event::Envelope(Envelope { name: kind.as_str().into(), payload, stamp: None })
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    prop_oneof![
+        3 => ("[a-c]?", payload()).prop_map(|(cid, welcome)| Verdict::Accept(Cid::from(cid), welcome)),
+        3 => payload().prop_map(Verdict::Challenge),
+        1 => Just(Verdict::Refuse),
+    ]
+}
+
+/// Checks what holds for both machines; `lawful` says whether a step is right for this side, given
+/// whether the conversation is open. Returns the kinds of step that were seen.
+fn obey<S: Session>(
+    mut session: S,
+    mut now: Instant,
+    happenings: &[Happening<S::Answer>],
+    mut lawful: impl FnMut(bool, &Event<S::Answer>, &Step<'_, S::Question, S::Opening>) -> bool,
+) -> Result<BTreeSet<String>, TestCaseError>
+where
+    S::Answer: Clone + std::fmt::Debug,
+    S::Question: std::fmt::Debug,
+    S::Opening: std::fmt::Debug,
+{
+    let (mut asked, mut open, mut closed, mut seen) = (false, false, false, BTreeSet::new());
+    for (wait, event) in happenings {
+        now += Duration::from_millis(*wait);
+        let due = session.deadline().is_some_and(|deadline| now >= deadline);
+        let step = session.step(event.input(), now);
+        let right = match (event, &step) {
+            (_, step) if closed => matches!(step, Step::Wait),
+            (Event::Heard | Event::Close, step) => matches!(step, Step::Wait),
+            (Event::Tick, Step::Wait) => !due,
+            (Event::Tick, Step::Ping | Step::Close(_)) => due && lawful(open, event, &step),
+            (Event::Answer(_), Step::Wait) => !asked,
+            (Event::Answer(_), _) => asked && !open && lawful(open, event, &step),
+            // What is the application's is never lost.
+            (Event::Envelope(sent), Step::Wait) => Kind::of(&sent.name).is_some(),
+            (Event::Envelope(_), Step::Close(end)) => *end == Closed::protocol_error(),
+            (Event::Envelope(sent), Step::Deliver { name, payload }) => {
+                open && *sent == Envelope { name: name.clone(), payload: payload.clone(), stamp: None }
+            }
+            (Event::Envelope(sent), Step::Invoke { rp, payload, stamp }) => {
+                open && *sent == Envelope { name: rp.clone(), payload: payload.clone(), stamp: Some(stamp.clone()) }
+            }
+            (Event::Envelope(sent), Step::Settle { stamp, outcome }) => {
+                let kind = if outcome.is_ok() { Kind::Response } else { Kind::ResponseErr };
+                let (Ok(payload) | Err(payload)) = outcome;
+                let (name, payload) = (kind.as_str().into(), payload.clone());
+                open && *sent == Envelope { name, payload, stamp: Some(stamp.clone()) }
+            }
+            (Event::Envelope(_), _) => !open && lawful(open, event, &step),
+            (Event::Tick, _) => false,
+        };
+        prop_assert!(right, "{step:?} after {event:?}; asked {asked}, open {open}, closed {closed}");
+        asked = (asked && !matches!(event, Event::Answer(_))) || matches!(step, Step::Ask(_));
+        open |= matches!(step, Step::Open(_));
+        closed |= matches!(step, Step::Close(_)) || matches!(event, Event::Close);
+        prop_assert_eq!(session.deadline().is_none(), closed);
+        let spinning = matches!(event, Event::Tick) && session.deadline().is_some_and(|deadline| deadline <= now);
+        prop_assert!(!spinning, "a tick moves the deadline on");
+        seen.insert(format!("{step:?}").split(['(', ' ']).next().unwrap_or_default().to_owned());
+    }
+    Ok(seen)
+}
+
+/// Runs a property over arbitrary happenings, which must have seen every kind of step of that side.
+fn run<A: Clone + std::fmt::Debug>(
+    happenings: impl Strategy<Value = Vec<Happening<A>>>,
+    steps: &[&str],
+    property: impl Fn(&[Happening<A>]) -> Result<BTreeSet<String>, TestCaseError>,
+) {
+    let seen = RefCell::new(BTreeSet::new());
+    let result = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(512) })
+        .run(&happenings, |happenings| property(&happenings).map(|steps| seen.borrow_mut().extend(steps)));
+    result.unwrap_or_else(|error| panic!("{error}"));
+    assert!(seen.into_inner().iter().eq(steps), "these steps and no others were seen");
+}
+
+#[test]
+fn the_server_opens_on_an_accepting_verdict_only_and_never_speaks_after_the_end() {
+    let beginning = vec![
+        peer(Kind::Hi),
+        Event::Answer(Verdict::Challenge(Payload::json("41"))),
+        peer(Kind::Challenge),
+        Event::Answer(Verdict::accept("ann")),
+    ];
+    let limits = Limits { challenges: 2, ..Limits::default() };
+    let steps = ["Ask", "Close", "Deliver", "Hold", "Invoke", "Open", "Ping", "Send", "Settle", "Wait"];
+    run(happenings(verdict(), beginning), &steps, |happenings| {
+        let now = Instant::now();
+        let (mut hello, mut quest, mut quests) = (None, None, 0);
+        obey(ServerSession::new(&limits, now), now, happenings, |open, event, step| match (event, step) {
+            (Event::Envelope(sent), Step::Ask(question)) => match &question.solution {
+                None => {
+                    let first = hello.replace(question.hello.clone()).is_none();
+                    let said = Hello::read(&sent.payload).ok();
+                    first && Kind::of(&sent.name) == Some(Kind::Hi) && said.as_ref() == Some(&*question.hello)
+                }
+                Some(solution) => {
+                    let asked = quest.take() == Some(solution.quest.clone()) && hello.as_ref() == Some(&question.hello);
+                    asked && Kind::of(&sent.name) == Some(Kind::Challenge) && solution.answer == sent.payload
+                }
+            },
+            (Event::Envelope(sent), Step::Hold(held)) => {
+                sent == held && Kind::of(&sent.name).is_none() && hello.is_some()
+            }
+            (Event::Answer(Verdict::Accept(cid, welcome)), Step::Open(accepted)) => {
+                let known = hello.as_ref() == Some(&accepted.hello);
+                known && !cid.is_empty() && (cid, welcome) == (&accepted.cid, &accepted.welcome)
+            }
+            (Event::Answer(Verdict::Challenge(asked)), Step::Send(Kind::Challenge, sent)) => {
+                quests += 1;
+                quest = Some(asked.clone());
+                asked == sent && quests <= 2
+            }
+            (Event::Answer(Verdict::Accept(cid, _)), Step::Close(end)) => {
+                cid.is_empty() && *end == Closed::not_authorized()
+            }
+            (Event::Answer(Verdict::Challenge(_)), Step::Close(end)) => quests == 2 && *end == Closed::not_authorized(),
+            (Event::Answer(Verdict::Refuse), Step::Close(end)) => *end == Closed::not_authorized(),
+            (Event::Tick, Step::Close(end)) if open => *end == Closed::silent(),
+            (Event::Tick, Step::Close(end)) => *end == Closed::auth_timeout(),
+            (Event::Tick, Step::Ping) => open,
+            _ => false,
+        })
+    });
+}
+
+#[test]
+fn the_client_opens_on_a_welcome_only_and_never_speaks_after_the_end() {
+    let beginning = vec![peer(Kind::Challenge), Event::Answer(Payload::json("42")), peer(Kind::Welcome)];
+    let hello = Hello { identity: Payload::json("1"), meta: Payload::json("{}") };
+    let steps = ["Ask", "Close", "Deliver", "Invoke", "Open", "Ping", "Send", "Settle", "Wait"];
+    run(happenings(payload(), beginning), &steps, |happenings| {
+        let now = Instant::now();
+        let (session, _) = ClientSession::new(&hello, &Limits::default(), now);
+        obey(session, now, happenings, |_, event, step| match (event, step) {
+            (Event::Envelope(sent), Step::Ask(quest)) => {
+                Kind::of(&sent.name) == Some(Kind::Challenge) && *quest == sent.payload
+            }
+            (Event::Envelope(sent), Step::Open(welcome)) => {
+                Kind::of(&sent.name) == Some(Kind::Welcome) && *welcome == sent.payload
+            }
+            (Event::Answer(solution), Step::Send(Kind::Challenge, sent)) => solution == sent,
+            (Event::Tick, Step::Close(end)) => *end == Closed::silent(),
+            (Event::Tick, Step::Ping) => true,
+            _ => false,
+        })
+    });
+}

@@ -1,0 +1,328 @@
+//! The server's machine: what each input does in each state, and its deadlines.
+
+mod table;
+
+use std::time::{Duration, Instant};
+use table::{Machine, Talk, check, frame, text};
+use wse_proto::{Accepted, Cid, Input, Limits, Payload, Question, ServerSession, Session, Step, Verdict};
+
+impl Machine for ServerSession {
+    const STATES: &[(&str, &[&str])] = &[
+        ("stranger", &[]),
+        ("thinking", &["hi"]),
+        ("challenged", &["hi", "quest"]),
+        ("open", &["hi", "accept"]),
+        ("closed", &["hi", "refuse"]),
+    ];
+    #[rustfmt::skip]
+    const INPUTS: &[&str] = &[
+        "hi", "bad hi", "hi list", "solution", "welcome", "reserved",
+        "result", "result S", "error", "error S", "message", "call",
+        "accept", "accept nobody", "quest", "refuse",
+        "heard", "tick before", "tick at", "tick after", "close",
+    ];
+
+    fn fresh(now: Instant) -> Self {
+        ServerSession::new(&Limits::default(), now)
+    }
+
+    fn input(word: &str) -> Input<'static, Verdict> {
+        match word {
+            "hi" => frame(r#"["~wse:hi",{"identity":"ann","meta":{"os":1}},null]"#),
+            "bad hi" => frame(r#"["~wse:hi","ann"]"#),
+            "hi list" => frame(r#"["~wse:hi",["ann",{}]]"#),
+            "solution" => frame(r#"["~wse:challenge",42]"#),
+            "welcome" => frame(r#"["~wse:welcome",null]"#),
+            "reserved" => frame(r#"["~wse:call",1,"S"]"#),
+            "result" => frame(r#"["~wse:response",5]"#),
+            "result S" => frame(r#"["~wse:response",5,"S"]"#),
+            "error" => frame(r#"["~wse:response-err",{"code":"X"}]"#),
+            "error S" => frame(r#"["~wse:response-err",{"code":"X"},"S"]"#),
+            "message" => frame(r#"["say","hello"]"#),
+            "call" => frame(r#"["add",[1,2],"S"]"#),
+            "accept" => Input::Answer(Verdict::Accept(Cid::from("a7"), Payload::json("3"))),
+            "accept nobody" => Input::Answer(Verdict::accept("")),
+            "quest" => Input::Answer(Verdict::Challenge(Payload::json("41"))),
+            "refuse" => Input::Answer(Verdict::Refuse),
+            "heard" => Input::Heard,
+            "close" => Input::Close,
+            word => panic!("no input {word}"),
+        }
+    }
+
+    fn asked(Question { hello, solution }: &Question) -> String {
+        let solution = solution.as_ref().map(|it| format!(" quest {} answer {}", text(&it.quest), text(&it.answer)));
+        format!("{} {}{}", text(&hello.identity), text(&hello.meta), solution.unwrap_or_default())
+    }
+
+    fn opened(Accepted { cid, welcome, hello }: &Accepted) -> String {
+        format!("{cid} {} for {}", text(welcome), text(&hello.identity))
+    }
+}
+
+#[test]
+fn every_input_in_every_state_has_its_step() {
+    check::<ServerSession>(
+        r#"
+        stranger   | hi            | ask "ann" {"os":1}                    | thinking
+        stranger   | bad hi        | close 1000 wse.protocol-error         | closed
+        stranger   | hi list       | close 1000 wse.protocol-error         | closed
+        stranger   | solution      | close 1000 wse.protocol-error         | closed
+        stranger   | welcome       | close 1000 wse.protocol-error         | closed
+        stranger   | reserved      | close 1000 wse.protocol-error         | closed
+        stranger   | result        | close 1000 wse.protocol-error         | closed
+        stranger   | result S      | close 1000 wse.protocol-error         | closed
+        stranger   | error         | close 1000 wse.protocol-error         | closed
+        stranger   | error S       | close 1000 wse.protocol-error         | closed
+        stranger   | message       | close 1000 wse.protocol-error         | closed
+        stranger   | call          | close 1000 wse.protocol-error         | closed
+        stranger   | accept        | wait                                  | stranger
+        stranger   | accept nobody | wait                                  | stranger
+        stranger   | quest         | wait                                  | stranger
+        stranger   | refuse        | wait                                  | stranger
+        stranger   | heard         | wait                                  | stranger
+        stranger   | tick before   | wait                                  | stranger
+        stranger   | tick at       | close 1008 wse.auth-timeout           | closed
+        stranger   | tick after    | close 1008 wse.auth-timeout           | closed
+        stranger   | close         | wait                                  | closed
+
+        thinking   | hi            | wait                                  | thinking
+        thinking   | bad hi        | wait                                  | thinking
+        thinking   | hi list       | wait                                  | thinking
+        thinking   | solution      | wait                                  | thinking
+        thinking   | welcome       | wait                                  | thinking
+        thinking   | reserved      | wait                                  | thinking
+        thinking   | result        | wait                                  | thinking
+        thinking   | result S      | wait                                  | thinking
+        thinking   | error         | wait                                  | thinking
+        thinking   | error S       | wait                                  | thinking
+        thinking   | message       | hold say "hello"                      | thinking
+        thinking   | call          | hold add [1,2] S                      | thinking
+        thinking   | accept        | open a7 3 for "ann"                   | open
+        thinking   | accept nobody | close 1000 wse.not-authorized         | closed
+        thinking   | quest         | send ~wse:challenge 41                | challenged
+        thinking   | refuse        | close 1000 wse.not-authorized         | closed
+        thinking   | heard         | wait                                  | thinking
+        thinking   | tick before   | wait                                  | thinking
+        thinking   | tick at       | close 1008 wse.auth-timeout           | closed
+        thinking   | tick after    | close 1008 wse.auth-timeout           | closed
+        thinking   | close         | wait                                  | closed
+
+        challenged | hi            | close 1000 wse.protocol-error         | closed
+        challenged | bad hi        | close 1000 wse.protocol-error         | closed
+        challenged | hi list       | close 1000 wse.protocol-error         | closed
+        challenged | solution      | ask "ann" {"os":1} quest 41 answer 42 | thinking
+        challenged | welcome       | close 1000 wse.protocol-error         | closed
+        challenged | reserved      | close 1000 wse.protocol-error         | closed
+        challenged | result        | close 1000 wse.protocol-error         | closed
+        challenged | result S      | close 1000 wse.protocol-error         | closed
+        challenged | error         | close 1000 wse.protocol-error         | closed
+        challenged | error S       | close 1000 wse.protocol-error         | closed
+        challenged | message       | hold say "hello"                      | challenged
+        challenged | call          | hold add [1,2] S                      | challenged
+        challenged | accept        | wait                                  | challenged
+        challenged | accept nobody | wait                                  | challenged
+        challenged | quest         | wait                                  | challenged
+        challenged | refuse        | wait                                  | challenged
+        challenged | heard         | wait                                  | challenged
+        challenged | tick before   | wait                                  | challenged
+        challenged | tick at       | close 1008 wse.auth-timeout           | closed
+        challenged | tick after    | close 1008 wse.auth-timeout           | closed
+        challenged | close         | wait                                  | closed
+
+        open       | hi            | close 1000 wse.protocol-error         | closed
+        open       | bad hi        | close 1000 wse.protocol-error         | closed
+        open       | hi list       | close 1000 wse.protocol-error         | closed
+        open       | solution      | close 1000 wse.protocol-error         | closed
+        open       | welcome       | close 1000 wse.protocol-error         | closed
+        open       | reserved      | close 1000 wse.protocol-error         | closed
+        open       | result        | wait                                  | open
+        open       | result S      | settle S ok 5                         | open
+        open       | error         | wait                                  | open
+        open       | error S       | settle S err {"code":"X"}             | open
+        open       | message       | deliver say "hello"                   | open
+        open       | call          | invoke add [1,2] S                    | open
+        open       | accept        | wait                                  | open
+        open       | accept nobody | wait                                  | open
+        open       | quest         | wait                                  | open
+        open       | refuse        | wait                                  | open
+        open       | heard         | wait                                  | open
+        open       | tick before   | wait                                  | open
+        open       | tick at       | ping                                  | open
+        open       | tick after    | ping                                  | open
+        open       | close         | wait                                  | closed
+
+        closed     | hi            | wait                                  | closed
+        closed     | bad hi        | wait                                  | closed
+        closed     | hi list       | wait                                  | closed
+        closed     | solution      | wait                                  | closed
+        closed     | welcome       | wait                                  | closed
+        closed     | reserved      | wait                                  | closed
+        closed     | result        | wait                                  | closed
+        closed     | result S      | wait                                  | closed
+        closed     | error         | wait                                  | closed
+        closed     | error S       | wait                                  | closed
+        closed     | message       | wait                                  | closed
+        closed     | call          | wait                                  | closed
+        closed     | accept        | wait                                  | closed
+        closed     | accept nobody | wait                                  | closed
+        closed     | quest         | wait                                  | closed
+        closed     | refuse        | wait                                  | closed
+        closed     | heard         | wait                                  | closed
+        closed     | tick before   | wait                                  | closed
+        closed     | tick at       | wait                                  | closed
+        closed     | tick after    | wait                                  | closed
+        closed     | close         | wait                                  | closed
+        "#,
+    );
+}
+
+#[test]
+fn every_way_to_end_is_deaf_for_ever_and_has_no_deadline() {
+    let ends: &[(&[&str], &str)] = &[
+        (&["hi", "refuse"], "close 1000 wse.not-authorized"),
+        (&["hi", "accept nobody"], "close 1000 wse.not-authorized"),
+        (&["hi", "quest", "solution", "refuse"], "close 1000 wse.not-authorized"),
+        (&["message"], "close 1000 wse.protocol-error"),
+        (&["hi", "quest", "hi"], "close 1000 wse.protocol-error"),
+        (&["hi", "accept", "welcome"], "close 1000 wse.protocol-error"),
+        (&["hi", "tick at"], "close 1008 wse.auth-timeout"),
+        (&["hi", "accept", "tick at", "tick at"], "close 1006 wse.silent"),
+        (&["close"], "wait"),
+        (&["hi", "close"], "wait"),
+        (&["hi", "accept", "close"], "wait"),
+    ];
+    for (past, last) in ends {
+        let (end, before) = past.split_last().unwrap();
+        let mut talk = Talk::<ServerSession>::after(before);
+        assert_eq!(talk.say(end), *last, "{past:?}");
+        for input in ServerSession::INPUTS {
+            assert_eq!((talk.say(input), talk.deadline()), ("wait".to_owned(), None), "{past:?}, then {input}");
+        }
+    }
+}
+
+#[test]
+fn what_is_held_comes_out_whole_and_in_order_once_open() {
+    let now = Instant::now();
+    let mut session = ServerSession::fresh(now);
+    let script = [
+        ServerSession::input("hi"),
+        frame(r#"["one",1]"#),
+        ServerSession::input("quest"),
+        frame(r#"["two",[2],"S2"]"#),
+        frame(r#"["three"]"#),
+        ServerSession::input("solution"),
+        frame(r#"["four",{"4":4}]"#),
+        ServerSession::input("accept"),
+    ];
+    let mut held = Vec::new();
+    for input in script {
+        match session.step(input, now) {
+            Step::Hold(envelope) => held.push(envelope),
+            Step::Ask(_) | Step::Send(..) | Step::Open(_) => {}
+            step => panic!("{step:?}"),
+        }
+    }
+    let mut talk = Talk::with(|_| session);
+    let given: Vec<String> = held.into_iter().map(|envelope| talk.give(Input::Envelope(envelope))).collect();
+    assert_eq!(given, ["deliver one 1", "invoke two [2] S2", "deliver three null", r#"deliver four {"4":4}"#]);
+}
+
+#[test]
+fn three_solutions_may_be_tried_and_a_fourth_challenge_refuses() {
+    let mut talk = Talk::<ServerSession>::new();
+    assert_eq!(talk.say("hi"), r#"ask "ann" {"os":1}"#);
+    for number in 1..=3 {
+        let quest = Payload::json(format!(r#""quest {number}""#));
+        let sent = talk.give(Input::Answer(Verdict::Challenge(quest)));
+        assert_eq!(sent, format!(r#"send ~wse:challenge "quest {number}""#));
+        assert_eq!(talk.say("solution"), format!(r#"ask "ann" {{"os":1}} quest "quest {number}" answer 42"#));
+    }
+    assert_eq!(talk.say("quest"), "close 1000 wse.not-authorized");
+    assert_eq!(talk.say("solution"), "wait");
+}
+
+#[test]
+fn the_third_solution_can_still_be_accepted() {
+    let mut talk = Talk::<ServerSession>::after(&["hi", "quest", "solution", "quest", "solution", "quest", "solution"]);
+    assert_eq!(talk.say("accept"), r#"open a7 3 for "ann""#);
+}
+
+#[test]
+fn a_server_that_allows_no_solution_refuses_at_the_first_challenge() {
+    let limits = Limits { challenges: 0, ..Limits::default() };
+    let mut talk = Talk::with(|now| ServerSession::new(&limits, now));
+    talk.say("hi");
+    assert_eq!(talk.say("quest"), "close 1000 wse.not-authorized");
+}
+
+#[test]
+fn the_ten_seconds_for_a_verdict_start_with_the_connection_and_are_never_prolonged() {
+    let pasts: [&[(u64, &str)]; 5] = [
+        &[],
+        &[(9, "heard")],
+        &[(9, "hi"), (9, "message")],
+        &[(3, "hi"), (6, "quest"), (9, "heard")],
+        &[(3, "hi"), (6, "quest"), (9, "solution")],
+    ];
+    for past in pasts {
+        let mut talk = Talk::<ServerSession>::new();
+        for (seconds, word) in past {
+            talk.at(*seconds, word);
+            assert_eq!(talk.deadline(), Some(10.0), "{past:?}");
+        }
+        assert_eq!(talk.at(9, "tick"), "wait", "{past:?}");
+        assert_eq!(talk.at(10, "tick"), "close 1008 wse.auth-timeout", "{past:?}");
+        assert_eq!(talk.at(10, "accept"), "wait", "{past:?}: a verdict that comes too late");
+    }
+}
+
+#[test]
+fn the_verdict_ends_the_auth_deadline_and_starts_the_heartbeat() {
+    let mut talk = Talk::<ServerSession>::new();
+    talk.at(1, "hi");
+    talk.at(9, "accept");
+    assert_eq!(talk.deadline(), Some(34.0));
+    assert_eq!(talk.at(10, "tick"), "wait");
+    assert_eq!(talk.at(33, "tick"), "wait");
+    assert_eq!(talk.at(34, "tick"), "ping");
+    assert_eq!(talk.deadline(), Some(44.0));
+    assert_eq!(talk.at(43, "tick"), "wait");
+    assert_eq!(talk.at(44, "tick"), "close 1006 wse.silent");
+    assert_eq!(talk.deadline(), None);
+}
+
+#[test]
+fn anything_from_the_peer_is_a_sign_of_life_and_nothing_from_the_application_is() {
+    for (word, prolongs) in [("heard", true), ("message", true), ("result", true), ("accept", false), ("quest", false)]
+    {
+        let mut talk = Talk::<ServerSession>::new();
+        talk.at(0, "hi");
+        talk.at(0, "accept");
+        assert_eq!(talk.at(25, "tick"), "ping");
+        talk.at(34, word);
+        assert_eq!(talk.deadline(), Some(if prolongs { 59.0 } else { 35.0 }), "{word}");
+        let expected = if prolongs { "wait" } else { "close 1006 wse.silent" };
+        assert_eq!(talk.at(35, "tick"), expected, "{word}");
+    }
+}
+
+#[test]
+fn a_late_tick_pings_first_and_leaves_the_peer_its_ten_seconds() {
+    let mut talk = Talk::<ServerSession>::after(&["hi", "accept"]);
+    assert_eq!(talk.at(600, "tick"), "ping");
+    assert_eq!(talk.at(609, "tick"), "wait");
+    assert_eq!(talk.at(610, "tick"), "close 1006 wse.silent");
+}
+
+#[test]
+fn deadlines_too_far_to_count_are_never_reached_and_never_panic() {
+    let never = Duration::MAX;
+    let limits = Limits { auth_timeout: never, ping_interval: never, ping_timeout: never, ..Limits::default() };
+    let mut talk = Talk::with(|now| ServerSession::new(&limits, now));
+    assert_eq!(talk.at(1_000_000, "tick"), "wait");
+    talk.at(1_000_000, "hi");
+    assert_eq!(talk.at(1_000_000, "accept"), r#"open a7 3 for "ann""#);
+    assert_eq!(talk.at(2_000_000, "tick"), "wait");
+}

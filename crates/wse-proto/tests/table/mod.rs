@@ -1,0 +1,132 @@
+//! Tables of cases, one line a case: `state | input | step | state after`.
+
+use std::time::{Duration, Instant};
+use wse_proto::{Codec, Envelope, Input, Payload, Session, Step};
+
+/// A session machine whose states and inputs have names.
+pub(crate) trait Machine: Session + Sized {
+    /// Each state with the inputs that lead to it.
+    const STATES: &[(&str, &[&str])];
+    /// Each input; `tick before`, `tick at` and `tick after` go by the machine's own deadline.
+    const INPUTS: &[&str];
+
+    fn fresh(now: Instant) -> Self;
+    fn input(word: &str) -> Input<'static, Self::Answer>;
+    fn asked(question: &Self::Question) -> String;
+    fn opened(opening: &Self::Opening) -> String;
+}
+
+/// A machine, spoken to in words.
+pub(crate) struct Talk<M> {
+    machine: M,
+    start: Instant,
+    now: Instant,
+}
+
+impl<M: Machine> Talk<M> {
+    pub(crate) fn new() -> Self {
+        Self::with(M::fresh)
+    }
+
+    pub(crate) fn with(machine: impl FnOnce(Instant) -> M) -> Self {
+        let start = Instant::now();
+        Self { machine: machine(start), start, now: start }
+    }
+
+    pub(crate) fn after(words: &[&str]) -> Self {
+        let mut talk = Self::new();
+        words.iter().for_each(|word| drop(talk.say(word)));
+        talk
+    }
+
+    /// The step for the input of that name, in words.
+    pub(crate) fn say(&mut self, word: &str) -> String {
+        let due = self.machine.deadline().unwrap_or(self.now + Duration::from_secs(3600));
+        match word {
+            "tick before" => self.now = due - Duration::from_millis(1),
+            "tick at" => self.now = due,
+            "tick after" => self.now = due + Duration::from_secs(1),
+            _ => {}
+        }
+        self.give(if word.starts_with("tick") { Input::Tick } else { M::input(word) })
+    }
+
+    /// The same, at a time in seconds since the start.
+    pub(crate) fn at(&mut self, seconds: u64, word: &str) -> String {
+        self.now = self.start + Duration::from_secs(seconds);
+        self.give(if word == "tick" { Input::Tick } else { M::input(word) })
+    }
+
+    pub(crate) fn give(&mut self, input: Input<'_, M::Answer>) -> String {
+        words::<M>(&self.machine.step(input, self.now))
+    }
+
+    /// The machine's deadline in seconds since the start.
+    pub(crate) fn deadline(&self) -> Option<f64> {
+        self.machine.deadline().map(|due| (due - self.start).as_secs_f64())
+    }
+}
+
+fn words<M: Machine>(step: &Step<'_, M::Question, M::Opening>) -> String {
+    match step {
+        Step::Wait => "wait".to_owned(),
+        Step::Hold(Envelope { name, payload, stamp }) => {
+            format!(
+                "hold {name} {}{}",
+                text(payload),
+                stamp.as_ref().map_or(String::new(), |stamp| format!(" {stamp}"))
+            )
+        }
+        Step::Ask(question) => format!("ask {}", M::asked(question)),
+        Step::Send(kind, payload) => format!("send {} {}", kind.as_str(), text(payload)),
+        Step::Open(opening) => format!("open {}", M::opened(opening)),
+        Step::Deliver { name, payload } => format!("deliver {name} {}", text(payload)),
+        Step::Invoke { rp, payload, stamp } => format!("invoke {rp} {} {stamp}", text(payload)),
+        Step::Settle { stamp, outcome: Ok(payload) } => format!("settle {stamp} ok {}", text(payload)),
+        Step::Settle { stamp, outcome: Err(payload) } => format!("settle {stamp} err {}", text(payload)),
+        Step::Ping => "ping".to_owned(),
+        Step::Close(closed) => format!("close {closed}"),
+    }
+}
+
+pub(crate) fn text<'a>(payload: &'a Payload<'_>) -> &'a str {
+    std::str::from_utf8(payload.as_bytes()).expect("JSON is text")
+}
+
+/// The input of a JSON frame from the peer.
+pub(crate) fn frame<A>(text: &'static str) -> Input<'static, A> {
+    Input::Envelope(Codec::Json.read(text.as_bytes(), false).expect("an envelope"))
+}
+
+/// What a machine with this past does on every next input: two pasts in one state look the same.
+fn face<M: Machine>(past: &[&str]) -> Vec<String> {
+    let inputs = M::INPUTS.iter().filter(|input| !input.starts_with("tick"));
+    inputs.map(|input| Talk::<M>::after(past).say(input)).collect()
+}
+
+fn path<M: Machine>(state: &str) -> &'static [&'static str] {
+    M::STATES.iter().find(|(name, _)| *name == state).unwrap_or_else(|| panic!("no state {state}")).1
+}
+
+/// Checks every line, that no case is missing or stands twice, and that no two states are one.
+pub(crate) fn check<M: Machine>(table: &str) {
+    let mut left: Vec<(&str, &str)> =
+        M::STATES.iter().flat_map(|(state, _)| M::INPUTS.iter().map(move |input| (*state, *input))).collect();
+    for line in table.lines().filter(|line| !line.trim().is_empty()) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [state, input, step, then] = cells[..] else { panic!("four cells a line: {line}") };
+        let case = left.iter().position(|case| *case == (state, input));
+        left.remove(case.unwrap_or_else(|| panic!("unknown or twice: {line}")));
+
+        let before = path::<M>(state);
+        assert_eq!(Talk::<M>::after(before).say(input), step, "{line}");
+        let past = [before, &[input]].concat();
+        assert_eq!(face::<M>(&past), face::<M>(path::<M>(then)), "another state follows: {line}");
+    }
+    assert_eq!(left, [], "no line says what happens here");
+    for (index, (one, _)) in M::STATES.iter().enumerate() {
+        for (other, _) in &M::STATES[..index] {
+            assert_ne!(face::<M>(path::<M>(one)), face::<M>(path::<M>(other)), "{one} and {other}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What the testbed and the test client share: how options are written, and the ways to fail.
+
+use std::time::Duration;
+use serde_json::{Value, json};
+use wse::{CallError, RpError};
+
+/// `500ms`, `20s`, `2m`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = split(text)?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(60 * number)),
+        _ => Err(format!("{text:?}: a duration is written as 500ms, 20s or 2m")),
+    }
+}
+
+/// `512`, `16KiB`, `1MiB`.
+pub fn bytes(text: &str) -> Result<usize, String> {
+    let (number, unit) = split(text)?;
+    let factor = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(format!("{text:?}: a size is written as 512, 16KiB or 1MiB")),
+    };
+    usize::try_from(number).ok().and_then(|number| number.checked_mul(factor)).ok_or_else(|| format!("{text:?}: too big"))
+}
+
+fn split(text: &str) -> Result<(u64, &str), String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number = text[..digits].parse().map_err(|_| format!("{text:?}: a number is missing"))?;
+    Ok((number, &text[digits..]))
+}
+
+/// The procedure `fail`: every way in which a procedure can fail.
+pub fn fail(how: &str) -> Result<(), RpError> {
+    match how {
+        "plain" => Err(std::io::Error::other("Vanilla error"))?,
+        "coded" => Err(RpError::new("test-err-code").details(&serde_json::json!({"fun": 1}))),
+        "bare" => Err(RpError::bare(&serde_json::json!({"code": "INVALID_USER", "test_field": "nope"}))),
+        "panic" => panic!("asked to"),
+        _ => Err(RpError::new("unknown-way-to-fail")),
+    }
+}
+
+/// A failed call as JSON.
+pub fn described(error: &CallError) -> Value {
+    let mut described = json!({"code": error.code()});
+    if let CallError::Failed(error) = error {
+        if let Some(message) = &error.message {
+            described["message"] = json!(message);
+        }
+        if let Ok(Some(details)) = error.decode_details::<Value>() {
+            described["details"] = details;
+        }
+    }
+    described
+}

@@ -1,0 +1,175 @@
+//! What can go wrong, one small enum a verb, each with the code that both languages compare.
+//! No error may hold a payload or an identity.
+
+use wse_proto::{Closed, Code, DecodeError, EncodeError, RpError};
+
+/// A message was not sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The connection has ended or is ending; for a client: it is not ready.
+    #[error("not connected")]
+    NotReady,
+    /// The frame alone is larger than the connection's whole queue ([`Limits::queue_bytes`](crate::Limits::queue_bytes)).
+    #[error("{0} bytes do not fit into the queue of the connection")]
+    TooBig(usize),
+    /// The queue of the connection is full: it is being closed as slow, with 1013 `wse.slow`.
+    #[error("the peer does not read")]
+    Slow,
+    /// The payload does not encode.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+impl SendError {
+    /// The code of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            SendError::NotReady => Code::NOT_READY,
+            SendError::TooBig(_) | SendError::Slow => Code::WS_ERROR,
+            SendError::Encode(_) => Code::RP_INVALID,
+        }
+    }
+}
+
+/// A call had no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// No answer came in time; a later one is dropped.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The connection ended before the answer. Whether the procedure ran is unknown.
+    #[error("disconnected before the answer")]
+    Disconnected,
+    /// Nothing was sent: there is no connection.
+    #[error("not connected")]
+    NotReady,
+    /// Nothing was sent: too many calls are in flight ([`Limits::calls_per_conn`](crate::Limits::calls_per_conn)).
+    #[error("too many calls in flight")]
+    Busy,
+    /// The other side has no procedure of that name.
+    #[error("not registered")]
+    NotRegistered,
+    /// The procedure failed.
+    #[error("failed: {0}")]
+    Failed(RpError),
+    /// The result is not of the type asked for.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// Nothing was sent: the argument does not encode, or is too big.
+    #[error("not sent: {0}")]
+    Send(SendError),
+}
+
+impl CallError {
+    /// The code of this error; of a failed call, the code it failed with.
+    pub fn code(&self) -> &str {
+        match self {
+            CallError::TimedOut => Code::RP_TIMEOUT,
+            CallError::Disconnected => Code::RP_DISCONNECT,
+            CallError::NotReady => Code::NOT_READY,
+            CallError::Busy => Code::RP_BUSY,
+            CallError::NotRegistered => Code::RP_NOT_REGISTERED,
+            CallError::Failed(error) => &error.code,
+            CallError::Decode(_) => Code::RP_INVALID,
+            CallError::Send(error) => error.code(),
+        }
+    }
+
+    pub(crate) fn failed(error: RpError) -> Self {
+        match error.code.as_str() {
+            Code::RP_NOT_REGISTERED => CallError::NotRegistered,
+            _ => CallError::Failed(error),
+        }
+    }
+}
+
+impl From<SendError> for CallError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::NotReady => CallError::NotReady,
+            other => CallError::Send(other),
+        }
+    }
+}
+
+/// A client did not become ready.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// It is connected or connecting already.
+    #[error("connected already")]
+    AlreadyConnected,
+    /// The address is no `ws` or `wss` URL, or `wss` is asked for without the feature `tls`.
+    #[error("not a usable address: {0}")]
+    BadUrl(String),
+    /// The server could not be reached, or did not answer in time.
+    #[error("not reachable: {0}")]
+    Unreachable(std::io::Error),
+    /// The server answered the upgrade with another status than 101.
+    #[error("the upgrade was refused with status {0}")]
+    UpgradeRefused(u16),
+    /// The server refused the identity, or the solution of its challenge.
+    #[error("refused: {0}")]
+    Refused(Closed),
+    /// The connection ended before the welcome.
+    #[error("closed before the welcome: {0}")]
+    Closed(Closed),
+    /// The challenge has no solution: there is no handler, or it failed.
+    #[error("the challenge was not solved: {0}")]
+    Challenge(RpError),
+    /// The identity could not be made or does not encode.
+    #[error("no identity: {0}")]
+    Identity(RpError),
+    /// The client was closed meanwhile, or jumped elsewhere.
+    #[error("given up")]
+    GivenUp,
+}
+
+impl ConnectError {
+    /// The code of this error.
+    pub fn code(&self) -> &str {
+        match self {
+            ConnectError::AlreadyConnected => Code::ALREADY_CONNECTED,
+            ConnectError::Refused(_) => Code::NOT_AUTHORIZED,
+            ConnectError::Challenge(_) => Code::INVALID_CRA_HANDLER,
+            ConnectError::Identity(error) => &error.code,
+            _ => Code::WS_ERROR,
+        }
+    }
+}
+
+/// A procedure was not registered or unregistered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// A procedure has that name already.
+    #[error("registered already")]
+    AlreadyRegistered,
+    /// No procedure has that name.
+    #[error("not registered")]
+    NotRegistered,
+}
+
+impl RegisterError {
+    /// The code of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            RegisterError::AlreadyRegistered => Code::RP_ALREADY_REGISTERED,
+            RegisterError::NotRegistered => Code::RP_NOT_REGISTERED,
+        }
+    }
+}
+
+/// A server does not serve.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The address could not be bound.
+    #[error("cannot listen: {0}")]
+    Listen(std::io::Error),
+    /// The server was shut down before.
+    #[error("the server was shut down")]
+    ShutDown,
+}

@@ -1,0 +1,154 @@
+//! Bytes on their way out, in order: small frames lie behind one another in one buffer, large
+//! shared ones are only pointed at. It may never copy a large shared frame, and owns nothing while
+//! empty.
+
+use bytes::{Buf, Bytes};
+use std::{collections::VecDeque, io::IoSlice};
+
+/// A shared frame up to this size is copied behind the others: copying it costs less than an
+/// entry of its own and a longer `writev`.
+const SMALL: usize = 1024;
+
+/// The buffer that small frames share grows up to this size, then another is begun.
+const BUFFER: usize = 64 << 10;
+
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    /// The first bytes; `sent` of them are gone.
+    first: Vec<u8>,
+    sent: usize,
+    /// What follows.
+    rest: VecDeque<Chunk>,
+}
+
+#[derive(Debug)]
+enum Chunk {
+    Own(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Queue {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.rest.is_empty()
+    }
+
+    /// Bytes still to be written.
+    pub(crate) fn len(&self) -> usize {
+        let rest = self.rest.iter().map(|chunk| match chunk {
+            Chunk::Own(buffer) => buffer.len(),
+            Chunk::Shared(bytes) => bytes.len(),
+        });
+        self.first.len() - self.sent + rest.sum::<usize>()
+    }
+
+    /// Appends a copy.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        if self.rest.is_empty() && self.first.len() < BUFFER {
+            self.first.extend_from_slice(bytes);
+            return;
+        }
+        match self.rest.back_mut() {
+            Some(Chunk::Own(buffer)) if buffer.len() < BUFFER => buffer.extend_from_slice(bytes),
+            _ => self.rest.push_back(Chunk::Own(bytes.to_vec())),
+        }
+    }
+
+    /// Appends a shared frame.
+    pub(crate) fn push_shared(&mut self, bytes: &Bytes) {
+        if bytes.len() <= SMALL { self.push(bytes) } else { self.rest.push_back(Chunk::Shared(bytes.clone())) }
+    }
+
+    /// Fills `slices` with what is to be written next; gives how many it filled.
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let first = (self.sent < self.first.len()).then(|| &self.first[self.sent..]);
+        let rest = self.rest.iter().map(|chunk| match chunk {
+            Chunk::Own(buffer) => &buffer[..],
+            Chunk::Shared(bytes) => &bytes[..],
+        });
+        let mut filled = 0;
+        for (slice, bytes) in slices.iter_mut().zip(first.into_iter().chain(rest)) {
+            *slice = IoSlice::new(bytes);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// Forgets the next `written` bytes.
+    pub(crate) fn advance(&mut self, mut written: usize) {
+        while written > 0 || (self.sent == self.first.len() && !self.is_empty()) {
+            let here = written.min(self.first.len() - self.sent);
+            self.sent += here;
+            written -= here;
+            if self.sent < self.first.len() {
+                return;
+            }
+            (self.first, self.sent) = (Vec::new(), 0);
+            match self.rest.front_mut() {
+                None => return,
+                Some(Chunk::Own(buffer)) => {
+                    self.first = std::mem::take(buffer);
+                    self.rest.pop_front();
+                }
+                Some(Chunk::Shared(bytes)) => {
+                    let here = written.min(bytes.len());
+                    bytes.advance(here);
+                    written -= here;
+                    if !bytes.is_empty() {
+                        return;
+                    }
+                    self.rest.pop_front();
+                }
+            }
+        }
+        if self.rest.is_empty() {
+            self.rest = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn flatten(queue: &Queue, slices: usize) -> Vec<u8> {
+        let mut parts = vec![IoSlice::new(&[]); slices];
+        let filled = queue.slices(&mut parts);
+        parts[..filled].iter().flat_map(|part| part.to_vec()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_leave_in_the_order_they_came(
+            frames in prop::collection::vec((0usize..3000, any::<bool>()), 0..40),
+            writes in prop::collection::vec(1usize..5000, 0..60),
+        ) {
+            let (mut queue, mut expected, mut got) = (Queue::default(), Vec::new(), Vec::new());
+            for (index, (length, shared)) in frames.iter().enumerate() {
+                let bytes = vec![index as u8; *length];
+                expected.extend_from_slice(&bytes);
+                if *shared { queue.push_shared(&Bytes::from(bytes)) } else { queue.push(&bytes) }
+            }
+            for write in writes.into_iter().chain(std::iter::repeat(100_000)) {
+                let next = flatten(&queue, 4);
+                if next.is_empty() { break }
+                let written = write.min(next.len());
+                got.extend_from_slice(&next[..written]);
+                queue.advance(written);
+            }
+            prop_assert_eq!(got, expected);
+            prop_assert!(queue.is_empty());
+            prop_assert_eq!(queue.first.capacity() + queue.rest.capacity(), 0);
+        }
+    }
+
+    #[test]
+    fn a_large_shared_frame_is_not_copied() {
+        let frame = Bytes::from(vec![7; SMALL + 1]);
+        let mut queue = Queue::default();
+        queue.push_shared(&frame);
+        let mut slices = [IoSlice::new(&[])];
+        assert_eq!(queue.slices(&mut slices), 1);
+        assert_eq!(slices[0].as_ptr(), frame.as_ptr());
+    }
+}

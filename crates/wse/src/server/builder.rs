@@ -1,0 +1,257 @@
+//! How a server is put together. It may never build one without identify.
+
+use super::{Event, Inner, Server, Stranger, Verdict, alive::Alive, registry::Registry, strangers::Strangers, when::Whens};
+use crate::{
+    handlers::Handlers,
+    names::{Message, Procedure},
+    server::Conn,
+    side::Task,
+};
+use http::{HeaderValue, StatusCode, request::Parts};
+use ipnet::IpNet;
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, atomic::AtomicU64},
+};
+use wse_proto::{Codec, CustomCodec, Limits, RpError};
+
+pub(crate) type Identify = Box<dyn Fn(Stranger) -> Task<Result<Verdict, RpError>> + Send + Sync>;
+pub(crate) type UpgradeHook = Box<dyn Fn(Arc<Parts>) -> Task<Result<(), StatusCode>> + Send + Sync>;
+
+/// Puts a [`Server`] together; made by [`Server::builder`].
+///
+/// Its type says whether [`identify`](ServerBuilder::identify) was given: [`build`](ServerBuilder::build)
+/// is there only then.
+///
+/// ```compile_fail,E0599
+/// wse::Server::builder().build(); // nobody says who may come in
+/// ```
+#[must_use = "nothing serves before it is built"]
+pub struct ServerBuilder<I = ()> {
+    identify: I,
+    handlers: Handlers<Conn>,
+    whens: Whens,
+    limits: Limits,
+    codecs: Vec<Codec>,
+    origins: Vec<HeaderValue>,
+    trusted_proxies: Vec<IpNet>,
+    upgrade: Option<UpgradeHook>,
+    path: Option<String>,
+    expose_errors: bool,
+}
+
+impl ServerBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            identify: (),
+            handlers: Handlers::default(),
+            whens: Whens::default(),
+            limits: Limits::default(),
+            codecs: Vec::new(),
+            origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            upgrade: None,
+            path: None,
+            expose_errors: false,
+        }
+    }
+
+    /// Decides who a device is: `async |stranger, identity| -> Result<Verdict, RpError>`.
+    ///
+    /// It runs when the device says hi, and again with its answer after a challenge. An error, a
+    /// panic, and an identity that is not of the type taken refuse this one device, and are
+    /// reported as [`Event::Error`]. It has [`Limits::auth_timeout`] in all; a device that leaves
+    /// while it thinks drops its future. What the device sends meanwhile waits for the verdict.
+    ///
+    /// ```
+    /// let server = wse::Server::builder().identify(async |stranger, token: String| {
+    ///     Ok(if token == "secret" { stranger.accept("ann").welcome(&"hello") } else { stranger.refuse() })
+    /// });
+    /// ```
+    pub fn identify<P, F, Fut>(self, identify: F) -> ServerBuilder<Identified>
+    where
+        P: DeserializeOwned + Send + 'static,
+        F: FnOnce(Stranger, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<Verdict, RpError>> + Send + 'static,
+    {
+        let identify = Box::new(move |stranger: Stranger| -> Task<Result<Verdict, RpError>> {
+            let identify = identify.clone();
+            Box::pin(async move {
+                let identity = stranger.question.hello.identity.decode()?;
+                identify(stranger, identity).await
+            })
+        });
+        ServerBuilder {
+            identify: Identified(identify),
+            handlers: self.handlers,
+            whens: self.whens,
+            limits: self.limits,
+            codecs: self.codecs,
+            origins: self.origins,
+            trusted_proxies: self.trusted_proxies,
+            upgrade: self.upgrade,
+            path: self.path,
+            expose_errors: self.expose_errors,
+        }
+    }
+}
+
+/// A builder that knows who may come in.
+pub struct Identified(Identify);
+
+impl ServerBuilder<Identified> {
+    /// The server. It does nothing until it listens, is mounted, or gets a stream.
+    pub fn build(self) -> Server {
+        Server(Arc::new(Inner {
+            identify: self.identify.0,
+            handlers: self.handlers,
+            registry: Arc::new(Registry::new(self.whens.clone())),
+            whens: self.whens,
+            limits: self.limits,
+            codecs: if self.codecs.is_empty() { vec![Codec::Json] } else { self.codecs },
+            origins: self.origins,
+            trusted_proxies: self.trusted_proxies,
+            upgrade: self.upgrade,
+            path: self.path,
+            expose_errors: self.expose_errors,
+            strangers: Arc::new(Strangers::default()),
+            alive: Arc::new(Alive::new()),
+            conn_ids: AtomicU64::new(1),
+        }))
+    }
+}
+
+impl<I> ServerBuilder<I> {
+    /// Handles messages of a type: `async |conn, payload| -> Result<(), RpError>`.
+    ///
+    /// Several handlers of one type run one after the other, in the order they were added. The
+    /// handlers of one connection start in the order its messages came, and interleave where they
+    /// await. An error is reported as [`Event::Error`]; the connection stays.
+    pub fn on<P, F, Fut>(self, message: impl Message<P>, handler: F) -> Self
+    where
+        P: DeserializeOwned + Send + 'static,
+        F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), RpError>> + Send + 'static,
+    {
+        self.handlers.on(message, handler, false);
+        self
+    }
+
+    /// Handles the first message of a type, from whomever it comes.
+    pub fn once<P, F, Fut>(self, message: impl Message<P>, handler: F) -> Self
+    where
+        P: DeserializeOwned + Send + 'static,
+        F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), RpError>> + Send + 'static,
+    {
+        self.handlers.on(message, handler, true);
+        self
+    }
+
+    /// Registers a procedure: `async |conn, argument| -> Result<result, RpError>`. A result of `()`
+    /// is `null` on the wire.
+    ///
+    /// # Panics
+    /// When a procedure has that name already. On a [running server](Server::register) that is an
+    /// error instead.
+    #[track_caller]
+    pub fn register<P, R, F, Fut>(self, rp: impl Procedure<P, R>, handler: F) -> Self
+    where
+        P: DeserializeOwned + Send + 'static,
+        R: Serialize + 'static,
+        F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, RpError>> + Send + 'static,
+    {
+        let name = rp.name().to_owned();
+        if let Err(error) = self.handlers.register(rp, handler) {
+            panic!("procedure {name:?}: {error}");
+        }
+        self
+    }
+
+    /// Is told what happens: `async |event|`. Several handlers run one after the other, in the
+    /// order they were added. See [`Event`] for what comes in which order.
+    pub fn when<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: FnOnce(Event) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.whens.add(handler);
+        self
+    }
+
+    /// Sets the bounds and intervals.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Adds a codec of your own. The server speaks its codecs in the order they were added, and
+    /// `wse-default-json` only when none was added or [`default_codec`](ServerBuilder::default_codec)
+    /// is.
+    pub fn codec(mut self, codec: impl CustomCodec) -> Self {
+        self.codecs.push(Codec::Custom(Arc::new(codec)));
+        self
+    }
+
+    /// Adds `wse-default-json` beside codecs of your own.
+    pub fn default_codec(mut self) -> Self {
+        self.codecs.push(Codec::Json);
+        self
+    }
+
+    /// Allows an `Origin`, compared whole, as `https://example.com`. Without any, every origin may
+    /// come; with one, a request with another or without is answered 403.
+    ///
+    /// # Panics
+    /// When it holds bytes that no header can.
+    #[track_caller]
+    pub fn origin(mut self, origin: &str) -> Self {
+        match HeaderValue::from_str(origin) {
+            Ok(origin) => self.origins.push(origin),
+            Err(_) => panic!("an origin that no header can hold: {origin:?}"),
+        }
+        self
+    }
+
+    /// Believes the `X-Forwarded-For` of proxies from this network. Without any, the header is
+    /// ignored.
+    pub fn trusted_proxy(mut self, network: IpNet) -> Self {
+        self.trusted_proxies.push(network);
+        self
+    }
+
+    /// Looks at every upgrade request before it is granted: `async |request| -> Result<(), StatusCode>`.
+    /// An error is the answer's status.
+    pub fn upgrade<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce(Arc<Parts>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), StatusCode>> + Send + 'static,
+    {
+        self.upgrade = Some(Box::new(move |request| Box::pin(hook.clone()(request))));
+        self
+    }
+
+    /// The path that [`listen`](Server::listen) and its siblings serve; every other is answered
+    /// 404. Without, all paths are served. A [service](Server::service) is asked for whatever its
+    /// router sends it.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// Sends the texts of errors that handlers did not make on purpose. For development only: they
+    /// may tell a peer what it should not know.
+    pub fn expose_errors(mut self, expose: bool) -> Self {
+        self.expose_errors = expose;
+        self
+    }
+}
+
+impl<I> fmt::Debug for ServerBuilder<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,43 @@
+//! What the server tells the application of. An event may never be lost, doubled or out of order
+//! for its user.
+
+use super::{Conn, User};
+use std::sync::Arc;
+use wse_proto::{Closed, Payload, RpError};
+
+/// What happens on a server, told to the handlers given to
+/// [`when`](crate::ServerBuilder::when).
+///
+/// `Joined`/`Left` and `Connected`/`Disconnected` come strictly in pairs, each once. The four of
+/// one user come in order, one handler at a time: `Joined`, `Connected`, …, `Disconnected`, `Left`.
+/// The handlers of a connection start after its `Connected` was handled.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The first device of a user is there.
+    Joined(User),
+    /// The last device of a user has gone, and how.
+    Left(User, Closed),
+    /// A device is there.
+    Connected(Conn),
+    /// A device has gone, and how: 1006 when it said no goodbye.
+    Disconnected(Conn, Closed),
+    /// A message came that no handler listens to.
+    Ignored {
+        /// From whom.
+        conn: Conn,
+        /// Its type.
+        name: Arc<str>,
+        /// What it carried.
+        payload: Payload<'static>,
+    },
+    /// A handler, procedure or identify failed. The error is whole; the peer saw less.
+    Error {
+        /// The code for this kind of failure.
+        code: &'static str,
+        /// For whom it ran; `None` when identify failed.
+        conn: Option<Conn>,
+        /// What it failed with.
+        error: Arc<RpError>,
+    },
+}

@@ -1,0 +1,108 @@
+//! The server's side of a connection: asks identify, admits devices, tells the application.
+//! It may never read or write the socket.
+
+use super::{
+    Conn, Event, Inner, Stranger,
+    alive::Entry,
+    conn::ConnInner,
+    strangers::Place,
+};
+use crate::{
+    handlers::{Handlers, caught},
+    peer::Peer,
+    side::{Asked, Opened, Report, Side, Task},
+};
+use http::request::Parts;
+use std::{future::ready, net::IpAddr, sync::Arc};
+use wse_proto::{Accepted, Closed, Kind, Limits, Question, RpError, ServerSession};
+
+pub(crate) struct Host {
+    pub(crate) server: Arc<Inner>,
+    pub(crate) conn_id: u64,
+    pub(crate) codec: usize,
+    pub(crate) remote_addr: Option<IpAddr>,
+    /// The request, until the verdict.
+    pub(crate) request: Option<Arc<Parts>>,
+    /// The place among the strangers, until the verdict.
+    pub(crate) place: Option<Place>,
+    /// Gone with the connection.
+    pub(crate) _alive: Entry,
+}
+
+impl Side for Host {
+    type Session = ServerSession;
+    type Who = Conn;
+
+    fn handlers(&self) -> &Handlers<Conn> {
+        &self.server.handlers
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.server.limits
+    }
+
+    fn expose_errors(&self) -> bool {
+        self.server.expose_errors
+    }
+
+    fn ask(&mut self, question: Question) -> Asked<wse_proto::Verdict> {
+        let Some(request) = self.request.clone() else {
+            return Box::pin(ready((Ok(wse_proto::Verdict::Refuse), None))); // never asked after the verdict
+        };
+        let format = self.server.codecs[self.codec].format();
+        let stranger = Stranger { question, request, remote_addr: self.remote_addr, format };
+        let server = self.server.clone();
+        Box::pin(async move {
+            let verdict = caught(async { (server.identify)(stranger).await }, Err).await;
+            match verdict.and_then(|verdict| verdict.0.map_err(RpError::from)) {
+                Ok(verdict) => (Ok(verdict), None),
+                Err(error) => (Ok(wse_proto::Verdict::Refuse), Some(error)),
+            }
+        })
+    }
+
+    fn open(&mut self, accepted: Accepted, peer: &Arc<Peer>) -> Result<Opened<Conn>, Closed> {
+        let Accepted { cid, welcome, hello } = accepted;
+        (self.request, self.place) = (None, None);
+        let conn = Conn(Arc::new(ConnInner {
+            peer: peer.clone(),
+            cid,
+            conn_id: self.conn_id,
+            codec: self.codec,
+            hello,
+            remote_addr: self.remote_addr,
+            server: self.server.clone(),
+        }));
+        // The welcome is queued before anybody can find the connection, so it is its first frame.
+        peer.send_own(Kind::Welcome, &welcome).map_err(|_| Closed::slow())?;
+        let ready = self.server.registry.join(&conn, self.server.limits.conns_per_user).map_err(|_| Closed::slow())?;
+        Ok(Opened { who: conn, ready })
+    }
+
+    fn report(&self, conn: Option<&Conn>, report: Report<'_>) -> Option<Task<()>> {
+        let event = match report {
+            Report::Ignored { name, payload } => {
+                tracing::debug!(name, "a message that no handler listens to");
+                Event::Ignored { conn: conn?.clone(), name: name.into(), payload: payload.borrowed().into_owned() }
+            }
+            Report::Failed { code, error } => {
+                let cid = conn.map(|conn| conn.cid().as_str());
+                tracing::warn!(code, cid, %error, "failed");
+                Event::Error { code, conn: conn.cloned(), error: Arc::new(error) }
+            }
+        };
+        if self.server.whens.is_empty() {
+            return None;
+        }
+        let told = self.server.whens.tell(event);
+        Some(Box::pin(caught(told, |panic| tracing::error!(%panic, "an event handler failed"))))
+    }
+
+    fn ended(&mut self, conn: Option<&Conn>, closed: &Closed) {
+        (self.request, self.place) = (None, None);
+        match conn {
+            Some(conn) => self.server.registry.leave(conn, closed),
+            None => tracing::debug!(%closed, remote_addr = ?self.remote_addr, "a stranger has gone"),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The server on its own: accepts sockets and hands each to HTTP. It may never let one socket
+//! keep another waiting.
+
+use super::{Server, remote::RemoteAddr, service::run_as, upgrade};
+use crate::error::ServeError;
+use http::{Request, StatusCode};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::{convert::Infallible, net::IpAddr, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, ToSocketAddrs},
+};
+
+/// After an accept that failed for the whole process (no file descriptors left, say).
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The smallest buffer that hyper reads a request into.
+const HTTP_BYTES: usize = 8 << 10;
+
+impl Server {
+    /// Listens on an address and serves it until the server is [shut down](Server::shutdown).
+    ///
+    /// # Errors
+    /// When the address cannot be bound, or the server was shut down before.
+    pub async fn listen(&self, addr: impl ToSocketAddrs) -> Result<(), ServeError> {
+        let listener = TcpListener::bind(addr).await.map_err(ServeError::Listen)?;
+        self.serve(listener).await
+    }
+
+    /// Serves a socket that listens already until the server is [shut down](Server::shutdown).
+    ///
+    /// # Errors
+    /// When the server was shut down before.
+    pub async fn serve(&self, listener: TcpListener) -> Result<(), ServeError> {
+        self.accept(listener, async |server: Server, tcp, addr| server.serve_stream(tcp, Some(addr)).await).await
+    }
+
+    /// Accepts until the shutdown; what is accepted is served in a task of its own.
+    pub(crate) async fn accept<F, Fut>(&self, listener: TcpListener, serve: F) -> Result<(), ServeError>
+    where
+        F: FnOnce(Server, TcpStream, IpAddr) -> Fut + Clone,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        if self.0.alive.is_down() {
+            return Err(ServeError::ShutDown);
+        }
+        let down = self.0.alive.down();
+        let mut down = std::pin::pin!(down);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut down => return Ok(()),
+            };
+            match accepted {
+                Ok((tcp, addr)) => {
+                    // Fails only on a socket that is gone already.
+                    let _ = tcp.set_nodelay(true);
+                    tokio::spawn(serve.clone()(self.clone(), tcp, addr.ip()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Serves one stream from its HTTP request on: a Unix socket, TLS of your own, a pipe in a
+    /// test. Returns when the request is answered; an upgraded connection goes on in its own task.
+    pub async fn serve_stream<IO>(&self, io: IO, remote_addr: Option<IpAddr>)
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let answer = service_fn(|mut request: Request<Incoming>| {
+            let server = self.clone();
+            async move {
+                if server.0.path.as_ref().is_some_and(|path| path != request.uri().path()) {
+                    return Ok::<_, Infallible>(upgrade::refuse(StatusCode::NOT_FOUND, "nothing here"));
+                }
+                if let Some(addr) = remote_addr {
+                    request.extensions_mut().insert(RemoteAddr(addr));
+                }
+                let upgrade = hyper::upgrade::on(&mut request);
+                Ok(server.knock(request.into_parts().0, upgrade, run_as::<IO>).await)
+            }
+        });
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.0.limits.http_timeout)
+            .max_buf_size(self.0.limits.http_bytes.max(HTTP_BYTES))
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(io), answer)
+            .with_upgrades()
+            .await;
+        if let Err(error) = served {
+            tracing::debug!(%error, "no request");
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The server: who may come in, who is there, and what they say. This file holds the handle; it
+//! may never do what a room below it is for.
+
+mod alive;
+mod audience;
+mod builder;
+mod conn;
+mod event;
+mod host;
+mod listen;
+mod registry;
+mod remote;
+mod service;
+mod strangers;
+#[cfg(feature = "tls")]
+mod tls;
+pub(crate) mod upgrade;
+mod user;
+mod verdict;
+mod when;
+
+pub use audience::{Audience, Encoded};
+pub use builder::ServerBuilder;
+pub use conn::Conn;
+pub use event::Event;
+pub use remote::RemoteAddr;
+pub use service::ServerService;
+pub use user::User;
+pub use verdict::{Stranger, Verdict};
+
+use crate::{
+    error::{RegisterError, SendError, ServeError},
+    handlers::{HandlerId, Handlers},
+    names::{Message, Procedure},
+    peer::Peer,
+    pump::Pump,
+};
+use bytes::Bytes;
+use host::Host;
+use http::{HeaderValue, Request};
+use ipnet::IpNet;
+use serde::{Serialize, de::DeserializeOwned};
+use service::Knock;
+use std::{
+    fmt,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    runtime::Handle,
+    task::JoinHandle,
+};
+use wse_frame::Role;
+use wse_proto::{Cid, Closed, Codec, Limits, Reason, RpError, ServerSession};
+
+/// A messaging server for authenticated users on many devices. A handle, cheap to clone.
+///
+/// ```no_run
+/// use wse::{Event, Server};
+///
+/// # #[tokio::main] async fn main() -> Result<(), wse::ServeError> {
+/// let server = Server::builder()
+///     .identify(async |stranger, name: String| {
+///         Ok(if name.is_empty() { stranger.refuse() } else { stranger.accept(name) })
+///     })
+///     .on("say", async |conn, text: String| {
+///         conn.server().broadcast("line", (conn.cid().as_str(), text))?;
+///         Ok(())
+///     })
+///     .register("add", async |_, (a, b): (i64, i64)| Ok(a + b))
+///     .when(async |event| if let Event::Joined(user) = event { println!("{user} is here") })
+///     .build();
+/// server.listen("127.0.0.1:4200").await
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Server(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) identify: builder::Identify,
+    pub(crate) handlers: Handlers<Conn>,
+    pub(crate) whens: when::Whens,
+    pub(crate) limits: Limits,
+    pub(crate) codecs: Vec<Codec>,
+    pub(crate) origins: Vec<HeaderValue>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) upgrade: Option<builder::UpgradeHook>,
+    pub(crate) path: Option<String>,
+    pub(crate) expose_errors: bool,
+    pub(crate) registry: Arc<registry::Registry>,
+    pub(crate) strangers: Arc<strangers::Strangers>,
+    pub(crate) alive: Arc<alive::Alive>,
+    pub(crate) conn_ids: AtomicU64,
+}
+
+impl Server {
+    /// Begins a server; it takes at least an [`identify`](ServerBuilder::identify).
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+
+    /// A user as an address, whether there or not.
+    pub fn user(&self, cid: impl Into<Cid>) -> User {
+        User::new(self.clone(), cid.into(), None)
+    }
+
+    /// Every user who is there, in no order.
+    pub fn users(&self) -> Vec<User> {
+        self.0.registry.cids().into_iter().map(|cid| self.user(cid)).collect()
+    }
+
+    /// How many users are there.
+    pub fn user_count(&self) -> usize {
+        self.0.registry.counts().0
+    }
+
+    /// How many devices are there, of all users.
+    pub fn conn_count(&self) -> usize {
+        self.0.registry.counts().1
+    }
+
+    /// Queues a message for every device of everybody; gives how many took it.
+    ///
+    /// It is encoded once and waits for nobody: a device whose queue is full is closed as slow.
+    ///
+    /// # Errors
+    /// When the payload does not encode; nobody got anything then.
+    pub fn broadcast<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<usize, SendError> {
+        self.everyone().send(message, payload)
+    }
+
+    /// Everybody, to leave some out before sending.
+    pub fn everyone(&self) -> Audience {
+        Audience::new(self.clone())
+    }
+
+    /// Encodes a message once, to be sent to any selection of devices.
+    ///
+    /// # Errors
+    /// When the payload does not encode.
+    pub fn encode<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Encoded, SendError> {
+        Encoded::new(&self.0.codecs, message.name(), &payload)
+    }
+
+    /// Ends all connections of a user with 1000 and the reason, by default the empty one, as
+    /// upstream does here and only here. Gives how many there were.
+    pub fn drop_user(&self, cid: impl Into<Cid>, reason: impl Into<Reason>) -> usize {
+        self.user(cid).drop(reason.into().or(Reason::from("")))
+    }
+
+    /// Adds a handler, as [`ServerBuilder::on`] does.
+    pub fn on<P, F, Fut>(&self, message: impl Message<P>, handler: F) -> HandlerId
+    where
+        P: DeserializeOwned + Send + 'static,
+        F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), RpError>> + Send + 'static,
+    {
+        self.0.handlers.on(message, handler, false)
+    }
+
+    /// Adds a handler for the next message of a type.
+    pub fn once<P, F, Fut>(&self, message: impl Message<P>, handler: F) -> HandlerId
+    where
+        P: DeserializeOwned + Send + 'static,
+        F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), RpError>> + Send + 'static,
+    {
+        self.0.handlers.on(message, handler, true)
+    }
+
+    /// Takes a handler off. False when it is off already.
+    pub fn off(&self, handler: &HandlerId) -> bool {
+        self.0.handlers.off(handler)
+    }
+
+    /// Takes all handlers of a type off, those of the builder too; gives how many there were.
+    pub fn off_all<P>(&self, message: impl Message<P>) -> usize {
+        self.0.handlers.off_all(message.name())
+    }
+
+    /// Registers a procedure.
+    ///
+    /// # Errors
+    /// When a procedure has that name already.
+    pub fn register<P, R, F, Fut>(&self, rp: impl Procedure<P, R>, handler: F) -> Result<(), RegisterError>
+    where
+        P: DeserializeOwned + Send + 'static,
+        R: Serialize + 'static,
+        F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, RpError>> + Send + 'static,
+    {
+        self.0.handlers.register(rp, handler)
+    }
+
+    /// Takes a procedure off.
+    ///
+    /// # Errors
+    /// When no procedure has that name.
+    pub fn unregister<P, R>(&self, rp: impl Procedure<P, R>) -> Result<(), RegisterError> {
+        self.0.handlers.unregister(rp.name())
+    }
+
+    /// The server as a tower service, to be mounted in axum or hyper.
+    pub fn service(&self) -> ServerService {
+        ServerService(self.clone())
+    }
+
+    /// Runs a connection over a stream that was upgraded elsewhere. The request is that of the
+    /// upgrade: its `Sec-WebSocket-Protocol` chooses the codec, and without the header it is the
+    /// server's first. It is not counted as a stranger. Must be called within a tokio runtime; the
+    /// handle tells how the connection ended, and may be dropped.
+    ///
+    /// # Errors
+    /// When the server was shut down.
+    pub fn attach<IO>(&self, io: IO, request: Request<()>) -> Result<JoinHandle<Closed>, ServeError>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (request, ()) = request.into_parts();
+        let codec = match upgrade::choose(&request.headers, &self.0.codecs) {
+            Ok(offered) => Some(offered.unwrap_or(0)),
+            Err(upgrade::Unknown) => None,
+        };
+        let remote_addr = request.extensions.get().map(|RemoteAddr(addr)| *addr);
+        let knock = Knock { codec, remote_addr, request: Arc::new(request), place: None };
+        self.run(io, Bytes::new(), knock).ok_or(ServeError::ShutDown)
+    }
+
+    /// Starts the task of a connection; `None` after the shutdown began.
+    pub(crate) fn run<IO>(&self, io: IO, read_ahead: Bytes, knock: Knock) -> Option<JoinHandle<Closed>>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let inner = &self.0;
+        inner.whens.run_in(Handle::current());
+        let conn_id = inner.conn_ids.fetch_add(1, Ordering::Relaxed);
+        let codec = knock.codec.unwrap_or(0);
+        let peer = Arc::new(Peer::new(inner.codecs[codec].clone(), &inner.limits, false));
+        let host = Host {
+            server: inner.clone(),
+            conn_id,
+            codec,
+            remote_addr: knock.remote_addr,
+            request: Some(knock.request),
+            place: knock.place,
+            _alive: inner.alive.enter(conn_id, &peer)?,
+        };
+        if knock.codec.is_none() {
+            peer.outbox.close(Closed::protocol_error());
+        }
+        let session = ServerSession::new(&inner.limits, tokio::time::Instant::now().into_std());
+        Some(tokio::spawn(Pump::new(io, read_ahead, Role::Server, session, host, peer)))
+    }
+
+    /// Stops: no new connections, running handlers may answer, everyone is closed with 1012
+    /// `wse.restart`, and what is left when the grace is over is cut. Returns when no connection is
+    /// left. The server cannot be used again.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.0.alive.drain();
+        if tokio::time::timeout(grace, self.0.alive.empty()).await.is_err() {
+            self.0.alive.cut();
+            self.0.alive.empty().await;
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (users, conns) = self.0.registry.counts();
+        f.debug_struct("Server").field("users", &users).field("conns", &conns).finish_non_exhaustive()
+    }
+}

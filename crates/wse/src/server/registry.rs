@@ -1,0 +1,183 @@
+//! Who is there: users and their devices, and the events of each user in order. Its lock may never
+//! be held across an await, nor while anything of the application runs.
+
+use super::{Conn, Event, when::Whens};
+use crate::handlers::caught;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tokio::{runtime::Handle, sync::oneshot};
+use wse_proto::{Cid, Closed, Hello};
+
+/// Events of one user that may wait for the application. A user whose devices come and go faster
+/// than their events are handled is held off.
+const BACKLOG: usize = 256;
+
+pub(crate) struct Registry {
+    users: Mutex<HashMap<Cid, Entry>>,
+    user_count: AtomicUsize,
+    conn_count: AtomicUsize,
+    whens: Whens,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// The oldest first.
+    conns: Vec<Conn>,
+    /// What the user's first device said; it outlives that device.
+    first: Option<Arc<Hello>>,
+    events: VecDeque<(Event, Option<oneshot::Sender<()>>)>,
+    /// A task is handling the events.
+    draining: bool,
+}
+
+/// The user's events wait for the application already.
+pub(crate) struct Backlog;
+
+impl Registry {
+    pub(crate) fn new(whens: Whens) -> Self {
+        Self { users: Mutex::default(), user_count: AtomicUsize::new(0), conn_count: AtomicUsize::new(0), whens }
+    }
+
+    /// Adds a device and pushes the oldest out until at most `limit` are left. Gives what resolves
+    /// when the application has handled `Connected`.
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        conn: &Conn,
+        limit: usize,
+    ) -> Result<Option<oneshot::Receiver<()>>, Backlog> {
+        let mut pushed_out = Vec::new();
+        let mut ready = None;
+        {
+            let mut users = self.lock();
+            let entry = users.entry(conn.cid().clone()).or_default();
+            if entry.events.len() >= BACKLOG {
+                return Err(Backlog);
+            }
+            if entry.conns.is_empty() {
+                entry.first = Some(conn.0.hello.clone());
+                self.user_count.fetch_add(1, Ordering::Relaxed);
+                self.tell(entry, Event::Joined(conn.user()), None);
+            }
+            entry.conns.push(conn.clone());
+            self.conn_count.fetch_add(1, Ordering::Relaxed);
+            if !self.whens.is_empty() {
+                let (handled, waiter) = oneshot::channel();
+                self.tell(entry, Event::Connected(conn.clone()), Some(handled));
+                ready = Some(waiter);
+            }
+            while entry.conns.len() > limit.max(1) {
+                let oldest = entry.conns.remove(0);
+                self.conn_count.fetch_sub(1, Ordering::Relaxed);
+                let closed = Closed::normal(wse_proto::Reason::CLIENTS_CONCURRENCY);
+                self.tell(entry, Event::Disconnected(oldest.clone(), closed.clone()), None);
+                pushed_out.push((oldest, closed));
+            }
+            self.drain(conn.cid(), entry);
+        }
+        for (conn, closed) in pushed_out {
+            conn.0.peer.outbox.close(closed);
+        }
+        Ok(ready)
+    }
+
+    /// Removes a device; without effect when it has left before.
+    pub(crate) fn leave(self: &Arc<Self>, conn: &Conn, closed: &Closed) {
+        let mut users = self.lock();
+        let Some(entry) = users.get_mut(conn.cid()) else { return };
+        let Some(place) = entry.conns.iter().position(|other| other == conn) else { return };
+        entry.conns.remove(place);
+        self.conn_count.fetch_sub(1, Ordering::Relaxed);
+        self.tell(entry, Event::Disconnected(conn.clone(), closed.clone()), None);
+        if entry.conns.is_empty() {
+            self.user_count.fetch_sub(1, Ordering::Relaxed);
+            self.tell(entry, Event::Left(conn.user(), closed.clone()), None);
+            entry.first = None;
+        }
+        self.drain(conn.cid(), entry);
+        if entry.is_over() {
+            users.remove(conn.cid());
+        }
+    }
+
+    fn tell(&self, entry: &mut Entry, event: Event, handled: Option<oneshot::Sender<()>>) {
+        if !self.whens.is_empty() {
+            entry.events.push_back((event, handled));
+        }
+    }
+
+    /// Has the events of a user handled, one after the other, by a task that ends with them.
+    fn drain(self: &Arc<Self>, cid: &Cid, entry: &mut Entry) {
+        if entry.draining || entry.events.is_empty() {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current().or_else(|error| self.whens.runtime().ok_or(error)) else { return };
+        entry.draining = true;
+        let (registry, cid) = (self.clone(), cid.clone());
+        runtime.spawn(async move {
+            while let Some((event, handled)) = registry.next_event(&cid) {
+                caught(registry.whens.tell(event), |panic| tracing::error!(%panic, "an event handler failed")).await;
+                // The connection may have ended meanwhile.
+                let _ = handled.map(|handled| handled.send(()));
+            }
+        });
+    }
+
+    fn next_event(&self, cid: &Cid) -> Option<(Event, Option<oneshot::Sender<()>>)> {
+        let mut users = self.lock();
+        let entry = users.get_mut(cid)?;
+        let next = entry.events.pop_front();
+        if next.is_none() {
+            entry.draining = false;
+            entry.events = VecDeque::new();
+            if entry.is_over() {
+                users.remove(cid);
+            }
+        }
+        next
+    }
+
+    pub(crate) fn conns(&self, cid: &Cid) -> Vec<Conn> {
+        self.lock().get(cid).map(|entry| entry.conns.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn conn_count(&self, cid: &Cid) -> usize {
+        self.lock().get(cid).map_or(0, |entry| entry.conns.len())
+    }
+
+    pub(crate) fn first_hello(&self, cid: &Cid) -> Option<Arc<Hello>> {
+        self.lock().get(cid)?.first.clone()
+    }
+
+    /// Every device of everybody at this moment.
+    pub(crate) fn everyone(&self) -> Vec<Conn> {
+        let mut everyone = Vec::with_capacity(self.counts().1);
+        everyone.extend(self.lock().values().flat_map(|entry| &entry.conns).cloned());
+        everyone
+    }
+
+    pub(crate) fn cids(&self) -> Vec<Cid> {
+        let users = self.lock();
+        users.iter().filter(|(_, entry)| !entry.conns.is_empty()).map(|(cid, _)| cid.clone()).collect()
+    }
+
+    /// Users and devices.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.user_count.load(Ordering::Relaxed), self.conn_count.load(Ordering::Relaxed))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Cid, Entry>> {
+        // Nothing of the application runs under this lock, so it is never left half changed.
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn is_over(&self) -> bool {
+        self.conns.is_empty() && self.events.is_empty() && !self.draining
+    }
+}

@@ -1,0 +1,88 @@
+//! Whose address a request has. It may never believe a header from a peer that is no trusted proxy.
+
+use http::HeaderMap;
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// The address of the peer of a request's TCP connection, as an extension of the request.
+///
+/// [`Server::listen`](crate::Server::listen) and its siblings set it. Where another server accepts
+/// the connections (axum, hyper), its middleware sets it, so that `remote_addr`, the limit of
+/// strangers per address and trusted proxies work:
+///
+/// ```
+/// use axum::{extract::{ConnectInfo, Request}, middleware::Next, response::Response};
+/// use std::net::SocketAddr;
+///
+/// async fn remote_addr(ConnectInfo(addr): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
+///     request.extensions_mut().insert(wse::RemoteAddr(addr.ip()));
+///     next.run(request).await
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemoteAddr(pub IpAddr);
+
+/// The address that asks: the peer's, or where the peer is a trusted proxy, the last address of
+/// `X-Forwarded-For` that is none.
+pub(crate) fn remote_addr(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |addr: &IpAddr| trusted.iter().any(|net| net.contains(addr));
+    let mut addr = peer.to_canonical();
+    if !is_trusted(&addr) {
+        return addr;
+    }
+    let named: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .collect();
+    for name in named.into_iter().rev() {
+        // What a proxy wrote that is no address hides everything before it.
+        let Ok(named) = name.trim().parse::<IpAddr>() else { return addr };
+        addr = named.to_canonical();
+        if !is_trusted(&addr) {
+            return addr;
+        }
+    }
+    addr
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append("x-forwarded-for", value.parse().unwrap());
+        }
+        let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
+        remote_addr(peer.parse().unwrap(), &headers, &trusted).to_string()
+    }
+
+    #[test]
+    fn a_header_from_anybody_else_is_ignored() {
+        assert_eq!(ask("203.0.113.9", &["1.1.1.1"], &[]), "203.0.113.9");
+        assert_eq!(ask("203.0.113.9", &["1.1.1.1"], &["10.0.0.0/8"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_believed_up_to_the_first_stranger() {
+        let trusted = ["10.0.0.0/8"];
+        assert_eq!(ask("10.0.0.1", &["198.51.100.7"], &trusted), "198.51.100.7");
+        assert_eq!(ask("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.0.0.2"], &trusted), "198.51.100.7");
+        assert_eq!(ask("10.0.0.1", &["1.1.1.1", "198.51.100.7", "10.0.0.2"], &trusted), "198.51.100.7");
+        assert_eq!(ask("10.0.0.1", &["10.0.0.3"], &trusted), "10.0.0.3");
+        assert_eq!(ask("10.0.0.1", &[], &trusted), "10.0.0.1");
+    }
+
+    #[test]
+    fn what_is_no_address_hides_what_stands_before_it() {
+        assert_eq!(ask("10.0.0.1", &["1.1.1.1, garbage"], &["10.0.0.0/8"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn an_address_of_version_four_in_six_is_one_of_four() {
+        assert_eq!(ask("::ffff:10.0.0.1", &["::ffff:1.2.3.4"], &["10.0.0.0/8"]), "1.2.3.4");
+    }
+}

@@ -1,0 +1,195 @@
+//! What an upgrade request is answered, as a value (RFC 6455 section 4.2). It may never touch the
+//! connection, and refuses whatever it does not understand.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
+use http_body_util::Full;
+use sha1::{Digest, Sha1};
+use wse_proto::Codec;
+
+/// The answer to a request, also where the server is mounted in another.
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+/// Added to the client's key before it is hashed (RFC 6455 section 1.3).
+const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// What was agreed on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Agreed {
+    /// The value of `Sec-WebSocket-Accept`.
+    accept: String,
+    /// The place of the codec among the server's; `None` when the client offered nothing.
+    pub(crate) codec: Option<usize>,
+}
+
+/// Checks a request and picks the first of the server's codecs that the client offers.
+pub(crate) fn negotiate(request: &Parts, codecs: &[Codec], origins: &[HeaderValue]) -> Result<Agreed, Answer> {
+    let headers = &request.headers;
+    if request.method != Method::GET {
+        return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket is opened by GET"));
+    }
+    let asks = request.version >= Version::HTTP_11
+        && has_token(headers, &header::CONNECTION, "upgrade")
+        && has_token(headers, &header::UPGRADE, "websocket");
+    if !asks {
+        let mut answer = refuse(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket endpoint");
+        answer.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        return Err(answer);
+    }
+    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        let mut answer = refuse(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 only");
+        answer.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        return Err(answer);
+    }
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
+    if !STANDARD.decode(key).is_ok_and(|key| key.len() == 16) {
+        return Err(refuse(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64"));
+    }
+    // As upstream, anybody may come when no list is set. With one, so may nobody who sends none.
+    let origin = headers.get(header::ORIGIN);
+    if !origins.is_empty() && !origin.is_some_and(|origin| origins.contains(origin)) {
+        return Err(refuse(StatusCode::FORBIDDEN, "this origin is not allowed"));
+    }
+    let Ok(codec) = choose(headers, codecs) else {
+        let names: Vec<&str> = codecs.iter().map(Codec::name).collect();
+        return Err(refuse(StatusCode::BAD_REQUEST, format!("the subprotocols here: {}", names.join(", "))));
+    };
+    Ok(Agreed { accept: accept_key(key), codec })
+}
+
+/// The client offers subprotocols, but none that is spoken here.
+#[derive(Debug)]
+pub(crate) struct Unknown;
+
+/// The place of the first codec that the client offers; `None` when it offers nothing at all.
+pub(crate) fn choose(headers: &HeaderMap, codecs: &[Codec]) -> Result<Option<usize>, Unknown> {
+    let offered: Vec<&str> = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).collect();
+    let codec = codecs.iter().position(|codec| offered.contains(&codec.name()));
+    if codec.is_none() && !offered.is_empty() { Err(Unknown) } else { Ok(codec) }
+}
+
+/// The value of `Sec-WebSocket-Accept` for a client's key.
+pub(crate) fn accept_key(key: &[u8]) -> String {
+    STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
+}
+
+impl Agreed {
+    /// The answer that switches protocols.
+    pub(crate) fn answer(&self, codecs: &[Codec]) -> Answer {
+        let protocol = self.codec.and_then(|place| codecs.get(place)).map(Codec::name);
+        let mut answer = Response::builder()
+            .status(StatusCode::SWITCHING_PROTOCOLS)
+            .header(header::UPGRADE, "websocket")
+            .header(header::CONNECTION, "Upgrade")
+            .header(header::SEC_WEBSOCKET_ACCEPT, &self.accept);
+        if let Some(protocol) = protocol {
+            answer = answer.header(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+        }
+        // Fails only for a custom codec whose name is no token, which nobody could have offered.
+        answer.body(Full::default()).unwrap_or_else(|_| refuse(StatusCode::INTERNAL_SERVER_ERROR, "a bad subprotocol"))
+    }
+}
+
+/// An answer of one line.
+pub(crate) fn refuse(status: StatusCode, why: impl Into<String>) -> Answer {
+    let mut answer = Response::new(Full::from(why.into() + "\n"));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}
+
+/// The answer when there is no place: come back in a second.
+pub(crate) fn full(why: &str) -> Answer {
+    let mut answer = refuse(StatusCode::SERVICE_UNAVAILABLE, why);
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
+}
+
+/// The tokens of all lines of a header that is a list.
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+    fn request(change: impl FnOnce(&mut Parts)) -> Parts {
+        let (mut parts, ()) = Request::get("/")
+            .header("Connection", "keep-alive, Upgrade")
+            .header("Upgrade", "WebSocket")
+            .header("Sec-WebSocket-Version", "13")
+            .header("Sec-WebSocket-Key", KEY)
+            .header("Sec-WebSocket-Protocol", "other, wse-default-json")
+            .header("Origin", "https://a.example")
+            .body(())
+            .unwrap()
+            .into_parts();
+        change(&mut parts);
+        parts
+    }
+
+    fn set(name: &'static str, value: &'static str) -> impl FnOnce(&mut Parts) {
+        move |parts| {
+            parts.headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+
+    fn ask(change: impl FnOnce(&mut Parts)) -> Result<Agreed, StatusCode> {
+        let origins = [HeaderValue::from_static("https://a.example")];
+        negotiate(&request(change), &[Codec::Json], &origins).map_err(|answer| answer.status())
+    }
+
+    #[test]
+    fn the_key_of_the_standard_gets_the_answer_of_the_standard() {
+        let agreed = ask(|_| ()).unwrap();
+        assert_eq!(agreed, Agreed { accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".into(), codec: Some(0) });
+        let answer = agreed.answer(&[Codec::Json]);
+        assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
+        assert_eq!(answer.headers()["sec-websocket-protocol"], "wse-default-json");
+    }
+
+    #[test]
+    fn a_client_that_offers_nothing_is_let_in_to_be_told() {
+        let agreed = ask(|parts| drop(parts.headers.remove("sec-websocket-protocol"))).unwrap();
+        assert_eq!(agreed.codec, None);
+        assert!(!agreed.answer(&[Codec::Json]).headers().contains_key("sec-websocket-protocol"));
+    }
+
+    #[test]
+    fn a_request_that_is_no_upgrade_is_refused_by_status() {
+        assert_eq!(ask(|parts| parts.method = Method::POST).unwrap_err(), 405);
+        assert_eq!(ask(|parts| parts.version = Version::HTTP_10).unwrap_err(), 426);
+        assert_eq!(ask(set("connection", "close")).unwrap_err(), 426);
+        assert_eq!(ask(set("upgrade", "h2c")).unwrap_err(), 426);
+        assert_eq!(ask(set("sec-websocket-version", "8")).unwrap_err(), 426);
+        assert_eq!(ask(set("sec-websocket-key", "dGhlIHNhbXBsZQ==")).unwrap_err(), 400);
+        assert_eq!(ask(set("sec-websocket-key", "not base64 at all!!!!!!!")).unwrap_err(), 400);
+        assert_eq!(ask(set("sec-websocket-protocol", "other")).unwrap_err(), 400);
+    }
+
+    #[test]
+    fn an_origin_matches_whole_or_not_at_all() {
+        assert!(ask(set("origin", "https://a.example")).is_ok());
+        assert_eq!(ask(|parts| drop(parts.headers.remove("origin"))).unwrap_err(), 403);
+        for look_alike in ["http://a.example", "https://a.example.evil", "https://a.example:444", "https://A.example", "null"] {
+            assert_eq!(ask(set("origin", look_alike)).unwrap_err(), 403, "{look_alike}");
+        }
+    }
+
+    #[test]
+    fn without_a_list_every_origin_may_come() {
+        let request = request(set("origin", "https://anywhere.example"));
+        assert!(negotiate(&request, &[Codec::Json], &[]).is_ok());
+    }
+}

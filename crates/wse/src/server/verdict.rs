@@ -1,0 +1,97 @@
+//! Who knocks, and what identify says of it. A stranger may never reach a handler, a registry or
+//! another connection.
+
+use http::request::Parts;
+use serde::{Serialize, de::DeserializeOwned};
+use std::{fmt, net::IpAddr, sync::Arc};
+use wse_proto::{Cid, DecodeError, EncodeError, Format, Payload, Question};
+
+/// A device that nobody has accepted yet: what identify decides about.
+///
+/// identify gets the stranger and, decoded, the identity it claims. It answers with a value made
+/// by [`accept`](Stranger::accept), [`refuse`](Stranger::refuse) or
+/// [`challenge`](Stranger::challenge); each takes the stranger, so answering twice cannot be
+/// written down. After a challenge identify is asked again, with [`answer`](Stranger::answer).
+pub struct Stranger {
+    pub(crate) question: Question,
+    pub(crate) request: Arc<Parts>,
+    pub(crate) remote_addr: Option<IpAddr>,
+    pub(crate) format: Format,
+}
+
+impl Stranger {
+    /// What the device tells of itself, decoded; an empty object when it told nothing.
+    ///
+    /// # Errors
+    /// When it is not of that type; with `?` the device is refused.
+    pub fn meta<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        self.question.hello.meta.decode()
+    }
+
+    /// The quest that this device was given and its answer; `None` before a challenge.
+    ///
+    /// # Errors
+    /// When one of them is not of that type; with `?` the device is refused.
+    pub fn answer<Q: DeserializeOwned, A: DeserializeOwned>(&self) -> Result<Option<(Q, A)>, DecodeError> {
+        let Some(solution) = &self.question.solution else { return Ok(None) };
+        Ok(Some((solution.quest.decode()?, solution.answer.decode()?)))
+    }
+
+    /// The HTTP request of the upgrade: method, URI, headers, and the extensions that middleware
+    /// has set. Empty for a stream that was attached without one.
+    pub fn request(&self) -> &Parts {
+        &self.request
+    }
+
+    /// The address of the device, as far as trusted proxies tell it; `None` for a stream that has
+    /// none.
+    pub fn remote_addr(&self) -> Option<IpAddr> {
+        self.remote_addr
+    }
+
+    /// The device is this user's. The empty cid cannot be accepted: the device is refused and the
+    /// mistake reported.
+    pub fn accept(self, cid: impl Into<Cid>) -> Verdict {
+        let cid = cid.into();
+        if cid.is_empty() {
+            return Verdict(Err(EncodeError::new("the empty cid was accepted")), self.format);
+        }
+        Verdict(Ok(wse_proto::Verdict::Accept(cid, Payload::null(self.format))), self.format)
+    }
+
+    /// The device stays outside: it is closed with 1000 `wse.not-authorized`.
+    pub fn refuse(self) -> Verdict {
+        Verdict(Ok(wse_proto::Verdict::Refuse), self.format)
+    }
+
+    /// The device must solve this first. A device may try [`Limits::challenges`](crate::Limits::challenges)
+    /// times; challenged once more it is refused.
+    pub fn challenge<T: Serialize + ?Sized>(self, quest: &T) -> Verdict {
+        Verdict(Payload::encode(self.format, quest).map(wse_proto::Verdict::Challenge), self.format)
+    }
+}
+
+impl fmt::Debug for Stranger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its identity, its meta and its request may hold secrets.
+        f.debug_struct("Stranger").field("remote_addr", &self.remote_addr).finish_non_exhaustive()
+    }
+}
+
+/// What identify answers; made by the methods of [`Stranger`].
+#[must_use = "identify has to return it"]
+#[derive(Debug)]
+pub struct Verdict(pub(crate) Result<wse_proto::Verdict, EncodeError>, Format);
+
+impl Verdict {
+    /// The same, with a payload for the welcome. Without effect on a refusal or challenge.
+    pub fn welcome<T: Serialize + ?Sized>(mut self, payload: &T) -> Self {
+        if let Ok(wse_proto::Verdict::Accept(_, welcome)) = &mut self.0 {
+            match Payload::encode(self.1, payload) {
+                Ok(payload) => *welcome = payload,
+                Err(error) => self.0 = Err(error),
+            }
+        }
+        self
+    }
+}

@@ -1,0 +1,55 @@
+//! What the two ends of a connection do differently: whom they ask, whom they admit, whom they
+//! tell. The pump is the same for both. A side may never read or write the socket.
+
+use crate::{handlers::Handlers, peer::Peer};
+use std::{future::Future, pin::Pin, sync::Arc};
+use tokio::sync::oneshot;
+use wse_proto::{Closed, Limits, Payload, RpError, Session};
+
+/// A future of the application's.
+pub(crate) type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The application's answer to a question of the session, or why the connection ends without one;
+/// and what failed meanwhile, to be reported.
+pub(crate) type Asked<A> = Task<(Result<A, Closed>, Option<RpError>)>;
+
+/// Who talks, once the conversation is open.
+pub(crate) struct Opened<W> {
+    pub(crate) who: W,
+    /// Messages and calls wait for this.
+    pub(crate) ready: Option<oneshot::Receiver<()>>,
+}
+
+/// What happened to a connection that no peer is told.
+pub(crate) enum Report<'a> {
+    /// A message that no handler listens to.
+    Ignored { name: &'a str, payload: &'a Payload<'a> },
+    /// A handler, procedure or question failed.
+    Failed { code: &'static str, error: RpError },
+}
+
+pub(crate) trait Side: Send + Unpin + 'static {
+    type Session: Session<Question: Send, Answer: Send, Opening: Send> + Send + Unpin;
+    type Who: Clone + Send + Unpin + 'static;
+
+    fn handlers(&self) -> &Handlers<Self::Who>;
+    fn limits(&self) -> &Limits;
+    /// Whether the texts of errors are sent.
+    fn expose_errors(&self) -> bool;
+
+    /// Asks the application.
+    fn ask(&mut self, question: <Self::Session as Session>::Question) -> Asked<<Self::Session as Session>::Answer>;
+
+    /// Admits the peer, and welcomes it where that is this side's part.
+    fn open(
+        &mut self,
+        opening: <Self::Session as Session>::Opening,
+        peer: &Arc<Peer>,
+    ) -> Result<Opened<Self::Who>, Closed>;
+
+    /// Tells the application; the future, if any, is its handler at work.
+    fn report(&self, who: Option<&Self::Who>, report: Report<'_>) -> Option<Task<()>>;
+
+    /// The connection has ended; called exactly once.
+    fn ended(&mut self, who: Option<&Self::Who>, closed: &Closed);
+}

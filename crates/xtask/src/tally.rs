@@ -1,0 +1,72 @@
+//! `Tally`: how many tests passed, failed and were skipped, and the reading of `cargo test`.
+//! It may never print; its text is the last line of a run and other programs parse it.
+
+use std::fmt;
+use std::ops::AddAssign;
+
+/// Counts of single tests. A step that is no test counts as one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+}
+
+impl Tally {
+    pub(crate) const PASSED: Tally = Tally { passed: 1, failed: 0, skipped: 0 };
+    pub(crate) const FAILED: Tally = Tally { passed: 0, failed: 1, skipped: 0 };
+    pub(crate) const SKIPPED: Tally = Tally { passed: 0, failed: 0, skipped: 1 };
+
+    /// Reads libtest's `test result:` line; `None` for every other line.
+    pub(crate) fn of_line(line: &str) -> Option<Tally> {
+        let rest = line.strip_prefix("test result: ")?;
+        let words: Vec<&str> = rest.split([' ', ';']).filter(|word| !word.is_empty()).collect();
+        let count = |name: &str| words.windows(2).find(|pair| pair[1] == name).and_then(|pair| pair[0].parse().ok());
+        Some(Tally { passed: count("passed")?, failed: count("failed")?, skipped: count("ignored")? })
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Tally) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_line_is_read_whole() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 4 ignored; 0 measured; 5 filtered out; finished in 0.01s";
+        assert_eq!(Tally::of_line(line), Some(Tally { passed: 12, failed: 3, skipped: 4 }));
+    }
+
+    #[test]
+    fn a_coloured_verdict_does_not_hide_the_counts() {
+        let line = "test result: \u{1b}[32mok\u{1b}[0m. 7 passed; 0 failed; 1 ignored; 0 measured";
+        assert_eq!(Tally::of_line(line), Some(Tally { passed: 7, failed: 0, skipped: 1 }));
+    }
+
+    #[test]
+    fn other_lines_count_nothing() {
+        for line in ["test tests::one ... ok", "  test result: ok. 1 passed", "test result: who knows", ""] {
+            assert_eq!(Tally::of_line(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_totals_have_the_fixed_form() {
+        let mut tally = Tally::PASSED;
+        tally += Tally { passed: 2, failed: 1, skipped: 3 };
+        assert_eq!(tally.to_string(), "3 passed, 1 failed, 3 skipped");
+    }
+}
