@@ -1,7 +1,7 @@
 //! Codecs: between the bytes of a frame and an envelope. One is chosen for a connection by its
 //! WebSocket subprotocol. A codec may never decode a payload, and knows no framing.
 
-use crate::{EncodeError, Envelope, Format, Payload, json};
+use crate::{EncodeError, Envelope, Format, Kind, Payload, json};
 use serde::Serialize;
 use std::{fmt, sync::Arc};
 
@@ -86,24 +86,32 @@ impl Codec {
         }
     }
 
-    /// Reads one whole message; `binary` says what kind of frame it came in.
+    /// Reads one whole message; `binary` says what kind of frame it came in. An empty stamp is no
+    /// stamp.
     ///
     /// # Errors
-    /// When it is not an envelope of this codec, or came in the other kind of frame.
+    /// When it is not an envelope of this codec, has an empty type, or came in the other kind of
+    /// frame.
     pub fn read<'a>(&self, message: &'a [u8], binary: bool) -> Result<Envelope<'a>, ProtocolError> {
         if binary != self.binary() {
             return Err(ProtocolError::new("a frame of the wrong kind, text for binary or the reverse"));
         }
-        match self {
-            Codec::Json => json::read(message),
-            Codec::Custom(codec) => codec.read(message),
+        let mut envelope = match self {
+            Codec::Json => json::read(message)?,
+            Codec::Custom(codec) => codec.read(message)?,
+        };
+        if envelope.name.is_empty() {
+            return Err(ProtocolError::new("an empty type"));
         }
+        envelope.stamp = envelope.stamp.filter(|stamp| !stamp.is_empty());
+        Ok(envelope)
     }
 
-    /// Appends an envelope whose payload is encoded on the way.
+    /// Appends a message or call of the application's; the payload is encoded on the way.
     ///
     /// # Errors
-    /// When the payload does not encode; `out` may then hold a part.
+    /// When the payload does not encode or nests too deep to be read, or the name is empty or one
+    /// of the protocol's own; `out` may then hold a part.
     pub fn write<P: Serialize + ?Sized>(
         &self,
         out: &mut Vec<u8>,
@@ -111,6 +119,9 @@ impl Codec {
         payload: &P,
         stamp: Option<&str>,
     ) -> Result<(), EncodeError> {
+        if name.is_empty() || Kind::of(name).is_some() {
+            return Err(EncodeError::new(format!("{name:?} cannot name a message or procedure")));
+        }
         match self {
             Codec::Json => json::write(out, name, payload, stamp),
             Codec::Custom(_) => {
@@ -138,6 +149,36 @@ impl Codec {
                     Envelope { name: name.into(), payload: payload.borrowed(), stamp: stamp.map(Into::into) };
                 codec.write(&envelope, out)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_stamp_is_none_and_an_empty_type_an_error() {
+        let envelope = Codec::Json.read(br#"["m",null,""]"#, false).unwrap();
+        assert_eq!(envelope.stamp, None);
+        assert!(Codec::Json.read(br#"[""]"#, false).is_err());
+    }
+
+    #[test]
+    fn the_other_kind_of_frame_is_an_error() {
+        assert!(Codec::Json.read(br#"["m"]"#, true).is_err());
+    }
+
+    #[test]
+    fn what_no_peer_could_read_is_not_written() {
+        let write = |name: &str, payload: &serde_json::Value| {
+            Codec::Json.write(&mut Vec::new(), name, payload, None).map_err(|error| error.to_string())
+        };
+        let nested = |depth| (0..depth).fold(serde_json::json!([]), |inner, _| serde_json::json!([inner]));
+        assert!(write("m", &nested(100)).is_ok());
+        assert!(write("m", &nested(127)).unwrap_err().contains("nested deeper"));
+        for name in ["", "~wse:hi", "~wse:response"] {
+            assert!(write(name, &nested(0)).unwrap_err().contains("cannot name"), "{name}");
         }
     }
 }

@@ -13,8 +13,8 @@ use std::{borrow::Cow, fmt};
 pub(crate) const DEPTH: usize = 128;
 
 /// Reads `[type, payload, stamp]`. Trailing elements may be missing and mean null; more than
-/// three, a type that is not a string or is empty, a stamp that is neither string nor null, and a
-/// nesting deeper than [`DEPTH`] are errors. An empty stamp is no stamp.
+/// three, a type that is not a string, a stamp that is neither string nor null, and a nesting deeper
+/// than [`DEPTH`] are errors.
 pub(crate) fn read(frame: &[u8]) -> Result<Envelope<'_>, ProtocolError> {
     if nests_deeper_than(frame, DEPTH) {
         return Err(ProtocolError::new(format!("nested deeper than {DEPTH}")));
@@ -34,16 +34,28 @@ pub(crate) fn write<P: Serialize + ?Sized>(
     payload: &P,
     stamp: Option<&str>,
 ) -> Result<(), EncodeError> {
+    let start = out.len();
     begin(out, name)?;
     serde_json::to_writer(&mut *out, payload).map_err(EncodeError::json)?;
-    end(out, stamp)
+    end(out, stamp)?;
+    refuse_deep(&out[start..])
 }
 
 /// Appends an envelope around a payload that is JSON text already.
 pub(crate) fn write_raw(out: &mut Vec<u8>, name: &str, payload: &[u8], stamp: Option<&str>) -> Result<(), EncodeError> {
+    let start = out.len();
     begin(out, name)?;
     out.extend_from_slice(payload);
-    end(out, stamp)
+    end(out, stamp)?;
+    refuse_deep(&out[start..])
+}
+
+/// A peer would end the connection over it.
+fn refuse_deep(frame: &[u8]) -> Result<(), EncodeError> {
+    if nests_deeper_than(frame, DEPTH) {
+        return Err(EncodeError::new(format!("nested deeper than {DEPTH}")));
+    }
+    Ok(())
 }
 
 fn begin(out: &mut Vec<u8>, name: &str) -> Result<(), EncodeError> {
@@ -106,15 +118,11 @@ impl<'de> Visitor<'de> for ArrayVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let Text(name) = seq.next_element()?.ok_or_else(|| A::Error::custom("no type"))?;
-        if name.is_empty() {
-            return Err(A::Error::custom("an empty type"));
-        }
         let payload = seq.next_element::<&RawValue>()?.map_or("null", RawValue::get);
         let stamp = seq.next_element::<Option<Text<'de>>>()?.flatten().map(|Text(stamp)| stamp);
         if seq.next_element::<&RawValue>()?.is_some() {
             return Err(A::Error::custom("more than three elements"));
         }
-        let stamp = stamp.filter(|stamp| !stamp.is_empty());
         Ok(Array(Envelope { name, payload: Payload::json(payload), stamp }))
     }
 }
@@ -158,8 +166,8 @@ mod tests {
     }
 
     #[test]
-    fn missing_elements_and_an_empty_stamp_are_null() {
-        for text in [r#"["m"]"#, r#"["m",null]"#, r#"["m",null,null]"#, r#"["m",null,""]"#, " [ \"m\" ] "] {
+    fn missing_elements_are_null() {
+        for text in [r#"["m"]"#, r#"["m",null]"#, r#"["m",null,null]"#, " [ \"m\" ] "] {
             let envelope = read_text(text).unwrap();
             assert_eq!((envelope.payload.as_bytes(), envelope.stamp), (&b"null"[..], None), "{text}");
         }
@@ -179,7 +187,6 @@ mod tests {
             "[]",
             "[null,1,null]",
             "[1]",
-            "[\"\"]",
             "[\"m\",1,2]",
             "[\"m\",1,{}]",
             "[\"m\",1,\"s\",4]",

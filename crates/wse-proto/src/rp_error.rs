@@ -119,18 +119,14 @@ impl RpError {
     /// Reads the payload of a failed call. What is no error object becomes `wse.server.rp.failed`
     /// with the payload as details.
     pub fn read(payload: &Payload<'_>) -> Self {
-        #[derive(Deserialize)]
-        struct Read {
-            code: String,
-            message: Option<String>,
-            details: Option<Box<RawValue>>,
-        }
-        match payload.decode::<Read>() {
-            Ok(Read { code, message, details }) if payload.is_object() => Self { code, message, details, source: None },
-            _ => {
-                let details = payload.decode().ok();
-                Self { details, ..Self::new(Code::RP_FAILED) }
-            }
+        let field = |name: &str| {
+            let Ok(Fields(fields)) = payload.decode::<Fields>() else { return None };
+            fields.into_iter().rev().find(|(field, _)| field == name).map(|(_, value)| value)
+        };
+        let text = |name: &str| serde_json::from_str::<String>(field(name)?.get()).ok();
+        match text("code") {
+            Some(code) => Self { code, message: text("message"), details: field("details"), source: None },
+            None => Self { details: payload.decode().ok(), ..Self::new(Code::RP_FAILED) },
         }
     }
 }
@@ -306,5 +302,8 @@ mod tests {
         assert_eq!(read.code, Code::RP_FAILED);
         assert_eq!(read.decode_details::<String>().unwrap().as_deref(), Some("just text"));
         assert_eq!(RpError::read(&RpError::not_registered()).code, Code::RP_NOT_REGISTERED);
+        let odd = RpError::read(&Payload::json(r#"{"code":"X","message":5,"details":[1],"more":{}}"#));
+        assert_eq!((odd.code.as_str(), odd.message.as_deref()), ("X", None));
+        assert_eq!(odd.decode_details::<Vec<u8>>().unwrap(), Some(vec![1]));
     }
 }

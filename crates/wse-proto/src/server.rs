@@ -97,6 +97,9 @@ impl ServerSession {
 
     fn verdict(&mut self, verdict: Verdict, now: Instant) -> Step<'static, Question, Accepted> {
         let State::Thinking(hello) = &self.state else { return Step::Wait };
+        if now >= self.auth_deadline {
+            return Step::Close(Closed::auth_timeout());
+        }
         let hello = hello.clone();
         match verdict {
             Verdict::Accept(cid, welcome) if !cid.is_empty() => {

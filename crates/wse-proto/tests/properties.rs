@@ -119,6 +119,7 @@ where
             (Event::Tick, Step::Wait) => !due,
             (Event::Tick, Step::Ping | Step::Close(_)) => due && lawful(open, event, &step),
             (Event::Answer(_), Step::Wait) => !asked,
+            (Event::Answer(_), Step::Close(end)) if *end == Closed::auth_timeout() => asked && due,
             (Event::Answer(_), _) => asked && !open && lawful(open, event, &step),
             // What is the application's is never lost.
             (Event::Envelope(sent), Step::Wait) => Kind::of(&sent.name).is_some(),

@@ -279,6 +279,13 @@ fn the_ten_seconds_for_a_verdict_start_with_the_connection_and_are_never_prolong
 }
 
 #[test]
+fn a_verdict_after_the_deadline_opens_nothing_even_before_the_tick() {
+    let mut talk = Talk::<ServerSession>::new();
+    talk.at(3, "hi");
+    assert_eq!(talk.at(10, "accept"), "close 1008 wse.auth-timeout");
+}
+
+#[test]
 fn the_verdict_ends_the_auth_deadline_and_starts_the_heartbeat() {
     let mut talk = Talk::<ServerSession>::new();
     talk.at(1, "hi");
