@@ -5,7 +5,7 @@
 mod common;
 
 use clap::Parser;
-use common::{bytes, duration, fail};
+use common::{duration, fail, split};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Number, Value, json, value::RawValue};
 use std::{
@@ -136,6 +136,22 @@ struct CallMe {
 struct Add {
     a: Number,
     b: Number,
+}
+
+/// `512`, `16KiB`, `1MiB`.
+fn bytes(text: &str) -> Result<usize, String> {
+    let (number, unit) = split(text)?;
+    let factor = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(format!("{text:?}: a size is written as 512, 16KiB or 1MiB")),
+    };
+    usize::try_from(number)
+        .ok()
+        .and_then(|number| number.checked_mul(factor))
+        .ok_or_else(|| format!("{text:?}: too big"))
 }
 
 /// The string, or the number in decimal.

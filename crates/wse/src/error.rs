@@ -129,13 +129,33 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// The code of this error.
-    pub fn code(&self) -> &str {
+    pub fn code(&self) -> &'static str {
         match self {
             ConnectError::AlreadyConnected => Code::ALREADY_CONNECTED,
             ConnectError::Refused(_) => Code::NOT_AUTHORIZED,
             ConnectError::Challenge(_) => Code::INVALID_CRA_HANDLER,
-            ConnectError::Identity(error) => &error.code,
             _ => Code::WS_ERROR,
+        }
+    }
+}
+
+impl ConnectError {
+    /// Whether a client that reconnects tries again after this.
+    pub(crate) fn is_temporary(&self) -> bool {
+        use std::io::ErrorKind::{InvalidData, InvalidInput};
+        match self {
+            ConnectError::Unreachable(error) => !matches!(error.kind(), InvalidData | InvalidInput),
+            ConnectError::UpgradeRefused(status) => matches!(status, 408 | 429 | 500..),
+            ConnectError::Closed(closed) => closed.is_temporary(),
+            _ => false,
+        }
+    }
+
+    /// How the connection ended, where there was one.
+    pub(crate) fn closed(&self) -> Option<&Closed> {
+        match self {
+            ConnectError::Refused(closed) | ConnectError::Closed(closed) => Some(closed),
+            _ => None,
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) type Outcome = Result<Payload<'static>, Vec<RpError>>;
 pub(crate) type Run = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// A handler with its types erased: decodes what it is given, then runs.
-type Start<W> = Arc<dyn Fn(W, &Payload<'_>) -> Run + Send + Sync>;
+pub(crate) type Start<W> = Arc<dyn Fn(W, &Payload<'_>) -> Run + Send + Sync>;
 
 /// Names one handler of one message type, to take it off again with `off`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,10 +38,13 @@ pub struct HandlerId {
 
 /// All handlers of a server (`W` is its `Conn`) or a client (`W` is the `Client`).
 pub(crate) struct Handlers<W> {
-    messages: RwLock<HashMap<Box<str>, Arc<[Listener<W>]>>>,
+    messages: RwLock<HashMap<Box<str>, Listeners<W>>>,
     procedures: RwLock<HashMap<Box<str>, Start<W>>>,
     numbers: AtomicU64,
 }
+
+/// The handlers of one type; shared with whoever runs them, so that no lock is held meanwhile.
+type Listeners<W> = Arc<[Listener<W>]>;
 
 struct Listener<W> {
     number: u64,
@@ -118,6 +121,21 @@ impl<W: Send + 'static> Handlers<W> {
         Ok(())
     }
 
+    /// The same for builders: two of one name are a mistake of whoever writes the application.
+    #[track_caller]
+    pub(crate) fn register_or_panic<P, R, F, Fut>(&self, rp: impl Procedure<P, R>, handler: F)
+    where
+        P: DeserializeOwned + Send + 'static,
+        R: Serialize + 'static,
+        F: FnOnce(W, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, RpError>> + Send + 'static,
+    {
+        let name = rp.name().to_owned();
+        if let Err(error) = self.register(rp, handler) {
+            panic!("procedure {name:?}: {error}");
+        }
+    }
+
     /// Takes a procedure off.
     pub(crate) fn unregister(&self, name: &str) -> Result<(), RegisterError> {
         let mut procedures = self.procedures.write().unwrap_or_else(PoisonError::into_inner);
@@ -166,7 +184,7 @@ fn in_order(runs: Vec<Run>) -> Run {
     })
 }
 
-fn erase<W, P, R, F, Fut>(handler: F) -> Start<W>
+pub(crate) fn erase<W, P, R, F, Fut>(handler: F) -> Start<W>
 where
     W: Send + 'static,
     P: DeserializeOwned + Send + 'static,

@@ -1,6 +1,6 @@
 //! The messaging layer for authenticated users on many devices over WebSocket.
-#![doc = ""]
 
+mod client;
 mod error;
 mod flight;
 mod handlers;
@@ -11,7 +11,9 @@ mod pump;
 mod queue;
 mod server;
 mod side;
+mod when;
 
+pub use client::{Client, ClientBuilder, ClientEvent, Status};
 pub use error::{CallError, ConnectError, RegisterError, SendError, ServeError};
 pub use handlers::{HandlerId, with};
 pub use names::{Message, Msg, Procedure, Rp};

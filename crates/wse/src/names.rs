@@ -15,6 +15,11 @@ impl<P> Msg<P> {
     pub const fn new(name: &'static str) -> Self {
         Msg(name, PhantomData)
     }
+
+    /// The type on the wire.
+    pub const fn name(&self) -> &'static str {
+        self.0
+    }
 }
 
 /// The name of a procedure, the type of its argument and of its result.
@@ -28,6 +33,11 @@ impl<P, R> Rp<P, R> {
     /// Names a procedure.
     pub const fn new(name: &'static str) -> Self {
         Rp(name, PhantomData)
+    }
+
+    /// The name on the wire.
+    pub const fn name(&self) -> &'static str {
+        self.0
     }
 }
 

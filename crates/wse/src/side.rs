@@ -13,13 +13,6 @@ pub(crate) type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// and what failed meanwhile, to be reported.
 pub(crate) type Asked<A> = Task<(Result<A, Closed>, Option<RpError>)>;
 
-/// Who talks, once the conversation is open.
-pub(crate) struct Opened<W> {
-    pub(crate) who: W,
-    /// Messages and calls wait for this.
-    pub(crate) ready: Option<oneshot::Receiver<()>>,
-}
-
 /// What happened to a connection that no peer is told.
 pub(crate) enum Report<'a> {
     /// A message that no handler listens to.
@@ -30,8 +23,11 @@ pub(crate) enum Report<'a> {
 
 pub(crate) trait Side: Send + Unpin + 'static {
     type Session: Session<Question: Send, Answer: Send, Opening: Send> + Send + Unpin;
-    type Who: Clone + Send + Unpin + 'static;
+    /// Whom handlers are told about.
+    type Who: Clone + Send + 'static;
 
+    /// Whom the next handler is told about; `None` before the peer is admitted.
+    fn who(&self) -> Option<Self::Who>;
     fn handlers(&self) -> &Handlers<Self::Who>;
     fn limits(&self) -> &Limits;
     /// Whether the texts of errors are sent.
@@ -40,16 +36,17 @@ pub(crate) trait Side: Send + Unpin + 'static {
     /// Asks the application.
     fn ask(&mut self, question: <Self::Session as Session>::Question) -> Asked<<Self::Session as Session>::Answer>;
 
-    /// Admits the peer, and welcomes it where that is this side's part.
+    /// Admits the peer, and welcomes it where that is this side's part. Gives what its messages and
+    /// calls wait for.
     fn open(
         &mut self,
         opening: <Self::Session as Session>::Opening,
         peer: &Arc<Peer>,
-    ) -> Result<Opened<Self::Who>, Closed>;
+    ) -> Result<Option<oneshot::Receiver<()>>, Closed>;
 
     /// Tells the application; the future, if any, is its handler at work.
-    fn report(&self, who: Option<&Self::Who>, report: Report<'_>) -> Option<Task<()>>;
+    fn report(&self, report: Report<'_>) -> Option<Task<()>>;
 
     /// The connection has ended; called exactly once.
-    fn ended(&mut self, who: Option<&Self::Who>, closed: &Closed);
+    fn ended(&mut self, closed: &Closed);
 }

@@ -1,11 +1,11 @@
 //! What the testbed and the test client share: how options are written, and the ways to fail.
 
-use std::time::Duration;
 use serde_json::{Value, json};
+use std::time::Duration;
 use wse::{CallError, RpError};
 
 /// `500ms`, `20s`, `2m`.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text)?;
     match unit {
         "ms" => Ok(Duration::from_millis(number)),
@@ -15,27 +15,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `512`, `16KiB`, `1MiB`.
-pub fn bytes(text: &str) -> Result<usize, String> {
-    let (number, unit) = split(text)?;
-    let factor = match unit {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return Err(format!("{text:?}: a size is written as 512, 16KiB or 1MiB")),
-    };
-    usize::try_from(number).ok().and_then(|number| number.checked_mul(factor)).ok_or_else(|| format!("{text:?}: too big"))
-}
-
-fn split(text: &str) -> Result<(u64, &str), String> {
+pub(crate) fn split(text: &str) -> Result<(u64, &str), String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number = text[..digits].parse().map_err(|_| format!("{text:?}: a number is missing"))?;
     Ok((number, &text[digits..]))
 }
 
 /// The procedure `fail`: every way in which a procedure can fail.
-pub fn fail(how: &str) -> Result<(), RpError> {
+pub(crate) fn fail(how: &str) -> Result<(), RpError> {
     match how {
         "plain" => Err(std::io::Error::other("Vanilla error"))?,
         "coded" => Err(RpError::new("test-err-code").details(&serde_json::json!({"fun": 1}))),
@@ -46,7 +33,7 @@ pub fn fail(how: &str) -> Result<(), RpError> {
 }
 
 /// A failed call as JSON.
-pub fn described(error: &CallError) -> Value {
+pub(crate) fn described(error: &CallError) -> Value {
     let mut described = json!({"code": error.code()});
     if let CallError::Failed(error) = error {
         if let Some(message) = &error.message {

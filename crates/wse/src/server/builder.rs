@@ -1,11 +1,12 @@
 //! How a server is put together. It may never build one without identify.
 
-use super::{Event, Inner, Server, Stranger, Verdict, alive::Alive, registry::Registry, strangers::Strangers, when::Whens};
+use super::{Event, Inner, Server, Stranger, Verdict, alive::Alive, registry::Registry, strangers::Strangers};
 use crate::{
     handlers::Handlers,
     names::{Message, Procedure},
     server::Conn,
     side::Task,
+    when::Whens,
 };
 use http::{HeaderValue, StatusCode, request::Parts};
 use ipnet::IpNet;
@@ -32,7 +33,7 @@ pub(crate) type UpgradeHook = Box<dyn Fn(Arc<Parts>) -> Task<Result<(), StatusCo
 pub struct ServerBuilder<I = ()> {
     identify: I,
     handlers: Handlers<Conn>,
-    whens: Whens,
+    whens: Whens<Event>,
     limits: Limits,
     codecs: Vec<Codec>,
     origins: Vec<HeaderValue>,
@@ -164,10 +165,7 @@ impl<I> ServerBuilder<I> {
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<R, RpError>> + Send + 'static,
     {
-        let name = rp.name().to_owned();
-        if let Err(error) = self.handlers.register(rp, handler) {
-            panic!("procedure {name:?}: {error}");
-        }
+        self.handlers.register_or_panic(rp, handler);
         self
     }
 

@@ -1,19 +1,15 @@
 //! The server's side of a connection: asks identify, admits devices, tells the application.
 //! It may never read or write the socket.
 
-use super::{
-    Conn, Event, Inner, Stranger,
-    alive::Entry,
-    conn::ConnInner,
-    strangers::Place,
-};
+use super::{Conn, Event, Inner, Stranger, alive::Entry, conn::ConnInner, strangers::Place};
 use crate::{
     handlers::{Handlers, caught},
     peer::Peer,
-    side::{Asked, Opened, Report, Side, Task},
+    side::{Asked, Report, Side, Task},
 };
 use http::request::Parts;
 use std::{future::ready, net::IpAddr, sync::Arc};
+use tokio::sync::oneshot;
 use wse_proto::{Accepted, Closed, Kind, Limits, Question, RpError, ServerSession};
 
 pub(crate) struct Host {
@@ -25,6 +21,8 @@ pub(crate) struct Host {
     pub(crate) request: Option<Arc<Parts>>,
     /// The place among the strangers, until the verdict.
     pub(crate) place: Option<Place>,
+    /// After the verdict.
+    pub(crate) conn: Option<Conn>,
     /// Gone with the connection.
     pub(crate) _alive: Entry,
 }
@@ -32,6 +30,10 @@ pub(crate) struct Host {
 impl Side for Host {
     type Session = ServerSession;
     type Who = Conn;
+
+    fn who(&self) -> Option<Conn> {
+        self.conn.clone()
+    }
 
     fn handlers(&self) -> &Handlers<Conn> {
         &self.server.handlers
@@ -61,7 +63,7 @@ impl Side for Host {
         })
     }
 
-    fn open(&mut self, accepted: Accepted, peer: &Arc<Peer>) -> Result<Opened<Conn>, Closed> {
+    fn open(&mut self, accepted: Accepted, peer: &Arc<Peer>) -> Result<Option<oneshot::Receiver<()>>, Closed> {
         let Accepted { cid, welcome, hello } = accepted;
         (self.request, self.place) = (None, None);
         let conn = Conn(Arc::new(ConnInner {
@@ -76,31 +78,29 @@ impl Side for Host {
         // The welcome is queued before anybody can find the connection, so it is its first frame.
         peer.send_own(Kind::Welcome, &welcome).map_err(|_| Closed::slow())?;
         let ready = self.server.registry.join(&conn, self.server.limits.conns_per_user).map_err(|_| Closed::slow())?;
-        Ok(Opened { who: conn, ready })
+        self.conn = Some(conn);
+        Ok(ready)
     }
 
-    fn report(&self, conn: Option<&Conn>, report: Report<'_>) -> Option<Task<()>> {
+    fn report(&self, report: Report<'_>) -> Option<Task<()>> {
+        let conn = self.conn.clone();
         let event = match report {
             Report::Ignored { name, payload } => {
                 tracing::debug!(name, "a message that no handler listens to");
-                Event::Ignored { conn: conn?.clone(), name: name.into(), payload: payload.borrowed().into_owned() }
+                Event::Ignored { conn: conn?, name: name.into(), payload: payload.borrowed().into_owned() }
             }
             Report::Failed { code, error } => {
-                let cid = conn.map(|conn| conn.cid().as_str());
+                let cid = conn.as_ref().map(|conn| conn.cid().as_str());
                 tracing::warn!(code, cid, %error, "failed");
-                Event::Error { code, conn: conn.cloned(), error: Arc::new(error) }
+                Event::Error { code, conn, error: Arc::new(error) }
             }
         };
-        if self.server.whens.is_empty() {
-            return None;
-        }
-        let told = self.server.whens.tell(event);
-        Some(Box::pin(caught(told, |panic| tracing::error!(%panic, "an event handler failed"))))
+        self.server.whens.tell(event)
     }
 
-    fn ended(&mut self, conn: Option<&Conn>, closed: &Closed) {
+    fn ended(&mut self, closed: &Closed) {
         (self.request, self.place) = (None, None);
-        match conn {
+        match &self.conn {
             Some(conn) => self.server.registry.leave(conn, closed),
             None => tracing::debug!(%closed, remote_addr = ?self.remote_addr, "a stranger has gone"),
         }

@@ -17,7 +17,6 @@ mod tls;
 pub(crate) mod upgrade;
 mod user;
 mod verdict;
-mod when;
 
 pub use audience::{Audience, Encoded};
 pub use builder::ServerBuilder;
@@ -34,6 +33,7 @@ use crate::{
     names::{Message, Procedure},
     peer::Peer,
     pump::Pump,
+    when::Whens,
 };
 use bytes::Bytes;
 use host::Host;
@@ -84,7 +84,7 @@ pub struct Server(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) identify: builder::Identify,
     pub(crate) handlers: Handlers<Conn>,
-    pub(crate) whens: when::Whens,
+    pub(crate) whens: Whens<Event>,
     pub(crate) limits: Limits,
     pub(crate) codecs: Vec<Codec>,
     pub(crate) origins: Vec<HeaderValue>,
@@ -179,8 +179,8 @@ impl Server {
     }
 
     /// Takes all handlers of a type off, those of the builder too; gives how many there were.
-    pub fn off_all<P>(&self, message: impl Message<P>) -> usize {
-        self.0.handlers.off_all(message.name())
+    pub fn off_all(&self, name: &str) -> usize {
+        self.0.handlers.off_all(name)
     }
 
     /// Registers a procedure.
@@ -201,8 +201,8 @@ impl Server {
     ///
     /// # Errors
     /// When no procedure has that name.
-    pub fn unregister<P, R>(&self, rp: impl Procedure<P, R>) -> Result<(), RegisterError> {
-        self.0.handlers.unregister(rp.name())
+    pub fn unregister(&self, name: &str) -> Result<(), RegisterError> {
+        self.0.handlers.unregister(name)
     }
 
     /// The server as a tower service, to be mounted in axum or hyper.
@@ -237,7 +237,7 @@ impl Server {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let inner = &self.0;
-        inner.whens.run_in(Handle::current());
+        inner.registry.run_in(Handle::current());
         let conn_id = inner.conn_ids.fetch_add(1, Ordering::Relaxed);
         let codec = knock.codec.unwrap_or(0);
         let peer = Arc::new(Peer::new(inner.codecs[codec].clone(), &inner.limits, false));
@@ -248,6 +248,7 @@ impl Server {
             remote_addr: knock.remote_addr,
             request: Some(knock.request),
             place: knock.place,
+            conn: None,
             _alive: inner.alive.enter(conn_id, &peer)?,
         };
         if knock.codec.is_none() {

@@ -1,12 +1,12 @@
 //! Who is there: users and their devices, and the events of each user in order. Its lock may never
 //! be held across an await, nor while anything of the application runs.
 
-use super::{Conn, Event, when::Whens};
-use crate::handlers::caught;
+use super::{Conn, Event};
+use crate::when::Whens;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -21,7 +21,9 @@ pub(crate) struct Registry {
     users: Mutex<HashMap<Cid, Entry>>,
     user_count: AtomicUsize,
     conn_count: AtomicUsize,
-    whens: Whens,
+    whens: Whens<Event>,
+    /// Where events are handled that are told from outside of a runtime.
+    runtime: OnceLock<Handle>,
 }
 
 #[derive(Default)]
@@ -39,17 +41,24 @@ struct Entry {
 pub(crate) struct Backlog;
 
 impl Registry {
-    pub(crate) fn new(whens: Whens) -> Self {
-        Self { users: Mutex::default(), user_count: AtomicUsize::new(0), conn_count: AtomicUsize::new(0), whens }
+    pub(crate) fn new(whens: Whens<Event>) -> Self {
+        Self {
+            users: Mutex::default(),
+            user_count: AtomicUsize::new(0),
+            conn_count: AtomicUsize::new(0),
+            whens,
+            runtime: OnceLock::new(),
+        }
+    }
+
+    /// Remembers the runtime that connections run in.
+    pub(crate) fn run_in(&self, runtime: Handle) {
+        self.runtime.get_or_init(|| runtime);
     }
 
     /// Adds a device and pushes the oldest out until at most `limit` are left. Gives what resolves
     /// when the application has handled `Connected`.
-    pub(crate) fn join(
-        self: &Arc<Self>,
-        conn: &Conn,
-        limit: usize,
-    ) -> Result<Option<oneshot::Receiver<()>>, Backlog> {
+    pub(crate) fn join(self: &Arc<Self>, conn: &Conn, limit: usize) -> Result<Option<oneshot::Receiver<()>>, Backlog> {
         let mut pushed_out = Vec::new();
         let mut ready = None;
         {
@@ -115,12 +124,14 @@ impl Registry {
         if entry.draining || entry.events.is_empty() {
             return;
         }
-        let Ok(runtime) = Handle::try_current().or_else(|error| self.whens.runtime().ok_or(error)) else { return };
+        let Some(runtime) = self.runtime.get() else { return }; // no connection ever ran
         entry.draining = true;
         let (registry, cid) = (self.clone(), cid.clone());
         runtime.spawn(async move {
             while let Some((event, handled)) = registry.next_event(&cid) {
-                caught(registry.whens.tell(event), |panic| tracing::error!(%panic, "an event handler failed")).await;
+                if let Some(told) = registry.whens.tell(event) {
+                    told.await;
+                }
                 // The connection may have ended meanwhile.
                 let _ = handled.map(|handled| handled.send(()));
             }

@@ -70,7 +70,7 @@ impl Server {
         }
         let agreed = match upgrade::negotiate(&request, &inner.codecs, &inner.origins) {
             Ok(agreed) => agreed,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
         let peer = request.extensions.get::<RemoteAddr>().map(|RemoteAddr(addr)| *addr);
         let addr = peer.map(|peer| remote_addr(peer, &request.headers, &inner.trusted_proxies));

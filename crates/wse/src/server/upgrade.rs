@@ -24,10 +24,10 @@ pub(crate) struct Agreed {
 }
 
 /// Checks a request and picks the first of the server's codecs that the client offers.
-pub(crate) fn negotiate(request: &Parts, codecs: &[Codec], origins: &[HeaderValue]) -> Result<Agreed, Answer> {
+pub(crate) fn negotiate(request: &Parts, codecs: &[Codec], origins: &[HeaderValue]) -> Result<Agreed, Box<Answer>> {
     let headers = &request.headers;
     if request.method != Method::GET {
-        return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket is opened by GET"));
+        return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket is opened by GET").into());
     }
     let asks = request.version >= Version::HTTP_11
         && has_token(headers, &header::CONNECTION, "upgrade")
@@ -36,25 +36,25 @@ pub(crate) fn negotiate(request: &Parts, codecs: &[Codec], origins: &[HeaderValu
         let mut answer = refuse(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket endpoint");
         answer.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        return Err(answer);
+        return Err(answer.into());
     }
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         let mut answer = refuse(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 only");
         answer.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        return Err(answer);
+        return Err(answer.into());
     }
     let key = headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
     if !STANDARD.decode(key).is_ok_and(|key| key.len() == 16) {
-        return Err(refuse(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64"));
+        return Err(refuse(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64").into());
     }
     // As upstream, anybody may come when no list is set. With one, so may nobody who sends none.
     let origin = headers.get(header::ORIGIN);
     if !origins.is_empty() && !origin.is_some_and(|origin| origins.contains(origin)) {
-        return Err(refuse(StatusCode::FORBIDDEN, "this origin is not allowed"));
+        return Err(refuse(StatusCode::FORBIDDEN, "this origin is not allowed").into());
     }
     let Ok(codec) = choose(headers, codecs) else {
         let names: Vec<&str> = codecs.iter().map(Codec::name).collect();
-        return Err(refuse(StatusCode::BAD_REQUEST, format!("the subprotocols here: {}", names.join(", "))));
+        return Err(refuse(StatusCode::BAD_REQUEST, format!("the subprotocols here: {}", names.join(", "))).into());
     };
     Ok(Agreed { accept: accept_key(key), codec })
 }
@@ -182,7 +182,9 @@ mod tests {
     fn an_origin_matches_whole_or_not_at_all() {
         assert!(ask(set("origin", "https://a.example")).is_ok());
         assert_eq!(ask(|parts| drop(parts.headers.remove("origin"))).unwrap_err(), 403);
-        for look_alike in ["http://a.example", "https://a.example.evil", "https://a.example:444", "https://A.example", "null"] {
+        for look_alike in
+            ["http://a.example", "https://a.example.evil", "https://a.example:444", "https://A.example", "null"]
+        {
             assert_eq!(ask(set("origin", look_alike)).unwrap_err(), 403, "{look_alike}");
         }
     }

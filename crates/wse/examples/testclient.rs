@@ -1,0 +1,209 @@
+//! The other end of the testbed: a client driven by JSON commands on stdin, one a line. Its
+//! behaviour is a contract; it is extended, never changed. It may use the public API only.
+
+mod common;
+
+use clap::Parser;
+use common::{described, duration, fail};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use wse::{Backoff, CallError, Client, ClientEvent, ConnectError, Limits, Reason};
+
+#[derive(Parser)]
+struct Options {
+    #[arg(long)]
+    url: String,
+    /// Any JSON.
+    #[arg(long, default_value = "\"\"", value_parser = json)]
+    identity: Value,
+    /// Any JSON.
+    #[arg(long, default_value = "{}", value_parser = json)]
+    meta: Value,
+    #[arg(long)]
+    reconnect: bool,
+    #[arg(long, default_value = "500ms", value_parser = duration)]
+    backoff_min: Duration,
+    #[arg(long, default_value = "20s", value_parser = duration)]
+    backoff_max: Duration,
+    #[arg(long, default_value = "20s", value_parser = duration)]
+    rpc_timeout: Duration,
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    connect_timeout: Duration,
+    #[arg(long, default_value = "wse-default-json", value_parser = ["wse-default-json"])]
+    protocol: String,
+    /// Taken for the contract's sake; sessions do not survive a cut yet.
+    #[arg(long)]
+    resume: bool,
+}
+
+#[derive(Deserialize)]
+struct Command {
+    id: Value,
+    #[serde(flatten)]
+    what: What,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "do", rename_all = "lowercase")]
+enum What {
+    Connect,
+    Send {
+        #[serde(rename = "type")]
+        kind: String,
+        #[serde(default)]
+        payload: Value,
+    },
+    Call {
+        rp: String,
+        #[serde(default)]
+        payload: Value,
+        timeout_ms: Option<u64>,
+    },
+    Jump {
+        url: String,
+        identity: Option<Value>,
+        meta: Option<Value>,
+    },
+    Close {
+        reason: Option<String>,
+    },
+    Status,
+}
+
+#[derive(Deserialize)]
+struct Number {
+    value: f64,
+}
+
+#[derive(Deserialize)]
+struct Quest {
+    a: i64,
+    b: i64,
+}
+
+fn json(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+/// Who the client says it is; a jump may change either.
+type Said = Mutex<(Value, Value)>;
+
+fn refused(error: &ConnectError) -> Value {
+    json!({"code": error.code(), "message": error.to_string()})
+}
+
+async fn answer(client: &Client, said: &Said, what: What) -> Result<Value, Value> {
+    let welcome = || client.welcome::<Value>().map_err(|error| json!({"code": error.to_string()}));
+    match what {
+        What::Connect => {
+            client.connect().await.map_err(|error| refused(&error))?;
+            welcome()
+        }
+        What::Send { kind, payload } => match client.send(kind.as_str(), payload) {
+            Ok(()) => Ok(Value::Null),
+            Err(error) => Err(json!({"code": error.code(), "message": error.to_string()})),
+        },
+        What::Call { rp, payload, timeout_ms } => {
+            let called = match timeout_ms {
+                Some(ms) => client.call_within(Duration::from_millis(ms), rp.as_str(), payload).await,
+                None => client.call(rp.as_str(), payload).await,
+            };
+            called.map_err(|error: CallError| described(&error))
+        }
+        What::Jump { url, identity, meta } => {
+            let jumped = if identity.is_some() || meta.is_some() {
+                let (identity, meta) = {
+                    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                    said.0 = identity.unwrap_or_else(|| said.0.clone());
+                    said.1 = meta.unwrap_or_else(|| said.1.clone());
+                    said.clone()
+                };
+                client.jump_with(&url, &identity, &meta).await
+            } else {
+                client.jump(&url).await
+            };
+            jumped.map_err(|error| refused(&error))?;
+            welcome()
+        }
+        What::Close { reason } => {
+            client.close(reason.map_or_else(Reason::default, Reason::from)).await;
+            Ok(Value::Null)
+        }
+        What::Status => Ok(json!(client.status().as_str())),
+    }
+}
+
+fn client(options: &Options) -> Client {
+    // Handlers have no place for types unknown, so every message arrives as one that none listens to.
+    let print = async |event| {
+        let line = match event {
+            ClientEvent::Status(status) => json!({"event": "status", "status": status.as_str()}),
+            ClientEvent::Ready { welcome } => json!({"event": "ready", "welcome": welcome.decode::<Value>().ok()}),
+            ClientEvent::Closed(closed) => {
+                json!({"event": "closed", "code": closed.code, "reason": closed.reason.as_str()})
+            }
+            ClientEvent::Ignored { name, payload } => {
+                json!({"event": "message", "type": &*name, "payload": payload.decode::<Value>().ok()})
+            }
+            ClientEvent::Error { code, .. } => json!({"event": "error", "code": code}),
+            _ => return,
+        };
+        println!("{line}");
+    };
+    let limits =
+        Limits { rpc_timeout: options.rpc_timeout, connect_timeout: options.connect_timeout, ..Limits::default() };
+    let mut client = Client::builder(&options.url)
+        .identity(&options.identity)
+        .meta(&options.meta)
+        .challenge(async |_, Quest { a, b }| Ok(a + b))
+        .register("double", async |_, Number { value }| {
+            let double = value * 2.0;
+            Ok(if double.fract() == 0.0 { json!(double as i64) } else { json!(double) })
+        })
+        .register("sleep", async |_, ms: u64| {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            Ok(ms)
+        })
+        .register("whoami", async |_, _: Box<RawValue>| Ok(json!({"name": "testclient"})))
+        .register("fail", async |_, how: String| fail(&how))
+        .when(print)
+        .limits(limits);
+    if options.reconnect {
+        let backoff = Backoff { min: options.backoff_min, max: options.backoff_max, ..Backoff::default() };
+        client = client.reconnect(backoff);
+    }
+    client.build()
+}
+
+async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
+    let client = client(&options);
+    let said: Arc<Said> = Arc::new(Mutex::new((options.identity, options.meta)));
+    let ready = client.clone();
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while let Some(line) = lines.next_line().await? {
+        let (client, said) = (client.clone(), said.clone());
+        tokio::spawn(async move {
+            let answered = match serde_json::from_str(&line) {
+                Ok(Command { id, what }) => match answer(&client, &said, what).await {
+                    Ok(ok) => json!({"id": id, "ok": ok}),
+                    Err(err) => json!({"id": id, "err": err}),
+                },
+                Err(error) => json!({"id": null, "err": {"code": "bad-command", "message": error.to_string()}}),
+            };
+            println!("{answered}");
+        });
+    }
+    ready.close(Reason::default()).await;
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
+    run(Options::parse()).await
+}

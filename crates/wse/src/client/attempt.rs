@@ -1,0 +1,80 @@
+//! One attempt to connect: the dial, the upgrade, the hi, the challenge, the welcome. It may never
+//! leave a connection behind when it is given up.
+
+use super::{Handle, Shared, Target, dial, guest::Guest};
+use crate::{error::ConnectError, peer::Peer, pump::Pump};
+use std::{
+    io,
+    sync::{Arc, Weak},
+};
+use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
+use wse_frame::Role;
+use wse_proto::{ClientSession, Closed, Hello, Kind, Reason, RpError};
+
+/// A connection and its task; cut when dropped.
+pub(crate) struct Connection {
+    peer: Arc<Peer>,
+    pump: JoinHandle<Closed>,
+}
+
+impl Connection {
+    /// Resolves when the connection has ended.
+    pub(crate) async fn ended(&mut self) -> Closed {
+        (&mut self.pump).await.unwrap_or_else(|_| Closed::broken(Reason::default()))
+    }
+
+    /// Ends the connection: what is queued is still sent.
+    pub(crate) async fn close(mut self, closed: Closed) -> Closed {
+        self.peer.outbox.close(closed);
+        self.ended().await
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.peer.outbox.cut();
+    }
+}
+
+/// Connects and waits for the welcome. Gives also what lets the server's messages through.
+pub(crate) async fn attempt(
+    shared: Arc<Shared>,
+    client: Weak<Handle>,
+    target: Target,
+) -> Result<(Connection, oneshot::Sender<()>), ConnectError> {
+    let timeout = shared.options.limits.connect_timeout;
+    match tokio::time::timeout(timeout, untimed(shared, client, target)).await {
+        Ok(result) => result,
+        Err(_) => Err(ConnectError::Unreachable(io::ErrorKind::TimedOut.into())),
+    }
+}
+
+async fn untimed(
+    shared: Arc<Shared>,
+    client: Weak<Handle>,
+    target: Target,
+) -> Result<(Connection, oneshot::Sender<()>), ConnectError> {
+    let options = &shared.options;
+    let uri = dial::parse(&target.url)?;
+    let identity = (target.identity)().await.map_err(ConnectError::Identity)?;
+    let hello = Hello { identity, meta: target.meta };
+    let stream = match &options.dial {
+        Some(dial) => dial(uri.clone()).await,
+        None => dial::tcp(uri.clone(), options.wrap.clone()).await,
+    };
+    let stream = stream.map_err(ConnectError::Unreachable)?;
+    let (stream, ahead) = dial::upgrade(stream, &uri, options.codec.name(), &options.headers).await?;
+
+    let peer = Arc::new(Peer::new(options.codec.clone(), &options.limits, true));
+    let (session, hi) = ClientSession::new(&hello, &options.limits, Instant::now().into_std());
+    peer.send_own(Kind::Hi, &hi).map_err(|error| ConnectError::Identity(RpError::from(error)))?;
+    let (verdict, welcomed) = oneshot::channel();
+    let guest = Guest { shared: shared.clone(), client, verdict: Some(verdict), peer: None, unsolved: Arc::default() };
+    let pump = tokio::spawn(Pump::new(stream, ahead, Role::Client, session, guest, peer.clone()));
+    let connection = Connection { peer, pump };
+    match welcomed.await {
+        Ok(Ok(release)) => Ok((connection, release)),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(ConnectError::Closed(Closed::broken(Reason::default()))),
+    }
+}

@@ -1,0 +1,244 @@
+//! How a client is put together. It may never print an identity.
+
+use super::{
+    Client, ClientEvent, Handle, Identity, Options, Shared, Status, Target,
+    dial::{Dial, Io},
+    tls,
+};
+use crate::{
+    error::ConnectError,
+    handlers::{Handlers, erase},
+    names::{Message, Procedure},
+    when::Whens,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    sync::{Arc, Mutex},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{mpsc, watch},
+};
+use wse_proto::{Backoff, Codec, CustomCodec, Limits, Payload, RpError};
+
+/// Puts a [`Client`] together; made by [`Client::builder`].
+#[must_use = "nothing connects before it is built"]
+pub struct ClientBuilder {
+    pub(crate) options: Options,
+    handlers: Handlers<Client>,
+    whens: Whens<ClientEvent>,
+    url: String,
+    identity: Identity,
+    meta: Payload<'static>,
+    /// The first mistake made in building, told when connecting.
+    mistake: Option<String>,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(url: &str) -> Self {
+        Self {
+            options: Options {
+                limits: Limits::default(),
+                reconnect: None,
+                codec: Codec::Json,
+                headers: HeaderMap::new(),
+                challenge: None,
+                dial: None,
+                wrap: tls::system(),
+                expose_errors: false,
+            },
+            handlers: Handlers::default(),
+            whens: Whens::default(),
+            url: url.to_owned(),
+            identity: super::fixed(Ok(Payload::json("\"\""))),
+            meta: Payload::json("{}"),
+            mistake: None,
+        }
+    }
+
+    /// What proves who this is: any value; the empty string by default, as upstream.
+    pub fn identity<T: Serialize + ?Sized>(mut self, identity: &T) -> Self {
+        self.identity = super::identity(identity, self.options.codec.format());
+        self
+    }
+
+    /// The same, asked anew for every connection: for a token that expires. An error fails the
+    /// attempt, for good.
+    pub fn identity_with<T, F, Fut>(mut self, identity: F) -> Self
+    where
+        T: Serialize,
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, RpError>> + Send + 'static,
+    {
+        let format = self.options.codec.format();
+        self.identity = Arc::new(move || {
+            let identity = identity();
+            Box::pin(async move { Ok(Payload::encode(format, &identity.await?)?) })
+        });
+        self
+    }
+
+    /// What the server may know of this device: an empty object by default.
+    pub fn meta<T: Serialize + ?Sized>(mut self, meta: &T) -> Self {
+        match Payload::encode(self.options.codec.format(), meta) {
+            Ok(meta) => self.meta = meta,
+            Err(error) => self.mistake = Some(error.to_string()),
+        }
+        self
+    }
+
+    /// Solves the server's challenges: `async |client, quest| -> Result<solution, RpError>`.
+    /// Without, or when it fails, [`connect`](Client::connect) fails with
+    /// [`ConnectError::Challenge`].
+    pub fn challenge<Q, A, F, Fut>(mut self, handler: F) -> Self
+    where
+        Q: DeserializeOwned + Send + 'static,
+        A: Serialize + 'static,
+        F: FnOnce(Client, Q) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<A, RpError>> + Send + 'static,
+    {
+        self.options.challenge = Some(erase(handler));
+        self
+    }
+
+    /// Tries again after a connection was lost or could not be made, with these waits. What the
+    /// server refuses, and every close code that is final, still ends it at once.
+    pub fn reconnect(mut self, backoff: Backoff) -> Self {
+        self.options.reconnect = Some(backoff);
+        self
+    }
+
+    /// Handles messages of a type: `async |client, payload| -> Result<(), RpError>`. Several
+    /// handlers of one type run one after the other, in the order they were added.
+    pub fn on<P, F, Fut>(self, message: impl Message<P>, handler: F) -> Self
+    where
+        P: DeserializeOwned + Send + 'static,
+        F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), RpError>> + Send + 'static,
+    {
+        self.handlers.on(message, handler, false);
+        self
+    }
+
+    /// Handles the first message of a type.
+    pub fn once<P, F, Fut>(self, message: impl Message<P>, handler: F) -> Self
+    where
+        P: DeserializeOwned + Send + 'static,
+        F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), RpError>> + Send + 'static,
+    {
+        self.handlers.on(message, handler, true);
+        self
+    }
+
+    /// Registers a procedure that the server may call: `async |client, argument| -> Result<result, RpError>`.
+    ///
+    /// # Panics
+    /// When a procedure has that name already. On a [running client](Client::register) that is an
+    /// error instead.
+    #[track_caller]
+    pub fn register<P, R, F, Fut>(self, rp: impl Procedure<P, R>, handler: F) -> Self
+    where
+        P: DeserializeOwned + Send + 'static,
+        R: Serialize + 'static,
+        F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, RpError>> + Send + 'static,
+    {
+        self.handlers.register_or_panic(rp, handler);
+        self
+    }
+
+    /// Is told what happens: `async |event|`. Several handlers run one after the other, in the
+    /// order they were added.
+    pub fn when<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: FnOnce(ClientEvent) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.whens.add(handler);
+        self
+    }
+
+    /// Sets the bounds and intervals.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.options.limits = limits;
+        self
+    }
+
+    /// Speaks a codec of your own instead of `wse-default-json`.
+    pub fn codec(mut self, codec: impl CustomCodec) -> Self {
+        self.options.codec = Codec::Custom(Arc::new(codec));
+        self
+    }
+
+    /// Adds a header to the upgrade request, such as `Origin` or `Cookie`.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        match (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+            (Ok(name), Ok(value)) => _ = self.options.headers.append(name, value),
+            _ => self.mistake = Some(format!("{name:?} with that value is no header")),
+        }
+        self
+    }
+
+    /// Makes the stream to the server in a way of your own: a Unix socket, a proxy, a pipe in a
+    /// test: `async |uri| -> io::Result<stream>`. The upgrade is asked for over that stream, and
+    /// TLS is yours to add.
+    pub fn dial<IO, F, Fut>(mut self, dial: F) -> Self
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        F: Fn(Uri) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = io::Result<IO>> + Send + 'static,
+    {
+        let dial: Dial = Arc::new(move |uri| {
+            let stream = dial(uri);
+            Box::pin(async move { Ok(Box::new(stream.await?) as Io) })
+        });
+        self.options.dial = Some(dial);
+        self
+    }
+
+    /// Sends the server the texts of errors that procedures did not make on purpose.
+    pub fn expose_errors(mut self, expose: bool) -> Self {
+        self.options.expose_errors = expose;
+        self
+    }
+
+    /// The client, not connected yet.
+    pub fn build(self) -> Client {
+        let identity = match self.mistake {
+            Some(mistake) => super::fixed(Err(mistake)),
+            None => self.identity,
+        };
+        let shared = Arc::new(Shared {
+            options: self.options,
+            handlers: self.handlers,
+            whens: self.whens,
+            status: watch::Sender::new(Status::Idle),
+            connected: Mutex::default(),
+            url: Mutex::new(self.url.clone()),
+        });
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let target = Target { url: self.url, identity, meta: self.meta };
+        Client(Arc::new(Handle { shared, commands, target: Mutex::new(target), receiver: Mutex::new(Some(receiver)) }))
+    }
+
+    /// Builds the client and [connects](Client::connect) it.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn connect(self) -> Result<Client, ConnectError> {
+        let client = self.build();
+        client.connect().await?;
+        Ok(client)
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("url", &self.url).finish_non_exhaustive()
+    }
+}

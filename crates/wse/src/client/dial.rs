@@ -1,0 +1,112 @@
+//! From an address to an upgraded connection (RFC 6455 section 4.1). It may never send an
+//! identity: that is for the first frame.
+
+use crate::{error::ConnectError, server::upgrade::accept_key, side::Task};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::{io, sync::Arc};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+
+/// A stream of bytes, whatever is below it.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+pub(crate) type Io = Box<dyn Stream>;
+
+/// Makes a stream to an address.
+pub(crate) type Dial = Arc<dyn Fn(Uri) -> Task<io::Result<Io>> + Send + Sync>;
+
+/// Wraps a TCP connection to a host in TLS.
+pub(crate) type Wrap = Arc<dyn Fn(TcpStream, String) -> Task<io::Result<Io>> + Send + Sync>;
+
+/// Checks an address: `ws` or `wss`, with a host.
+pub(crate) fn parse(url: &str) -> Result<Uri, ConnectError> {
+    let bad = |why: &str| ConnectError::BadUrl(why.to_owned());
+    let uri: Uri = url.parse().map_err(|_| bad("it does not parse"))?;
+    if !matches!(uri.scheme_str(), Some("ws" | "wss")) {
+        return Err(bad("it begins with neither ws:// nor wss://"));
+    }
+    match uri.host() {
+        Some(host) if !host.is_empty() => Ok(uri),
+        _ => Err(bad("it has no host")),
+    }
+}
+
+/// The usual way: TCP, and TLS for `wss`.
+pub(crate) async fn tcp(uri: Uri, wrap: Wrap) -> io::Result<Io> {
+    let secure = uri.scheme_str() == Some("wss");
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    let tcp = TcpStream::connect((host.as_str(), port)).await?;
+    tcp.set_nodelay(true)?;
+    if secure { wrap(tcp, host).await } else { Ok(Box::new(tcp)) }
+}
+
+/// Asks for the upgrade and checks the answer. Gives the stream and what was read of it already.
+pub(crate) async fn upgrade(
+    io: Io,
+    uri: &Uri,
+    protocol: &str,
+    headers: &HeaderMap,
+) -> Result<(Io, Bytes), ConnectError> {
+    let key = STANDARD.encode(rand::random::<[u8; 16]>());
+    let mut request = Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
+        .header(header::HOST, uri.authority().map_or("", |authority| authority.as_str()))
+        .header(header::CONNECTION, "Upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_VERSION, "13")
+        .header(header::SEC_WEBSOCKET_KEY, &key)
+        .header(header::SEC_WEBSOCKET_PROTOCOL, protocol)
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| ConnectError::BadUrl(error.to_string()))?;
+    request.headers_mut().extend(headers.clone());
+
+    let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(unreachable)?;
+    let connection = tokio::spawn(connection.with_upgrades());
+    let response = sender.send_request(request).await.map_err(unreachable)?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        connection.abort();
+        return Err(ConnectError::UpgradeRefused(response.status().as_u16()));
+    }
+    let is = |name, value: &str| response.headers().get(name).is_some_and(|found: &HeaderValue| found == value);
+    if !is(header::SEC_WEBSOCKET_ACCEPT, &accept_key(key.as_bytes())) {
+        return Err(not_a_server("Sec-WebSocket-Accept does not match"));
+    }
+    // A server that selects none is let through: it may say why in its close frame.
+    if response.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL) && !is(header::SEC_WEBSOCKET_PROTOCOL, protocol)
+    {
+        return Err(not_a_server("it selected a subprotocol that was not offered"));
+    }
+    let upgraded = hyper::upgrade::on(response).await.map_err(unreachable)?;
+    let parts = upgraded.downcast::<TokioIo<Io>>().map_err(|_| not_a_server("the stream was lost in the upgrade"))?;
+    Ok((parts.io.into_inner(), parts.read_buf))
+}
+
+fn unreachable(error: hyper::Error) -> ConnectError {
+    ConnectError::Unreachable(io::Error::other(error))
+}
+
+fn not_a_server(why: &str) -> ConnectError {
+    ConnectError::Unreachable(io::Error::new(io::ErrorKind::InvalidData, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_ws_or_wss_with_a_host() {
+        assert_eq!(parse("ws://localhost:4300/path?x=1").unwrap().port_u16(), Some(4300));
+        assert_eq!(parse("wss://[::1]/").unwrap().host(), Some("[::1]"));
+        for bad in ["", "localhost:4300", "http://localhost", "ws://", "ws:///x", "ws:// space", "/ws"] {
+            assert!(matches!(parse(bad), Err(ConnectError::BadUrl(_))), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What a client tells the application of.
+
+use super::Status;
+use std::sync::Arc;
+use wse_proto::{Closed, Payload, RpError};
+
+/// What happens to a [`Client`](crate::Client), told to the handlers given to
+/// [`when`](crate::ClientBuilder::when), one at a time and in order.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ClientEvent {
+    /// Where the client stands has changed.
+    Status(Status),
+    /// Welcomed: every time, after a reconnect and a jump too. Messages and calls of the server
+    /// are handled after this.
+    Ready {
+        /// What the welcome carried.
+        welcome: Payload<'static>,
+    },
+    /// A connection has ended, and how: 1006 when there was no goodbye.
+    Closed(Closed),
+    /// A message came that no handler listens to.
+    Ignored {
+        /// Its type.
+        name: Arc<str>,
+        /// What it carried.
+        payload: Payload<'static>,
+    },
+    /// A handler or procedure failed, or an attempt to connect.
+    Error {
+        /// The code for this kind of failure.
+        code: &'static str,
+        /// What it failed with.
+        error: Arc<RpError>,
+    },
+}

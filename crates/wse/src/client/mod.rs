@@ -1,0 +1,347 @@
+//! The client: one connection to a server, kept up as long as is asked for. This file holds the
+//! handle; it may never wait for the network by itself.
+
+mod attempt;
+mod builder;
+mod dial;
+mod event;
+mod guest;
+mod run;
+mod status;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
+
+pub use builder::ClientBuilder;
+pub use event::ClientEvent;
+pub use status::Status;
+
+use crate::{
+    error::{CallError, ConnectError, RegisterError, SendError},
+    handlers::{HandlerId, Handlers, Start},
+    names::{Message, Procedure},
+    peer::Peer,
+    side::Task,
+    when::Whens,
+};
+use http::HeaderMap;
+use run::{Command, Driver, handle_events};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use wse_proto::{Backoff, Codec, DecodeError, Format, Limits, Payload, Reason, RpError};
+
+/// One device of one user: a connection to a server. A handle, cheap to clone.
+///
+/// Dropping the last handle closes the connection, as [`close`](Client::close) does.
+///
+/// ```no_run
+/// use wse::{Backoff, Client};
+///
+/// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::builder("ws://127.0.0.1:4200/ws")
+///     .identity("ann")
+///     .on("line", async |_, (from, text): (String, String)| Ok(println!("{from}: {text}")))
+///     .register("whoami", async |_, ()| Ok("a phone"))
+///     .reconnect(Backoff::default())
+///     .connect()
+///     .await?;
+/// client.send("say", "hello")?;
+/// let five: i64 = client.call("add", (2, 3)).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client(pub(crate) Arc<Handle>);
+
+/// What the application holds; the client's task ends when the last one is gone.
+pub(crate) struct Handle {
+    shared: Arc<Shared>,
+    commands: mpsc::UnboundedSender<Command>,
+    /// Where the next jump starts from.
+    target: Mutex<Target>,
+    /// Until the client's task has it.
+    receiver: Mutex<Option<mpsc::UnboundedReceiver<Command>>>,
+}
+
+/// What the application's handles and the client's task share.
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) handlers: Handlers<Client>,
+    pub(crate) whens: Whens<ClientEvent>,
+    pub(crate) status: watch::Sender<Status>,
+    connected: Mutex<Connected>,
+    url: Mutex<String>,
+}
+
+pub(crate) struct Options {
+    pub(crate) limits: Limits,
+    pub(crate) reconnect: Option<Backoff>,
+    pub(crate) codec: Codec,
+    pub(crate) headers: HeaderMap,
+    pub(crate) challenge: Option<Start<Client>>,
+    pub(crate) dial: Option<dial::Dial>,
+    pub(crate) wrap: dial::Wrap,
+    pub(crate) expose_errors: bool,
+}
+
+/// Where to connect, and as whom.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) url: String,
+    pub(crate) identity: Identity,
+    pub(crate) meta: Payload<'static>,
+}
+
+/// Gives the identity for the next connection.
+pub(crate) type Identity = Arc<dyn Fn() -> Task<Result<Payload<'static>, RpError>> + Send + Sync>;
+
+#[derive(Default)]
+struct Connected {
+    /// While ready.
+    peer: Option<Arc<Peer>>,
+    /// The last one.
+    welcome: Option<Payload<'static>>,
+}
+
+/// An identity that is always the same.
+fn identity<T: Serialize + ?Sized>(identity: &T, format: Format) -> Identity {
+    fixed(Payload::encode(format, identity).map_err(|error| error.to_string()))
+}
+
+fn fixed(identity: Result<Payload<'static>, String>) -> Identity {
+    Arc::new(move || {
+        let identity = identity.clone().map_err(|error| RpError::from(std::io::Error::other(error)));
+        Box::pin(std::future::ready(identity))
+    })
+}
+
+impl Shared {
+    fn connected(&self) -> MutexGuard<'_, Connected> {
+        self.connected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn welcomed(&self, peer: Arc<Peer>, welcome: Payload<'static>) {
+        *self.connected() = Connected { peer: Some(peer), welcome: Some(welcome) };
+    }
+
+    fn parted(&self, peer: &Arc<Peer>) {
+        let mut connected = self.connected();
+        connected.peer = connected.peer.take().filter(|other| !Arc::ptr_eq(other, peer));
+    }
+
+    /// The payload of the last welcome; null before the first.
+    fn welcome(&self) -> Payload<'static> {
+        self.connected().welcome.clone().unwrap_or_else(|| Payload::null(self.options.codec.format()))
+    }
+
+    fn set_url(&self, url: &str) {
+        url.clone_into(&mut self.url.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Client {
+    /// Begins a client for a `ws` or `wss` URL.
+    pub fn builder(url: &str) -> ClientBuilder {
+        ClientBuilder::new(url)
+    }
+
+    /// Connects and waits for the welcome.
+    ///
+    /// With [`reconnect`](ClientBuilder::reconnect) it goes on trying while the server cannot be
+    /// reached; what is final fails at once. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; one attempt takes at most [`Limits::connect_timeout`].
+    pub async fn connect(&self) -> Result<(), ConnectError> {
+        self.ask(Command::Connect).await
+    }
+
+    /// Leaves for another server with the same identity and meta, and waits for its welcome. The
+    /// old connection is closed with 4000 `jump` first. From now on reconnects go to the new one.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; the client is not connected to the old server any more.
+    pub async fn jump(&self, url: &str) -> Result<(), ConnectError> {
+        let target = self.retarget(|target| url.clone_into(&mut target.url));
+        self.ask(|reply| Command::Jump(target, reply)).await
+    }
+
+    /// The same with another identity and meta, which hold for reconnects too.
+    ///
+    /// # Errors
+    /// As [`jump`](Client::jump).
+    pub async fn jump_with<I, M>(&self, url: &str, identity: &I, meta: &M) -> Result<(), ConnectError>
+    where
+        I: Serialize + ?Sized,
+        M: Serialize + ?Sized,
+    {
+        let format = self.0.shared.options.codec.format();
+        let meta = Payload::encode(format, meta).map_err(|error| ConnectError::Identity(error.into()))?;
+        let identity = self::identity(identity, format);
+        let target = self.retarget(|target| *target = Target { url: url.to_owned(), identity, meta });
+        self.ask(|reply| Command::Jump(target, reply)).await
+    }
+
+    fn retarget(&self, change: impl FnOnce(&mut Target)) -> Target {
+        let mut target = self.0.target.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut target);
+        target.clone()
+    }
+
+    /// Ends it for good, a reconnect that waits too: what is queued is still sent, then 1000 and
+    /// the reason, by default `wse.by-client`. Returns when the connection has ended.
+    pub async fn close(&self, reason: impl Into<Reason>) {
+        let (done, ended) = oneshot::channel();
+        self.start();
+        let _ = self.0.commands.send(Command::Close(reason.into(), done));
+        let _ = ended.await; // fails only when the client's task has ended, which is the same
+    }
+
+    async fn ask(&self, command: impl FnOnce(run::Reply) -> Command) -> Result<(), ConnectError> {
+        let (reply, answer) = oneshot::channel();
+        self.start();
+        let _ = self.0.commands.send(command(reply));
+        answer.await.unwrap_or(Err(ConnectError::GivenUp))
+    }
+
+    /// Starts the client's task, the first time.
+    fn start(&self) {
+        let receiver = self.0.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(commands) = receiver else { return };
+        let shared = self.0.shared.clone();
+        let (events, told) = mpsc::unbounded_channel();
+        let target = self.retarget(|_| ());
+        let client = Arc::downgrade(&self.0);
+        tokio::spawn(handle_events(shared.clone(), told));
+        tokio::spawn(Driver { shared, client, commands, target, events, waiting: None, closing: None }.run());
+    }
+
+    /// The payload of the last welcome, decoded; null before the first.
+    ///
+    /// # Errors
+    /// When it is not of that type.
+    pub fn welcome<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        self.0.shared.welcome().decode()
+    }
+
+    /// Queues a message and returns at once.
+    ///
+    /// # Errors
+    /// [`SendError`]; `NotReady` while not connected: nothing is kept for later.
+    pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<(), SendError> {
+        self.peer().ok_or(SendError::NotReady)?.send(message.name(), &payload, None)
+    }
+
+    /// Calls a procedure of the server and waits for the answer, at most
+    /// [`Limits::rpc_timeout`]. Dropping the future cancels the wait.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn call<P: Serialize, R: DeserializeOwned>(
+        &self,
+        rp: impl Procedure<P, R>,
+        payload: P,
+    ) -> Result<R, CallError> {
+        self.call_within(self.0.shared.options.limits.rpc_timeout, rp, payload).await
+    }
+
+    /// The same with a timeout of its own.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn call_within<P: Serialize, R: DeserializeOwned>(
+        &self,
+        timeout: Duration,
+        rp: impl Procedure<P, R>,
+        payload: P,
+    ) -> Result<R, CallError> {
+        let peer = self.peer().ok_or(CallError::NotReady)?;
+        peer.call(rp.name(), &payload, timeout)?.await
+    }
+
+    fn peer(&self) -> Option<Arc<Peer>> {
+        self.0.shared.connected().peer.clone()
+    }
+
+    /// Where the client stands.
+    pub fn status(&self) -> Status {
+        *self.0.shared.status.borrow()
+    }
+
+    /// Where the client stands, to be watched. A watcher sees the latest status and may miss short
+    /// ones; [`ClientEvent::Status`] tells all.
+    pub fn watch_status(&self) -> watch::Receiver<Status> {
+        self.0.shared.status.subscribe()
+    }
+
+    /// The address it is or was last connected to.
+    pub fn url(&self) -> String {
+        self.0.shared.url.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Adds a handler, as [`ClientBuilder::on`] does.
+    pub fn on<P, F, Fut>(&self, message: impl Message<P>, handler: F) -> HandlerId
+    where
+        P: DeserializeOwned + Send + 'static,
+        F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), RpError>> + Send + 'static,
+    {
+        self.0.shared.handlers.on(message, handler, false)
+    }
+
+    /// Adds a handler for the next message of a type.
+    pub fn once<P, F, Fut>(&self, message: impl Message<P>, handler: F) -> HandlerId
+    where
+        P: DeserializeOwned + Send + 'static,
+        F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), RpError>> + Send + 'static,
+    {
+        self.0.shared.handlers.on(message, handler, true)
+    }
+
+    /// Takes a handler off. False when it is off already.
+    pub fn off(&self, handler: &HandlerId) -> bool {
+        self.0.shared.handlers.off(handler)
+    }
+
+    /// Takes all handlers of a type off, those of the builder too; gives how many there were.
+    pub fn off_all(&self, name: &str) -> usize {
+        self.0.shared.handlers.off_all(name)
+    }
+
+    /// Registers a procedure.
+    ///
+    /// # Errors
+    /// When a procedure has that name already.
+    pub fn register<P, R, F, Fut>(&self, rp: impl Procedure<P, R>, handler: F) -> Result<(), RegisterError>
+    where
+        P: DeserializeOwned + Send + 'static,
+        R: Serialize + 'static,
+        F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, RpError>> + Send + 'static,
+    {
+        self.0.shared.handlers.register(rp, handler)
+    }
+
+    /// Takes a procedure off.
+    ///
+    /// # Errors
+    /// When no procedure has that name.
+    pub fn unregister(&self, name: &str) -> Result<(), RegisterError> {
+        self.0.shared.handlers.unregister(name)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("url", &self.url()).field("status", &self.status()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,220 @@
+//! The client's own task: attempts, reconnects, jumps, the end. Commands come in, one at a time,
+//! and events go out in order. It may never run the application's code itself, so that an event
+//! handler can give commands.
+
+use super::{
+    ClientEvent, Handle, Shared, Status, Target,
+    attempt::{Connection, attempt},
+};
+use crate::error::ConnectError;
+use std::sync::{Arc, Weak};
+use tokio::sync::{mpsc, oneshot};
+use wse_proto::{Closed, Reason, RpError};
+
+pub(crate) type Reply = oneshot::Sender<Result<(), ConnectError>>;
+
+/// What the application wants.
+pub(crate) enum Command {
+    Connect(Reply),
+    Jump(Target, Reply),
+    Close(Reason, oneshot::Sender<()>),
+}
+
+/// An event, and what is let through once it was handled.
+type Told = (ClientEvent, Option<oneshot::Sender<()>>);
+
+pub(crate) struct Driver {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) client: Weak<Handle>,
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) target: Target,
+    pub(crate) events: mpsc::UnboundedSender<Told>,
+    /// Who waits for the welcome.
+    pub(crate) waiting: Option<Reply>,
+    /// Who waits for the end.
+    pub(crate) closing: Option<oneshot::Sender<()>>,
+}
+
+/// What follows.
+enum Next {
+    /// Another attempt at once.
+    Again,
+    /// Another attempt after a wait.
+    Later,
+    /// Nothing, until the application says so.
+    Stop,
+}
+
+impl Driver {
+    /// Runs until every handle is gone.
+    pub(crate) async fn run(mut self) {
+        while let Some(command) = self.commands.recv().await {
+            match command {
+                Command::Connect(reply) => self.waiting = Some(reply),
+                Command::Jump(target, reply) => (self.target, self.waiting) = (target, Some(reply)),
+                Command::Close(_, done) => {
+                    self.status(Status::Offline);
+                    let _ = done.send(()); // who asked may have gone
+                    continue;
+                }
+            }
+            self.online().await;
+            self.status(Status::Offline);
+            self.answer(Err(ConnectError::GivenUp));
+            if let Some(done) = self.closing.take() {
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// From the first attempt to the final end.
+    async fn online(&mut self) {
+        let mut failed = 0;
+        self.status(Status::Connecting);
+        loop {
+            let next = match self.attempt().await {
+                Ok(Ok((connection, release))) => {
+                    failed = 0;
+                    self.ready(release);
+                    self.live(connection).await
+                }
+                Ok(Err(error)) => self.failed(error),
+                Err(next) => next,
+            };
+            match next {
+                Next::Stop => return,
+                Next::Again => self.status(Status::Connecting),
+                Next::Later => {
+                    self.status(Status::ReConnecting);
+                    let backoff = self.shared.options.reconnect.unwrap_or_default();
+                    let wait = tokio::time::sleep(backoff.wait(failed, rand::random()));
+                    failed = failed.saturating_add(1);
+                    match self.or_told(wait).await {
+                        Ok(()) => {}
+                        Err(Next::Stop) => return,
+                        Err(_) => self.status(Status::Connecting),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn attempt(&mut self) -> Result<Result<(Connection, oneshot::Sender<()>), ConnectError>, Next> {
+        let attempt = attempt(self.shared.clone(), self.client.clone(), self.target.clone());
+        self.or_told(attempt).await
+    }
+
+    /// Waits for something, unless a command says otherwise.
+    async fn or_told<T>(&mut self, something: impl Future<Output = T>) -> Result<T, Next> {
+        let mut something = std::pin::pin!(something);
+        loop {
+            tokio::select! {
+                done = &mut something => return Ok(done),
+                command = self.commands.recv() => if let Some(next) = self.told(command) { return Err(next) },
+            }
+        }
+    }
+
+    /// What a command means for the attempt or the connection that is there.
+    fn told(&mut self, command: Option<Command>) -> Option<Next> {
+        match command {
+            Some(Command::Connect(reply)) => {
+                let _ = reply.send(Err(ConnectError::AlreadyConnected));
+                None
+            }
+            Some(Command::Jump(target, reply)) => {
+                self.answer(Err(ConnectError::GivenUp));
+                self.shared.set_url(&target.url);
+                (self.target, self.waiting) = (target, Some(reply));
+                Some(Next::Again)
+            }
+            Some(Command::Close(_, done)) => {
+                self.closing = Some(done);
+                Some(Next::Stop)
+            }
+            None => Some(Next::Stop),
+        }
+    }
+
+    fn ready(&mut self, release: oneshot::Sender<()>) {
+        self.status(Status::Ready);
+        let welcome = self.shared.welcome();
+        self.tell(ClientEvent::Ready { welcome }, Some(release));
+        self.answer(Ok(()));
+    }
+
+    /// A connection, from the welcome to the end.
+    async fn live(&mut self, mut connection: Connection) -> Next {
+        loop {
+            let command = tokio::select! {
+                closed = connection.ended() => return self.ended(closed),
+                command = self.commands.recv() => command,
+            };
+            let closed = match &command {
+                Some(Command::Close(reason, _)) => Closed::normal(reason.clone().or(Reason::BY_CLIENT)),
+                Some(Command::Jump(..)) => Closed::jump(),
+                Some(Command::Connect(_)) | None => Closed::normal(Reason::BY_CLIENT),
+            };
+            if let Some(next) = self.told(command) {
+                let closed = connection.close(closed).await;
+                self.tell(ClientEvent::Closed(closed), None);
+                return next;
+            }
+        }
+    }
+
+    fn ended(&mut self, closed: Closed) -> Next {
+        let later = closed.is_temporary() && self.shared.options.reconnect.is_some();
+        self.tell(ClientEvent::Closed(closed), None);
+        if later { Next::Later } else { Next::Stop }
+    }
+
+    /// An attempt failed: for now, or for good.
+    fn failed(&mut self, error: ConnectError) -> Next {
+        if let Some(closed) = error.closed() {
+            self.tell(ClientEvent::Closed(closed.clone()), None);
+        }
+        if error.is_temporary() && self.shared.options.reconnect.is_some() {
+            tracing::debug!(%error, "not connected");
+            return Next::Later;
+        }
+        if self.waiting.is_some() {
+            self.answer(Err(error));
+        } else {
+            tracing::warn!(%error, "not connected again");
+            let code = error.code();
+            self.tell(ClientEvent::Error { code, error: Arc::new(RpError::from(error)) }, None);
+        }
+        Next::Stop
+    }
+
+    fn answer(&mut self, answer: Result<(), ConnectError>) {
+        if let Some(waiting) = self.waiting.take() {
+            let _ = waiting.send(answer); // who asked may have gone
+        }
+    }
+
+    fn status(&self, status: Status) {
+        if self.shared.status.send_replace(status) != status {
+            self.tell(ClientEvent::Status(status), None);
+        }
+    }
+
+    fn tell(&self, event: ClientEvent, release: Option<oneshot::Sender<()>>) {
+        if self.shared.whens.is_empty() {
+            let _ = release.map(|release| release.send(()));
+        } else {
+            let _ = self.events.send((event, release)); // its task lives as long as this one
+        }
+    }
+}
+
+/// Handles the events of a client, one after the other.
+pub(crate) async fn handle_events(shared: Arc<Shared>, mut events: mpsc::UnboundedReceiver<Told>) {
+    while let Some((event, release)) = events.recv().await {
+        if let Some(told) = shared.whens.tell(event) {
+            told.await;
+        }
+        let _ = release.map(|release| release.send(())); // the connection may have ended meanwhile
+    }
+}

@@ -1,0 +1,184 @@
+//! From the session's step to the handlers, and from their results to the outbox. It may never
+//! decide what an envelope means.
+
+use super::{Pump, frame_limits};
+use crate::{
+    flight::{Flight, Ticket},
+    handlers::Outcome,
+    side::{Report, Side},
+};
+use futures_util::stream::StreamExt;
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use wse_frame::Opcode;
+use wse_proto::{Code, Envelope, Input, Kind, Payload, RpError, Session, Step};
+
+type StepOf<'a, S> = Step<'a, <<S as Side>::Session as Session>::Question, <<S as Side>::Session as Session>::Opening>;
+
+impl<IO, S> Pump<IO, S>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+    S: Side,
+{
+    pub(super) fn act(&mut self, step: StepOf<'_, S>, cx: &mut Context<'_>) {
+        match step {
+            Step::Wait => {}
+            Step::Hold(envelope) => self.inbox.push(envelope),
+            Step::Ask(question) => {
+                self.asked = Some(self.side.ask(question));
+                self.again = true;
+            }
+            Step::Send(kind, payload) => {
+                // Fails only when the connection ends, which is noticed soon enough.
+                let _ = self.peer.send_own(kind, &payload);
+            }
+            Step::Open(opening) => match self.side.open(opening, &self.peer) {
+                Ok(ready) => {
+                    self.welcomed = true;
+                    self.ready = ready;
+                    self.decoder.set_limits(frame_limits(self.side.limits(), true));
+                }
+                Err(closed) => self.end_deaf(closed),
+            },
+            Step::Deliver { name, payload } => self.arrived(Envelope { name, payload, stamp: None }, cx),
+            Step::Invoke { rp, payload, stamp } => {
+                self.arrived(Envelope { name: rp, payload, stamp: Some(stamp) }, cx);
+            }
+            Step::Settle { stamp, outcome } => self.peer.settle(&stamp, outcome),
+            Step::Ping => {
+                let _ = self.peer.control(Opcode::Ping, &[]);
+            }
+            Step::Close(closed) => self.end_deaf(closed),
+        }
+    }
+
+    /// A message or call starts its handler, or waits behind those that came before.
+    pub(super) fn arrived(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
+        if self.inbox.is_empty() && self.may_start() { self.start(envelope, cx) } else { self.inbox.push(envelope) }
+    }
+
+    pub(super) fn may_start(&self) -> bool {
+        let full = self.flights.len() >= self.side.limits().handlers_per_conn.max(1);
+        self.welcomed && self.ready.is_none() && !self.draining && !full
+    }
+
+    pub(super) fn start_waiting(&mut self, cx: &mut Context<'_>) {
+        while self.may_start() {
+            let Some(envelope) = self.inbox.pop() else { return };
+            self.start(envelope, cx);
+        }
+    }
+
+    pub(super) fn start(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
+        let Some(who) = self.side.who() else { return };
+        let Envelope { name, payload, stamp } = envelope;
+        let run = match &stamp {
+            None => self.side.handlers().deliver(&name, who, &payload),
+            Some(_) => self.side.handlers().invoke(&name, who, &payload),
+        };
+        let Some(mut run) = run else {
+            match stamp {
+                None => self.report(Report::Ignored { name: &name, payload: &payload }),
+                Some(stamp) => self.answer(&stamp, Err(RpError::not_registered())),
+            }
+            return;
+        };
+        // Most handlers finish at once: no place among the flights, nothing kept of the call.
+        match run.as_mut().poll(cx) {
+            Poll::Ready(outcome) => self.landed(outcome, stamp.as_deref().map(|stamp| (&*name, stamp, &payload))),
+            Poll::Pending => {
+                let ticket = stamp.map(|stamp| {
+                    Box::new(Ticket { rp: name.into_owned(), stamp: stamp.into_owned(), payload: payload.into_owned() })
+                });
+                self.fly(Flight::Handler(run, ticket));
+            }
+        }
+    }
+
+    pub(super) fn poll_flights(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(landed)) = self.flights.poll_next_unpin(cx) {
+            self.again = true;
+            if let Some((outcome, ticket)) = landed {
+                let call = ticket.as_ref().map(|ticket| (&*ticket.rp, &*ticket.stamp, &ticket.payload));
+                self.landed(outcome, call);
+            }
+        }
+    }
+
+    /// A handler has finished: its call is answered, its errors are reported.
+    pub(super) fn landed(&mut self, outcome: Outcome, call: Option<(&str, &str, &Payload<'_>)>) {
+        let errors = match (outcome, call) {
+            (Ok(result), Some((_, stamp, _))) => return self.answer(stamp, Ok(result)),
+            (Ok(_), None) => return,
+            (Err(errors), _) => errors,
+        };
+        let code = if call.is_some() { Code::RP_FAILED } else { Code::MSG_PROCESSING_ERROR };
+        for error in errors {
+            if let Some((rp, stamp, payload)) = call {
+                self.answer(stamp, Err(error.answer(rp, payload, self.side.expose_errors())));
+            }
+            // What a procedure fails with on purpose is its answer, and nobody else's business.
+            if call.is_none() || error.source().is_some() {
+                self.report(Report::Failed { code, error });
+            }
+        }
+    }
+
+    pub(super) fn answer(&mut self, stamp: &str, answer: Result<Payload<'static>, Payload<'static>>) {
+        let sent = match &answer {
+            Ok(result) => self.peer.send_encoded(Kind::Response.as_str(), result, Some(stamp)),
+            Err(error) => self.peer.send_encoded(Kind::ResponseErr.as_str(), error, Some(stamp)),
+        };
+        match sent {
+            Ok(()) | Err(crate::SendError::NotReady | crate::SendError::Slow) => {}
+            // A result that cannot be sent is an error that can.
+            Err(error) if answer.is_ok() => {
+                let error = RpError::from(error).message("the result cannot be sent");
+                let null = Payload::null(self.peer.codec.format());
+                self.answer(stamp, Err(error.answer("", &null, self.side.expose_errors())));
+                self.report(Report::Failed { code: Code::RP_FAILED, error });
+            }
+            Err(error) => tracing::warn!(%error, "an error could not be sent"),
+        }
+    }
+
+    pub(super) fn report(&mut self, report: Report<'_>) {
+        if let Some(task) = self.side.report(report) {
+            self.fly(Flight::Report(task));
+        }
+    }
+
+    pub(super) fn fly(&mut self, flight: Flight) {
+        self.flights.push(flight);
+        self.again = true;
+    }
+
+    pub(super) fn poll_asked(&mut self, cx: &mut Context<'_>) {
+        if let Some(asked) = &mut self.asked
+            && let Poll::Ready((answer, failed)) = asked.as_mut().poll(cx)
+        {
+            self.again = true;
+            self.asked = None;
+            match answer {
+                Ok(answer) => {
+                    let step = self.session.step(Input::Answer(answer), self.now.into_std());
+                    self.act(step, cx);
+                }
+                Err(closed) => self.end_deaf(closed),
+            }
+            if let Some(error) = failed {
+                self.report(Report::Failed { code: Code::NOT_AUTHORIZED, error });
+            }
+        }
+        if let Some(ready) = &mut self.ready
+            && Pin::new(ready).poll(cx).is_ready()
+        {
+            self.again = true;
+            self.ready = None;
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! From the socket to the session: reads, decodes, and gives the session one input at a time.
+//! It may never act on what it reads.
+
+use super::{Pump, TURN};
+use crate::side::Side;
+use std::{
+    cell::Cell,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use wse_frame::{Item, Message, Opcode};
+use wse_proto::{Closed, Input, Reason, Session};
+
+thread_local! {
+    /// Where bytes are read to: one buffer a worker thread. The decoder takes all of it in before
+    /// the turn ends, so a connection owns no buffer while idle.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl<IO, S> Pump<IO, S>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+    S: Side,
+{
+    /// Reads while there is something, room for it, and bytes `left` of the turn.
+    pub(super) fn poll_read(&mut self, left: &mut usize, cx: &mut Context<'_>) {
+        if !self.read_ahead.is_empty() {
+            let mut ahead = std::mem::take(&mut self.read_ahead).to_vec();
+            self.take_in(&mut ahead, cx);
+        }
+        while *left > 0 && self.has_room() {
+            let Some(io) = &mut self.io else { return };
+            let mut scratch = SCRATCH.take();
+            scratch.resize(TURN, 0);
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let read = Pin::new(io).poll_read(cx, &mut buffer);
+            let filled = buffer.filled().len();
+            match read {
+                Poll::Ready(Ok(())) if filled > 0 => self.take_in(&mut scratch[..filled], cx),
+                Poll::Ready(_) => self.lost(),
+                Poll::Pending => {}
+            }
+            SCRATCH.set(scratch);
+            if read.is_pending() {
+                return;
+            }
+            *left = left.saturating_sub(filled);
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        let limits = self.side.limits();
+        let bound = if self.welcomed { limits.inbox_bytes } else { limits.auth_message_bytes };
+        self.inbox.bytes() <= bound
+    }
+
+    pub(super) fn take_in(&mut self, mut input: &mut [u8], cx: &mut Context<'_>) {
+        let _ = self.session.step(Input::Heard, self.now.into_std());
+        loop {
+            match self.decoder.next(&mut input) {
+                Ok(None) => return,
+                Ok(Some(Item::Message(message))) => self.message(&message, cx),
+                Ok(Some(Item::Ping(ping))) if self.cause.is_none() => {
+                    // Fails only when the connection ends, which is noticed soon enough.
+                    let _ = self.peer.control(Opcode::Pong, ping.as_slice());
+                }
+                Ok(Some(Item::Ping(_) | Item::Pong(_))) => {}
+                Ok(Some(Item::Close(frame))) => {
+                    self.peer_closed = true;
+                    let (code, reason) =
+                        frame.map_or((1005, Reason::default()), |frame| (frame.code, frame.reason.into()));
+                    self.end(Closed { code, reason });
+                }
+                Err(error) => self.end_deaf(Closed { code: error.close_code(), reason: error.to_string().into() }),
+            }
+        }
+    }
+
+    pub(super) fn message(&mut self, message: &Message<'_>, cx: &mut Context<'_>) {
+        if self.cause.is_some() {
+            return;
+        }
+        let peer = self.peer.clone();
+        match peer.codec.read(message.payload.as_slice(), message.opcode == Opcode::Binary) {
+            Ok(envelope) => {
+                let step = self.session.step(Input::Envelope(envelope), self.now.into_std());
+                self.act(step, cx);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "protocol error");
+                self.end_deaf(Closed::protocol_error());
+            }
+        }
+    }
+}
