@@ -2,7 +2,7 @@
 //! shared ones are only pointed at. It may never copy a large shared frame, and owns nothing while
 //! empty.
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use std::{collections::VecDeque, io::IoSlice};
 
 /// A shared frame up to this size is copied behind the others: copying it costs less than an
@@ -34,11 +34,7 @@ impl Queue {
 
     /// Bytes still to be written.
     pub(crate) fn len(&self) -> usize {
-        let rest = self.rest.iter().map(|chunk| match chunk {
-            Chunk::Own(buffer) => buffer.len(),
-            Chunk::Shared(bytes) => bytes.len(),
-        });
-        self.first.len() - self.sent + rest.sum::<usize>()
+        self.first.len() - self.sent + self.rest.iter().map(Chunk::len).sum::<usize>()
     }
 
     /// Appends a copy.
@@ -74,34 +70,36 @@ impl Queue {
     }
 
     /// Forgets the next `written` bytes.
-    pub(crate) fn advance(&mut self, mut written: usize) {
-        while written > 0 || (self.sent == self.first.len() && !self.is_empty()) {
-            let here = written.min(self.first.len() - self.sent);
-            self.sent += here;
-            written -= here;
-            if self.sent < self.first.len() {
-                return;
+    pub(crate) fn advance(&mut self, written: usize) {
+        let here = written.min(self.first.len() - self.sent);
+        self.sent += here;
+        if self.sent < self.first.len() {
+            return;
+        }
+        let mut left = written - here;
+        (self.first, self.sent) = (Vec::new(), 0);
+        while let Some(chunk) = self.rest.pop_front() {
+            if left >= chunk.len() {
+                left -= chunk.len();
+                continue;
             }
-            (self.first, self.sent) = (Vec::new(), 0);
-            match self.rest.front_mut() {
-                None => return,
-                Some(Chunk::Own(buffer)) => {
-                    self.first = std::mem::take(buffer);
-                    self.rest.pop_front();
-                }
-                Some(Chunk::Shared(bytes)) => {
-                    let here = written.min(bytes.len());
-                    bytes.advance(here);
-                    written -= here;
-                    if !bytes.is_empty() {
-                        return;
-                    }
-                    self.rest.pop_front();
-                }
+            match chunk {
+                Chunk::Own(buffer) => (self.first, self.sent) = (buffer, left),
+                Chunk::Shared(bytes) => self.rest.push_front(Chunk::Shared(bytes.slice(left..))),
             }
+            break;
         }
         if self.rest.is_empty() {
             self.rest = VecDeque::new();
+        }
+    }
+}
+
+impl Chunk {
+    fn len(&self) -> usize {
+        match self {
+            Chunk::Own(buffer) => buffer.len(),
+            Chunk::Shared(bytes) => bytes.len(),
         }
     }
 }
