@@ -86,7 +86,7 @@ pub(crate) async fn upgrade(
     }
     let upgraded = hyper::upgrade::on(response).await.map_err(unreachable)?;
     let parts = upgraded.downcast::<TokioIo<Io>>().map_err(|_| not_a_server("the stream was lost in the upgrade"))?;
-    Ok((parts.io.into_inner(), parts.read_buf))
+    Ok((parts.io.into_inner(), Bytes::copy_from_slice(&parts.read_buf)))
 }
 
 fn unreachable(error: hyper::Error) -> ConnectError {

@@ -72,7 +72,10 @@ where
                         frame.map_or((1005, Reason::default()), |frame| (frame.code, frame.reason.into()));
                     self.end(Closed { code, reason });
                 }
-                Err(error) => self.end_deaf(Closed { code: error.close_code(), reason: error.to_string().into() }),
+                // The decoder gives the same error for ever: what follows is not looked at.
+                Err(error) => {
+                    return self.end_deaf(Closed { code: error.close_code(), reason: error.to_string().into() });
+                }
             }
         }
     }

@@ -124,15 +124,16 @@ where
     };
 }
 
-/// The stream below an upgraded connection and what was read of it already.
+/// The stream below an upgraded connection and what was read of it already: a copy, as even an empty
+/// slice of hyper's buffer would keep its 8 KiB.
 fn take<IO>(upgraded: Upgraded) -> Result<(IO, Bytes), Upgraded>
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let upgraded = match upgraded.downcast::<TokioIo<IO>>() {
-        Ok(parts) => return Ok((parts.io.into_inner(), parts.read_buf)),
+        Ok(parts) => return Ok((parts.io.into_inner(), Bytes::copy_from_slice(&parts.read_buf))),
         Err(upgraded) => upgraded,
     };
     let parts = auto::upgrade::downcast::<TokioIo<IO>>(upgraded)?;
-    Ok((parts.io.into_inner(), parts.read_buf))
+    Ok((parts.io.into_inner(), Bytes::copy_from_slice(&parts.read_buf)))
 }
