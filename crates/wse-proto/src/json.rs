@@ -19,7 +19,8 @@ pub(crate) fn read(frame: &[u8]) -> Result<Envelope<'_>, ProtocolError> {
     if nests_deeper_than(frame, DEPTH) {
         return Err(ProtocolError::new(format!("nested deeper than {DEPTH}")));
     }
-    let Array(envelope) = serde_json::from_slice(frame).map_err(|error| {
+    let text = std::str::from_utf8(frame).map_err(|_| ProtocolError::new("not UTF-8"))?;
+    let Array(envelope) = serde_json::from_str(text).map_err(|error| {
         // The error's own text may quote the input, which may be a secret: keep where and what kind.
         let kind = error.classify();
         ProtocolError::new(format!("{kind:?} error at column {} of line {}", error.column(), error.line()))

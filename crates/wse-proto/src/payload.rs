@@ -16,19 +16,17 @@ pub enum Format {
 ///
 /// Its `Debug` form shows the format and the length, never the content.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Payload<'a> {
-    format: Format,
-    bytes: Cow<'a, [u8]>,
+pub struct Payload<'a>(Encoded<'a>);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Encoded<'a> {
+    Json(Cow<'a, str>),
 }
 
 impl<'a> Payload<'a> {
     /// A payload of JSON text. The text is taken as it is; reading it fails later if it is not JSON.
     pub fn json(text: impl Into<Cow<'a, str>>) -> Self {
-        let bytes = match text.into() {
-            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-        };
-        Self { format: Format::Json, bytes }
+        Payload(Encoded::Json(text.into()))
     }
 
     /// The null of a format: what an absent payload means.
@@ -45,10 +43,7 @@ impl<'a> Payload<'a> {
     /// are not strings).
     pub fn encode<T: Serialize + ?Sized>(format: Format, value: &T) -> Result<Self, EncodeError> {
         match format {
-            Format::Json => {
-                let bytes = serde_json::to_vec(value).map_err(EncodeError::json)?;
-                Ok(Self { format, bytes: Cow::Owned(bytes) })
-            }
+            Format::Json => serde_json::to_string(value).map(Self::json).map_err(EncodeError::json),
         }
     }
 
@@ -57,57 +52,76 @@ impl<'a> Payload<'a> {
     /// # Errors
     /// When the bytes are not a value of that type.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        match self.format {
-            Format::Json => serde_json::from_slice(&self.bytes).map_err(DecodeError::json),
+        match &self.0 {
+            Encoded::Json(text) => serde_json::from_str(text).map_err(DecodeError::json::<T>),
         }
     }
 
     /// Whether the value is an object; only a look at its first byte. Where a struct is wanted it
     /// is asked first, because serde reads structs from arrays too.
     pub(crate) fn is_object(&self) -> bool {
-        match self.format {
-            Format::Json => self.bytes.trim_ascii_start().first() == Some(&b'{'),
+        match &self.0 {
+            Encoded::Json(text) => text.trim_ascii_start().starts_with('{'),
         }
     }
 
     /// The format of the bytes.
     pub fn format(&self) -> Format {
-        self.format
+        match &self.0 {
+            Encoded::Json(_) => Format::Json,
+        }
     }
 
     /// The bytes as they are on the wire.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        match &self.0 {
+            Encoded::Json(text) => text.as_bytes(),
+        }
     }
 
     /// The same payload, owning its bytes.
     pub fn into_owned(self) -> Payload<'static> {
-        Payload { format: self.format, bytes: Cow::Owned(self.bytes.into_owned()) }
+        match self.0 {
+            Encoded::Json(text) => Payload::json(text.into_owned()),
+        }
     }
 
     /// The same payload, borrowed.
     pub fn borrowed(&self) -> Payload<'_> {
-        Payload { format: self.format, bytes: Cow::Borrowed(&self.bytes) }
+        match &self.0 {
+            Encoded::Json(text) => Payload::json(&**text),
+        }
     }
 }
 
 impl fmt::Debug for Payload<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}({} bytes)", self.format, self.bytes.len())
+        write!(f, "{:?}({} bytes)", self.format(), self.as_bytes().len())
     }
 }
 
 /// A payload is not a value of the type asked for.
 ///
-/// Its text names what was expected and found; it is for the application's own log and may quote
-/// a scalar of the payload, so it is never sent to a peer unless errors are exposed.
-#[derive(Debug, thiserror::Error)]
-#[error("the payload does not decode: {0}")]
-pub struct DecodeError(#[source] Box<dyn std::error::Error + Send + Sync>);
+/// Its text names the type and the place, and never quotes the payload, so it may be logged. The
+/// decoder's own words, which may quote, are its `source`.
+#[derive(thiserror::Error)]
+#[error("the payload is no `{expected}`, at line {line} column {column}")]
+pub struct DecodeError {
+    expected: &'static str,
+    line: usize,
+    column: usize,
+    source: serde_json::Error,
+}
 
 impl DecodeError {
-    pub(crate) fn json(error: serde_json::Error) -> Self {
-        Self(Box::new(error))
+    pub(crate) fn json<T>(source: serde_json::Error) -> Self {
+        Self { expected: std::any::type_name::<T>(), line: source.line(), column: source.column(), source }
+    }
+}
+
+impl fmt::Debug for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f) // a derived form would quote
     }
 }
 
@@ -146,7 +160,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_the_type_is_an_error() {
-        assert!(Payload::json("7").decode::<String>().is_err());
+        let error = Payload::json("\"a secret\"").decode::<u64>().unwrap_err();
+        assert_eq!(error.to_string(), "the payload is no `u64`, at line 1 column 10");
+        assert!(!format!("{error:?}").contains("secret"));
         assert!(Payload::json("{").decode::<serde_json::Value>().is_err());
         let keyed_by_pairs = std::collections::HashMap::from([((1, 2), 3)]);
         assert!(Payload::encode(Format::Json, &keyed_by_pairs).is_err());

@@ -78,7 +78,7 @@ impl RpError {
     /// # Errors
     /// When they are not of that type.
     pub fn decode_details<T: DeserializeOwned>(&self) -> Result<Option<T>, DecodeError> {
-        let decode = |raw: &RawValue| serde_json::from_str(raw.get()).map_err(DecodeError::json);
+        let decode = |raw: &RawValue| serde_json::from_str(raw.get()).map_err(DecodeError::json::<T>);
         self.details.as_deref().map(decode).transpose()
     }
 

@@ -11,9 +11,9 @@ use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 use wse_frame::Role;
 use wse_proto::{ClientSession, Closed, Hello, Kind, Reason, RpError};
 
-/// A connection and its task; cut when dropped.
+/// A connection and its task; cut when dropped, unless it ends by itself.
 pub(crate) struct Connection {
-    peer: Arc<Peer>,
+    peer: Option<Arc<Peer>>,
     pump: JoinHandle<Closed>,
 }
 
@@ -25,14 +25,18 @@ impl Connection {
 
     /// Ends the connection: what is queued is still sent.
     pub(crate) async fn close(mut self, closed: Closed) -> Closed {
-        self.peer.outbox.close(closed);
+        if let Some(peer) = self.peer.take() {
+            peer.outbox.close(closed);
+        }
         self.ended().await
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.peer.outbox.cut();
+        if let Some(peer) = &self.peer {
+            peer.outbox.cut();
+        }
     }
 }
 
@@ -71,10 +75,12 @@ async fn untimed(
     let (verdict, welcomed) = oneshot::channel();
     let guest = Guest { shared: shared.clone(), client, verdict: Some(verdict), peer: None, unsolved: Arc::default() };
     let pump = tokio::spawn(Pump::new(stream, ahead, Role::Client, session, guest, peer.clone()));
-    let connection = Connection { peer, pump };
-    match welcomed.await {
-        Ok(Ok(release)) => Ok((connection, release)),
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(ConnectError::Closed(Closed::broken(Reason::default()))),
-    }
+    let mut connection = Connection { peer: Some(peer), pump };
+    let refused = match welcomed.await {
+        Ok(Ok(release)) => return Ok((connection, release)),
+        Ok(Err(error)) => error,
+        Err(_) => ConnectError::Closed(Closed::broken(Reason::default())),
+    };
+    connection.peer = None; // it is saying goodbye already
+    Err(refused)
 }

@@ -58,7 +58,7 @@ pub(crate) async fn upgrade(
 ) -> Result<(Io, Bytes), ConnectError> {
     let key = STANDARD.encode(rand::random::<[u8; 16]>());
     let mut request = Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
-        .header(header::HOST, uri.authority().map_or("", |authority| authority.as_str()))
+        .header(header::HOST, host_and_port(uri))
         .header(header::CONNECTION, "Upgrade")
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_VERSION, "13")
@@ -89,6 +89,12 @@ pub(crate) async fn upgrade(
     Ok((parts.io.into_inner(), Bytes::copy_from_slice(&parts.read_buf)))
 }
 
+/// The authority without what may stand before an `@`.
+fn host_and_port(uri: &Uri) -> &str {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
 fn unreachable(error: hyper::Error) -> ConnectError {
     ConnectError::Unreachable(io::Error::other(error))
 }
@@ -108,5 +114,11 @@ mod tests {
         for bad in ["", "localhost:4300", "http://localhost", "ws://", "ws:///x", "ws:// space", "/ws"] {
             assert!(matches!(parse(bad), Err(ConnectError::BadUrl(_))), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_password_in_the_address_is_no_part_of_the_host() {
+        assert_eq!(host_and_port(&parse("ws://ann:secret@localhost:1/").unwrap()), "localhost:1");
+        assert_eq!(host_and_port(&parse("ws://localhost/").unwrap()), "localhost");
     }
 }

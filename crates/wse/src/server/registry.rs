@@ -1,7 +1,7 @@
 //! Who is there: users and their devices, and the events of each user in order. Its lock may never
 //! be held across an await, nor while anything of the application runs.
 
-use super::{Conn, Event};
+use super::{Conn, Event, User};
 use crate::when::Whens;
 use std::{
     collections::{HashMap, VecDeque},
@@ -104,8 +104,8 @@ impl Registry {
         self.tell(entry, Event::Disconnected(conn.clone(), closed.clone()), None);
         if entry.conns.is_empty() {
             self.user_count.fetch_sub(1, Ordering::Relaxed);
-            self.tell(entry, Event::Left(conn.user(), closed.clone()), None);
-            entry.first = None;
+            let user = User::new(conn.server(), conn.cid().clone(), entry.first.take());
+            self.tell(entry, Event::Left(user, closed.clone()), None);
         }
         self.drain(conn.cid(), entry);
         if entry.is_over() {
