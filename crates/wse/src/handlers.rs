@@ -327,7 +327,7 @@ mod tests {
         let errors = deliver(&handlers, r#""x""#).await.unwrap().unwrap_err();
         assert_eq!(errors.len(), 2);
         assert_eq!(errors[0].to_string(), "wse.server.rp.failed: panicked: oh no");
-        assert!(errors[1].to_string().contains("does not decode"), "{}", errors[1]);
+        assert!(errors[1].to_string().contains("is no `u64`"), "{}", errors[1]);
         assert_eq!(*log.lock().unwrap(), ["after x"]);
     }
 

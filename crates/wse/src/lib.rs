@@ -1,4 +1,81 @@
 //! The messaging layer for authenticated users on many devices over WebSocket.
+//!
+//! A [`Server`] lets devices in by `identify`, an async function that answers with a [`Verdict`].
+//! All devices accepted under one [`Cid`] are one [`User`]; each is a [`Conn`]. Both sides send
+//! messages and call procedures of the other. A [`Client`] is one device.
+//!
+//! It speaks the wire of npm `wse` 4.12, subprotocol `wse-default-json`. The repository's
+//! `README.md` has a table for those who come from there, `PROTOCOL.md` the wire,
+//! `ARCHITECTURE.md` the reasons.
+//!
+//! # A server and a client
+//!
+//! ```
+//! use wse::{Client, Event, Msg, Rp, Server};
+//!
+//! // Written once, read by both sides.
+//! const SAY: Msg<String> = Msg::new("say");
+//! const ADD: Rp<(i64, i64), i64> = Rp::new("add");
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::builder()
+//!     .identify(async |stranger, name: String| {
+//!         Ok(if name.is_empty() { stranger.refuse() } else { stranger.accept(name) })
+//!     })
+//!     .on(SAY, async |conn, text| {
+//!         println!("{} says {text}", conn.cid());
+//!         Ok(())
+//!     })
+//!     .register(ADD, async |_, (a, b)| Ok(a.saturating_add(b)))
+//!     .when(async |event| if let Event::Joined(user) = event { println!("{user} is here") })
+//!     .build();
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let url = format!("ws://{}", listener.local_addr()?);
+//! let serving = tokio::spawn({
+//!     let server = server.clone();
+//!     async move { server.serve(listener).await }
+//! });
+//!
+//! let client = Client::builder(&url).identity("ann").connect().await?;
+//! client.send(SAY, "hello".to_owned())?;
+//! assert_eq!(client.call(ADD, (2, 3)).await?, 5);
+//!
+//! client.close("done").await;
+//! server.shutdown(std::time::Duration::from_secs(1)).await;
+//! serving.await??;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Handlers
+//!
+//! Every handler has one shape, `async |who, what| -> Result<answer, RpError>`: `who` is the
+//! [`Conn`] on a server and the [`Client`] on a client, `what` is decoded by serde. [`with`] binds
+//! shared state in front. Handlers of one connection run within its task: they start in the order
+//! in which messages came and interleave where they await, so a handler that blocks its thread
+//! blocks others. A handler that began is finished even if the peer has left.
+//!
+//! An [`RpError`] made on purpose crosses the wire; any other error through `?` reaches the peer as
+//! a code without its text, and the application whole, in [`Event::Error`].
+//!
+//! # Guarantees and their edges
+//!
+//! - No code of the application but the upgrade hook, a codec of its own and `identify` runs for
+//!   a device that was not accepted.
+//! - Messages from one sender to one connection arrive in order, at most once. A session does not
+//!   survive its connection yet.
+//! - A call ends exactly once: result, error, timed out, disconnected, or dropped by its caller.
+//! - Sending never waits. A device that does not read is closed as slow once
+//!   [`Limits::queue_bytes`] wait for it; nobody else notices.
+//! - What a peer can make this side hold is bounded by [`Limits`].
+//! - [`Event`]s of connections and users come in pairs and in order.
+//!
+//! # Features
+//!
+//! `tls` (default): `wss` for clients, `Server::listen_tls` and its siblings, by rustls with ring.
+//! Without it nothing changes its type; a `wss` address is an error.
+//!
+//! A [`Server`] or [`Client`] needs a tokio runtime with its I/O and time drivers enabled.
 
 mod client;
 mod error;
@@ -26,3 +103,19 @@ pub use wse_proto::{Backoff, Cid, Closed, Code, DecodeError, Limits, Reason, RpE
 pub mod codec {
     pub use wse_proto::{CustomCodec, EncodeError, Envelope, Format, Kind, Payload, ProtocolError};
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../ARCHITECTURE.md")]
+mod architecture {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../PROTOCOL.md")]
+mod protocol {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../CONTRIBUTING.md")]
+mod contributing {}
