@@ -52,7 +52,7 @@ pub enum CallError {
     #[error("not registered")]
     NotRegistered,
     /// The procedure failed.
-    #[error("failed: {0}")]
+    #[error("{0}")]
     Failed(RpError),
     /// The result is not of the type asked for.
     #[error(transparent)]

@@ -1,26 +1,32 @@
 //! One attempt to connect: the dial, the upgrade, the hi, the challenge, the welcome. It may never
 //! leave a connection behind when it is given up.
 
-use super::{Handle, Shared, Target, dial, guest::Guest};
-use crate::{error::ConnectError, peer::Peer, pump::Pump};
+use super::{Handle, Shared, Target, dial, guest::Guest, run::Told};
+use crate::{error::ConnectError, handlers::caught, peer::Peer, pump::Pump};
 use std::{
     io,
     sync::{Arc, Weak},
 };
-use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use wse_frame::Role;
 use wse_proto::{ClientSession, Closed, Hello, Kind, Reason, RpError};
 
-/// A connection and its task; cut when dropped, unless it ends by itself.
+/// A connection, whose task runs by itself; cut when dropped, unless it ends by itself.
 pub(crate) struct Connection {
     peer: Option<Arc<Peer>>,
-    pump: JoinHandle<Closed>,
+    hung_up: oneshot::Receiver<Closed>,
 }
 
 impl Connection {
-    /// Resolves when the connection has ended.
+    /// Resolves when the connection has ended. Handlers may still run then: one of them may be
+    /// what waits for this end.
     pub(crate) async fn ended(&mut self) -> Closed {
-        (&mut self.pump).await.unwrap_or_else(|_| Closed::broken(Reason::default()))
+        let closed = (&mut self.hung_up).await;
+        self.peer = None;
+        closed.unwrap_or_else(|_| Closed::broken(Reason::default()))
     }
 
     /// Ends the connection: what is queued is still sent.
@@ -44,10 +50,11 @@ impl Drop for Connection {
 pub(crate) async fn attempt(
     shared: Arc<Shared>,
     client: Weak<Handle>,
+    events: mpsc::UnboundedSender<Told>,
     target: Target,
 ) -> Result<(Connection, oneshot::Sender<()>), ConnectError> {
     let timeout = shared.options.limits.connect_timeout;
-    match tokio::time::timeout(timeout, untimed(shared, client, target)).await {
+    match tokio::time::timeout(timeout, untimed(shared, client, events, target)).await {
         Ok(result) => result,
         Err(_) => Err(ConnectError::Unreachable(io::ErrorKind::TimedOut.into())),
     }
@@ -56,14 +63,18 @@ pub(crate) async fn attempt(
 async fn untimed(
     shared: Arc<Shared>,
     client: Weak<Handle>,
+    events: mpsc::UnboundedSender<Told>,
     target: Target,
 ) -> Result<(Connection, oneshot::Sender<()>), ConnectError> {
     let options = &shared.options;
     let uri = dial::parse(&target.url)?;
-    let identity = (target.identity)().await.map_err(ConnectError::Identity)?;
+    let identity = caught(async move { (target.identity)().await }, Err).await.map_err(ConnectError::Identity)?;
     let hello = Hello { identity, meta: target.meta };
     let stream = match &options.dial {
-        Some(dial) => dial(uri.clone()).await,
+        Some(dial) => {
+            let dialing = async { dial(uri.clone()).await };
+            caught(dialing, |panic| Err(io::Error::other(panic.to_string()))).await
+        }
         None => dial::tcp(uri.clone(), options.wrap.clone()).await,
     };
     let stream = stream.map_err(ConnectError::Unreachable)?;
@@ -73,9 +84,18 @@ async fn untimed(
     let (session, hi) = ClientSession::new(&hello, &options.limits, Instant::now().into_std());
     peer.send_own(Kind::Hi, &hi).map_err(|error| ConnectError::Identity(RpError::from(error)))?;
     let (verdict, welcomed) = oneshot::channel();
-    let guest = Guest { shared: shared.clone(), client, verdict: Some(verdict), peer: None, unsolved: Arc::default() };
-    let pump = tokio::spawn(Pump::new(stream, ahead, Role::Client, session, guest, peer.clone()));
-    let mut connection = Connection { peer: Some(peer), pump };
+    let (hang_up, hung_up) = oneshot::channel();
+    let guest = Guest {
+        shared: shared.clone(),
+        client,
+        events,
+        verdict: Some(verdict),
+        peer: None,
+        unsolved: Arc::default(),
+        hang_up: Some(hang_up),
+    };
+    tokio::spawn(Pump::new(stream, ahead, Role::Client, session, guest, peer.clone()));
+    let mut connection = Connection { peer: Some(peer), hung_up };
     let refused = match welcomed.await {
         Ok(Ok(release)) => return Ok((connection, release)),
         Ok(Err(error)) => error,

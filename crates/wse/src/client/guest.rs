@@ -1,7 +1,7 @@
 //! The client's side of a connection: solves challenges, takes the welcome, tells the client.
 //! It may never read or write the socket.
 
-use super::{Client, ClientEvent, Handle, Shared};
+use super::{Client, ClientEvent, Handle, Shared, run::Told};
 use crate::{
     error::ConnectError,
     handlers::Handlers,
@@ -9,18 +9,21 @@ use crate::{
     side::{Asked, Report, Side, Task},
 };
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use wse_proto::{ClientSession, Closed, Limits, Payload, Reason, RpError};
 
 pub(crate) struct Guest {
     pub(crate) shared: Arc<Shared>,
     pub(crate) client: Weak<Handle>,
+    pub(crate) events: mpsc::UnboundedSender<Told>,
     /// Told once: welcomed, with what lets the server's messages through; or why not.
     pub(crate) verdict: Option<oneshot::Sender<Result<oneshot::Sender<()>, ConnectError>>>,
     /// The connection, once welcomed.
     pub(crate) peer: Option<Arc<Peer>>,
     /// Why a challenge was not solved.
     pub(crate) unsolved: Arc<Mutex<Option<RpError>>>,
+    /// Told once: the stream is gone.
+    pub(crate) hang_up: Option<oneshot::Sender<Closed>>,
 }
 
 impl Side for Guest {
@@ -83,7 +86,13 @@ impl Side for Guest {
                 ClientEvent::Error { code, error: Arc::new(error) }
             }
         };
-        self.shared.whens.tell(event)
+        if self.shared.whens.is_empty() {
+            return None;
+        }
+        // In line with the client's other events; what waits meanwhile takes a handler's place.
+        let (release, handled) = oneshot::channel();
+        let _ = self.events.send((event, Some(release))); // its task lives as long as this one
+        Some(Box::pin(async move { _ = handled.await }))
     }
 
     fn ended(&mut self, closed: &Closed) {
@@ -98,6 +107,12 @@ impl Side for Guest {
                 None => ConnectError::Closed(closed.clone()),
             };
             let _ = verdict.send(Err(error));
+        }
+    }
+
+    fn hung_up(&mut self, closed: &Closed) {
+        if let Some(hang_up) = self.hang_up.take() {
+            let _ = hang_up.send(closed.clone()); // an attempt that failed has nobody waiting
         }
     }
 }

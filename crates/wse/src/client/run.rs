@@ -21,7 +21,7 @@ pub(crate) enum Command {
 }
 
 /// An event, and what is let through once it was handled.
-type Told = (ClientEvent, Option<oneshot::Sender<()>>);
+pub(crate) type Told = (ClientEvent, Option<oneshot::Sender<()>>);
 
 pub(crate) struct Driver {
     pub(crate) shared: Arc<Shared>,
@@ -51,7 +51,10 @@ impl Driver {
         while let Some(command) = self.commands.recv().await {
             match command {
                 Command::Connect(reply) => self.waiting = Some(reply),
-                Command::Jump(target, reply) => (self.target, self.waiting) = (target, Some(reply)),
+                Command::Jump(target, reply) => {
+                    self.shared.set_url(&target.url);
+                    (self.target, self.waiting) = (target, Some(reply));
+                }
                 Command::Close(_, done) => {
                     self.status(Status::Offline);
                     let _ = done.send(()); // who asked may have gone
@@ -100,7 +103,7 @@ impl Driver {
     }
 
     async fn attempt(&mut self) -> Result<Result<(Connection, oneshot::Sender<()>), ConnectError>, Next> {
-        let attempt = attempt(self.shared.clone(), self.client.clone(), self.target.clone());
+        let attempt = attempt(self.shared.clone(), self.client.clone(), self.events.clone(), self.target.clone());
         self.or_told(attempt).await
     }
 

@@ -100,7 +100,8 @@ where
     }
 
     fn is_done(&self) -> bool {
-        self.io.is_none() && self.flights.is_empty() && self.inbox.is_empty()
+        // While draining nothing starts any more, so what waits would wait for ever.
+        self.io.is_none() && self.flights.is_empty() && (self.draining || self.inbox.is_empty())
     }
 }
 
@@ -124,6 +125,9 @@ where
             this.start_waiting(cx);
             this.poll_timer(cx);
             this.poll_write(cx);
+            if let (None, Some(closed)) = (&this.io, &this.cause) {
+                this.side.hung_up(closed);
+            }
             if this.is_done() {
                 return Poll::Ready(this.cause.clone().unwrap_or_else(|| Closed::broken(Reason::default())));
             }

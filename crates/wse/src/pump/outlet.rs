@@ -47,7 +47,12 @@ where
             }
             let mut slices = [IoSlice::new(&[]); 16];
             let filled = self.writing.slices(&mut slices);
-            match Pin::new(io).poll_write_vectored(cx, &slices[..filled]) {
+            // Most often all lies in one buffer, and the kernel takes one faster than a list of one.
+            let written = match &slices[..filled] {
+                [slice] => Pin::new(io).poll_write(cx, slice),
+                slices => Pin::new(io).poll_write_vectored(cx, slices),
+            };
+            match written {
                 Poll::Ready(Ok(written)) if written > 0 => {
                     self.writing.advance(written);
                     self.peer.outbox.written(written);
@@ -98,6 +103,7 @@ where
         // Whoever was first to close the outbox has chosen the cause.
         let closed = self.peer.outbox.close(closed);
         self.close_deadline = self.now + self.side.limits().close_timeout.min(DAY);
+        self.again = true; // the timer has to learn of it
         let _ = self.session.step(Input::Close, self.now.into_std());
         self.asked = None;
         self.peer.disconnect();

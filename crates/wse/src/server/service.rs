@@ -110,7 +110,14 @@ pub(crate) struct Knock {
 
 /// Runs a connection accepted by whoever mounts the service: most likely plain TCP.
 fn run_tcp(server: &Server, upgraded: Upgraded, knock: Knock) {
-    run_as::<TcpStream>(server, upgraded, knock);
+    match take::<TcpStream>(upgraded) {
+        Ok((tcp, ahead)) => {
+            // Small frames must not wait for one another. Fails only on a socket that is gone already.
+            let _ = tcp.set_nodelay(true);
+            server.run(tcp, ahead, knock)
+        }
+        Err(upgraded) => server.run(TokioIo::new(upgraded), Bytes::new(), knock),
+    };
 }
 
 /// Runs a connection; where its stream is an `IO`, hyper's part in it is taken off.

@@ -34,6 +34,11 @@ impl User {
         &self.cid
     }
 
+    /// The server where the user is or is not.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
     /// The devices that are there, the oldest first.
     pub fn conns(&self) -> Vec<Conn> {
         self.server.0.registry.conns(&self.cid)

@@ -1,0 +1,62 @@
+//! What the page and the server say to one another.
+
+#![expect(unreachable_pub, reason = "in an application this is a crate that both sides use")]
+
+use serde::{Deserialize, Serialize};
+use wse::{Msg, Rp};
+
+/// A call, so that the page learns when a message was not taken.
+pub const SAY: Rp<Draft, ()> = Rp::new("say");
+pub const LINE: Msg<Line> = Msg::new("line");
+/// Everybody who is here, whenever that changes.
+pub const HERE: Msg<Vec<Present>> = Msg::new("here");
+/// To whom somebody is writing; lost without harm.
+pub const TYPING: Msg<Option<String>> = Msg::new("typing");
+pub const TYPIST: Msg<Typist> = Msg::new("typist");
+
+pub const TIME: Rp<(), u64> = Rp::new("time");
+pub const ADD: Rp<(i64, i64), i64> = Rp::new("add");
+pub const DROP_OTHERS: Rp<(), usize> = Rp::new("drop-others");
+/// Makes the server call [`WHOAMI`].
+pub const ASK_ME: Rp<(), Asked> = Rp::new("ask-me");
+/// Answered by the page.
+pub const WHOAMI: Rp<(), String> = Rp::new("whoami");
+
+pub const NAME_CHARS: usize = 32;
+pub const TEXT_CHARS: usize = 2000;
+pub const HISTORY_LINES: usize = 50;
+
+/// What somebody wants to say, to one user or to all.
+#[derive(Deserialize)]
+pub struct Draft {
+    pub to: Option<String>,
+    pub text: String,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Line {
+    /// When, in milliseconds since 1970; no two lines have the same, and later ones have more.
+    pub at: u64,
+    pub from: String,
+    pub to: Option<String>,
+    pub text: String,
+}
+
+#[derive(Serialize)]
+pub struct Present {
+    pub name: String,
+    pub devices: usize,
+}
+
+#[derive(Serialize)]
+pub struct Typist {
+    pub from: String,
+    pub to: Option<String>,
+}
+
+/// What a device answered, and after how many milliseconds.
+#[derive(Serialize)]
+pub struct Asked {
+    pub device: String,
+    pub ms: f64,
+}

@@ -1,0 +1,184 @@
+//! A chat for the browser: users with several devices each, messages to all and to one, and calls
+//! in both directions.
+//!
+//! ```text
+//! cargo run --release -p wse --example chat
+//! ```
+//!
+//! Then open <http://127.0.0.1:4200> in two tabs. Tabs with one name are devices of one user,
+//! another name is another user; there are no passwords. `--port 0` takes any free port,
+//! `--host 0.0.0.0` lets your phone in. Ctrl-C stops.
+
+mod contract;
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request},
+    http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE},
+    middleware::{Next, from_fn},
+    response::Response,
+    routing::{MethodRouter, get},
+    serve::ListenerExt,
+};
+use clap::Parser;
+use contract::*;
+use serde_json::json;
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use wse::{Conn, Event, Limits, RemoteAddr, RpError, Server, Stranger, Verdict, with};
+
+#[derive(Default)]
+struct App(Mutex<Room>);
+
+#[derive(Default)]
+struct Room {
+    history: VecDeque<Line>,
+    last_at: u64,
+}
+
+impl App {
+    /// Whoever sends while holding the room sends in one order to all. Sending never waits.
+    fn room(&self) -> MutexGuard<'_, Room> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn identify(self: Arc<Self>, stranger: Stranger, name: String) -> Result<Verdict, RpError> {
+        if !is_name(&name) {
+            return Ok(stranger.refuse());
+        }
+        let welcome = json!({"history": self.room().history, "text_chars": TEXT_CHARS});
+        Ok(stranger.accept(name).welcome(&welcome))
+    }
+
+    async fn say(self: Arc<Self>, conn: Conn, Draft { to, text }: Draft) -> Result<(), RpError> {
+        if text.trim().is_empty() || text.chars().count() > TEXT_CHARS {
+            return Err(RpError::new("TEXT_LENGTH").message(format!("A message has 1 to {TEXT_CHARS} characters.")));
+        }
+        let (server, from) = (conn.server(), conn.cid().to_string());
+        let mut room = self.room();
+        room.last_at = now().max(room.last_at + 1);
+        let line = Line { at: room.last_at, from, to, text };
+        let encoded = server.encode(LINE, line.clone())?;
+        if let Some(to) = &line.to {
+            if server.user(to).send_encoded(&encoded) == 0 {
+                return Err(RpError::new("NOT_HERE").message(format!("{to} is not here.")));
+            }
+            if *to != line.from {
+                conn.user().send_encoded(&encoded);
+            }
+        } else {
+            server.everyone().send_encoded(&encoded);
+            room.history.push_back(line);
+            if room.history.len() > HISTORY_LINES {
+                room.history.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    async fn when(self: Arc<Self>, event: Event) {
+        let conn = match event {
+            Event::Joined(user) => return println!("{user} joined"),
+            Event::Left(user, closed) => return println!("{user} left: {closed}"),
+            Event::Error { error, .. } if error.source().is_some() => return eprintln!("unexpected: {error}"),
+            Event::Connected(conn) | Event::Disconnected(conn, _) => conn,
+            _ => return,
+        };
+        let _room = self.room();
+        let present = |user: wse::User| Present { name: user.cid().to_string(), devices: user.conn_count() };
+        let mut here: Vec<Present> = conn.server().users().into_iter().map(present).collect();
+        here.sort_by(|a, b| a.name.cmp(&b.name));
+        let _ = conn.server().broadcast(HERE, here); // fails only for what does not encode
+    }
+}
+
+async fn typing(conn: Conn, to: Option<String>) -> Result<(), RpError> {
+    let (server, from) = (conn.server(), conn.cid().to_string());
+    match to.clone() {
+        Some(user) => server.user(user).send(TYPIST, Typist { from, to })?,
+        None => server.everyone().except(&conn).send(TYPIST, Typist { from, to })?,
+    };
+    Ok(())
+}
+
+async fn ask_me(conn: Conn, (): ()) -> Result<Asked, RpError> {
+    let started = Instant::now();
+    let device = conn.call_within(Duration::from_secs(5), WHOAMI, ()).await?;
+    Ok(Asked { device, ms: started.elapsed().as_secs_f64() * 1e3 })
+}
+
+async fn drop_others(conn: Conn, (): ()) -> Result<usize, RpError> {
+    let others: Vec<Conn> = conn.user().conns().into_iter().filter(|other| *other != conn).collect();
+    others.iter().for_each(|other| other.drop("dropped by another device of yours"));
+    Ok(others.len())
+}
+
+/// 1 to 32 visible characters, with single spaces inside.
+fn is_name(name: &str) -> bool {
+    let blank = |c| matches!(c, '\u{ad}' | '\u{61c}' | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{e0000}'..);
+    let format = |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
+    let unseen = |c: char| c.is_control() || c.is_whitespace() || blank(c) || format(c);
+    name.chars().count() <= NAME_CHARS && name.split(' ').all(|word| !word.is_empty() && !word.contains(unseen))
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+fn server() -> Server {
+    let app = Arc::new(App::default());
+    Server::builder()
+        .identify(with(&app, App::identify))
+        .register(SAY, with(&app, App::say))
+        .on(TYPING, typing)
+        .register(TIME, async |_, ()| Ok(now()))
+        .register(ADD, async |_, (a, b)| a.checked_add(b).ok_or_else(|| RpError::new("OVERFLOW").message("Too large.")))
+        .register(ASK_ME, ask_me)
+        .register(DROP_OTHERS, drop_others)
+        .when(async move |event| app.when(event).await)
+        .limits(Limits { conns_per_user: 5, message_bytes: 32 << 10, ..Limits::default() })
+        .build()
+}
+
+/// Tells wse whose connection it is; axum has accepted it.
+async fn remote_addr(ConnectInfo(addr): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(RemoteAddr(addr.ip()));
+    next.run(request).await
+}
+
+fn file(kind: &'static str, text: &'static str) -> MethodRouter {
+    let policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' ws: wss:";
+    get(move || async move { ([(CONTENT_TYPE, kind), (CONTENT_SECURITY_POLICY, policy)], text) })
+}
+
+#[derive(Parser)]
+struct Options {
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    #[arg(long, default_value_t = 4200)]
+    port: u16,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let options = Options::parse();
+    let server = server();
+    let router = Router::new()
+        .route("/", file("text/html; charset=utf-8", include_str!("index.html")))
+        .route("/chat.css", file("text/css; charset=utf-8", include_str!("chat.css")))
+        .route("/chat.js", file("text/javascript; charset=utf-8", include_str!("chat.js")))
+        .route_service("/ws", server.service())
+        .layer(from_fn(remote_addr));
+    let listener = tokio::net::TcpListener::bind((options.host, options.port)).await?;
+    println!("the chat is at http://{} (open it in two tabs; Ctrl-C stops)", listener.local_addr()?);
+    let listener = listener.tap_io(|tcp| _ = tcp.set_nodelay(true));
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(async { _ = tokio::signal::ctrl_c().await })
+        .await?;
+    server.shutdown(Duration::from_secs(2)).await;
+    Ok(())
+}
