@@ -109,13 +109,5 @@ pub mod codec {
 mod readme {}
 
 #[cfg(doctest)]
-#[doc = include_str!("../../../ARCHITECTURE.md")]
-mod architecture {}
-
-#[cfg(doctest)]
 #[doc = include_str!("../../../PROTOCOL.md")]
 mod protocol {}
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../CONTRIBUTING.md")]
-mod contributing {}

@@ -259,11 +259,15 @@ impl Server {
     }
 
     /// Stops: no new connections, running handlers may answer, everyone is closed with 1012
-    /// `wse.restart`, and what is left when the grace is over is cut. Returns when no connection is
-    /// left. The server cannot be used again.
+    /// `wse.restart`, and the application is told. What is left when the grace is over is cut.
+    /// Returns when no connection is left. The server cannot be used again.
     pub async fn shutdown(&self, grace: Duration) {
         self.0.alive.drain();
-        if tokio::time::timeout(grace, self.0.alive.empty()).await.is_err() {
+        let quiet = async {
+            self.0.alive.empty().await;
+            self.0.registry.empty().await;
+        };
+        if tokio::time::timeout(grace, quiet).await.is_err() {
             self.0.alive.cut();
             self.0.alive.empty().await;
         }

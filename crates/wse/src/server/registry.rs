@@ -10,7 +10,10 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
 };
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, oneshot},
+};
 use wse_proto::{Cid, Closed, Hello};
 
 /// Events of one user that may wait for the application. A user whose devices come and go faster
@@ -24,6 +27,8 @@ pub(crate) struct Registry {
     whens: Whens<Event>,
     /// Where events are handled that are told from outside of a runtime.
     runtime: OnceLock<Handle>,
+    /// Told when the last user has gone and every event was handled.
+    empty: Notify,
 }
 
 #[derive(Default)]
@@ -48,6 +53,7 @@ impl Registry {
             conn_count: AtomicUsize::new(0),
             whens,
             runtime: OnceLock::new(),
+            empty: Notify::new(),
         }
     }
 
@@ -108,8 +114,27 @@ impl Registry {
             self.tell(entry, Event::Left(user, closed.clone()), None);
         }
         self.drain(conn.cid(), entry);
-        if entry.is_over() {
-            users.remove(conn.cid());
+        self.forget(conn.cid(), &mut users);
+    }
+
+    /// Forgets a user who is not there and of whom nothing is left to tell.
+    fn forget(&self, cid: &Cid, users: &mut HashMap<Cid, Entry>) {
+        if users.get(cid).is_some_and(Entry::is_over) {
+            users.remove(cid);
+            if users.is_empty() {
+                self.empty.notify_waiters();
+            }
+        }
+    }
+
+    /// Resolves when nobody is there and every event was handled.
+    pub(crate) async fn empty(&self) {
+        loop {
+            let empty = self.empty.notified();
+            if self.lock().is_empty() {
+                return;
+            }
+            empty.await;
         }
     }
 
@@ -145,9 +170,7 @@ impl Registry {
         if next.is_none() {
             entry.draining = false;
             entry.events = VecDeque::new();
-            if entry.is_over() {
-                users.remove(cid);
-            }
+            self.forget(cid, &mut users);
         }
         next
     }
