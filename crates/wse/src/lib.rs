@@ -81,6 +81,7 @@ mod client;
 mod error;
 mod flight;
 mod handlers;
+mod handshake;
 mod names;
 mod outbox;
 mod peer;

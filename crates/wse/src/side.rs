@@ -50,6 +50,7 @@ pub(crate) trait Side: Send + Unpin + 'static {
     /// The connection has ended; called exactly once.
     fn ended(&mut self, closed: &Closed);
 
-    /// The stream is gone after that, though handlers may still run; may be called again.
-    fn hung_up(&mut self, _closed: &Closed) {}
+    /// The stream is gone after that, though handlers may still run; called again until nothing
+    /// waits for its handler (`drained`).
+    fn hung_up(&mut self, _closed: &Closed, _drained: bool) {}
 }

@@ -18,12 +18,23 @@ use wse_proto::{ClientSession, Closed, Hello, Kind, Reason, RpError};
 pub(crate) struct Connection {
     peer: Option<Arc<Peer>>,
     hung_up: oneshot::Receiver<Closed>,
+    /// Until nothing of the server's waits for its handler any more.
+    drained: Option<oneshot::Receiver<()>>,
 }
 
 impl Connection {
-    /// Resolves when the connection has ended. Handlers may still run then: one of them may be
-    /// what waits for this end.
+    /// Resolves when the connection has ended by itself and all that came before has its handler.
     pub(crate) async fn ended(&mut self) -> Closed {
+        if let Some(drained) = &mut self.drained {
+            let _ = drained.await; // gone with its task, which is the same
+            self.drained = None;
+        }
+        self.gone().await
+    }
+
+    /// Resolves when the stream is gone. It may not wait for any handler: one of them may be what
+    /// waits for this.
+    async fn gone(&mut self) -> Closed {
         let closed = (&mut self.hung_up).await;
         self.peer = None;
         closed.unwrap_or_else(|_| Closed::broken(Reason::default()))
@@ -34,7 +45,7 @@ impl Connection {
         if let Some(peer) = self.peer.take() {
             peer.outbox.close(closed);
         }
-        self.ended().await
+        self.gone().await
     }
 }
 
@@ -85,6 +96,7 @@ async fn untimed(
     peer.send_own(Kind::Hi, &hi).map_err(|error| ConnectError::Identity(RpError::from(error)))?;
     let (verdict, welcomed) = oneshot::channel();
     let (hang_up, hung_up) = oneshot::channel();
+    let (drain, drained) = oneshot::channel();
     let guest = Guest {
         shared: shared.clone(),
         client,
@@ -93,9 +105,10 @@ async fn untimed(
         peer: None,
         unsolved: Arc::default(),
         hang_up: Some(hang_up),
+        drain: Some(drain),
     };
     tokio::spawn(Pump::new(stream, ahead, Role::Client, session, guest, peer.clone()));
-    let mut connection = Connection { peer: Some(peer), hung_up };
+    let mut connection = Connection { peer: Some(peer), hung_up, drained: Some(drained) };
     let refused = match welcomed.await {
         Ok(Ok(release)) => return Ok((connection, release)),
         Ok(Err(error)) => error,

@@ -1,7 +1,11 @@
 //! From an address to an upgraded connection (RFC 6455 section 4.1). It may never send an
 //! identity: that is for the first frame.
 
-use crate::{error::ConnectError, server::upgrade::accept_key, side::Task};
+use crate::{
+    error::ConnectError,
+    handshake::{accept_key, has_token},
+    side::Task,
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
@@ -74,6 +78,13 @@ pub(crate) async fn upgrade(
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         connection.abort();
         return Err(ConnectError::UpgradeRefused(response.status().as_u16()));
+    }
+    let headers = response.headers();
+    let upgraded = has_token(headers, &header::UPGRADE, "websocket")
+        && has_token(headers, &header::CONNECTION, "upgrade")
+        && !headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS);
+    if !upgraded {
+        return Err(not_a_server("it switched to something else"));
     }
     let is = |name, value: &str| response.headers().get(name).is_some_and(|found: &HeaderValue| found == value);
     if !is(header::SEC_WEBSOCKET_ACCEPT, &accept_key(key.as_bytes())) {

@@ -24,6 +24,8 @@ pub(crate) struct Guest {
     pub(crate) unsolved: Arc<Mutex<Option<RpError>>>,
     /// Told once: the stream is gone.
     pub(crate) hang_up: Option<oneshot::Sender<Closed>>,
+    /// Gone when nothing waits for its handler after that.
+    pub(crate) drain: Option<oneshot::Sender<()>>,
 }
 
 impl Side for Guest {
@@ -110,9 +112,12 @@ impl Side for Guest {
         }
     }
 
-    fn hung_up(&mut self, closed: &Closed) {
+    fn hung_up(&mut self, closed: &Closed, drained: bool) {
         if let Some(hang_up) = self.hang_up.take() {
             let _ = hang_up.send(closed.clone()); // an attempt that failed has nobody waiting
+        }
+        if drained {
+            self.drain = None;
         }
     }
 }

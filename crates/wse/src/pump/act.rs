@@ -3,6 +3,7 @@
 
 use super::{Pump, frame_limits};
 use crate::{
+    SendError,
     flight::{Flight, Ticket},
     handlers::Outcome,
     side::{Report, Side},
@@ -83,7 +84,7 @@ where
         let Some(mut run) = run else {
             match stamp {
                 None => self.report(Report::Ignored { name: &name, payload: &payload }),
-                Some(stamp) => self.answer(&stamp, Err(RpError::not_registered())),
+                Some(stamp) => _ = self.answer(&stamp, Err(RpError::not_registered())),
             }
             return;
         };
@@ -111,15 +112,18 @@ where
 
     /// A handler has finished: its call is answered, its errors are reported.
     pub(super) fn landed(&mut self, outcome: Outcome, call: Option<(&str, &str, &Payload<'_>)>) {
-        let errors = match (outcome, call) {
-            (Ok(result), Some((_, stamp, _))) => return self.answer(stamp, Ok(result)),
-            (Ok(_), None) => return,
-            (Err(errors), _) => errors,
+        let answered = match (outcome, call) {
+            (Ok(result), Some((_, stamp, _))) => self.answer(stamp, Ok(result)),
+            (Ok(_), None) => Ok(()),
+            (Err(errors), _) => Err(errors),
         };
+        let Err(errors) = answered else { return };
         let code = if call.is_some() { Code::RP_FAILED } else { Code::MSG_PROCESSING_ERROR };
         for error in errors {
-            if let Some((rp, stamp, payload)) = call {
-                self.answer(stamp, Err(error.answer(rp, payload, self.side.expose_errors())));
+            if let Some((rp, stamp, payload)) = call
+                && let Err(unsent) = self.answer(stamp, Err(error.answer(rp, payload, self.side.expose_errors())))
+            {
+                tracing::warn!(?unsent, rp, "an error could not be sent");
             }
             // What a procedure fails with on purpose is its answer, and nobody else's business.
             if call.is_none() || error.source().is_some() {
@@ -128,21 +132,15 @@ where
         }
     }
 
-    pub(super) fn answer(&mut self, stamp: &str, answer: Result<Payload<'static>, Payload<'static>>) {
+    /// Answers a call. An answer that cannot be sent is an error that most likely can.
+    fn answer(&mut self, stamp: &str, answer: Result<Payload<'_>, Payload<'_>>) -> Result<(), Vec<RpError>> {
         let sent = match &answer {
             Ok(result) => self.peer.send_encoded(Kind::Response.as_str(), result, Some(stamp)),
             Err(error) => self.peer.send_encoded(Kind::ResponseErr.as_str(), error, Some(stamp)),
         };
         match sent {
-            Ok(()) | Err(crate::SendError::NotReady | crate::SendError::Slow) => {}
-            // A result that cannot be sent is an error that can.
-            Err(error) if answer.is_ok() => {
-                let error = RpError::from(error).message("the result cannot be sent");
-                let null = Payload::null(self.peer.codec.format());
-                self.answer(stamp, Err(error.answer("", &null, self.side.expose_errors())));
-                self.report(Report::Failed { code: Code::RP_FAILED, error });
-            }
-            Err(error) => tracing::warn!(%error, "an error could not be sent"),
+            Ok(()) | Err(SendError::NotReady | SendError::Slow) => Ok(()), // or nobody is there to hear it
+            Err(error) => Err(vec![RpError::from(error).message("the result cannot be sent")]),
         }
     }
 

@@ -12,6 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use wse_frame::{Item, Message, Opcode};
 use wse_proto::{Closed, Input, Reason, Session};
 
+/// Bytes read at once from a peer that nobody has let in yet.
+const STRANGERS_READ: usize = 4 << 10;
+
 thread_local! {
     /// Where bytes are read to: one buffer a worker thread. The decoder takes all of it in before
     /// the turn ends, so a connection owns no buffer while idle.
@@ -25,15 +28,16 @@ where
 {
     /// Reads while there is something, room for it, and bytes `left` of the turn.
     pub(super) fn poll_read(&mut self, left: &mut usize, cx: &mut Context<'_>) {
-        if !self.read_ahead.is_empty() {
-            let mut ahead = std::mem::take(&mut self.read_ahead).to_vec();
+        if !self.read_ahead.is_empty() && self.has_room() {
+            let mut ahead = std::mem::take(&mut self.read_ahead);
             self.take_in(&mut ahead, cx);
         }
         while *left > 0 && self.has_room() {
             let Some(io) = &mut self.io else { return };
             let mut scratch = SCRATCH.take();
             scratch.resize(TURN, 0);
-            let mut buffer = ReadBuf::new(&mut scratch);
+            let size = if self.welcomed { TURN } else { STRANGERS_READ };
+            let mut buffer = ReadBuf::new(&mut scratch[..size]);
             let read = Pin::new(io).poll_read(cx, &mut buffer);
             let filled = buffer.filled().len();
             match read {
@@ -58,6 +62,11 @@ where
     pub(super) fn take_in(&mut self, mut input: &mut [u8], cx: &mut Context<'_>) {
         let _ = self.session.step(Input::Heard, self.now.into_std());
         loop {
+            if !self.has_room() {
+                // Small messages take more room than their bytes: the rest is decoded later.
+                self.read_ahead = input.to_vec();
+                return;
+            }
             match self.decoder.next(&mut input) {
                 Ok(None) => return,
                 Ok(Some(Item::Message(message))) => self.message(&message, cx),

@@ -36,8 +36,9 @@ type Answer<S> = <<S as Side>::Session as Session>::Answer;
 pub(crate) struct Pump<IO, S: Side> {
     /// Gone when the connection has ended; running handlers are still finished then.
     io: Option<IO>,
-    /// What was read before the connection was handed to the pump.
-    read_ahead: Bytes,
+    /// What was read but not decoded: before the connection was handed to the pump, or while the
+    /// inbox was full.
+    read_ahead: Vec<u8>,
     role: Role,
     decoder: Decoder,
     session: S::Session,
@@ -76,7 +77,7 @@ where
         let first = session.deadline().map_or(now, Instant::from_std);
         Self {
             io: Some(io),
-            read_ahead,
+            read_ahead: read_ahead.to_vec(),
             role,
             decoder: Decoder::new(role, frame_limits(side.limits(), role == Role::Client)),
             session,
@@ -126,7 +127,7 @@ where
             this.poll_timer(cx);
             this.poll_write(cx);
             if let (None, Some(closed)) = (&this.io, &this.cause) {
-                this.side.hung_up(closed);
+                this.side.hung_up(closed, this.inbox.is_empty());
             }
             if this.is_done() {
                 return Poll::Ready(this.cause.clone().unwrap_or_else(|| Closed::broken(Reason::default())));

@@ -15,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 use wse_frame::Role;
-use wse_proto::{Closed, Input, Reason, Session};
+use wse_proto::{Closed, Input, Reason, Session, Step};
 
 /// No setting is longer: a clock cannot hold every `Duration`.
 const DAY: Duration = Duration::from_secs(86_400);
@@ -133,6 +133,10 @@ where
                 if self.now >= self.close_deadline {
                     self.io = None;
                 }
+            } else if self.welcomed && !self.has_room() && self.now >= due {
+                // A peer that is not read is not silent. The ping finds out whether it is there at all.
+                let _ = self.session.step(Input::Heard, self.now.into_std());
+                self.act(Step::Ping, cx);
             } else {
                 let step = self.session.step(Input::Tick, self.now.into_std());
                 self.act(step, cx);

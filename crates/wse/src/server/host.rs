@@ -66,6 +66,9 @@ impl Side for Host {
     fn open(&mut self, accepted: Accepted, peer: &Arc<Peer>) -> Result<Option<oneshot::Receiver<()>>, Closed> {
         let Accepted { cid, welcome, hello } = accepted;
         (self.request, self.place) = (None, None);
+        if self.server.registry.is_behind(&cid) {
+            return Err(Closed::slow());
+        }
         let conn = Conn(Arc::new(ConnInner {
             peer: peer.clone(),
             cid,
@@ -77,7 +80,7 @@ impl Side for Host {
         }));
         // The welcome is queued before anybody can find the connection, so it is its first frame.
         peer.send_own(Kind::Welcome, &welcome).map_err(|_| Closed::slow())?;
-        let ready = self.server.registry.join(&conn, self.server.limits.conns_per_user).map_err(|_| Closed::slow())?;
+        let ready = self.server.registry.join(&conn, self.server.limits.conns_per_user);
         self.conn = Some(conn);
         Ok(ready)
     }

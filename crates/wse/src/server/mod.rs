@@ -14,7 +14,7 @@ mod service;
 mod strangers;
 #[cfg(feature = "tls")]
 mod tls;
-pub(crate) mod upgrade;
+mod upgrade;
 mod user;
 mod verdict;
 

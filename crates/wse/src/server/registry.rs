@@ -14,7 +14,7 @@ use tokio::{
     runtime::Handle,
     sync::{Notify, oneshot},
 };
-use wse_proto::{Cid, Closed, Hello};
+use wse_proto::{Cid, Closed, Hello, Reason};
 
 /// Events of one user that may wait for the application. A user whose devices come and go faster
 /// than their events are handled is held off.
@@ -42,9 +42,6 @@ struct Entry {
     draining: bool,
 }
 
-/// The user's events wait for the application already.
-pub(crate) struct Backlog;
-
 impl Registry {
     pub(crate) fn new(whens: Whens<Event>) -> Self {
         Self {
@@ -62,42 +59,38 @@ impl Registry {
         self.runtime.get_or_init(|| runtime);
     }
 
+    /// Whether so many events of a user wait already that no more of its devices are let in.
+    pub(crate) fn is_behind(&self, cid: &Cid) -> bool {
+        self.lock().get(cid).is_some_and(|entry| entry.events.len() >= BACKLOG)
+    }
+
     /// Adds a device and pushes the oldest out until at most `limit` are left. Gives what resolves
     /// when the application has handled `Connected`.
-    pub(crate) fn join(self: &Arc<Self>, conn: &Conn, limit: usize) -> Result<Option<oneshot::Receiver<()>>, Backlog> {
-        let mut pushed_out = Vec::new();
+    pub(crate) fn join(self: &Arc<Self>, conn: &Conn, limit: usize) -> Option<oneshot::Receiver<()>> {
+        let mut users = self.lock();
+        let entry = users.entry(conn.cid().clone()).or_default();
+        if entry.conns.is_empty() {
+            entry.first = Some(conn.0.hello.clone());
+            self.user_count.fetch_add(1, Ordering::Relaxed);
+            self.tell(entry, Event::Joined(conn.user()), None);
+        }
+        entry.conns.push(conn.clone());
+        self.conn_count.fetch_add(1, Ordering::Relaxed);
         let mut ready = None;
-        {
-            let mut users = self.lock();
-            let entry = users.entry(conn.cid().clone()).or_default();
-            if entry.events.len() >= BACKLOG {
-                return Err(Backlog);
-            }
-            if entry.conns.is_empty() {
-                entry.first = Some(conn.0.hello.clone());
-                self.user_count.fetch_add(1, Ordering::Relaxed);
-                self.tell(entry, Event::Joined(conn.user()), None);
-            }
-            entry.conns.push(conn.clone());
-            self.conn_count.fetch_add(1, Ordering::Relaxed);
-            if !self.whens.is_empty() {
-                let (handled, waiter) = oneshot::channel();
-                self.tell(entry, Event::Connected(conn.clone()), Some(handled));
-                ready = Some(waiter);
-            }
-            while entry.conns.len() > limit.max(1) {
-                let oldest = entry.conns.remove(0);
-                self.conn_count.fetch_sub(1, Ordering::Relaxed);
-                let closed = Closed::normal(wse_proto::Reason::CLIENTS_CONCURRENCY);
-                self.tell(entry, Event::Disconnected(oldest.clone(), closed.clone()), None);
-                pushed_out.push((oldest, closed));
-            }
-            self.drain(conn.cid(), entry);
+        if !self.whens.is_empty() {
+            let (handled, waiter) = oneshot::channel();
+            self.tell(entry, Event::Connected(conn.clone()), Some(handled));
+            ready = Some(waiter);
         }
-        for (conn, closed) in pushed_out {
-            conn.0.peer.outbox.close(closed);
+        while entry.conns.len() > limit.max(1) {
+            let oldest = entry.conns.remove(0);
+            self.conn_count.fetch_sub(1, Ordering::Relaxed);
+            // It may have been closed for another reason a moment ago; then that is the true one.
+            let closed = oldest.0.peer.outbox.close(Closed::normal(Reason::CLIENTS_CONCURRENCY));
+            self.tell(entry, Event::Disconnected(oldest, closed), None);
         }
-        Ok(ready)
+        self.drain(conn.cid(), entry);
+        ready
     }
 
     /// Removes a device; without effect when it has left before.

@@ -1,18 +1,15 @@
 //! What an upgrade request is answered, as a value (RFC 6455 section 4.2). It may never touch the
 //! connection, and refuses whatever it does not understand.
 
+use crate::handshake::{accept_key, has_token, tokens};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
 use http_body_util::Full;
-use sha1::{Digest, Sha1};
 use wse_proto::Codec;
 
 /// The answer to a request, also where the server is mounted in another.
 pub(crate) type Answer = Response<Full<Bytes>>;
-
-/// Added to the client's key before it is hashed (RFC 6455 section 1.3).
-const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// What was agreed on.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,11 +67,6 @@ pub(crate) fn choose(headers: &HeaderMap, codecs: &[Codec]) -> Result<Option<usi
     if codec.is_none() && !offered.is_empty() { Err(Unknown) } else { Ok(codec) }
 }
 
-/// The value of `Sec-WebSocket-Accept` for a client's key.
-pub(crate) fn accept_key(key: &[u8]) -> String {
-    STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
-}
-
 impl Agreed {
     /// The answer that switches protocols.
     pub(crate) fn answer(&self, codecs: &[Codec]) -> Answer {
@@ -105,16 +97,6 @@ pub(crate) fn full(why: &str) -> Answer {
     let mut answer = refuse(StatusCode::SERVICE_UNAVAILABLE, why);
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     answer
-}
-
-fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
-}
-
-/// The tokens of all lines of a header that is a list.
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim).filter(|token| !token.is_empty())
 }
 
 #[cfg(test)]
