@@ -6,6 +6,14 @@ use std::time::Duration;
 /// `factor` with each failed attempt, up to `max`.
 ///
 /// The defaults are 500 ms, 20 s and 2. The ceiling starts over after a welcome.
+///
+/// ```
+/// use std::time::Duration;
+/// use wse_proto::Backoff;
+///
+/// let patient = Backoff { min: Duration::from_secs(1), max: Duration::from_secs(60), ..Backoff::default() };
+/// assert_eq!(patient.ceiling(3), Duration::from_secs(8));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {
     /// The ceiling of the first wait.

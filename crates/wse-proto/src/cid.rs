@@ -6,6 +6,13 @@ use std::{fmt, sync::Arc};
 ///
 /// Cheap to clone. An integer becomes its decimal form, so `7` and `"7"` are the same user.
 /// The empty cid can be written down but never accepted.
+///
+/// ```
+/// use wse_proto::Cid;
+///
+/// assert_eq!(Cid::from(7), Cid::from("7"));
+/// assert_eq!(Cid::from("ann").as_str(), "ann");
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Cid(Arc<str>);
 

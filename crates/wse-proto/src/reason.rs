@@ -7,6 +7,13 @@ use std::{borrow::Cow, fmt};
 /// section 5.5); a longer one is cut at a character.
 ///
 /// `Reason::default()` is the default of the method it is given to.
+///
+/// ```
+/// use wse_proto::Reason;
+///
+/// assert_eq!(Reason::BY_SERVER.as_str(), "wse.by-server");
+/// assert_eq!(Reason::from("banned").as_str(), "banned");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reason(Option<Cow<'static, str>>);
 
@@ -62,6 +69,14 @@ impl From<String> for Reason {
 /// How a connection ended: the code (RFC 6455 section 7.4) and the reason.
 ///
 /// 1005 stands for a close frame without a code, 1006 for an end without a close frame.
+///
+/// ```
+/// use wse_proto::{Closed, Reason};
+///
+/// let closed = Closed::normal(Reason::BY_CLIENT);
+/// assert_eq!(closed.to_string(), "1000 wse.by-client");
+/// assert!(!closed.is_temporary());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
     /// The close code.

@@ -33,6 +33,19 @@ impl SendError {
 }
 
 /// A call had no result.
+///
+/// ```
+/// use wse::{CallError, Conn};
+///
+/// # async fn example(conn: Conn) {
+/// match conn.call::<_, String>("whoami", ()).await {
+///     Ok(name) => println!("{name}"),
+///     Err(CallError::Failed(error)) => println!("it said no: {}", error.code),
+///     Err(CallError::TimedOut | CallError::Disconnected) => println!("no answer"),
+///     Err(error) => println!("{}: {error}", error.code()),
+/// }
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
@@ -95,6 +108,18 @@ impl From<SendError> for CallError {
 }
 
 /// A client did not become ready.
+///
+/// ```
+/// use wse::{Client, ConnectError};
+///
+/// # async fn example() {
+/// match Client::builder("ws://127.0.0.1:4200").identity("secret").connect().await {
+///     Ok(client) => println!("{}", client.status()),
+///     Err(ConnectError::Refused(closed)) => println!("wrong secret: {closed}"),
+///     Err(error) => println!("{}: {error}", error.code()),
+/// }
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {

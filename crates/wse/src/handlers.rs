@@ -30,6 +30,14 @@ pub(crate) type Run = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 pub(crate) type Start<W> = Arc<dyn Fn(W, &Payload<'_>) -> Run + Send + Sync>;
 
 /// Names one handler of one message type, to take it off again with `off`.
+///
+/// ```
+/// # fn example(server: wse::Server) {
+/// let id = server.on("say", async |_, text: String| Ok(println!("{text}")));
+/// assert!(server.off(&id));
+/// assert!(!server.off(&id));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HandlerId {
     name: Box<str>,

@@ -6,6 +6,18 @@ use wse_proto::{Closed, Payload, RpError};
 
 /// What happens to a [`Client`](crate::Client), told to the handlers given to
 /// [`when`](crate::ClientBuilder::when), one at a time and in order.
+///
+/// ```
+/// use wse::{Client, ClientEvent};
+///
+/// let client = Client::builder("ws://127.0.0.1:4200")
+///     .when(async |event| match event {
+///         ClientEvent::Status(status) => println!("{status}"),
+///         ClientEvent::Closed(closed) => println!("closed: {closed}"),
+///         _ => {}
+///     })
+///     .build();
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ClientEvent {

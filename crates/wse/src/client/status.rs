@@ -3,6 +3,16 @@
 use std::fmt;
 
 /// The state of a [`Client`](crate::Client).
+///
+/// ```
+/// use wse::{Client, Status};
+///
+/// # async fn example(client: Client) {
+/// let mut status = client.watch_status();
+/// // Fails only when the client is gone.
+/// let _ = status.wait_for(|status| *status == Status::Ready).await;
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
     /// Nothing was tried yet.

@@ -10,6 +10,16 @@ use wse_proto::{Cid, Codec};
 
 /// A message encoded once, for [`send_encoded`](Audience::send_encoded) to any selection of
 /// devices of the server it was [encoded](Server::encode) by.
+///
+/// ```
+/// # fn example(server: wse::Server, near: Vec<wse::Conn>) -> Result<(), wse::SendError> {
+/// let moved = server.encode("moved", (3, 4))?;
+/// for conn in &near {
+///     conn.send_encoded(&moved)?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Encoded {
     /// One frame for each codec of the server, in the server's order.

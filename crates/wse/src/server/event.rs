@@ -11,6 +11,20 @@ use wse_proto::{Closed, Payload, RpError};
 /// `Joined`/`Left` and `Connected`/`Disconnected` come strictly in pairs, each once. The four of
 /// one user come in order, one handler at a time: `Joined`, `Connected`, …, `Disconnected`, `Left`.
 /// The handlers of a connection start after its `Connected` was handled.
+///
+/// ```
+/// use wse::{Event, Server};
+///
+/// let server = Server::builder()
+///     .identify(async |stranger, name: String| Ok(stranger.accept(name)))
+///     .when(async |event| match event {
+///         Event::Joined(user) => println!("{user} is here"),
+///         Event::Left(user, closed) => println!("{user} left: {closed}"),
+///         Event::Error { code, error, .. } => eprintln!("{code}: {error}"),
+///         _ => {}
+///     })
+///     .build();
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {

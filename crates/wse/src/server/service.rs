@@ -38,6 +38,16 @@ use tokio::{
 /// | 405, 426 | it is no WebSocket upgrade of version 13 |
 /// | 503 | too many strangers, with Retry-After; or the server shuts down |
 /// | any | the [upgrade hook](crate::ServerBuilder::upgrade) says so |
+///
+/// ```
+/// use axum::Router;
+///
+/// # fn example(chat: wse::Server, news: wse::Server) {
+/// let router: Router = Router::new()
+///     .route_service("/chat", chat.service())
+///     .route_service("/news", news.service());
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServerService(pub(crate) Server);
 

@@ -12,6 +12,18 @@ use wse_proto::{Cid, DecodeError, EncodeError, Format, Payload, Question};
 /// by [`accept`](Stranger::accept), [`refuse`](Stranger::refuse) or
 /// [`challenge`](Stranger::challenge); each takes the stranger, so answering twice cannot be
 /// written down. After a challenge identify is asked again, with [`answer`](Stranger::answer).
+///
+/// ```
+/// use wse::Server;
+///
+/// let server = Server::builder().identify(async |stranger, name: String| {
+///     Ok(match stranger.answer::<u32, u32>()? {
+///         None => stranger.challenge(&41),
+///         Some((quest, answer)) if answer == quest + 1 => stranger.accept(name),
+///         Some(_) => stranger.refuse(),
+///     })
+/// });
+/// ```
 pub struct Stranger {
     pub(crate) question: Question,
     pub(crate) request: Arc<Parts>,
@@ -79,6 +91,17 @@ impl fmt::Debug for Stranger {
 }
 
 /// What identify answers; made by the methods of [`Stranger`].
+///
+/// ```
+/// use wse::{RpError, Stranger, Verdict};
+///
+/// async fn identify(stranger: Stranger, token: String) -> Result<Verdict, RpError> {
+///     if token.is_empty() {
+///         return Ok(stranger.refuse());
+///     }
+///     Ok(stranger.accept(7).welcome(&["news", "for", "you"]))
+/// }
+/// ```
 #[must_use = "identify has to return it"]
 #[derive(Debug)]
 pub struct Verdict(pub(crate) Result<wse_proto::Verdict, EncodeError>, Format);
