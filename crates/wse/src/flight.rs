@@ -2,7 +2,7 @@
 //! They may never send anything themselves.
 
 use crate::{
-    handlers::{Outcome, Run},
+    run::{Outcome, Run},
     side::Task,
 };
 use std::{

@@ -87,6 +87,7 @@ mod outbox;
 mod peer;
 mod pump;
 mod queue;
+mod run;
 mod server;
 mod side;
 mod when;

@@ -1,6 +1,6 @@
 //! The application's event handlers. They may never be called while a lock is held.
 
-use crate::{handlers::caught, side::Task};
+use crate::{run::caught, side::Task};
 use std::{future::Future, sync::Arc};
 
 pub(crate) struct Whens<E> {

@@ -1,8 +1,8 @@
 //! One attempt to connect: the dial, the upgrade, the hi, the challenge, the welcome. It may never
 //! leave a connection behind when it is given up.
 
-use super::{Handle, Shared, Target, dial, guest::Guest, run::Told};
-use crate::{error::ConnectError, handlers::caught, peer::Peer, pump::Pump};
+use super::{Handle, Shared, Target, dial, driver::Told, guest::Guest};
+use crate::{error::ConnectError, peer::Peer, pump::Pump, run::caught};
 use std::{
     io,
     sync::{Arc, Weak},

@@ -7,8 +7,9 @@ use super::{
 };
 use crate::{
     error::ConnectError,
-    handlers::{Handlers, erase},
+    handlers::Handlers,
     names::{Message, Procedure},
+    run::erase,
     when::Whens,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};

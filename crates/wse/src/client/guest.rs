@@ -1,7 +1,7 @@
 //! The client's side of a connection: solves challenges, takes the welcome, tells the client.
 //! It may never read or write the socket.
 
-use super::{Client, ClientEvent, Handle, Shared, run::Told};
+use super::{Client, ClientEvent, Handle, Shared, driver::Told};
 use crate::{
     error::ConnectError,
     handlers::Handlers,

@@ -4,9 +4,9 @@
 mod attempt;
 mod builder;
 mod dial;
+mod driver;
 mod event;
 mod guest;
-mod run;
 mod status;
 #[cfg(feature = "tls")]
 mod tls;
@@ -20,14 +20,15 @@ pub use status::Status;
 
 use crate::{
     error::{CallError, ConnectError, RegisterError, SendError},
-    handlers::{HandlerId, Handlers, Start},
+    handlers::{HandlerId, Handlers},
     names::{Message, Procedure},
     peer::Peer,
+    run::Start,
     side::Task,
     when::Whens,
 };
+use driver::{Command, Driver, handle_events};
 use http::HeaderMap;
-use run::{Command, Driver, handle_events};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fmt,
@@ -205,7 +206,7 @@ impl Client {
         let _ = ended.await; // fails only when the client's task has ended, which is the same
     }
 
-    async fn ask(&self, command: impl FnOnce(run::Reply) -> Command) -> Result<(), ConnectError> {
+    async fn ask(&self, command: impl FnOnce(driver::Reply) -> Command) -> Result<(), ConnectError> {
         let (reply, answer) = oneshot::channel();
         self.start();
         let _ = self.0.commands.send(command(reply));

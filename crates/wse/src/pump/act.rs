@@ -5,7 +5,7 @@ use super::{Pump, frame_limits};
 use crate::{
     SendError,
     flight::{Flight, Ticket},
-    handlers::Outcome,
+    run::Outcome,
     side::{Report, Side},
 };
 use futures_util::stream::StreamExt;

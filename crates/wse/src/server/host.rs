@@ -3,8 +3,9 @@
 
 use super::{Conn, Event, Inner, Stranger, alive::Entry, conn::ConnInner, strangers::Place};
 use crate::{
-    handlers::{Handlers, caught},
+    handlers::Handlers,
     peer::Peer,
+    run::caught,
     side::{Asked, Report, Side, Task},
 };
 use http::request::Parts;
