@@ -11,8 +11,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::io::{AsyncBufReadExt, BufReader};
-use wse::{Backoff, CallError, Client, ClientEvent, ConnectError, Limits, Reason};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    sync::watch,
+};
+use wse::{Backoff, CallError, Client, ClientEvent, ConnectError, Limits, Reason, Status};
 
 #[derive(Parser)]
 struct Options {
@@ -138,9 +141,13 @@ async fn answer(client: &Client, said: &Said, what: What) -> Result<Value, Value
     }
 }
 
-fn client(options: &Options) -> Client {
+/// The client, and the status that was printed last.
+fn client(options: &Options) -> (Client, watch::Receiver<Status>) {
+    let (status, printed) = watch::channel(Status::Idle);
+    let status = Arc::new(status);
     // Handlers have no place for types unknown, so every message arrives as one that none listens to.
-    let print = async |event| {
+    let print = async move |event: ClientEvent| {
+        let now = if let ClientEvent::Status(status) = &event { Some(*status) } else { None };
         let line = match event {
             ClientEvent::Status(status) => json!({"event": "status", "status": status.as_str()}),
             ClientEvent::Ready { welcome } => json!({"event": "ready", "welcome": welcome.decode::<Value>().ok()}),
@@ -154,6 +161,7 @@ fn client(options: &Options) -> Client {
             _ => return,
         };
         println!("{line}");
+        _ = now.map(|now| status.send_replace(now));
     };
     let limits =
         Limits { rpc_timeout: options.rpc_timeout, connect_timeout: options.connect_timeout, ..Limits::default() };
@@ -177,11 +185,11 @@ fn client(options: &Options) -> Client {
         let backoff = Backoff { min: options.backoff_min, max: options.backoff_max, ..Backoff::default() };
         client = client.reconnect(backoff);
     }
-    client.build()
+    (client.build(), printed)
 }
 
 async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
-    let client = client(&options);
+    let (client, mut printed) = client(&options);
     let said: Arc<Said> = Arc::new(Mutex::new((options.identity, options.meta)));
     let ready = client.clone();
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
@@ -199,6 +207,8 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         });
     }
     ready.close(Reason::default()).await;
+    // What the end brings is printed by a task of the client's.
+    printed.wait_for(|status| *status == Status::Offline).await?;
     Ok(())
 }
 
