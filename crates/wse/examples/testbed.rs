@@ -15,6 +15,7 @@ use std::{
     },
     time::Duration,
 };
+use tokio::signal::unix::{SignalKind, signal};
 use wse::{Conn, Event, Limits, Reason, RpError, Server, Stranger, Verdict, with};
 
 #[derive(Parser)]
@@ -305,13 +306,15 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 async fn run(options: Options) -> Result<(), Failure> {
     let listener = tokio::net::TcpListener::bind((options.host.as_str(), options.port)).await?;
+    // From the line on whoever reads it may ask for the end.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     println!("ready {}", listener.local_addr()?);
     let server = server(&options);
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         served = server.serve(listener) => served?,
         _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+        _ = interrupt.recv() => {}
     }
     server.shutdown(Duration::from_secs(5)).await;
     Ok(())
