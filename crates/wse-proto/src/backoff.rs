@@ -41,7 +41,9 @@ impl Backoff {
 
     /// The wait after `failed` attempts in a row, for 32 random bits.
     pub fn wait(&self, failed: u32, random: u32) -> Duration {
-        self.ceiling(failed).mul_f64(f64::from(random) / f64::from(u32::MAX))
+        let ceiling = self.ceiling(failed);
+        let wait = ceiling.as_secs_f64() * (f64::from(random) / f64::from(u32::MAX));
+        Duration::try_from_secs_f64(wait).unwrap_or(ceiling).min(ceiling)
     }
 }
 
@@ -71,6 +73,7 @@ mod tests {
         assert_eq!(shrinking.ceiling(9), shrinking.min);
         let huge = Backoff { factor: f64::INFINITY, max: Duration::MAX, ..Backoff::default() };
         assert_eq!(huge.ceiling(9), Duration::MAX);
+        assert_eq!(huge.wait(9, u32::MAX), Duration::MAX);
         let none = Backoff { min: Duration::ZERO, max: Duration::ZERO, factor: f64::NAN };
         assert_eq!(none.ceiling(9), Duration::ZERO);
     }

@@ -27,6 +27,8 @@ pub(crate) struct Heartbeat {
 
 impl Heartbeat {
     pub(crate) fn new(interval: Duration, timeout: Duration, now: Instant) -> Self {
+        // An interval of zero means that nobody is pinged.
+        let interval = if interval.is_zero() { Duration::MAX } else { interval };
         Self { interval, timeout, due: later(now, interval), pinged: false }
     }
 
@@ -67,6 +69,13 @@ mod tests {
         assert_eq!(heartbeat.tick(start + 25 * S), Beat::Ping);
         assert_eq!(heartbeat.tick(start + 34 * S), Beat::Nothing);
         assert_eq!(heartbeat.tick(start + 35 * S), Beat::Dead);
+    }
+
+    #[test]
+    fn an_interval_of_zero_pings_nobody() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(Duration::ZERO, 10 * S, start);
+        assert_eq!(heartbeat.tick(start + 1_000_000 * S), Beat::Nothing);
     }
 
     #[test]

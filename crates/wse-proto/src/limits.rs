@@ -41,7 +41,8 @@ pub struct Limits {
     pub queue_bytes: usize,
     /// Time for the answer to a call: 20 s. Then the caller gets `TimedOut`.
     pub rpc_timeout: Duration,
-    /// Silence of a peer after which it is pinged: 25 s.
+    /// Silence of a peer after which it is pinged: 25 s. Zero: never. A peer whose socket is not read
+    /// because its inbox is full is pinged, but not taken for silent.
     pub ping_interval: Duration,
     /// Silence after the ping: 10 s. Then the connection is cut.
     pub ping_timeout: Duration,

@@ -126,10 +126,14 @@ pub enum ConnectError {
     /// It is connected or connecting already.
     #[error("connected already")]
     AlreadyConnected,
-    /// The address is no `ws` or `wss` URL, or `wss` is asked for without the feature `tls`.
+    /// The client was put together wrong: a header that is none, or a meta that does not encode.
+    #[error("put together wrong: {0}")]
+    Setup(String),
+    /// The address is no `ws` or `wss` URL.
     #[error("not a usable address: {0}")]
     BadUrl(String),
-    /// The server could not be reached, or did not answer in time.
+    /// The server could not be reached, did not answer in time, or is no WebSocket server; or
+    /// `wss` was asked for without the feature `tls`.
     #[error("not reachable: {0}")]
     Unreachable(std::io::Error),
     /// The server answered the upgrade with another status than 101.

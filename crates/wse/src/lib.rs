@@ -97,7 +97,8 @@ pub use error::{CallError, ConnectError, RegisterError, SendError, ServeError};
 pub use handlers::{HandlerId, with};
 pub use names::{Message, Msg, Procedure, Rp};
 pub use server::{
-    Audience, Conn, Encoded, Event, RemoteAddr, Server, ServerBuilder, ServerService, Stranger, User, Verdict,
+    Audience, Conn, Encoded, Event, Identified, RemoteAddr, Server, ServerBuilder, ServerService, Stranger, User,
+    Verdict,
 };
 pub use wse_proto::{Backoff, Cid, Closed, Code, DecodeError, Limits, Reason, RpError};
 

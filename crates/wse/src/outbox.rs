@@ -4,7 +4,10 @@
 use crate::{error::SendError, queue::Queue};
 use bytes::Bytes;
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Waker,
 };
 use wse_frame::put_close;
@@ -15,7 +18,12 @@ pub(crate) struct Outbox {
     state: Mutex<State>,
     limit: usize,
     masked: bool,
+    /// Whether the end was chosen, to be asked without the lock.
+    closing: AtomicBool,
 }
+
+/// Bytes that may wait before pings are left unanswered: a peer that reads sees that this side lives.
+const PONGS: usize = 4 << 10;
 
 #[derive(Debug, Default)]
 struct State {
@@ -32,11 +40,9 @@ struct State {
     waker: Option<Waker>,
 }
 
-/// What the pump finds besides bytes.
+/// What the pump finds besides bytes and the end.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    /// How the connection shall end; its close frame is in the queue.
-    pub(crate) closed: Option<Closed>,
     /// No handler shall start any more; close when none runs.
     pub(crate) drain: bool,
     /// End at once.
@@ -46,12 +52,18 @@ pub(crate) struct Signals {
 impl Outbox {
     /// At most `limit` bytes; `masked` for the client's role.
     pub(crate) fn new(limit: usize, masked: bool) -> Self {
-        Self { state: Mutex::default(), limit, masked }
+        Self { state: Mutex::default(), limit, masked, closing: AtomicBool::new(false) }
     }
 
     /// Queues a frame that the caller keeps.
     pub(crate) fn push(&self, frame: &[u8]) -> Result<(), SendError> {
         self.admit(frame.len(), |queue| queue.push(frame))
+    }
+
+    /// Queues a pong, unless so much waits that pings could pile up (RFC 6455 section 5.5.3 lets
+    /// some go unanswered).
+    pub(crate) fn push_pong(&self, frame: &[u8]) -> Result<(), SendError> {
+        if self.lock().bytes > PONGS { Ok(()) } else { self.push(frame) }
     }
 
     /// Queues a frame that many connections share.
@@ -109,7 +121,12 @@ impl Outbox {
 
     /// Whether frames are still taken in.
     pub(crate) fn is_open(&self) -> bool {
-        self.lock().closed.is_none()
+        !self.closing.load(Ordering::Acquire)
+    }
+
+    /// How the connection ends, once that was chosen.
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        if self.is_open() { None } else { self.lock().closed.clone() }
     }
 
     /// For the pump: takes what is queued, once `writing` is empty, and every signal.
@@ -119,7 +136,7 @@ impl Outbox {
             *writing = std::mem::take(&mut state.queue);
         }
         state.news = false;
-        Signals { closed: state.closed.clone(), drain: state.drain, cut: state.cut }
+        Signals { drain: state.drain, cut: state.cut }
     }
 
     /// For the pump: so many bytes have left.
@@ -146,6 +163,7 @@ impl Outbox {
         state.bytes += frame.len();
         state.queue.push(&frame);
         state.closed = Some(closed);
+        self.closing.store(true, Ordering::Release);
     }
 
     fn wake(mut state: MutexGuard<'_, State>) {

@@ -66,12 +66,19 @@ impl Peer {
         self.send_encoded(kind.as_str(), payload, None)
     }
 
-    /// Queues a ping or pong.
-    pub(crate) fn control(&self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
-        self.frame(opcode, |out| {
+    /// Queues a ping.
+    pub(crate) fn ping(&self) -> Result<(), SendError> {
+        self.frame(Opcode::Ping, |_| Ok(()))
+    }
+
+    /// Queues the answer to a ping.
+    pub(crate) fn pong(&self, payload: &[u8]) -> Result<(), SendError> {
+        let mut frame = Vec::new();
+        put_frame(&mut frame, Opcode::Pong, self.masked.then(rand::random), |out| {
             out.extend_from_slice(payload);
-            Ok(())
-        })
+            Ok::<_, EncodeError>(())
+        })?;
+        self.outbox.push_pong(&frame)
     }
 
     /// Queues a frame that many connections share; the server's role only.

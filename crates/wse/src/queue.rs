@@ -5,9 +5,10 @@
 use bytes::Bytes;
 use std::{collections::VecDeque, io::IoSlice};
 
-/// A shared frame up to this size is copied behind the others: copying it costs less than an
-/// entry of its own and a longer `writev`.
-const SMALL: usize = 1024;
+/// A shared frame up to this size is copied behind the others: that costs less than an entry of its
+/// own and a longer `writev`. Measured with 8 broadcasts to 1000 in flight, deliveries a second of
+/// copied to shared: 64 bytes 1.1, 250 bytes 1.05, 500 bytes 0.8, 1000 bytes 0.8.
+const SMALL: usize = 256;
 
 /// The buffer that small frames share grows up to this size, then another is begun.
 const BUFFER: usize = 64 << 10;

@@ -106,17 +106,19 @@ async fn an_identity_that_cannot_be_made_fails_the_attempt_for_good() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_builder_was_given_wrong_is_told_by_connect() {
-    for builder in [
-        Client::builder("ws://a").identity(&Broken),
-        Client::builder("ws://a").meta(&Broken),
-        Client::builder("ws://a").header("bad name", "x"),
-        Client::builder("ws://a").header("name", "bad\nvalue"),
-        Client::builder("ws://a").identity_with(async || Ok(Broken)),
+    let builder = || Client::builder("ws://a");
+    for (builder, setup) in [
+        (builder().identity(&Broken), false),
+        (builder().identity_with(async || Ok(Broken)), false),
+        (builder().meta(&Broken), true),
+        (builder().header("bad header", "x"), true),
+        (builder().header("name", "bad\nvalue"), true),
     ] {
         let (dial, mut dials) = dials();
-        let error = soon(builder.dial(dial).connect()).await.unwrap_err();
-        assert!(matches!(error, ConnectError::Identity(_)), "{error}");
-        dials.none_within(Duration::from_secs(1)).await;
+        let error = soon(builder.dial(dial).reconnect(Backoff::default()).connect()).await.unwrap_err();
+        assert_eq!(matches!(error, ConnectError::Setup(_)), setup, "{error}");
+        assert_eq!(matches!(error, ConnectError::Identity(_)), !setup, "{error}");
+        dials.none_within(Duration::from_secs(60)).await;
     }
 }
 
@@ -296,4 +298,21 @@ async fn a_client_that_is_connected_or_connecting_cannot_connect() {
     connecting.await.unwrap().unwrap();
     assert!(matches!(soon(client.connect()).await, Err(ConnectError::AlreadyConnected)));
     assert_eq!(client.status(), Status::Ready, "the first is left alone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn debug_shows_neither_user_nor_path_nor_query_of_the_address() {
+    for url in ["wss://ann:hunter2@h.example/ws?token=SECRET", "ann:hunter2@h.example/ws?token=SECRET"] {
+        let (dial, _dials) = dials();
+        let builder = Client::builder(url).dial(dial);
+        let mut shown = vec![format!("{builder:?}"), format!("{builder:#?}")];
+        let client = builder.build();
+        shown.extend([format!("{client:?}"), format!("{client:#?}")]);
+        for text in shown {
+            assert_eq!(text.contains("wss://h.example"), url.starts_with("wss"), "{text}");
+            for secret in ["ann", "hunter2", "/ws", "token", "SECRET"] {
+                assert!(!text.replace("wss://h.example", "").contains(secret), "{secret} in {text}");
+            }
+        }
+    }
 }

@@ -185,3 +185,37 @@ async fn a_connect_with_reconnect_goes_on_until_the_server_is_there() {
     settle().await;
     assert_eq!(events.so_far(), ["CONNECTING", "RE_CONNECTING", "READY", "ready \"at last\""]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn it_comes_back_although_a_handler_hangs_and_a_message_waits_behind_it() {
+    let (when, mut events) = events();
+    let (builder, mut dials) = scripted();
+    let limits = Limits { handlers_per_conn: 1, ..Limits::default() };
+    let at_once = Backoff { min: Duration::ZERO, max: Duration::ZERO, factor: 1.0 };
+    let client = builder
+        .limits(limits.clone())
+        .reconnect(at_once)
+        .on("hang", async |_, _: Value| std::future::pending().await)
+        .when(when)
+        .build();
+    let (connected, mut wire) = tokio::join!(client.connect(), dials.welcomed());
+    connected.unwrap();
+    wire.say("hang", json!(1)).await;
+    wire.say("hang", json!(2)).await;
+    settle().await;
+    assert_eq!(client.status(), Status::Ready);
+    let lost = Instant::now();
+    drop(wire);
+    let knock = dials.next().await;
+    assert_ne!(client.status(), Status::Ready);
+    assert!(knock.at - lost <= limits.close_timeout + GRAIN, "{:?}", knock.at - lost);
+    let mut wire = knock.request().await.upgrade().await;
+    wire.json().await;
+    wire.say("~wse:welcome", Value::Null).await;
+    settle().await;
+    assert_eq!(client.status(), Status::Ready);
+    client.send("m", 1).unwrap();
+    assert_eq!(wire.json().await[0], "m");
+    let told = events.so_far();
+    assert_eq!(told[told.len() - 4..], ["closed 1006", "RE_CONNECTING", "READY", "ready null"]);
+}

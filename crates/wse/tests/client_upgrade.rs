@@ -141,3 +141,20 @@ async fn frames_that_come_with_the_answer_are_not_lost() {
     let client = soon(connecting).await.unwrap().unwrap();
     assert_eq!(client.welcome::<u8>().unwrap(), 7);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_speaks_no_http_is_given_up_for_good() {
+    // It speaks first, as most such servers do, or only when it is spoken to.
+    for first in [true, false] {
+        let (builder, mut dials) = scripted();
+        let connecting = tokio::spawn(builder.reconnect(Backoff::default()).connect());
+        let mut knock = dials.next().await;
+        if !first {
+            client_common::settle().await;
+        }
+        tokio::io::AsyncWriteExt::write_all(&mut knock.io, b"SSH-2.0-x\r\n").await.unwrap();
+        let error = soon(connecting).await.unwrap().unwrap_err();
+        assert!(matches!(error, ConnectError::Unreachable(_)), "{error}");
+        dials.none_within(Duration::from_secs(60)).await;
+    }
+}

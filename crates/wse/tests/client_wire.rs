@@ -232,3 +232,15 @@ async fn the_mutual_flood_is_answered_whole() {
     assert_eq!(answers.iter().filter(|answer| matches!(answer, Ok(text) if *text == payload())).count(), CALLS);
     assert_eq!((good.unwrap(), heard.load(Relaxed)), (CALLS, CALLS));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_interval_of_zero_pings_no_server_in_a_day() {
+    let (builder, mut dials) = scripted();
+    let client = builder.limits(Limits { ping_interval: Duration::ZERO, ..Limits::default() }).build();
+    let (connected, mut wire) = tokio::join!(client.connect(), dials.welcomed());
+    connected.unwrap();
+    tokio::time::sleep(Duration::from_secs(86_400)).await;
+    client.send("m", 1).unwrap();
+    assert_eq!(wire.json().await[0], "m", "the first frame since");
+    assert_eq!(client.status(), Status::Ready);
+}

@@ -288,7 +288,13 @@ async fn a_flood_of_pings_nobody_reads_the_pongs_of_is_bounded_too() {
     for _ in 0..300 {
         peer.write(&ping).await;
     }
-    assert_eq!(events.next().await, "disconnected ann 1 1013 wse.slow");
+    // Most go unanswered: what was queued and what the pipe held comes out, and the device stays.
+    let mut pongs = 0;
+    while let Ok(Got::Pong(_)) = tokio::time::timeout(S, peer.next()).await {
+        pongs += 1;
+    }
+    assert!((1..100).contains(&pongs), "{pongs}");
+    assert_eq!((events.so_far(), server.conn_count()), (Vec::<String>::new(), 1));
 }
 
 #[tokio::test(start_paused = true)]

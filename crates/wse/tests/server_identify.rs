@@ -74,7 +74,7 @@ async fn identify_that_fails_refuses_that_one_device_and_is_reported() {
         ("error", "wse.server.rp.failed: the database is down"),
         ("coded", "banned-for-life"),
         ("panic", "wse.server.rp.failed: panicked: identify broke"),
-        ("nobody", "the empty cid was accepted"),
+        ("nobody", "the empty cid cannot be accepted"),
     ] {
         let mut peer = attach(&server);
         peer.hi(json!(how), json!({})).await;

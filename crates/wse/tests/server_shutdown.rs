@@ -228,3 +228,34 @@ async fn the_application_is_told_of_every_end_before_the_shutdown_is_done_but_wi
         assert!(time <= expected, "{time:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_procedure_that_calls_back_gets_its_answer_though_the_peer_floods_before_it() {
+    let log = log();
+    let handled = log.clone();
+    let server = server(|builder| {
+        builder.register("work", async |conn: Conn, (): ()| Ok(conn.call::<_, Value>("confirm", ()).await?)).on(
+            "flood",
+            async move |_, _: Value| {
+                handled.add("flood");
+                Ok(())
+            },
+        )
+    });
+    let (mut ann, mut bob) = (enter(&server, "ann").await, enter(&server, "bob").await);
+    ann.ask("work", Value::Null, "s").await;
+    let confirm = ann.json().await;
+    assert_eq!(confirm[0], "confirm");
+    let stopping = server.clone();
+    let shutdown = tokio::spawn(async move { timed(down(&stopping, 3 * S)).await.0 });
+    settle().await;
+    for _ in 0..400 {
+        ann.say("flood", json!("x".repeat(1000))).await;
+    }
+    ann.send(&json!(["~wse:response", "yes", confirm[2]]).to_string()).await;
+    assert_eq!(ann.text().await, r#"["~wse:response","yes","s"]"#);
+    assert_eq!(ann.closed().await, (1012, "wse.restart".into()));
+    assert_eq!(bob.closed().await, (1012, "wse.restart".into()));
+    assert!(shutdown.await.unwrap() < 3 * S);
+    assert!(log.take().is_empty());
+}

@@ -167,3 +167,14 @@ async fn a_peer_that_says_goodbye_and_lingers_is_hung_up_on() {
     assert_eq!(peer.next().await, Got::Close(Some((1000, String::new()))));
     assert_eq!(peer.next().await, Got::End);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_interval_of_zero_pings_nobody_in_a_day() {
+    let limits = Limits { ping_interval: Duration::ZERO, ..Limits::default() };
+    let server = server(|builder| builder.limits(limits).register("echo", async |_, what: Value| Ok(what)));
+    let (mut peer, _ended) = device(&server).await;
+    tokio::time::sleep(Duration::from_secs(86_400)).await;
+    // The answer is the first frame since.
+    assert_eq!(peer.call("echo", json!(1)).await, json!(["~wse:response", 1]));
+    assert_eq!(server.conn_count(), 1);
+}

@@ -221,3 +221,26 @@ async fn a_connection_that_has_ended_answers_questions_and_takes_nothing() {
     conn.drop("again");
     assert_eq!(server.conn_count(), 1, "an old connection does not drop the new one");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_user_of_an_event_keeps_its_own_meta_however_late_it_is_handled() {
+    let log = common::log();
+    let told = log.clone();
+    let server = server(|builder| {
+        builder.when(async move |event| {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            match event {
+                wse::Event::Joined(user) => told.add(format!("joined {}", user.meta::<Value>().unwrap())),
+                wse::Event::Left(user, _) => told.add(format!("left {}", user.meta::<Value>().unwrap())),
+                _ => {}
+            }
+        })
+    });
+    let (mut one, mut two) = (attach(&server), attach(&server));
+    one.enter_with(json!("ann"), json!({"n": 1})).await;
+    one.leave().await;
+    two.enter_with(json!("ann"), json!({"n": 2})).await;
+    assert!(log.take().is_empty(), "all of them are still to come");
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    assert_eq!(log.take(), [r#"joined {"n":1}"#, r#"left {"n":1}"#, r#"joined {"n":2}"#]);
+}

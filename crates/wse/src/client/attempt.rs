@@ -6,6 +6,7 @@ use crate::{error::ConnectError, peer::Peer, pump::Pump, run::caught};
 use std::{
     io,
     sync::{Arc, Weak},
+    time::Duration,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -18,26 +19,32 @@ use wse_proto::{ClientSession, Closed, Hello, Kind, Reason, RpError};
 pub(crate) struct Connection {
     peer: Option<Arc<Peer>>,
     hung_up: oneshot::Receiver<Closed>,
-    /// Until nothing of the server's waits for its handler any more.
-    drained: Option<oneshot::Receiver<()>>,
+    /// How it ended, once known.
+    closed: Option<Closed>,
+    /// Gone when nothing of the server's waits for its handler any more.
+    drained: oneshot::Receiver<()>,
+    /// How long that is waited for.
+    patience: Duration,
 }
 
 impl Connection {
-    /// Resolves when the connection has ended by itself and all that came before has its handler.
+    /// Resolves when the connection has ended by itself and all that came before has its handler,
+    /// or has waited for one long enough.
     pub(crate) async fn ended(&mut self) -> Closed {
-        if let Some(drained) = &mut self.drained {
-            let _ = drained.await; // gone with its task, which is the same
-            self.drained = None;
-        }
-        self.gone().await
+        let closed = self.gone().await;
+        let _ = tokio::time::timeout(self.patience, &mut self.drained).await;
+        closed
     }
 
     /// Resolves when the stream is gone. It may not wait for any handler: one of them may be what
     /// waits for this.
     async fn gone(&mut self) -> Closed {
-        let closed = (&mut self.hung_up).await;
+        if let Some(closed) = &self.closed {
+            return closed.clone();
+        }
+        let closed = (&mut self.hung_up).await.unwrap_or_else(|_| Closed::broken(Reason::default()));
         self.peer = None;
-        closed.unwrap_or_else(|_| Closed::broken(Reason::default()))
+        self.closed.insert(closed).clone()
     }
 
     /// Ends the connection: what is queued is still sent.
@@ -78,6 +85,9 @@ async fn untimed(
     target: Target,
 ) -> Result<(Connection, oneshot::Sender<()>), ConnectError> {
     let options = &shared.options;
+    if let Some(mistake) = &options.mistake {
+        return Err(ConnectError::Setup(mistake.clone()));
+    }
     let uri = dial::parse(&target.url)?;
     let identity = caught(async move { (target.identity)().await }, Err).await.map_err(ConnectError::Identity)?;
     let hello = Hello { identity, meta: target.meta };
@@ -108,7 +118,8 @@ async fn untimed(
         drain: Some(drain),
     };
     tokio::spawn(Pump::new(stream, ahead, Role::Client, session, guest, peer.clone()));
-    let mut connection = Connection { peer: Some(peer), hung_up, drained: Some(drained) };
+    let patience = options.limits.close_timeout;
+    let mut connection = Connection { peer: Some(peer), hung_up, closed: None, drained, patience };
     let refused = match welcomed.await {
         Ok(Ok(release)) => return Ok((connection, release)),
         Ok(Err(error)) => error,

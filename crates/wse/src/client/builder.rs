@@ -2,7 +2,7 @@
 
 use super::{
     Client, ClientEvent, Handle, Identity, Options, Shared, Status, Target,
-    dial::{Dial, Io},
+    dial::{self, Dial, Io},
     tls,
 };
 use crate::{
@@ -35,8 +35,6 @@ pub struct ClientBuilder {
     url: String,
     identity: Identity,
     meta: Payload<'static>,
-    /// The first mistake made in building, told when connecting.
-    mistake: Option<String>,
 }
 
 impl ClientBuilder {
@@ -51,13 +49,13 @@ impl ClientBuilder {
                 dial: None,
                 wrap: tls::system(),
                 expose_errors: false,
+                mistake: None,
             },
             handlers: Handlers::default(),
             whens: Whens::default(),
             url: url.to_owned(),
             identity: super::fixed(Ok(Payload::json("\"\""))),
             meta: Payload::json("{}"),
-            mistake: None,
         }
     }
 
@@ -87,7 +85,7 @@ impl ClientBuilder {
     pub fn meta<T: Serialize + ?Sized>(mut self, meta: &T) -> Self {
         match Payload::encode(self.options.codec.format(), meta) {
             Ok(meta) => self.meta = meta,
-            Err(error) => self.mistake = Some(error.to_string()),
+            Err(error) => self.options.mistake = Some(error.to_string()),
         }
         self
     }
@@ -107,7 +105,9 @@ impl ClientBuilder {
     }
 
     /// Tries again after a connection was lost or could not be made, with these waits. What the
-    /// server refuses, and every close code that is final, still ends it at once.
+    /// server refuses, and every close code that is final, still ends it at once. While a server
+    /// cannot be reached, `connect` and `jump` go on waiting; drop them or
+    /// [`close`](Client::close) to give up.
     pub fn reconnect(mut self, backoff: Backoff) -> Self {
         self.options.reconnect = Some(backoff);
         self
@@ -180,7 +180,7 @@ impl ClientBuilder {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         match (HeaderName::try_from(name), HeaderValue::from_str(value)) {
             (Ok(name), Ok(value)) => _ = self.options.headers.append(name, value),
-            _ => self.mistake = Some(format!("{name:?} with that value is no header")),
+            _ => self.options.mistake = Some(format!("{name:?} with that value is no header")),
         }
         self
     }
@@ -210,10 +210,6 @@ impl ClientBuilder {
 
     /// The client, not connected yet.
     pub fn build(self) -> Client {
-        let identity = match self.mistake {
-            Some(mistake) => super::fixed(Err(mistake)),
-            None => self.identity,
-        };
         let shared = Arc::new(Shared {
             options: self.options,
             handlers: self.handlers,
@@ -223,7 +219,7 @@ impl ClientBuilder {
             url: Mutex::new(self.url.clone()),
         });
         let (commands, receiver) = mpsc::unbounded_channel();
-        let target = Target { url: self.url, identity, meta: self.meta };
+        let target = Target { url: self.url, identity: self.identity, meta: self.meta };
         Client(Arc::new(Handle { shared, commands, target: Mutex::new(target), receiver: Mutex::new(Some(receiver)) }))
     }
 
@@ -240,6 +236,6 @@ impl ClientBuilder {
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientBuilder").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("ClientBuilder").field("url", &dial::shown(&self.url)).finish_non_exhaustive()
     }
 }

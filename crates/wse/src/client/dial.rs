@@ -106,8 +106,18 @@ fn host_and_port(uri: &Uri) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
+/// What does not speak HTTP will not learn it: only a broken connection may be better next time.
 fn unreachable(error: hyper::Error) -> ConnectError {
-    ConnectError::Unreachable(io::Error::other(error))
+    let kind = if error.is_parse() { io::ErrorKind::InvalidData } else { io::ErrorKind::Other };
+    ConnectError::Unreachable(io::Error::new(kind, error))
+}
+
+/// An address for people and logs: without user, path and query, which may hold secrets.
+pub(crate) fn shown(url: &str) -> String {
+    match parse(url) {
+        Ok(uri) => format!("{}://{}", uri.scheme_str().unwrap_or_default(), host_and_port(&uri)),
+        Err(_) => "(not an address)".to_owned(),
+    }
 }
 
 fn not_a_server(why: &str) -> ConnectError {
@@ -131,5 +141,7 @@ mod tests {
     fn a_password_in_the_address_is_no_part_of_the_host() {
         assert_eq!(host_and_port(&parse("ws://ann:secret@localhost:1/").unwrap()), "localhost:1");
         assert_eq!(host_and_port(&parse("ws://localhost/").unwrap()), "localhost");
+        assert_eq!(shown("wss://ann:secret@h.example:1/path?token=secret"), "wss://h.example:1");
+        assert_eq!(shown("secret"), "(not an address)");
     }
 }

@@ -86,7 +86,10 @@ impl Driver {
             };
             match next {
                 Next::Stop => return,
-                Next::Again => self.status(Status::Connecting),
+                Next::Again => {
+                    failed = 0;
+                    self.status(Status::Connecting);
+                }
                 Next::Later => {
                     self.status(Status::ReConnecting);
                     let backoff = self.shared.options.reconnect.unwrap_or_default();
@@ -95,7 +98,10 @@ impl Driver {
                     match self.or_told(wait).await {
                         Ok(()) => {}
                         Err(Next::Stop) => return,
-                        Err(_) => self.status(Status::Connecting),
+                        Err(_) => {
+                            failed = 0;
+                            self.status(Status::Connecting);
+                        }
                     }
                 }
             }

@@ -91,6 +91,8 @@ pub(crate) struct Options {
     pub(crate) dial: Option<dial::Dial>,
     pub(crate) wrap: dial::Wrap,
     pub(crate) expose_errors: bool,
+    /// What was put together wrong, told when connecting.
+    pub(crate) mistake: Option<String>,
 }
 
 /// Where to connect, and as whom.
@@ -157,7 +159,8 @@ impl Client {
     /// Connects and waits for the welcome.
     ///
     /// With [`reconnect`](ClientBuilder::reconnect) it goes on trying while the server cannot be
-    /// reached; what is final fails at once. Must be called within a tokio runtime.
+    /// reached; what is final fails at once. Dropping the future does not end the attempt:
+    /// [`close`](Client::close) does. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`ConnectError`]; one attempt takes at most [`Limits::connect_timeout`].
@@ -169,8 +172,10 @@ impl Client {
     /// old connection is closed with 4000 `jump` first. From now on reconnects go to the new one.
     ///
     /// # Errors
-    /// [`ConnectError`]; the client is not connected to the old server any more.
+    /// [`ConnectError`]; the client is not connected to the old server any more, but for
+    /// [`ConnectError::BadUrl`], after which nothing has changed.
     pub async fn jump(&self, url: &str) -> Result<(), ConnectError> {
+        dial::parse(url)?;
         let target = self.retarget(|target| url.clone_into(&mut target.url));
         self.ask(|reply| Command::Jump(target, reply)).await
     }
@@ -178,15 +183,17 @@ impl Client {
     /// The same with another identity and meta, which hold for reconnects too.
     ///
     /// # Errors
-    /// As [`jump`](Client::jump).
+    /// As [`jump`](Client::jump); nothing has changed either when identity or meta do not encode.
     pub async fn jump_with<I, M>(&self, url: &str, identity: &I, meta: &M) -> Result<(), ConnectError>
     where
         I: Serialize + ?Sized,
         M: Serialize + ?Sized,
     {
         let format = self.0.shared.options.codec.format();
-        let meta = Payload::encode(format, meta).map_err(|error| ConnectError::Identity(error.into()))?;
-        let identity = self::identity(identity, format);
+        dial::parse(url)?;
+        let meta = Payload::encode(format, meta).map_err(|error| ConnectError::Setup(error.to_string()))?;
+        let identity = Payload::encode(format, identity).map_err(|error| ConnectError::Identity(error.into()))?;
+        let identity = fixed(Ok(identity));
         let target = self.retarget(|target| *target = Target { url: url.to_owned(), identity, meta });
         self.ask(|reply| Command::Jump(target, reply)).await
     }
@@ -343,6 +350,9 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("url", &self.url()).field("status", &self.status()).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("url", &dial::shown(&self.url()))
+            .field("status", &self.status())
+            .finish_non_exhaustive()
     }
 }

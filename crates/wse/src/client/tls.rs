@@ -4,10 +4,13 @@ use super::{
     ClientBuilder,
     dial::{Io, Wrap},
 };
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+};
 use tokio_rustls::{
     TlsConnector,
-    rustls::{ClientConfig, RootCertStore, pki_types::ServerName},
+    rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
 };
 
 impl ClientBuilder {
@@ -22,16 +25,28 @@ impl ClientBuilder {
     }
 }
 
-/// Trusts the roots of the operating system, read when the first connection needs them.
+/// Trusts the roots of the operating system, read when the first connection of the process needs
+/// them.
 pub(crate) fn system() -> Wrap {
     Arc::new(|tcp, host| {
         Box::pin(async move {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-            connect(Arc::new(config), tcp, host).await
+            // Reading the roots blocks, but once a process.
+            static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+            let config = tokio::task::spawn_blocking(|| CONFIG.get_or_init(|| Arc::new(trusting())).clone());
+            connect(config.await.map_err(io::Error::other)?, tcp, host).await
         })
     })
+}
+
+/// By name and not by the process's default provider, which another crate may have made ambiguous.
+fn trusting() -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks the versions of TLS that rustls takes for safe")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }
 
 async fn connect(config: Arc<ClientConfig>, tcp: tokio::net::TcpStream, host: String) -> io::Result<Io> {

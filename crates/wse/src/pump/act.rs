@@ -15,8 +15,7 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use wse_frame::Opcode;
-use wse_proto::{Code, Envelope, Input, Kind, Payload, RpError, Session, Step};
+use wse_proto::{Closed, Code, Envelope, Input, Kind, Payload, RpError, Session, Step};
 
 type StepOf<'a, S> = Step<'a, <<S as Side>::Session as Session>::Question, <<S as Side>::Session as Session>::Opening>;
 
@@ -33,10 +32,13 @@ where
                 self.asked = Some(self.side.ask(question));
                 self.again = true;
             }
-            Step::Send(kind, payload) => {
-                // Fails only when the connection ends, which is noticed soon enough.
-                let _ = self.peer.send_own(kind, &payload);
-            }
+            Step::Send(kind, payload) => match self.peer.send_own(kind, &payload) {
+                Ok(()) | Err(SendError::NotReady | SendError::Slow) => {} // the end is noticed soon enough
+                Err(error) => {
+                    self.report(Report::Failed { code: Code::NOT_AUTHORIZED, error: error.into() });
+                    self.end_deaf(Closed::not_authorized());
+                }
+            },
             Step::Open(opening) => match self.side.open(opening, &self.peer) {
                 Ok(ready) => {
                     self.welcomed = true;
@@ -51,7 +53,7 @@ where
             }
             Step::Settle { stamp, outcome } => self.peer.settle(&stamp, outcome),
             Step::Ping => {
-                let _ = self.peer.control(Opcode::Ping, &[]);
+                let _ = self.peer.ping(); // fails only when the connection ends
             }
             Step::Close(closed) => self.end_deaf(closed),
         }
@@ -59,18 +61,22 @@ where
 
     /// A message or call starts its handler, or waits behind those that came before.
     pub(super) fn arrived(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
+        if self.draining {
+            return; // nothing starts any more
+        }
         if self.inbox.is_empty() && self.may_start() { self.start(envelope, cx) } else { self.inbox.push(envelope) }
     }
 
     pub(super) fn may_start(&self) -> bool {
         let full = self.flights.len() >= self.side.limits().handlers_per_conn.max(1);
-        self.welcomed && self.ready.is_none() && !self.draining && !full
+        self.welcomed && self.ready.is_none() && !full
     }
 
     pub(super) fn start_waiting(&mut self, cx: &mut Context<'_>) {
         while self.may_start() {
             let Some(envelope) = self.inbox.pop() else { return };
             self.start(envelope, cx);
+            self.heed();
         }
     }
 

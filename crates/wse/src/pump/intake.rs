@@ -30,7 +30,12 @@ where
     pub(super) fn poll_read(&mut self, left: &mut usize, cx: &mut Context<'_>) {
         if !self.read_ahead.is_empty() && self.has_room() {
             let mut ahead = std::mem::take(&mut self.read_ahead);
-            self.take_in(&mut ahead, cx);
+            let rest = self.take_in(&mut ahead[self.decoded..], cx);
+            if rest > 0 {
+                (self.decoded, self.read_ahead) = (ahead.len() - rest, ahead);
+            } else {
+                self.decoded = 0;
+            }
         }
         while *left > 0 && self.has_room() {
             let Some(io) = &mut self.io else { return };
@@ -41,7 +46,13 @@ where
             let read = Pin::new(io).poll_read(cx, &mut buffer);
             let filled = buffer.filled().len();
             match read {
-                Poll::Ready(Ok(())) if filled > 0 => self.take_in(&mut scratch[..filled], cx),
+                Poll::Ready(Ok(())) if filled > 0 => {
+                    let _ = self.session.step(Input::Heard, self.now.into_std());
+                    let rest = self.take_in(&mut scratch[..filled], cx);
+                    if rest > 0 {
+                        self.read_ahead = scratch[filled - rest..filled].to_vec();
+                    }
+                }
                 Poll::Ready(_) => self.lost(),
                 Poll::Pending => {}
             }
@@ -59,20 +70,19 @@ where
         self.inbox.bytes() <= bound
     }
 
-    pub(super) fn take_in(&mut self, mut input: &mut [u8], cx: &mut Context<'_>) {
-        let _ = self.session.step(Input::Heard, self.now.into_std());
+    /// Decodes what was read. Gives how many bytes are left because the inbox is full: small
+    /// messages take more room than their bytes.
+    fn take_in(&mut self, mut input: &mut [u8], cx: &mut Context<'_>) -> usize {
         loop {
             if !self.has_room() {
-                // Small messages take more room than their bytes: the rest is decoded later.
-                self.read_ahead = input.to_vec();
-                return;
+                return input.len();
             }
             match self.decoder.next(&mut input) {
-                Ok(None) => return,
+                Ok(None) => return 0,
                 Ok(Some(Item::Message(message))) => self.message(&message, cx),
                 Ok(Some(Item::Ping(ping))) if self.cause.is_none() => {
                     // Fails only when the connection ends, which is noticed soon enough.
-                    let _ = self.peer.control(Opcode::Pong, ping.as_slice());
+                    let _ = self.peer.pong(ping.as_slice());
                 }
                 Ok(Some(Item::Ping(_) | Item::Pong(_))) => {}
                 Ok(Some(Item::Close(frame))) => {
@@ -83,13 +93,15 @@ where
                 }
                 // The decoder gives the same error for ever: what follows is not looked at.
                 Err(error) => {
-                    return self.end_deaf(Closed { code: error.close_code(), reason: error.to_string().into() });
+                    self.end_deaf(Closed { code: error.close_code(), reason: error.to_string().into() });
+                    return 0;
                 }
             }
         }
     }
 
     pub(super) fn message(&mut self, message: &Message<'_>, cx: &mut Context<'_>) {
+        self.heed();
         if self.cause.is_some() {
             return;
         }

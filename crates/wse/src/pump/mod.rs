@@ -39,6 +39,8 @@ pub(crate) struct Pump<IO, S: Side> {
     /// What was read but not decoded: before the connection was handed to the pump, or while the
     /// inbox was full.
     read_ahead: Vec<u8>,
+    /// Bytes of it that were decoded.
+    decoded: usize,
     role: Role,
     decoder: Decoder,
     session: S::Session,
@@ -78,6 +80,7 @@ where
         Self {
             io: Some(io),
             read_ahead: read_ahead.to_vec(),
+            decoded: 0,
             role,
             decoder: Decoder::new(role, frame_limits(side.limits(), role == Role::Client)),
             session,
@@ -101,8 +104,7 @@ where
     }
 
     fn is_done(&self) -> bool {
-        // While draining nothing starts any more, so what waits would wait for ever.
-        self.io.is_none() && self.flights.is_empty() && (self.draining || self.inbox.is_empty())
+        self.io.is_none() && self.flights.is_empty() && self.inbox.is_empty()
     }
 }
 
@@ -120,6 +122,7 @@ where
         let mut left = TURN;
         loop {
             this.again = false;
+            this.heed();
             this.poll_read(&mut left, cx);
             this.poll_asked(cx);
             this.poll_flights(cx);

@@ -28,18 +28,19 @@ where
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) {
         loop {
             let signals = self.peer.outbox.collect(&mut self.writing);
+            self.heed();
             if signals.cut {
                 self.lost();
+                self.inbox.clear();
                 self.flights.clear();
             }
-            self.draining |= signals.drain;
-            match signals.closed {
-                Some(closed) if self.cause.is_none() => self.end_deaf(closed),
-                None if self.draining && (self.flights.is_empty() || !self.welcomed) => {
-                    self.end_deaf(Closed::restart());
-                    continue;
-                }
-                _ => {}
+            if signals.drain && !self.draining {
+                self.draining = true;
+                self.inbox.clear();
+            }
+            if self.cause.is_none() && self.draining && (self.flights.is_empty() || !self.welcomed) {
+                self.end_deaf(Closed::restart());
+                continue;
             }
             let Some(io) = &mut self.io else { return };
             if self.writing.is_empty() {
@@ -78,6 +79,15 @@ where
         let hang_up = self.peer_closed && self.cause.is_some() && self.role == Role::Server;
         if hang_up && Pin::new(io).poll_shutdown(cx).is_ready() {
             self.io = None;
+        }
+    }
+
+    /// Ends the connection if somebody has asked for that: nothing is heard from then on.
+    pub(super) fn heed(&mut self) {
+        if self.cause.is_none()
+            && let Some(closed) = self.peer.outbox.closed()
+        {
+            self.end_deaf(closed);
         }
     }
 

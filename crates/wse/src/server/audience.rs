@@ -5,7 +5,7 @@ use super::{Conn, Server};
 use crate::{error::SendError, names::Message};
 use bytes::Bytes;
 use serde::Serialize;
-use wse_frame::{Opcode, put_frame};
+use wse_frame::{Frame, Opcode};
 use wse_proto::{Cid, Codec};
 
 /// A message encoded once, for [`send_encoded`](Audience::send_encoded) to any selection of
@@ -23,22 +23,27 @@ use wse_proto::{Cid, Codec};
 #[derive(Clone, Debug)]
 pub struct Encoded {
     /// One frame for each codec of the server, in the server's order.
-    frames: Vec<Bytes>,
+    frames: Vec<Frame>,
 }
 
 impl Encoded {
-    pub(crate) fn new<P: Serialize>(codecs: &[Codec], name: &str, payload: &P) -> Result<Self, SendError> {
+    /// Of at most `limit` bytes: a larger frame fits into no queue.
+    pub(crate) fn new<P>(codecs: &[Codec], limit: usize, name: &str, payload: &P) -> Result<Self, SendError>
+    where
+        P: Serialize,
+    {
         let encode = |codec: &Codec| {
-            let mut frame = Vec::new();
+            let mut envelope = Vec::new();
+            codec.write(&mut envelope, name, payload, None)?;
             let opcode = if codec.binary() { Opcode::Binary } else { Opcode::Text };
-            put_frame(&mut frame, opcode, None, |out| codec.write(out, name, payload, None))?;
-            Ok(frame.into())
+            let frame = Frame::new(opcode, &envelope);
+            if frame.len() > limit { Err(SendError::TooBig(frame.len())) } else { Ok(frame) }
         };
         Ok(Self { frames: codecs.iter().map(encode).collect::<Result<_, SendError>>()? })
     }
 
     pub(crate) fn frame(&self, conn: &Conn) -> Option<&Bytes> {
-        self.frames.get(conn.0.codec)
+        self.frames.get(conn.0.codec).map(Frame::as_bytes)
     }
 }
 
@@ -78,7 +83,7 @@ impl Audience {
     /// Queues a message for all of them; gives how many devices took it.
     ///
     /// # Errors
-    /// When the payload does not encode; nobody got anything then.
+    /// When the payload does not encode or is larger than a queue; nobody got anything then.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<usize, SendError> {
         Ok(self.send_encoded(&self.server.encode(message, payload)?))
     }

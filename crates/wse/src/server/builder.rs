@@ -99,8 +99,22 @@ impl ServerBuilder {
     }
 }
 
-/// A builder that knows who may come in.
+/// Marks a [`ServerBuilder`] that has its [`identify`](ServerBuilder::identify).
+///
+/// ```
+/// use wse::{Identified, ServerBuilder};
+///
+/// fn with_clock(server: ServerBuilder<Identified>) -> ServerBuilder<Identified> {
+///     server.register("year", async |_, ()| Ok(2000))
+/// }
+/// ```
 pub struct Identified(Identify);
+
+impl fmt::Debug for Identified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identified")
+    }
+}
 
 impl ServerBuilder<Identified> {
     /// The server. It does nothing until it listens, is mounted, or gets a stream.

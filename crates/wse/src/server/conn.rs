@@ -67,7 +67,7 @@ impl Conn {
 
     /// The user it belongs to.
     pub fn user(&self) -> User {
-        User::new(self.server(), self.0.cid.clone(), Some(self.0.hello.clone()))
+        User::new(self.server(), self.0.cid.clone(), None)
     }
 
     /// The server it is connected to.
@@ -98,7 +98,7 @@ impl Conn {
     /// # Errors
     /// [`SendError`]; after `Slow` the connection is being closed.
     pub fn send_encoded(&self, message: &Encoded) -> Result<(), SendError> {
-        // A message of another server, with other codecs, is nothing this device could read.
+        // A server with more codecs than the one that encoded it.
         let frame = message.frame(self).ok_or(SendError::NotReady)?;
         self.0.peer.send_shared(frame)
     }

@@ -11,7 +11,7 @@ use crate::{
 use http::request::Parts;
 use std::{future::ready, net::IpAddr, sync::Arc};
 use tokio::sync::oneshot;
-use wse_proto::{Accepted, Closed, Kind, Limits, Question, RpError, ServerSession};
+use wse_proto::{Accepted, Closed, Kind, Limits, Question, ServerSession};
 
 pub(crate) struct Host {
     pub(crate) server: Arc<Inner>,
@@ -24,6 +24,8 @@ pub(crate) struct Host {
     pub(crate) place: Option<Place>,
     /// After the verdict.
     pub(crate) conn: Option<Conn>,
+    /// Its connection has ended, but not its handlers.
+    pub(crate) lingers: bool,
     /// Gone with the connection.
     pub(crate) _alive: Entry,
 }
@@ -57,7 +59,7 @@ impl Side for Host {
         let server = self.server.clone();
         Box::pin(async move {
             let verdict = caught(async { (server.identify)(stranger).await }, Err).await;
-            match verdict.and_then(|verdict| verdict.0.map_err(RpError::from)) {
+            match verdict.and_then(|verdict| verdict.sendable(server.limits.queue_bytes)) {
                 Ok(verdict) => (Ok(verdict), None),
                 Err(error) => (Ok(wse_proto::Verdict::Refuse), Some(error)),
             }
@@ -102,11 +104,26 @@ impl Side for Host {
         self.server.whens.tell(event)
     }
 
+    fn hung_up(&mut self, _: &Closed, _: bool) {
+        if let (Some(conn), false) = (&self.conn, self.lingers) {
+            self.server.registry.linger(conn.cid());
+            self.lingers = true;
+        }
+    }
+
     fn ended(&mut self, closed: &Closed) {
         (self.request, self.place) = (None, None);
         match &self.conn {
             Some(conn) => self.server.registry.leave(conn, closed),
             None => tracing::debug!(%closed, remote_addr = ?self.remote_addr, "a stranger has gone"),
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if let (Some(conn), true) = (&self.conn, self.lingers) {
+            self.server.registry.linger_no_more(conn.cid());
         }
     }
 }

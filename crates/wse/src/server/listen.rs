@@ -6,7 +6,12 @@ use crate::error::ServeError;
 use http::{Request, StatusCode};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::{convert::Infallible, net::IpAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset},
+    net::IpAddr,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, ToSocketAddrs},
@@ -61,6 +66,8 @@ impl Server {
                     let _ = tcp.set_nodelay(true);
                     tokio::spawn(serve.clone()(self.clone(), tcp, addr.ip()));
                 }
+                // One connection that is gone again is no reason to wait.
+                Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept");
                     tokio::time::sleep(PAUSE).await;

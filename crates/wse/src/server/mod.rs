@@ -19,7 +19,7 @@ mod user;
 mod verdict;
 
 pub use audience::{Audience, Encoded};
-pub use builder::ServerBuilder;
+pub use builder::{Identified, ServerBuilder};
 pub use conn::Conn;
 pub use event::Event;
 pub use remote::RemoteAddr;
@@ -129,7 +129,7 @@ impl Server {
     /// It is encoded once and waits for nobody: a device whose queue is full is closed as slow.
     ///
     /// # Errors
-    /// When the payload does not encode; nobody got anything then.
+    /// When the payload does not encode or is larger than a queue; nobody got anything then.
     pub fn broadcast<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<usize, SendError> {
         self.everyone().send(message, payload)
     }
@@ -139,12 +139,12 @@ impl Server {
         Audience::new(self.clone())
     }
 
-    /// Encodes a message once, to be sent to any selection of devices.
+    /// Encodes a message once, to be sent to any selection of devices of this server.
     ///
     /// # Errors
-    /// When the payload does not encode.
+    /// When the payload does not encode, or is larger than a queue.
     pub fn encode<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Encoded, SendError> {
-        Encoded::new(&self.0.codecs, message.name(), &payload)
+        Encoded::new(&self.0.codecs, self.0.limits.queue_bytes, message.name(), &payload)
     }
 
     /// Ends all connections of a user with 1000 and the reason, by default the empty one, as
@@ -226,7 +226,7 @@ impl Server {
             Ok(offered) => Some(offered.unwrap_or(0)),
             Err(upgrade::Unknown) => None,
         };
-        let remote_addr = request.extensions.get().map(|RemoteAddr(addr)| *addr);
+        let remote_addr = self.remote_addr(&request);
         let knock = Knock { codec, remote_addr, request: Arc::new(request), place: None };
         self.run(io, Bytes::new(), knock).ok_or(ServeError::ShutDown)
     }
@@ -249,6 +249,7 @@ impl Server {
             request: Some(knock.request),
             place: knock.place,
             conn: None,
+            lingers: false,
             _alive: inner.alive.enter(conn_id, &peer)?,
         };
         if knock.codec.is_none() {

@@ -16,6 +16,10 @@ use tokio::{
 };
 use wse_proto::{Cid, Closed, Hello, Reason};
 
+/// Connections of one user whose handlers may outlive them. A user who leaves handlers behind with
+/// every connection is held off, so that what they keep is bounded.
+const LINGERING: usize = 64;
+
 /// Events of one user that may wait for the application. A user whose devices come and go faster
 /// than their events are handled is held off.
 const BACKLOG: usize = 256;
@@ -38,6 +42,8 @@ struct Entry {
     /// What the user's first device said; it outlives that device.
     first: Option<Arc<Hello>>,
     events: VecDeque<(Event, Option<oneshot::Sender<()>>)>,
+    /// Connections that have ended while handlers of theirs still run.
+    lingering: usize,
     /// A task is handling the events.
     draining: bool,
 }
@@ -59,9 +65,24 @@ impl Registry {
         self.runtime.get_or_init(|| runtime);
     }
 
-    /// Whether so many events of a user wait already that no more of its devices are let in.
+    /// Whether the application is so far behind with a user that no more of its devices are let in.
     pub(crate) fn is_behind(&self, cid: &Cid) -> bool {
-        self.lock().get(cid).is_some_and(|entry| entry.events.len() >= BACKLOG)
+        let behind = |entry: &Entry| entry.events.len() >= BACKLOG || entry.lingering >= LINGERING;
+        self.lock().get(cid).is_some_and(behind)
+    }
+
+    /// A connection of a user has ended, but not its handlers.
+    pub(crate) fn linger(&self, cid: &Cid) {
+        self.lock().entry(cid.clone()).or_default().lingering += 1;
+    }
+
+    /// The handlers of such a connection have ended too.
+    pub(crate) fn linger_no_more(&self, cid: &Cid) {
+        let mut users = self.lock();
+        if let Some(entry) = users.get_mut(cid) {
+            entry.lingering -= 1;
+        }
+        self.forget(cid, &mut users);
     }
 
     /// Adds a device and pushes the oldest out until at most `limit` are left. Gives what resolves
@@ -72,7 +93,8 @@ impl Registry {
         if entry.conns.is_empty() {
             entry.first = Some(conn.0.hello.clone());
             self.user_count.fetch_add(1, Ordering::Relaxed);
-            self.tell(entry, Event::Joined(conn.user()), None);
+            let user = User::new(conn.server(), conn.cid().clone(), entry.first.clone());
+            self.tell(entry, Event::Joined(user), None);
         }
         entry.conns.push(conn.clone());
         self.conn_count.fetch_add(1, Ordering::Relaxed);
@@ -142,7 +164,7 @@ impl Registry {
         if entry.draining || entry.events.is_empty() {
             return;
         }
-        let Some(runtime) = self.runtime.get() else { return }; // no connection ever ran
+        let Some(runtime) = Handle::try_current().ok().or_else(|| self.runtime.get().cloned()) else { return };
         entry.draining = true;
         let (registry, cid) = (self.clone(), cid.clone());
         runtime.spawn(async move {
@@ -205,6 +227,6 @@ impl Registry {
 
 impl Entry {
     fn is_over(&self) -> bool {
-        self.conns.is_empty() && self.events.is_empty() && !self.draining
+        self.conns.is_empty() && self.events.is_empty() && !self.draining && self.lingering == 0
     }
 }

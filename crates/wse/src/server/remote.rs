@@ -33,8 +33,8 @@ pub(crate) fn remote_addr(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) 
     let named: Vec<&str> = headers
         .get_all("x-forwarded-for")
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
+        // What is no text is no address either, and hides what stands before it.
+        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
         .collect();
     for name in named.into_iter().rev() {
         // What a proxy wrote that is no address hides everything before it.
@@ -79,6 +79,12 @@ mod tests {
     #[test]
     fn what_is_no_address_hides_what_stands_before_it() {
         assert_eq!(ask("10.0.0.1", &["1.1.1.1, garbage"], &["10.0.0.0/8"]), "10.0.0.1");
+        assert_eq!(ask("10.0.0.1", &["1.1.1.1", "", "10.0.0.2"], &["10.0.0.0/8"]), "10.0.0.2");
+        let mut headers = HeaderMap::new();
+        headers.append("x-forwarded-for", "6.6.6.6".parse().unwrap());
+        headers.append("x-forwarded-for", http::HeaderValue::from_bytes(b"\xff, 10.0.0.2").unwrap());
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        assert_eq!(remote_addr("10.0.0.1".parse().unwrap(), &headers, &trusted).to_string(), "10.0.0.1");
     }
 
     #[test]

@@ -82,8 +82,7 @@ impl Server {
             Ok(agreed) => agreed,
             Err(answer) => return *answer,
         };
-        let peer = request.extensions.get::<RemoteAddr>().map(|RemoteAddr(addr)| *addr);
-        let addr = peer.map(|peer| remote_addr(peer, &request.headers, &inner.trusted_proxies));
+        let addr = self.remote_addr(&request);
         let Some(place) = inner.strangers.enter(addr, &inner.limits) else {
             return upgrade::full("too many connections wait to be identified");
         };
@@ -105,6 +104,14 @@ impl Server {
             }
         });
         answer
+    }
+}
+
+impl Server {
+    /// Whose request it is, as far as trusted proxies tell it.
+    pub(crate) fn remote_addr(&self, request: &Parts) -> Option<IpAddr> {
+        let RemoteAddr(peer) = request.extensions.get()?;
+        Some(remote_addr(*peer, &request.headers, &self.0.trusted_proxies))
     }
 }
 

@@ -20,7 +20,7 @@ use wse_proto::{Cid, Closed, DecodeError, Hello, Payload, Reason};
 pub struct User {
     server: Server,
     cid: Cid,
-    /// What the first device said, for an event's user who may have gone meanwhile.
+    /// What the first device said, for an event's user who may have gone or come again meanwhile.
     hello: Option<Arc<Hello>>,
 }
 
@@ -55,7 +55,7 @@ impl User {
     /// # Errors
     /// When it is not of that type.
     pub fn meta<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        match self.server.0.registry.first_hello(&self.cid).or_else(|| self.hello.clone()) {
+        match self.hello.clone().or_else(|| self.server.0.registry.first_hello(&self.cid)) {
             Some(hello) => hello.meta.decode(),
             None => Payload::json("null").decode(),
         }
@@ -64,7 +64,7 @@ impl User {
     /// Queues a message for every device; gives how many took it.
     ///
     /// # Errors
-    /// When the payload does not encode; no device got anything then.
+    /// When the payload does not encode or is larger than a queue; no device got anything then.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<usize, SendError> {
         Ok(self.send_encoded(&self.server.encode(message, payload)?))
     }

@@ -1,10 +1,14 @@
 //! Who knocks, and what identify says of it. A stranger may never reach a handler, a registry or
 //! another connection.
 
+use crate::error::SendError;
 use http::request::Parts;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, net::IpAddr, sync::Arc};
-use wse_proto::{Cid, DecodeError, EncodeError, Format, Payload, Question};
+use wse_proto::{Cid, DecodeError, Format, Payload, Question, RpError};
+
+/// Room for what stands around a payload in its frame.
+const ENVELOPE: usize = 64;
 
 /// A device that nobody has accepted yet: what identify decides about.
 ///
@@ -66,7 +70,7 @@ impl Stranger {
     pub fn accept(self, cid: impl Into<Cid>) -> Verdict {
         let cid = cid.into();
         if cid.is_empty() {
-            return Verdict(Err(EncodeError::new("the empty cid was accepted")), self.format);
+            return Verdict(Err(std::io::Error::other("the empty cid cannot be accepted").into()), self.format);
         }
         Verdict(Ok(wse_proto::Verdict::Accept(cid, Payload::null(self.format))), self.format)
     }
@@ -79,7 +83,8 @@ impl Stranger {
     /// The device must solve this first. A device may try [`Limits::challenges`](crate::Limits::challenges)
     /// times; challenged once more it is refused.
     pub fn challenge<T: Serialize + ?Sized>(self, quest: &T) -> Verdict {
-        Verdict(Payload::encode(self.format, quest).map(wse_proto::Verdict::Challenge), self.format)
+        let quest = Payload::encode(self.format, quest).map_err(RpError::from);
+        Verdict(quest.map(wse_proto::Verdict::Challenge), self.format)
     }
 }
 
@@ -104,7 +109,7 @@ impl fmt::Debug for Stranger {
 /// ```
 #[must_use = "identify has to return it"]
 #[derive(Debug)]
-pub struct Verdict(pub(crate) Result<wse_proto::Verdict, EncodeError>, Format);
+pub struct Verdict(Result<wse_proto::Verdict, RpError>, Format);
 
 impl Verdict {
     /// The same, with a payload for the welcome. Without effect on a refusal or challenge.
@@ -112,9 +117,19 @@ impl Verdict {
         if let Ok(wse_proto::Verdict::Accept(_, welcome)) = &mut self.0 {
             match Payload::encode(self.1, payload) {
                 Ok(payload) => *welcome = payload,
-                Err(error) => self.0 = Err(error),
+                Err(error) => self.0 = Err(error.into()),
             }
         }
         self
+    }
+
+    /// The verdict, unless its payload fits into no queue of that size.
+    pub(crate) fn sendable(self, queue_bytes: usize) -> Result<wse_proto::Verdict, RpError> {
+        let verdict = self.0?;
+        let size = match &verdict {
+            wse_proto::Verdict::Accept(_, payload) | wse_proto::Verdict::Challenge(payload) => payload.as_bytes().len(),
+            wse_proto::Verdict::Refuse => 0,
+        };
+        if size + ENVELOPE > queue_bytes { Err(SendError::TooBig(size).into()) } else { Ok(verdict) }
     }
 }
