@@ -1,11 +1,11 @@
 //! Finding dead peers: a ping after silence, the end after more of it.
 //! It may never read a clock: every method is told the time.
 
+use crate::limits::THIRTY_YEARS;
 use std::time::{Duration, Instant};
 
 /// A wait too long for the clock to hold ends in thirty years: a setting never panics.
 pub(crate) fn later(now: Instant, wait: Duration) -> Instant {
-    const THIRTY_YEARS: Duration = Duration::from_secs(30 * 365 * 86_400);
     now.checked_add(wait).unwrap_or_else(|| now + THIRTY_YEARS)
 }
 

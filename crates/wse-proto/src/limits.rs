@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Longer than any process runs, and short enough for every clock.
+pub(crate) const THIRTY_YEARS: Duration = Duration::from_secs(30 * 365 * 86_400);
+
 /// Bounds and intervals of a server or client, with their defaults.
 ///
 /// ```
@@ -75,5 +78,42 @@ impl Default for Limits {
             close_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(10),
         }
+    }
+}
+
+impl Limits {
+    /// The same with what no setting can go beyond: a duration is at most thirty years, as a clock
+    /// cannot hold every one; a user has at least one device, a connection at least one handler; an
+    /// upgrade request may have at least 8 KiB.
+    pub fn within_reason(mut self) -> Self {
+        for duration in [
+            &mut self.http_timeout,
+            &mut self.auth_timeout,
+            &mut self.rpc_timeout,
+            &mut self.ping_interval,
+            &mut self.ping_timeout,
+            &mut self.close_timeout,
+            &mut self.connect_timeout,
+        ] {
+            *duration = THIRTY_YEARS.min(*duration);
+        }
+        self.conns_per_user = self.conns_per_user.max(1);
+        self.handlers_per_conn = self.handlers_per_conn.max(1);
+        self.http_bytes = self.http_bytes.max(8 << 10);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_setting_goes_beyond_reason_and_the_defaults_are_within_it() {
+        assert_eq!(Limits::default().within_reason(), Limits::default());
+        let wild =
+            Limits { close_timeout: Duration::MAX, handlers_per_conn: 0, conns_per_user: 0, ..Limits::default() };
+        let tame = wild.within_reason();
+        assert_eq!((tame.close_timeout, tame.handlers_per_conn, tame.conns_per_user), (THIRTY_YEARS, 1, 1));
     }
 }

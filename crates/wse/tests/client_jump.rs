@@ -202,18 +202,31 @@ async fn dials_after(wire: client_common::Wire, dials: &mut Dials, host: &str) -
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_identity_or_meta_that_does_not_encode_is_told_and_the_client_stays() {
+async fn a_jump_that_cannot_be_tried_changes_nothing() {
     struct Broken;
     impl serde::Serialize for Broken {
         fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
             Err(serde::ser::Error::custom("broken on purpose"))
         }
     }
-    let server = server(|builder| builder);
-    let client = on_net(&[("a", &server)]).identity("ann").connect().await.unwrap();
-    let error = soon(client.jump_with("ws://a/", &Broken, &())).await.unwrap_err();
-    assert!(matches!(error, ConnectError::Identity(_)), "{error}");
-    let error = soon(client.jump_with("ws://a/", "ann", &Broken)).await.unwrap_err();
+    let (when, mut events) = events();
+    let server = server(|builder| builder.register("echo", async |_, what: String| Ok(what)));
+    let client = on_net(&[("a", &server)]).identity("ann").meta(&1).when(when).connect().await.unwrap();
+    events.next_like("ready").await;
+    let conn = server.user("ann").conns().remove(0);
+    let urls = [soon(client.jump("http://nowhere")).await, soon(client.jump_with("http://nowhere", "bob", &2)).await];
+    for error in urls.map(Result::unwrap_err) {
+        assert!(matches!(error, ConnectError::BadUrl(_)), "{error}");
+    }
+    let error = soon(client.jump_with("ws://b/", "bob", &Broken)).await.unwrap_err();
     assert!(matches!(error, ConnectError::Setup(_)), "{error}");
-    assert_eq!((client.status(), server.conn_count()), (Status::Ready, 1));
+    let error = soon(client.jump_with("ws://b/", &Broken, &2)).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Identity(_)), "{error}");
+    settle().await;
+    assert!(events.so_far().is_empty());
+    assert_eq!((client.status(), client.url().as_str(), conn.is_open()), (Status::Ready, "ws://a/", true));
+    assert_eq!(soon(client.call::<_, String>("echo", "still there")).await.unwrap(), "still there");
+    // Nor does the next connection know of it.
+    soon(client.jump("ws://a/again")).await.unwrap();
+    assert_eq!(server.user("ann").conns()[0].meta::<u8>().unwrap(), 1);
 }

@@ -3,10 +3,10 @@
 mod client_common;
 
 use client_common::{Events, events, scripted, settle, soon};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
-use wse::{Backoff, Client, ConnectError, Status};
+use wse::{Backoff, Client, ConnectError, Limits, Status};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -206,6 +206,14 @@ async fn it_comes_back_although_a_handler_hangs_and_a_message_waits_behind_it() 
     assert_eq!(client.status(), Status::Ready);
     let lost = Instant::now();
     drop(wire);
+    // Whoever asks for what is there already does not put it off.
+    let other = client.clone();
+    let _nag = tokio::spawn(async move {
+        for _ in 0..30 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let _ = other.connect().await;
+        }
+    });
     let knock = dials.next().await;
     assert_ne!(client.status(), Status::Ready);
     assert!(knock.at - lost <= limits.close_timeout + GRAIN, "{:?}", knock.at - lost);

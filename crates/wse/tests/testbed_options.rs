@@ -44,11 +44,13 @@ async fn it_says_where_it_is_ready_and_ends_with_0_when_asked_to() {
 async fn a_handler_at_work_may_answer_before_the_end() {
     let testbed = Testbed::start(&[]).await;
     let (client, mut events) = testbed.enter("user-ann", json!({})).await;
-    let calling = tokio::spawn(async move { client.call::<_, u64>("sleep", 400).await });
+    let caller = client.clone();
+    let calling = tokio::spawn(async move { caller.call::<_, u64>("sleep", 400).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
     testbed.terminate().await;
     assert_eq!(soon(calling).await.unwrap().unwrap(), 400);
     assert_eq!(closed(&mut events).await, "closed 1012 wse.restart");
+    drop(client);
 }
 
 #[tokio::test]

@@ -19,8 +19,8 @@ use wse_proto::{ClientSession, Closed, Hello, Kind, Reason, RpError};
 pub(crate) struct Connection {
     peer: Option<Arc<Peer>>,
     hung_up: oneshot::Receiver<Closed>,
-    /// How it ended, once known.
-    closed: Option<Closed>,
+    /// How it ended, once known, and until when its messages may wait for a handler.
+    closed: Option<(Closed, Instant)>,
     /// Gone when nothing of the server's waits for its handler any more.
     drained: oneshot::Receiver<()>,
     /// How long that is waited for.
@@ -31,20 +31,20 @@ impl Connection {
     /// Resolves when the connection has ended by itself and all that came before has its handler,
     /// or has waited for one long enough.
     pub(crate) async fn ended(&mut self) -> Closed {
-        let closed = self.gone().await;
-        let _ = tokio::time::timeout(self.patience, &mut self.drained).await;
+        let (closed, deadline) = self.gone().await;
+        let _ = tokio::time::timeout_at(deadline, &mut self.drained).await;
         closed
     }
 
     /// Resolves when the stream is gone. It may not wait for any handler: one of them may be what
     /// waits for this.
-    async fn gone(&mut self) -> Closed {
-        if let Some(closed) = &self.closed {
-            return closed.clone();
+    async fn gone(&mut self) -> (Closed, Instant) {
+        if let Some(gone) = &self.closed {
+            return gone.clone();
         }
         let closed = (&mut self.hung_up).await.unwrap_or_else(|_| Closed::broken(Reason::default()));
         self.peer = None;
-        self.closed.insert(closed).clone()
+        self.closed.insert((closed, Instant::now() + self.patience)).clone()
     }
 
     /// Ends the connection: what is queued is still sent.
@@ -52,7 +52,7 @@ impl Connection {
         if let Some(peer) = self.peer.take() {
             peer.outbox.close(closed);
         }
-        self.gone().await
+        self.gone().await.0
     }
 }
 

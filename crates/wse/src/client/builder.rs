@@ -166,7 +166,7 @@ impl ClientBuilder {
 
     /// Sets the bounds and intervals.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.options.limits = limits;
+        self.options.limits = limits.within_reason();
         self
     }
 

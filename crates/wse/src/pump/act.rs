@@ -68,7 +68,7 @@ where
     }
 
     pub(super) fn may_start(&self) -> bool {
-        let full = self.flights.len() >= self.side.limits().handlers_per_conn.max(1);
+        let full = self.flights.len() >= self.side.limits().handlers_per_conn;
         self.welcomed && self.ready.is_none() && !full
     }
 

@@ -8,7 +8,6 @@ use std::{
     io::IoSlice,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -16,9 +15,6 @@ use tokio::{
 };
 use wse_frame::Role;
 use wse_proto::{Closed, Input, Reason, Session, Step};
-
-/// No setting is longer: a clock cannot hold every `Duration`.
-const DAY: Duration = Duration::from_secs(86_400);
 
 impl<IO, S> Pump<IO, S>
 where
@@ -112,7 +108,7 @@ where
         }
         // Whoever was first to close the outbox has chosen the cause.
         let closed = self.peer.outbox.close(closed);
-        self.close_deadline = self.now + self.side.limits().close_timeout.min(DAY);
+        self.close_deadline = self.now + self.side.limits().close_timeout;
         self.again = true; // the timer has to learn of it
         let _ = self.session.step(Input::Close, self.now.into_std());
         self.asked = None;

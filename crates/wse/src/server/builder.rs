@@ -196,7 +196,7 @@ impl<I> ServerBuilder<I> {
 
     /// Sets the bounds and intervals.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.limits = limits.within_reason();
         self
     }
 

@@ -20,12 +20,6 @@ use tokio::{
 /// After an accept that failed for the whole process (no file descriptors left, say).
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// No setting is longer: a clock cannot hold every `Duration`.
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// The smallest buffer that hyper reads a request into.
-const HTTP_BYTES: usize = 8 << 10;
-
 impl Server {
     /// Listens on an address and serves it until the server is [shut down](Server::shutdown).
     ///
@@ -97,8 +91,8 @@ impl Server {
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.0.limits.http_timeout.min(DAY))
-            .max_buf_size(self.0.limits.http_bytes.max(HTTP_BYTES))
+            .header_read_timeout(self.0.limits.http_timeout)
+            .max_buf_size(self.0.limits.http_bytes)
             .keep_alive(false)
             .serve_connection(TokioIo::new(io), answer)
             .with_upgrades()

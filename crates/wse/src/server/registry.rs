@@ -104,7 +104,7 @@ impl Registry {
             self.tell(entry, Event::Connected(conn.clone()), Some(handled));
             ready = Some(waiter);
         }
-        while entry.conns.len() > limit.max(1) {
+        while entry.conns.len() > limit {
             let oldest = entry.conns.remove(0);
             self.conn_count.fetch_sub(1, Ordering::Relaxed);
             // It may have been closed for another reason a moment ago; then that is the true one.
