@@ -102,6 +102,10 @@ pub use server::{
 };
 pub use wse_proto::{Backoff, Cid, Closed, Code, DecodeError, Limits, Reason, RpError};
 
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
+pub use {http, ipnet};
+
 /// What a codec of your own is made of.
 pub mod codec {
     pub use wse_proto::{CustomCodec, EncodeError, Envelope, Format, Kind, Payload, ProtocolError};

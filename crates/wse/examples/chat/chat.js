@@ -441,6 +441,11 @@ const openTools = () => { $("tools").open = wide.matches; };
 wide.addEventListener("change", openTools);
 openTools();
 
-const remembered = stored(() => sessionStorage.getItem("wse-name") ?? localStorage.getItem("wse-name"));
-if (remembered) enter(remembered);
-else showDoor();
+// A reload goes on under the same name; a new tab is asked, and finds the last name filled in.
+const resumed = stored(() => sessionStorage.getItem("wse-name"));
+if (resumed) {
+  enter(resumed);
+} else {
+  $("name").value = stored(() => localStorage.getItem("wse-name")) ?? "";
+  showDoor();
+}

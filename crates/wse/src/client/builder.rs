@@ -70,12 +70,12 @@ impl ClientBuilder {
     pub fn identity_with<T, F, Fut>(mut self, identity: F) -> Self
     where
         T: Serialize,
-        F: Fn() -> Fut + Send + Sync + 'static,
+        F: FnOnce() -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<T, RpError>> + Send + 'static,
     {
         let format = self.options.codec.format();
         self.identity = Arc::new(move || {
-            let identity = identity();
+            let identity = identity.clone()();
             Box::pin(async move { Ok(Payload::encode(format, &identity.await?)?) })
         });
         self
@@ -188,14 +188,29 @@ impl ClientBuilder {
     /// Makes the stream to the server in a way of your own: a Unix socket, a proxy, a pipe in a
     /// test: `async |uri| -> io::Result<stream>`. The upgrade is asked for over that stream, and
     /// TLS is yours to add.
+    ///
+    /// ```
+    /// # async fn example(server: wse::Server) -> Result<(), wse::ConnectError> {
+    /// // A client and a server in one test, without a socket.
+    /// let client = wse::Client::builder("ws://in.memory/")
+    ///     .dial(async move |_| {
+    ///         let (ours, theirs) = tokio::io::duplex(4096);
+    ///         tokio::spawn(async move { server.serve_stream(theirs, None).await });
+    ///         Ok(ours)
+    ///     })
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn dial<IO, F, Fut>(mut self, dial: F) -> Self
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        F: Fn(Uri) -> Fut + Send + Sync + 'static,
+        F: FnOnce(Uri) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = io::Result<IO>> + Send + 'static,
     {
         let dial: Dial = Arc::new(move |uri| {
-            let stream = dial(uri);
+            let stream = dial.clone()(uri);
             Box::pin(async move { Ok(Box::new(stream.await?) as Io) })
         });
         self.options.dial = Some(dial);

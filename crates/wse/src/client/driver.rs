@@ -184,7 +184,7 @@ impl Driver {
             self.tell(ClientEvent::Closed(closed.clone()), None);
         }
         if error.is_temporary() && self.shared.options.reconnect.is_some() {
-            tracing::debug!(%error, "not connected");
+            tracing::info!(%error, "not connected, trying again");
             return Next::Later;
         }
         if self.waiting.is_some() {
@@ -204,7 +204,8 @@ impl Driver {
     }
 
     fn status(&self, status: Status) {
-        if self.shared.status.send_replace(status) != status {
+        let change = |now: &mut Status| std::mem::replace(now, status) != status;
+        if self.shared.status.send_if_modified(change) {
             self.tell(ClientEvent::Status(status), None);
         }
     }

@@ -38,7 +38,8 @@ pub enum ClientEvent {
         /// What it carried.
         payload: Payload<'static>,
     },
-    /// A handler or procedure failed, or an attempt to connect.
+    /// A handler or procedure failed, or a reconnect that is final. What `connect` and `jump` fail
+    /// with is their result.
     Error {
         /// The code for this kind of failure.
         code: &'static str,

@@ -11,6 +11,8 @@ use tokio::sync::{Notify, watch};
 pub(crate) struct Alive {
     peers: Mutex<HashMap<u64, Arc<Peer>>>,
     down: watch::Sender<bool>,
+    /// The shutdown is over.
+    done: watch::Sender<bool>,
     /// Told when the last one has gone.
     gone: Notify,
 }
@@ -23,7 +25,12 @@ pub(crate) struct Entry {
 
 impl Alive {
     pub(crate) fn new() -> Self {
-        Self { peers: Mutex::default(), down: watch::Sender::new(false), gone: Notify::new() }
+        Self {
+            peers: Mutex::default(),
+            down: watch::Sender::new(false),
+            done: watch::Sender::new(false),
+            gone: Notify::new(),
+        }
     }
 
     /// Enters a connection; `None` after the shutdown began.
@@ -44,6 +51,22 @@ impl Alive {
     pub(crate) async fn down(&self) {
         // Fails only without a sender, and this is it.
         let _ = self.down.subscribe().wait_for(|down| *down).await;
+    }
+
+    /// Resolves when the shutdown is over, or was given up.
+    pub(crate) async fn done(&self) {
+        let _ = self.done.subscribe().wait_for(|done| *done).await; // fails only without a sender
+    }
+
+    /// The shutdown is over when this is dropped.
+    pub(crate) fn shutting_down(self: &Arc<Self>) -> impl Drop + use<> {
+        struct Done(Arc<Alive>);
+        impl Drop for Done {
+            fn drop(&mut self) {
+                self.0.done.send_replace(true);
+            }
+        }
+        Done(self.clone())
     }
 
     /// Begins the shutdown: every connection lets its handlers finish, then closes.

@@ -144,6 +144,9 @@ impl<I> ServerBuilder<I> {
     /// Several handlers of one type run one after the other, in the order they were added. The
     /// handlers of one connection start in the order its messages came, and interleave where they
     /// await. An error is reported as [`Event::Error`]; the connection stays.
+    ///
+    /// A handler is cloned for every message, so what it captures by value starts afresh each time:
+    /// share state by `Arc`, best with [`with`](crate::with).
     pub fn on<P, F, Fut>(self, message: impl Message<P>, handler: F) -> Self
     where
         P: DeserializeOwned + Send + 'static,

@@ -21,7 +21,7 @@ use tokio::{
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Server {
-    /// Listens on an address and serves it until the server is [shut down](Server::shutdown).
+    /// Listens on an address and serves it until the server was [shut down](Server::shutdown).
     ///
     /// # Errors
     /// When the address cannot be bound, or the server was shut down before.
@@ -30,7 +30,7 @@ impl Server {
         self.serve(listener).await
     }
 
-    /// Serves a socket that listens already until the server is [shut down](Server::shutdown).
+    /// Serves a socket that listens already until the server was [shut down](Server::shutdown).
     ///
     /// # Errors
     /// When the server was shut down before.
@@ -52,7 +52,7 @@ impl Server {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = &mut down => return Ok(()),
+                () = &mut down => break,
             };
             match accepted {
                 Ok((tcp, addr)) => {
@@ -68,6 +68,9 @@ impl Server {
                 }
             }
         }
+        drop(listener); // nobody may wait in its backlog
+        self.0.alive.done().await;
+        Ok(())
     }
 
     /// Serves one stream from its HTTP request on: a Unix socket, TLS of your own, a pipe in a

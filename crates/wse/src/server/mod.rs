@@ -261,8 +261,22 @@ impl Server {
 
     /// Stops: no new connections, running handlers may answer, everyone is closed with 1012
     /// `wse.restart`, and the application is told. What is left when the grace is over is cut.
-    /// Returns when no connection is left. The server cannot be used again.
+    /// Returns when no connection is left; [`listen`](Server::listen) and its siblings return then
+    /// too. The server cannot be used again. Called by a handler it would wait for itself until the
+    /// grace is over.
+    ///
+    /// ```no_run
+    /// # async fn example(server: wse::Server) -> Result<(), wse::ServeError> {
+    /// tokio::select! {
+    ///     served = server.listen("127.0.0.1:4200") => served?,
+    ///     _ = tokio::signal::ctrl_c() => {}
+    /// }
+    /// server.shutdown(std::time::Duration::from_secs(10)).await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn shutdown(&self, grace: Duration) {
+        let _done = self.0.alive.shutting_down();
         self.0.alive.drain();
         let quiet = async {
             self.0.alive.empty().await;

@@ -34,7 +34,7 @@ pub(crate) fn on_net(servers: &[(&'static str, &Server)]) -> ClientBuilder {
 /// Dials real servers by the host of the address; nobody answers at any other.
 pub(crate) fn net(
     servers: &[(&'static str, &Server)],
-) -> impl Fn(Uri) -> std::future::Ready<io::Result<DuplexStream>> + Send + Sync + 'static {
+) -> impl Fn(Uri) -> std::future::Ready<io::Result<DuplexStream>> + Clone + Send + Sync + 'static {
     let servers: Vec<_> = servers.iter().map(|(host, server)| (*host, (*server).clone())).collect();
     move |uri| {
         let server = servers.iter().find(|(host, _)| uri.host() == Some(host)).map(|(_, server)| server.clone());

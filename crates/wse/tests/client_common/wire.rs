@@ -29,7 +29,7 @@ pub(crate) struct Knock {
 }
 
 /// What [`dials`] gives to [`ClientBuilder::dial`](wse::ClientBuilder::dial).
-pub(crate) fn dials() -> (impl Fn(Uri) -> Ready<io::Result<DuplexStream>> + Send + Sync + 'static, Dials) {
+pub(crate) fn dials() -> (impl Fn(Uri) -> Ready<io::Result<DuplexStream>> + Clone + Send + Sync + 'static, Dials) {
     let (sender, receiver) = unbounded_channel();
     let dial = move |uri| {
         let (ours, theirs) = tokio::io::duplex(super::PIPE);
