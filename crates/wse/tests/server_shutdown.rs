@@ -259,3 +259,23 @@ async fn a_procedure_that_calls_back_gets_its_answer_though_the_peer_floods_befo
     assert!(shutdown.await.unwrap() < 3 * S);
     assert!(log.take().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn serving_ends_when_the_shutdown_is_over_and_not_when_it_begins() {
+    let server = working(Limits::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let serving = tokio::spawn({
+        let server = server.clone();
+        async move { server.serve(listener).await }
+    });
+    let mut peer = enter(&server, "ann").await;
+    peer.ask("work", json!(2), "s").await;
+    settle().await;
+    let (time, served) = timed(async {
+        let (served, ()) = tokio::join!(serving, down(&server, 5 * S));
+        served.unwrap()
+    })
+    .await;
+    served.unwrap();
+    assert!(time >= S, "{time:?}: the work was waited for");
+}
