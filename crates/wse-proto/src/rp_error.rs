@@ -119,13 +119,12 @@ impl RpError {
     /// Reads the payload of a failed call. What is no error object becomes `wse.server.rp.failed`
     /// with the payload as details.
     pub fn read(payload: &Payload<'_>) -> Self {
-        let field = |name: &str| {
-            let Ok(Fields(fields)) = payload.decode::<Fields>() else { return None };
-            fields.into_iter().rev().find(|(field, _)| field == name).map(|(_, value)| value)
-        };
+        let Fields(fields) = payload.decode().unwrap_or(Fields(Vec::new()));
+        // As in JavaScript, the last of several fields of one name holds.
+        let field = |name: &str| fields.iter().rev().find(|(field, _)| field == name).map(|(_, value)| value);
         let text = |name: &str| serde_json::from_str::<String>(field(name)?.get()).ok();
         match text("code") {
-            Some(code) => Self { code, message: text("message"), details: field("details"), source: None },
+            Some(code) => Self { code, message: text("message"), details: field("details").cloned(), source: None },
             None => Self { details: payload.decode().ok(), ..Self::new(Code::RP_FAILED) },
         }
     }

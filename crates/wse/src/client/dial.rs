@@ -59,7 +59,7 @@ pub(crate) async fn upgrade(
     uri: &Uri,
     protocol: &str,
     headers: &HeaderMap,
-) -> Result<(Io, Bytes), ConnectError> {
+) -> Result<(Io, Vec<u8>), ConnectError> {
     let key = STANDARD.encode(rand::random::<[u8; 16]>());
     let mut request = Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
         .header(header::HOST, host_and_port(uri))
@@ -97,7 +97,7 @@ pub(crate) async fn upgrade(
     }
     let upgraded = hyper::upgrade::on(response).await.map_err(unreachable)?;
     let parts = upgraded.downcast::<TokioIo<Io>>().map_err(|_| not_a_server("the stream was lost in the upgrade"))?;
-    Ok((parts.io.into_inner(), Bytes::copy_from_slice(&parts.read_buf)))
+    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 
 /// The authority without what may stand before an `@`.

@@ -12,7 +12,6 @@ use crate::{
     queue::Queue,
     side::{Asked, Side},
 };
-use bytes::Bytes;
 use futures_util::stream::FuturesUnordered;
 use std::{
     future::Future,
@@ -74,12 +73,12 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
     S: Side,
 {
-    pub(crate) fn new(io: IO, read_ahead: Bytes, role: Role, session: S::Session, side: S, peer: Arc<Peer>) -> Self {
+    pub(crate) fn new(io: IO, read_ahead: Vec<u8>, role: Role, session: S::Session, side: S, peer: Arc<Peer>) -> Self {
         let now = Instant::now();
         let first = session.deadline().map_or(now, Instant::from_std);
         Self {
             io: Some(io),
-            read_ahead: read_ahead.to_vec(),
+            read_ahead,
             decoded: 0,
             role,
             decoder: Decoder::new(role, frame_limits(side.limits(), role == Role::Client)),

@@ -32,6 +32,12 @@ pub(crate) type UpgradeHook = Box<dyn Fn(Arc<Parts>) -> Task<Result<(), StatusCo
 #[must_use = "nothing serves before it is built"]
 pub struct ServerBuilder<I = ()> {
     identify: I,
+    options: Options,
+}
+
+/// Everything but identify.
+#[derive(Default)]
+struct Options {
     handlers: Handlers<Conn>,
     whens: Whens<Event>,
     limits: Limits,
@@ -45,18 +51,7 @@ pub struct ServerBuilder<I = ()> {
 
 impl ServerBuilder {
     pub(crate) fn new() -> Self {
-        Self {
-            identify: (),
-            handlers: Handlers::default(),
-            whens: Whens::default(),
-            limits: Limits::default(),
-            codecs: Vec::new(),
-            origins: Vec::new(),
-            trusted_proxies: Vec::new(),
-            upgrade: None,
-            path: None,
-            expose_errors: false,
-        }
+        Self { identify: (), options: Options::default() }
     }
 
     /// Decides who a device is: `async |stranger, identity| -> Result<Verdict, RpError>`.
@@ -84,18 +79,7 @@ impl ServerBuilder {
                 identify(stranger, identity).await
             })
         });
-        ServerBuilder {
-            identify: Identified(identify),
-            handlers: self.handlers,
-            whens: self.whens,
-            limits: self.limits,
-            codecs: self.codecs,
-            origins: self.origins,
-            trusted_proxies: self.trusted_proxies,
-            upgrade: self.upgrade,
-            path: self.path,
-            expose_errors: self.expose_errors,
-        }
+        ServerBuilder { identify: Identified(identify), options: self.options }
     }
 }
 
@@ -121,16 +105,16 @@ impl ServerBuilder<Identified> {
     pub fn build(self) -> Server {
         Server(Arc::new(Inner {
             identify: self.identify.0,
-            handlers: self.handlers,
-            registry: Arc::new(Registry::new(self.whens.clone())),
-            whens: self.whens,
-            limits: self.limits,
-            codecs: if self.codecs.is_empty() { vec![Codec::Json] } else { self.codecs },
-            origins: self.origins,
-            trusted_proxies: self.trusted_proxies,
-            upgrade: self.upgrade,
-            path: self.path,
-            expose_errors: self.expose_errors,
+            handlers: self.options.handlers,
+            registry: Arc::new(Registry::new(self.options.whens.clone())),
+            whens: self.options.whens,
+            limits: self.options.limits,
+            codecs: if self.options.codecs.is_empty() { vec![Codec::Json] } else { self.options.codecs },
+            origins: self.options.origins,
+            trusted_proxies: self.options.trusted_proxies,
+            upgrade: self.options.upgrade,
+            path: self.options.path,
+            expose_errors: self.options.expose_errors,
             strangers: Arc::new(Strangers::default()),
             alive: Arc::new(Alive::new()),
             conn_ids: AtomicU64::new(1),
@@ -153,7 +137,7 @@ impl<I> ServerBuilder<I> {
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.handlers.on(message, handler, false);
+        self.options.handlers.on(message, handler, false);
         self
     }
 
@@ -164,7 +148,7 @@ impl<I> ServerBuilder<I> {
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.handlers.on(message, handler, true);
+        self.options.handlers.on(message, handler, true);
         self
     }
 
@@ -182,7 +166,7 @@ impl<I> ServerBuilder<I> {
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<R, RpError>> + Send + 'static,
     {
-        self.handlers.register_or_panic(rp, handler);
+        self.options.handlers.register_or_panic(rp, handler);
         self
     }
 
@@ -193,13 +177,13 @@ impl<I> ServerBuilder<I> {
         F: FnOnce(Event) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.whens.add(handler);
+        self.options.whens.add(handler);
         self
     }
 
     /// Sets the bounds and intervals.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits.within_reason();
+        self.options.limits = limits.within_reason();
         self
     }
 
@@ -207,13 +191,13 @@ impl<I> ServerBuilder<I> {
     /// `wse-default-json` only when none was added or [`default_codec`](ServerBuilder::default_codec)
     /// is.
     pub fn codec(mut self, codec: impl CustomCodec) -> Self {
-        self.codecs.push(Codec::Custom(Arc::new(codec)));
+        self.options.codecs.push(Codec::Custom(Arc::new(codec)));
         self
     }
 
     /// Adds `wse-default-json` beside codecs of your own.
     pub fn default_codec(mut self) -> Self {
-        self.codecs.push(Codec::Json);
+        self.options.codecs.push(Codec::Json);
         self
     }
 
@@ -225,7 +209,7 @@ impl<I> ServerBuilder<I> {
     #[track_caller]
     pub fn origin(mut self, origin: &str) -> Self {
         match HeaderValue::from_str(origin) {
-            Ok(origin) => self.origins.push(origin),
+            Ok(origin) => self.options.origins.push(origin),
             Err(_) => panic!("an origin that no header can hold: {origin:?}"),
         }
         self
@@ -234,7 +218,7 @@ impl<I> ServerBuilder<I> {
     /// Believes the `X-Forwarded-For` of proxies from this network. Without any, the header is
     /// ignored.
     pub fn trusted_proxy(mut self, network: IpNet) -> Self {
-        self.trusted_proxies.push(network);
+        self.options.trusted_proxies.push(network);
         self
     }
 
@@ -245,7 +229,7 @@ impl<I> ServerBuilder<I> {
         F: FnOnce(Arc<Parts>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), StatusCode>> + Send + 'static,
     {
-        self.upgrade = Some(Box::new(move |request| Box::pin(hook.clone()(request))));
+        self.options.upgrade = Some(Box::new(move |request| Box::pin(hook.clone()(request))));
         self
     }
 
@@ -253,20 +237,20 @@ impl<I> ServerBuilder<I> {
     /// 404. Without, all paths are served. A [service](Server::service) is asked for whatever its
     /// router sends it.
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.path = Some(path.into());
+        self.options.path = Some(path.into());
         self
     }
 
     /// Sends the texts of errors that handlers did not make on purpose. For development only: they
     /// may tell a peer what it should not know.
     pub fn expose_errors(mut self, expose: bool) -> Self {
-        self.expose_errors = expose;
+        self.options.expose_errors = expose;
         self
     }
 }
 
 impl<I> fmt::Debug for ServerBuilder<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerBuilder").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("ServerBuilder").field("limits", &self.options.limits).finish_non_exhaustive()
     }
 }

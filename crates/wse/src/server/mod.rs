@@ -35,7 +35,6 @@ use crate::{
     pump::Pump,
     when::Whens,
 };
-use bytes::Bytes;
 use host::Host;
 use http::{HeaderValue, Request};
 use ipnet::IpNet;
@@ -228,11 +227,11 @@ impl Server {
         };
         let remote_addr = self.remote_addr(&request);
         let knock = Knock { codec, remote_addr, request: Arc::new(request), place: None };
-        self.run(io, Bytes::new(), knock).ok_or(ServeError::ShutDown)
+        self.run(io, Vec::new(), knock).ok_or(ServeError::ShutDown)
     }
 
     /// Starts the task of a connection; `None` after the shutdown began.
-    pub(crate) fn run<IO>(&self, io: IO, read_ahead: Bytes, knock: Knock) -> Option<JoinHandle<Closed>>
+    pub(crate) fn run<IO>(&self, io: IO, read_ahead: Vec<u8>, knock: Knock) -> Option<JoinHandle<Closed>>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {

@@ -7,7 +7,6 @@ use super::{
     strangers::Place,
     upgrade::{self, Answer},
 };
-use bytes::Bytes;
 use http::{Request, StatusCode, request::Parts};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::{rt::TokioIo, server::conn::auto};
@@ -105,9 +104,7 @@ impl Server {
         });
         answer
     }
-}
 
-impl Server {
     /// Whose request it is, as far as trusted proxies tell it.
     pub(crate) fn remote_addr(&self, request: &Parts) -> Option<IpAddr> {
         let RemoteAddr(peer) = request.extensions.get()?;
@@ -133,7 +130,7 @@ fn run_tcp(server: &Server, upgraded: Upgraded, knock: Knock) {
             let _ = tcp.set_nodelay(true);
             server.run(tcp, ahead, knock)
         }
-        Err(upgraded) => server.run(TokioIo::new(upgraded), Bytes::new(), knock),
+        Err(upgraded) => server.run(TokioIo::new(upgraded), Vec::new(), knock),
     };
 }
 
@@ -144,20 +141,20 @@ where
 {
     match take::<IO>(upgraded) {
         Ok((io, ahead)) => server.run(io, ahead, knock),
-        Err(upgraded) => server.run(TokioIo::new(upgraded), Bytes::new(), knock),
+        Err(upgraded) => server.run(TokioIo::new(upgraded), Vec::new(), knock),
     };
 }
 
 /// The stream below an upgraded connection and what was read of it already: a copy, as even an empty
 /// slice of hyper's buffer would keep its 8 KiB.
-fn take<IO>(upgraded: Upgraded) -> Result<(IO, Bytes), Upgraded>
+fn take<IO>(upgraded: Upgraded) -> Result<(IO, Vec<u8>), Upgraded>
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let upgraded = match upgraded.downcast::<TokioIo<IO>>() {
-        Ok(parts) => return Ok((parts.io.into_inner(), Bytes::copy_from_slice(&parts.read_buf))),
+        Ok(parts) => return Ok((parts.io.into_inner(), parts.read_buf.to_vec())),
         Err(upgraded) => upgraded,
     };
     let parts = auto::upgrade::downcast::<TokioIo<IO>>(upgraded)?;
-    Ok((parts.io.into_inner(), Bytes::copy_from_slice(&parts.read_buf)))
+    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
