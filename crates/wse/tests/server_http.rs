@@ -72,8 +72,14 @@ async fn the_answer_to_an_upgrade_is_that_of_the_rfc() {
     assert_eq!(answer.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
     assert_eq!(answer.header("sec-websocket-protocol"), Some("wse-default-json"));
     assert_eq!(answer.header("upgrade"), Some("websocket"));
+    // Node's own WebSocket takes it for a refusal when more stands here.
+    let connection: Vec<&str> =
+        answer.head.lines().filter(|line| line.to_lowercase().starts_with("connection")).collect();
+    assert_eq!(connection, ["connection: Upgrade"]);
     let refused = dial(addr, request("/", &[("Sec-WebSocket-Version", "8")])).await;
     assert_eq!(refused.header("sec-websocket-version"), Some("13"));
+    // One request a connection: whoever was refused is not read again.
+    assert_eq!(refused.rest().await, "WebSocket version 13 only\n");
 }
 
 #[tokio::test]

@@ -1,9 +1,14 @@
 //! The server on its own: accepts sockets and hands each to HTTP. It may never let one socket
 //! keep another waiting.
 
-use super::{Server, remote::RemoteAddr, service::run_as, upgrade};
+use super::{
+    Server,
+    remote::RemoteAddr,
+    service::run_as,
+    upgrade::{self, Answer},
+};
 use crate::error::ServeError;
-use http::{Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
@@ -83,20 +88,19 @@ impl Server {
             let server = self.clone();
             async move {
                 if server.0.path.as_ref().is_some_and(|path| path != request.uri().path()) {
-                    return Ok::<_, Infallible>(upgrade::refuse(StatusCode::NOT_FOUND, "nothing here"));
+                    return Ok::<_, Infallible>(last(upgrade::refuse(StatusCode::NOT_FOUND, "nothing here")));
                 }
                 if let Some(addr) = remote_addr {
                     request.extensions_mut().insert(RemoteAddr(addr));
                 }
                 let upgrade = hyper::upgrade::on(&mut request);
-                Ok(server.knock(request.into_parts().0, upgrade, run_as::<IO>).await)
+                Ok(last(server.knock(request.into_parts().0, upgrade, run_as::<IO>).await))
             }
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.0.limits.http_timeout)
             .max_buf_size(self.0.limits.http_bytes)
-            .keep_alive(false)
             .serve_connection(TokioIo::new(io), answer)
             .with_upgrades()
             .await;
@@ -104,4 +108,13 @@ impl Server {
             tracing::debug!(%error, "no request");
         }
     }
+}
+
+/// One request a connection: what is not upgraded ends with its answer. hyper's own way of saying
+/// so would say it in the answer 101 too, which some clients take for a refusal.
+fn last(mut answer: Answer) -> Answer {
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer.headers_mut().append(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
 }
