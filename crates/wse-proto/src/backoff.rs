@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Full jitter: a wait drawn evenly from zero to a ceiling that starts at `min` and grows by
 /// `factor` with each failed attempt, up to `max`.
 ///
-/// The defaults are 500 ms, 20 s and 2. The ceiling starts over after a welcome.
+/// The defaults are 500 ms, 20 s, 2, and to try for ever. Ceiling and count start over after a
+/// welcome.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,11 +23,13 @@ pub struct Backoff {
     pub max: Duration,
     /// What a failed attempt multiplies the ceiling by; below 1 it counts as 1.
     pub factor: f64,
+    /// How many times in a row to try again; then the last failure is final.
+    pub retries: u32,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { min: Duration::from_millis(500), max: Duration::from_secs(20), factor: 2.0 }
+        Self { min: Duration::from_millis(500), max: Duration::from_secs(20), factor: 2.0, retries: u32::MAX }
     }
 }
 
@@ -74,7 +77,7 @@ mod tests {
         let huge = Backoff { factor: f64::INFINITY, max: Duration::MAX, ..Backoff::default() };
         assert_eq!(huge.ceiling(9), Duration::MAX);
         assert_eq!(huge.wait(9, u32::MAX), Duration::MAX);
-        let none = Backoff { min: Duration::ZERO, max: Duration::ZERO, factor: f64::NAN };
+        let none = Backoff { min: Duration::ZERO, max: Duration::ZERO, factor: f64::NAN, ..Backoff::default() };
         assert_eq!(none.ceiling(9), Duration::ZERO);
     }
 }

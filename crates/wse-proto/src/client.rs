@@ -2,7 +2,7 @@
 //! Nothing may be delivered before the welcome.
 
 use crate::{
-    Closed, Envelope, Hello, Input, Kind, Limits, Payload, Session, Step,
+    Closed, Codec, Envelope, Hello, Input, Kind, Limits, Payload, ProtocolError, Session, Step,
     heartbeat::{Beat, Heartbeat},
     session::converse,
 };
@@ -11,6 +11,7 @@ use std::time::Instant;
 /// The client's machine, one a connection.
 #[derive(Debug)]
 pub struct ClientSession {
+    codec: Codec,
     state: State,
     heartbeat: Heartbeat,
 }
@@ -28,9 +29,10 @@ enum State {
 impl ClientSession {
     /// A conversation that starts now: the hi to send first, and the machine that expects what
     /// follows. The deadline for the welcome is the caller's.
-    pub fn new(hello: &Hello, limits: &Limits, now: Instant) -> (Self, Payload<'static>) {
+    pub fn new(codec: Codec, hello: &Hello, limits: &Limits, now: Instant) -> (Self, Payload<'static>) {
         let heartbeat = Heartbeat::new(limits.ping_interval, limits.ping_timeout, now);
-        (Self { state: State::Waiting, heartbeat }, hello.write())
+        let hi = hello.write(codec.format());
+        (Self { codec, state: State::Waiting, heartbeat }, hi)
     }
 
     fn envelope<'a>(&mut self, envelope: Envelope<'a>) -> Step<'a, Payload<'static>, Payload<'static>> {
@@ -58,6 +60,10 @@ impl Session for ClientSession {
     /// What the welcome carries.
     type Opening = Payload<'static>;
 
+    fn read<'a>(&mut self, message: &'a [u8], binary: bool) -> Result<Envelope<'a>, ProtocolError> {
+        self.codec.read(message, binary)
+    }
+
     fn step<'a>(&mut self, input: Input<'a, Self::Answer>, now: Instant) -> Step<'a, Self::Question, Self::Opening> {
         let step = match input {
             Input::Envelope(envelope) => {
@@ -66,11 +72,17 @@ impl Session for ClientSession {
             }
             Input::Answer(solution) if self.state == State::Solving => {
                 self.state = State::Waiting;
-                Step::Send(Kind::Challenge, solution)
+                Step::send(Kind::Challenge, solution)
             }
-            Input::Heard => {
+            Input::Garbage(_) if self.state == State::Closed => Step::Wait,
+            Input::Garbage(_) => Step::Close(Closed::protocol_error()),
+            Input::Heard | Input::Pong => {
                 self.heartbeat.heard(now);
                 Step::Wait
+            }
+            Input::Deaf if self.state != State::Closed => {
+                self.heartbeat.heard(now);
+                Step::Ping
             }
             Input::Tick if self.state != State::Closed => match self.heartbeat.tick(now) {
                 Beat::Nothing => Step::Wait,
@@ -81,7 +93,7 @@ impl Session for ClientSession {
                 self.state = State::Closed;
                 Step::Wait
             }
-            Input::Answer(_) | Input::Tick => Step::Wait,
+            Input::Answer(_) | Input::Deaf | Input::Tick => Step::Wait,
         };
         if matches!(step, Step::Close(_)) {
             self.state = State::Closed;

@@ -1,20 +1,32 @@
-//! Codecs: between the bytes of a frame and an envelope. One is chosen for a connection by its
-//! WebSocket subprotocol. A codec may never decode a payload, and knows no framing.
+//! Codecs: between the bytes of a frame and an envelope. A codec may never decode a payload, and
+//! knows no framing.
 
-use crate::{EncodeError, Envelope, Format, Kind, Payload, json};
+use crate::{DecodeError, EncodeError, Envelope, Format, Kind, Payload, WsMessaging, json, msgpack, ws_messaging};
 use serde::Serialize;
 use std::{fmt, sync::Arc};
 
-/// A frame is not an envelope of the protocol spoken; the connection ends with
-/// 1000 `wse.protocol-error`.
+/// A frame is not an envelope of the protocol spoken.
+///
+/// On the wires of `wse` the connection ends with 1000 `wse.protocol-error` and the text stays
+/// here; on that of `ws-messaging` it is answered with the text.
 #[derive(Debug, thiserror::Error)]
 #[error("not an envelope: {0}")]
 pub struct ProtocolError(String);
 
 impl ProtocolError {
-    /// With a text for the application's own log; it is never sent.
+    /// With a text that quotes nothing of the frame.
     pub fn new(why: impl Into<String>) -> Self {
         Self(why.into())
+    }
+
+    pub(crate) fn why(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<DecodeError> for ProtocolError {
+    fn from(error: DecodeError) -> Self {
+        Self(error.to_string())
     }
 }
 
@@ -24,15 +36,19 @@ impl ProtocolError {
 pub enum Codec {
     /// `wse-default-json`: a JSON array of three in a text frame.
     Json,
+    /// `wse-msgpack`: a MessagePack array of three in a binary frame.
+    MessagePack,
+    /// `ws-messaging`, in one of its formats.
+    WsMessaging(Arc<WsMessaging>, Format),
     /// The application's own.
     Custom(Arc<dyn CustomCodec>),
 }
 
 /// A wire format of the application's own, chosen by its subprotocol name.
 ///
-/// The payload of an [`Envelope`] is JSON text on both ways: a codec whose frames carry something
-/// else translates. The protocol's own types (`~wse:hi` and the like) pass through the codec as
-/// every other, so a codec may give them other names on the wire.
+/// The payload of an [`Envelope`] is JSON on both ways: a codec whose frames carry something else
+/// translates. The protocol's own types (`~wse:hi` and the like) pass through the codec as every
+/// other, so a codec may give them other names on the wire.
 pub trait CustomCodec: Send + Sync + 'static {
     /// The subprotocol's name: a token of RFC 9110 section 5.6.2, offered and selected in
     /// `Sec-WebSocket-Protocol`.
@@ -63,25 +79,23 @@ impl fmt::Debug for dyn CustomCodec {
 }
 
 impl Codec {
-    /// The subprotocol's name.
-    pub fn name(&self) -> &str {
-        match self {
-            Codec::Json => "wse-default-json",
-            Codec::Custom(codec) => codec.name(),
-        }
+    pub(crate) fn ws_messaging(options: &Arc<WsMessaging>, binary: bool) -> Self {
+        Codec::WsMessaging(options.clone(), if binary { Format::MessagePack } else { Format::Json })
     }
 
-    /// The format of the payloads it reads and takes.
+    /// The format of the payloads it reads and writes.
     pub fn format(&self) -> Format {
         match self {
             Codec::Json | Codec::Custom(_) => Format::Json,
+            Codec::MessagePack => Format::MessagePack,
+            Codec::WsMessaging(_, format) => *format,
         }
     }
 
     /// Whether its envelopes travel in binary frames.
     pub fn binary(&self) -> bool {
         match self {
-            Codec::Json => false,
+            Codec::Json | Codec::MessagePack | Codec::WsMessaging(..) => self.format() == Format::MessagePack,
             Codec::Custom(codec) => codec.binary(),
         }
     }
@@ -94,10 +108,15 @@ impl Codec {
     /// frame.
     pub fn read<'a>(&self, message: &'a [u8], binary: bool) -> Result<Envelope<'a>, ProtocolError> {
         if binary != self.binary() {
-            return Err(ProtocolError::new("a frame of the wrong kind, text for binary or the reverse"));
+            return Err(ProtocolError::new("Error: a frame of the wrong kind, text for binary or the reverse"));
         }
         let mut envelope = match self {
             Codec::Json => json::read(message)?,
+            Codec::MessagePack => msgpack::read(message)?,
+            Codec::WsMessaging(options, Format::Json) => ws_messaging::json::read(message, options.skip_validation)?,
+            Codec::WsMessaging(options, Format::MessagePack) => {
+                ws_messaging::msgpack::read(message, options.skip_validation)?
+            }
             Codec::Custom(codec) => codec.read(message)?,
         };
         if envelope.name.is_empty() {
@@ -105,6 +124,15 @@ impl Codec {
         }
         envelope.stamp = envelope.stamp.filter(|stamp| !stamp.is_empty());
         Ok(envelope)
+    }
+
+    /// Reads the first frame of a client, where that is one value alone and not an envelope.
+    pub(crate) fn read_auth<'a>(&self, message: &'a [u8]) -> Result<Envelope<'a>, ProtocolError> {
+        let payload = match self.format() {
+            Format::Json => ws_messaging::json::read_auth(message)?,
+            Format::MessagePack => ws_messaging::msgpack::read_auth(message)?,
+        };
+        Ok(Envelope { name: Kind::Hi.as_str().into(), payload, stamp: None })
     }
 
     /// Appends a message or call of the application's; the payload is encoded on the way.
@@ -119,11 +147,12 @@ impl Codec {
         payload: &P,
         stamp: Option<&str>,
     ) -> Result<(), EncodeError> {
-        if name.is_empty() || Kind::of(name).is_some() {
-            return Err(EncodeError::new(format!("{name:?} cannot name a message or procedure")));
-        }
+        self.can_name(name)?;
         match self {
             Codec::Json => json::write(out, name, payload, stamp),
+            Codec::MessagePack => msgpack::write(out, name, payload, stamp),
+            Codec::WsMessaging(_, Format::Json) => ws_messaging::json::write(out, name, payload, stamp),
+            Codec::WsMessaging(_, Format::MessagePack) => ws_messaging::msgpack::write(out, name, payload, stamp),
             Codec::Custom(_) => {
                 let payload = Payload::encode(self.format(), payload)?;
                 self.write_encoded(out, name, &payload, stamp)
@@ -131,10 +160,18 @@ impl Codec {
         }
     }
 
-    /// Appends an envelope whose payload is encoded already, in this codec's [`format`](Codec::format).
+    fn can_name(&self, name: &str) -> Result<(), EncodeError> {
+        if name.is_empty() || Kind::of(name).is_some() {
+            return Err(EncodeError::new(format!("{name:?} cannot name a message or procedure")));
+        }
+        if let Codec::WsMessaging(..) = self { ws_messaging::named(name) } else { Ok(()) }
+    }
+
+    /// Appends an envelope whose payload is encoded already; one in another
+    /// [`format`](Codec::format) is translated.
     ///
     /// # Errors
-    /// When a custom codec refuses the envelope; `out` may then hold a part.
+    /// When the codec has no form for the envelope; `out` may then hold a part.
     pub fn write_encoded(
         &self,
         out: &mut Vec<u8>,
@@ -142,12 +179,20 @@ impl Codec {
         payload: &Payload<'_>,
         stamp: Option<&str>,
     ) -> Result<(), EncodeError> {
+        if payload.format() != self.format() {
+            return self.write_encoded(out, name, &payload.translated(self.format())?, stamp);
+        }
         match self {
             Codec::Json => json::write_raw(out, name, payload.as_bytes(), stamp),
+            Codec::MessagePack => msgpack::write_raw(out, name, payload.as_bytes(), stamp),
+            Codec::WsMessaging(_, format) => match (ws_messaging::own(name), format) {
+                (None, _) => self.write(out, name, payload, stamp),
+                (Some(own), Format::Json) => ws_messaging::json::write_own(out, &own?, payload, stamp),
+                (Some(own), Format::MessagePack) => ws_messaging::msgpack::write_own(out, &own?, payload, stamp),
+            },
             Codec::Custom(codec) => {
-                let envelope =
-                    Envelope { name: name.into(), payload: payload.borrowed(), stamp: stamp.map(Into::into) };
-                codec.write(&envelope, out)
+                let payload = payload.borrowed();
+                codec.write(&Envelope { name: name.into(), payload, stamp: stamp.map(Into::into) }, out)
             }
         }
     }
@@ -162,23 +207,33 @@ mod tests {
         let envelope = Codec::Json.read(br#"["m",null,""]"#, false).unwrap();
         assert_eq!(envelope.stamp, None);
         assert!(Codec::Json.read(br#"[""]"#, false).is_err());
+        assert!(Codec::MessagePack.read(b"\x91\xa0", true).is_err());
     }
 
     #[test]
     fn the_other_kind_of_frame_is_an_error() {
         assert!(Codec::Json.read(br#"["m"]"#, true).is_err());
+        assert!(Codec::MessagePack.read(b"\x91\xa1m", false).is_err());
     }
 
     #[test]
     fn what_no_peer_could_read_is_not_written() {
-        let write = |name: &str, payload: &serde_json::Value| {
-            Codec::Json.write(&mut Vec::new(), name, payload, None).map_err(|error| error.to_string())
-        };
+        let ours = Arc::new(WsMessaging::new());
+        let codecs =
+            [Codec::Json, Codec::MessagePack, Codec::ws_messaging(&ours, false), Codec::ws_messaging(&ours, true)];
         let nested = |depth| (0..depth).fold(serde_json::json!([]), |inner, _| serde_json::json!([inner]));
-        assert!(write("m", &nested(100)).is_ok());
-        assert!(write("m", &nested(127)).unwrap_err().contains("nested deeper"));
-        for name in ["", "~wse:hi", "~wse:response"] {
-            assert!(write(name, &nested(0)).unwrap_err().contains("cannot name"), "{name}");
+        for codec in codecs {
+            let write = |name: &str, payload: &serde_json::Value| {
+                codec.write(&mut Vec::new(), name, payload, None).map_err(|error| error.to_string())
+            };
+            assert!(write("m", &nested(100)).is_ok());
+            assert!(write("m", &nested(127)).unwrap_err().contains("nested deeper"), "{codec:?}");
+            for name in ["", "~wse:hi", "~wse:response"] {
+                assert!(write(name, &nested(0)).unwrap_err().contains("cannot name"), "{name}");
+            }
+            for name in ["close", "open", "error", "pong", "retry", "connect"] {
+                assert_eq!(write(name, &nested(0)).is_err(), codec.numbers_calls(), "{name}");
+            }
         }
     }
 }

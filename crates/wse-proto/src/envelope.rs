@@ -16,6 +16,11 @@ pub struct Envelope<'a> {
 }
 
 impl Envelope<'_> {
+    /// Whether somebody waits for an answer: a call and not a message.
+    pub fn is_call(&self) -> bool {
+        self.stamp.is_some()
+    }
+
     /// The same envelope, owning its parts.
     pub fn into_owned(self) -> Envelope<'static> {
         Envelope {
@@ -87,7 +92,8 @@ mod tests {
 
     #[test]
     fn the_weight_counts_every_part() {
-        let envelope = Envelope { name: "ab".into(), payload: Payload::json("123"), stamp: Some("wxyz".into()) };
+        let envelope =
+            Envelope { name: "ab".into(), payload: Payload::json("123").unwrap(), stamp: Some("wxyz".into()) };
         assert_eq!(envelope.weight(), 9);
         assert_eq!(envelope.clone().into_owned(), envelope);
     }

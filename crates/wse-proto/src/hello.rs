@@ -1,9 +1,8 @@
 //! What a client says of itself in its first frame, and what identify is asked about it.
 //! It may never be printed whole: it carries secrets.
 
-use crate::{Payload, ProtocolError};
+use crate::{Format, Payload, ProtocolError};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// The payload of `~wse:hi`: who a client says it is.
@@ -37,17 +36,27 @@ impl Hello {
         if !payload.is_object() {
             return Err(refused());
         }
-        let wire: Wire<Box<RawValue>> = payload.decode().map_err(|_| refused())?;
-        let json = |raw: Option<Box<RawValue>>, absent: &'static str| {
-            Payload::json(raw.map_or_else(|| absent.to_owned(), |raw| String::from(Box::<str>::from(raw))))
-        };
-        Ok(Hello { identity: json(wire.identity, "null"), meta: json(wire.meta, "{}") })
+        let wire: Wire<Payload<'static>> = payload.decode().map_err(|_| refused())?;
+        let format = payload.format();
+        Ok(Hello {
+            identity: wire.identity.unwrap_or_else(|| Payload::null(format)),
+            meta: wire.meta.unwrap_or_else(|| Self::no_meta(format)),
+        })
     }
 
     /// The payload of the hi that says this.
-    pub fn write(&self) -> Payload<'static> {
-        let text = |payload: &Payload<'_>| String::from_utf8_lossy(payload.as_bytes()).into_owned();
-        Payload::json(format!(r#"{{"identity":{},"meta":{}}}"#, text(&self.identity), text(&self.meta)))
+    pub fn write(&self, format: Format) -> Payload<'static> {
+        let wire = Wire { identity: Some(&self.identity), meta: Some(&self.meta) };
+        Payload::encode(format, &wire).unwrap_or_else(|_| Payload::null(format)) // values encode
+    }
+
+    /// What is known of a device that tells nothing: an empty object.
+    pub fn no_meta(format: Format) -> Payload<'static> {
+        let empty = match format {
+            Format::Json => Payload::json("{}"),
+            Format::MessagePack => Payload::msgpack(&[0x80]),
+        };
+        empty.unwrap_or_else(|_| Payload::null(format))
     }
 }
 
@@ -73,16 +82,20 @@ pub struct Solution {
 mod tests {
     use super::*;
 
+    fn json(text: &str) -> Payload<'_> {
+        Payload::json(text).unwrap()
+    }
+
     fn read(text: &str) -> Result<Hello, ProtocolError> {
-        Hello::read(&Payload::json(text))
+        Hello::read(&json(text))
     }
 
     #[test]
     fn what_is_absent_has_a_meaning() {
         let hello = read(r#"{"identity":"me"}"#).unwrap();
-        assert_eq!(hello, Hello { identity: Payload::json(r#""me""#), meta: Payload::json("{}") });
+        assert_eq!(hello, Hello { identity: json(r#""me""#), meta: json("{}") });
         let hello = read(r#"{"meta":null,"session":{}}"#).unwrap();
-        assert_eq!(hello, Hello { identity: Payload::json("null"), meta: Payload::json("{}") });
+        assert_eq!(hello, Hello { identity: json("null"), meta: json("{}") });
     }
 
     #[test]
@@ -94,8 +107,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let hello = Hello { identity: Payload::json(r#"{"a":[1]}"#), meta: Payload::json(r#"{"b":2}"#) };
-        assert_eq!(hello.write().as_bytes(), br#"{"identity":{"a":[1]},"meta":{"b":2}}"#);
-        assert_eq!(Hello::read(&hello.write()).unwrap(), hello);
+        let hello = Hello { identity: json(r#"{"a":[1]}"#), meta: json(r#"{"b":2}"#) };
+        assert_eq!(hello.write(Format::Json).as_bytes(), br#"{"identity":{"a":[1]},"meta":{"b":2}}"#);
+        assert_eq!(Hello::read(&hello.write(Format::Json)).unwrap(), hello);
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn write<P: Serialize + ?Sized>(
 ) -> Result<(), EncodeError> {
     let start = out.len();
     begin(out, name)?;
-    serde_json::to_writer(&mut *out, payload).map_err(EncodeError::json)?;
+    serde_json::to_writer(&mut *out, payload).map_err(EncodeError::new)?;
     end(out, stamp)?;
     refuse_deep(&out[start..])
 }
@@ -52,7 +52,7 @@ pub(crate) fn write_raw(out: &mut Vec<u8>, name: &str, payload: &[u8], stamp: Op
 }
 
 /// A peer would end the connection over it.
-fn refuse_deep(frame: &[u8]) -> Result<(), EncodeError> {
+pub(crate) fn refuse_deep(frame: &[u8]) -> Result<(), EncodeError> {
     if nests_deeper_than(frame, DEPTH) {
         return Err(EncodeError::new(format!("nested deeper than {DEPTH}")));
     }
@@ -61,14 +61,14 @@ fn refuse_deep(frame: &[u8]) -> Result<(), EncodeError> {
 
 fn begin(out: &mut Vec<u8>, name: &str) -> Result<(), EncodeError> {
     out.push(b'[');
-    serde_json::to_writer(&mut *out, name).map_err(EncodeError::json)?;
+    serde_json::to_writer(&mut *out, name).map_err(EncodeError::new)?;
     out.push(b',');
     Ok(())
 }
 
 fn end(out: &mut Vec<u8>, stamp: Option<&str>) -> Result<(), EncodeError> {
     out.push(b',');
-    serde_json::to_writer(&mut *out, &stamp).map_err(EncodeError::json)?;
+    serde_json::to_writer(&mut *out, &stamp).map_err(EncodeError::new)?;
     out.push(b']');
     Ok(())
 }
@@ -119,17 +119,17 @@ impl<'de> Visitor<'de> for ArrayVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let Text(name) = seq.next_element()?.ok_or_else(|| A::Error::custom("no type"))?;
-        let payload = seq.next_element::<&RawValue>()?.map_or("null", RawValue::get);
+        let payload = seq.next_element::<&RawValue>()?.unwrap_or(RawValue::NULL);
         let stamp = seq.next_element::<Option<Text<'de>>>()?.flatten().map(|Text(stamp)| stamp);
         if seq.next_element::<&RawValue>()?.is_some() {
             return Err(A::Error::custom("more than three elements"));
         }
-        Ok(Array(Envelope { name, payload: Payload::json(payload), stamp }))
+        Ok(Array(Envelope { name, payload: Payload::raw(payload), stamp }))
     }
 }
 
 /// A string, borrowed unless it holds escapes.
-struct Text<'a>(Cow<'a, str>);
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

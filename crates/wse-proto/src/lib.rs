@@ -13,8 +13,8 @@
 //! use wse_proto::{Codec, Input, Limits, ServerSession, Session, Step, Verdict};
 //!
 //! let now = Instant::now();
-//! let mut session = ServerSession::new(&Limits::default(), now);
-//! let hi = Codec::Json.read(br#"["~wse:hi",{"identity":"ann","meta":{}}]"#, false)?;
+//! let mut session = ServerSession::new(Codec::Json, &Limits::default(), now);
+//! let hi = session.read(br#"["~wse:hi",{"identity":"ann","meta":{}}]"#, false)?;
 //!
 //! let Step::Ask(asked) = session.step(Input::Envelope(hi), now) else { panic!("hi asks identify") };
 //! let name: String = asked.hello.identity.decode()?;
@@ -30,17 +30,21 @@ mod cid;
 mod client;
 mod code;
 mod codec;
+mod dialect;
 mod envelope;
 mod heartbeat;
 mod hello;
 mod json;
 mod limits;
+mod msgpack;
 mod payload;
 mod pending;
+mod protocol;
 mod reason;
 mod rp_error;
 mod server;
 mod session;
+pub mod ws_messaging;
 
 pub use backoff::Backoff;
 pub use cid::Cid;
@@ -51,8 +55,10 @@ pub use envelope::{Envelope, Kind};
 pub use hello::{Hello, Question, Solution};
 pub use limits::Limits;
 pub use payload::{DecodeError, EncodeError, Format, Payload};
-pub use pending::{Busy, Pending, Stamp};
+pub use pending::{Busy, Pending, Settled, Stamp};
+pub use protocol::{AnyClientSession, AnyServerSession, Protocol};
 pub use reason::{Closed, Reason};
 pub use rp_error::RpError;
 pub use server::{Accepted, ServerSession, Verdict};
-pub use session::{Input, Session, Step};
+pub use session::{Either, Input, Session, Step};
+pub use ws_messaging::WsMessaging;

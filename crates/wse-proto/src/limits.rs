@@ -18,6 +18,7 @@ pub struct Limits {
     /// Bytes of the HTTP upgrade request: 16 KiB; at least 8 KiB. Beyond: 431.
     pub http_bytes: usize,
     /// Time from the upgrade to the verdict, challenge included: 10 s. Then 1008 `wse.auth-timeout`.
+    /// The subprotocol `ws-messaging` has its own.
     pub auth_timeout: Duration,
     /// Bytes of one message before the welcome: 16 KiB. Beyond: 1009, found on the header. Also
     /// what a peer may have waiting before the welcome.
@@ -51,7 +52,8 @@ pub struct Limits {
     pub ping_timeout: Duration,
     /// Time for the peer to answer a close frame: 2 s. Then the connection is cut.
     pub close_timeout: Duration,
-    /// A client's time for one attempt to connect, from the dial to the welcome: 10 s.
+    /// A client's time for one attempt to connect, from the dial to the welcome: 10 s. On the
+    /// subprotocol `ws-messaging` its auth timeout is added.
     pub connect_timeout: Duration,
 }
 

@@ -1,14 +1,29 @@
-//! Calls in flight: stamps and who waits for them. It may never draw randomness, and never answer
+//! Calls in flight: stamps or numbers, and who waits for them. It may never draw randomness, and never answer
 //! an answer: what is late or unknown is dropped.
 
 use std::{collections::HashMap, fmt};
 
 /// What ties an answer to its call: 16 characters of `A-Z a-z 0-9 - _` that nobody can guess when
-/// the bits they are made of are random (96 of 128 are used).
+/// the bits they are made of are random (96 of 128 are used); or the decimal form of a number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Stamp([u8; 16]);
 
 impl Stamp {
+    /// A number's; it counts up to 2^53, as far as a double counts in ones.
+    fn number(number: u64) -> Self {
+        let mut digits = [0; 16];
+        let text = (number % (1 << 53)).to_string();
+        digits[..text.len()].copy_from_slice(text.as_bytes());
+        Stamp(digits)
+    }
+
+    /// The stamp of that text, if it can be one.
+    fn of(text: &str) -> Option<Self> {
+        let mut bytes = [0; 16];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Stamp(bytes))
+    }
+
     /// The stamp of these random bits.
     pub fn new(random: u128) -> Self {
         const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -22,8 +37,9 @@ impl Stamp {
 
     /// The stamp as it travels.
     pub fn as_str(&self) -> &str {
+        let length = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
         // Made of ASCII above, so never the default.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(&self.0[..length]).unwrap_or_default()
     }
 }
 
@@ -37,35 +53,75 @@ impl fmt::Debug for Stamp {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Busy;
 
+/// Whom an answer is for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Settled<W> {
+    /// The waiter of a call.
+    Call(W),
+    /// Nobody: the peer has answered a [ping](Pending::ping).
+    Ping,
+    /// Nobody: it is unknown, late or made up.
+    Nobody,
+}
+
 /// The calls in flight of one connection, each with its waiter.
 #[derive(Debug)]
 pub struct Pending<W> {
     waiting: HashMap<Stamp, W>,
     limit: usize,
+    /// How many calls and pings there were, where they are numbered.
+    count: Option<u64>,
+    ping: Option<Stamp>,
 }
 
 impl<W> Pending<W> {
-    /// At most `limit` calls at a time.
-    pub fn new(limit: usize) -> Self {
-        Self { waiting: HashMap::new(), limit }
+    /// At most `limit` calls at a time, `numbered` from 1 or stamped with random bits.
+    pub fn new(limit: usize, numbered: bool) -> Self {
+        Self { waiting: HashMap::new(), limit, count: numbered.then_some(0), ping: None }
     }
 
-    /// Takes in a call.
+    /// Takes in a call and gives its stamp: the next number, or that of these random bits.
     ///
     /// # Errors
     /// [`Busy`] when the limit is reached, or for a stamp in use.
-    pub fn open(&mut self, stamp: Stamp, waiter: W) -> Result<(), Busy> {
-        if self.waiting.len() >= self.limit || self.waiting.contains_key(&stamp) {
+    pub fn open(&mut self, random: u128, waiter: W) -> Result<Stamp, Busy> {
+        if self.waiting.len() >= self.limit {
+            return Err(Busy);
+        }
+        let stamp = self.next(random);
+        if self.waiting.contains_key(&stamp) {
             return Err(Busy);
         }
         self.waiting.insert(stamp, waiter);
-        Ok(())
+        Ok(stamp)
     }
 
-    /// The waiter an answer is for; `None` for a stamp that is unknown, late or made up.
-    pub fn settle(&mut self, stamp: &str) -> Option<W> {
-        let stamp = Stamp(stamp.as_bytes().try_into().ok()?);
-        self.cancel(&stamp)
+    /// The stamp of a ping that is a call; only the last one's answer counts. It takes no place
+    /// among the calls.
+    pub fn ping(&mut self, random: u128) -> Stamp {
+        let stamp = self.next(random);
+        self.ping = Some(stamp);
+        stamp
+    }
+
+    fn next(&mut self, random: u128) -> Stamp {
+        match &mut self.count {
+            Some(count) => {
+                *count += 1;
+                Stamp::number(*count)
+            }
+            None => Stamp::new(random),
+        }
+    }
+
+    /// Whom an answer is for; it is not waited for any more.
+    pub fn settle(&mut self, stamp: &str) -> Settled<W> {
+        let Some(stamp) = Stamp::of(stamp) else { return Settled::Nobody };
+        if self.ping == Some(stamp) {
+            self.ping = None;
+            return Settled::Ping;
+        }
+        self.cancel(&stamp).map_or(Settled::Nobody, Settled::Call)
     }
 
     /// Forgets a call; its answer will be unknown.
@@ -98,26 +154,41 @@ mod tests {
 
     #[test]
     fn an_answer_finds_its_call_once() {
-        let mut pending = Pending::new(2);
-        let (one, two) = (Stamp::new(1), Stamp::new(2));
-        pending.open(one, "one").unwrap();
-        pending.open(two, "two").unwrap();
-        assert_eq!(pending.settle(two.as_str()), Some("two"));
-        assert_eq!(pending.settle(two.as_str()), None);
-        assert_eq!(pending.settle("made up"), None);
-        assert_eq!(pending.settle(""), None);
-        assert_eq!(pending.settle(one.as_str()), Some("one"));
+        let mut pending = Pending::new(2, false);
+        let one = pending.open(1, "one").unwrap();
+        let two = pending.open(2, "two").unwrap();
+        assert_eq!(pending.settle(two.as_str()), Settled::Call("two"));
+        for unknown in [two.as_str(), "made up", "", "seventeen letters"] {
+            assert_eq!(pending.settle(unknown), Settled::Nobody, "{unknown}");
+        }
+        assert_eq!(pending.settle(one.as_str()), Settled::Call("one"));
+    }
+
+    #[test]
+    fn numbered_calls_and_pings_count_from_one() {
+        let mut pending = Pending::new(1, true);
+        let call = pending.open(0, "call").unwrap();
+        assert_eq!((call.as_str(), pending.ping(0).as_str()), ("1", "2"));
+        assert_eq!(pending.open(0, "too many"), Err(Busy));
+        let ping = pending.ping(0);
+        assert_eq!(ping.as_str(), "3", "what is refused takes no number, what is pinged no place");
+        for stale in ["2", "02", "3.0", "4"] {
+            assert_eq!(pending.settle(stale), Settled::Nobody, "{stale}");
+        }
+        assert_eq!((pending.settle("3"), pending.settle("3")), (Settled::Ping, Settled::Nobody));
+        assert_eq!(pending.settle("1"), Settled::Call("call"));
+        assert_eq!(Stamp::number((1 << 53) - 1).as_str(), "9007199254740991");
     }
 
     #[test]
     fn the_limit_holds_until_a_call_ends() {
-        let mut pending = Pending::new(1);
-        pending.open(Stamp::new(1), ()).unwrap();
-        assert_eq!(pending.open(Stamp::new(2), ()), Err(Busy));
-        assert_eq!(pending.open(Stamp::new(1), ()), Err(Busy));
+        let mut pending = Pending::new(1, false);
+        pending.open(1, ()).unwrap();
+        assert_eq!(pending.open(2, ()), Err(Busy));
+        assert_eq!(pending.open(1, ()), Err(Busy));
         assert_eq!(pending.cancel(&Stamp::new(1)), Some(()));
-        pending.open(Stamp::new(2), ()).unwrap();
+        pending.open(2, ()).unwrap();
         assert_eq!(pending.drain().count(), 1);
-        assert_eq!(pending.settle(Stamp::new(2).as_str()), None);
+        assert_eq!(pending.settle(Stamp::new(2).as_str()), Settled::Nobody);
     }
 }

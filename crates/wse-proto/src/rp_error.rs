@@ -1,14 +1,14 @@
 //! What a procedure fails with, here and on the wire. It may never send the text of an error that
 //! was not meant for the peer.
 
-use crate::{Code, DecodeError, Payload, json};
+use crate::{Code, DecodeError, Format, Payload, json};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, MapAccess, Visitor},
     ser::SerializeMap,
 };
 use serde_json::value::{RawValue, to_raw_value};
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// A call's payload is repeated in the details of its error up to this many bytes.
 const PAYLOAD_IN_DETAILS: usize = 16 << 10;
@@ -16,6 +16,9 @@ const PAYLOAD_IN_DETAILS: usize = 16 << 10;
 /// And up to this nesting: it stands in the details, in the error, in the envelope, and a reader
 /// ends the connection over a frame that is too deep.
 const DEPTH_IN_DETAILS: usize = json::DEPTH - 3;
+
+/// What npm `ws-messaging` answers for a procedure that nobody has registered.
+pub(crate) const NO_PROCEDURE: &str = "NoProcedureError";
 
 /// The text that stands for every error that is not shown.
 const HIDDEN: &str = "RPC execution failed";
@@ -44,7 +47,7 @@ pub struct RpError {
     pub code: String,
     /// A text for people; absent when the failing side gave none.
     pub message: Option<String>,
-    details: Option<Box<RawValue>>,
+    details: Option<Payload<'static>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -69,7 +72,7 @@ impl RpError {
     /// `payload`, the call's; anything but an object stands in the field `value`. Details that do
     /// not encode are left out.
     pub fn details<T: Serialize + ?Sized>(mut self, details: &T) -> Self {
-        self.details = to_raw_value(details).ok();
+        self.details = Payload::encode(Format::Json, details).ok();
         self
     }
 
@@ -78,8 +81,7 @@ impl RpError {
     /// # Errors
     /// When they are not of that type.
     pub fn decode_details<T: DeserializeOwned>(&self) -> Result<Option<T>, DecodeError> {
-        let decode = |raw: &RawValue| serde_json::from_str(raw.get()).map_err(DecodeError::json::<T>);
-        self.details.as_deref().map(decode).transpose()
+        self.details.as_ref().map(Payload::decode).transpose()
     }
 
     /// The error that `?` made this of, if so. It never crosses the wire.
@@ -87,46 +89,70 @@ impl RpError {
         self.source.as_deref()
     }
 
+    /// What a peer may read of it: the message, the code where it has none. `expose` shows the text
+    /// of an error that was not made on purpose.
+    pub(crate) fn shown(&self, expose: bool) -> Cow<'_, str> {
+        match (&self.source, &self.message) {
+            (Some(source), _) if expose => source.to_string().into(),
+            (_, Some(message)) => message.into(),
+            (Some(_), None) => HIDDEN.into(),
+            (None, None) => (&self.code).into(),
+        }
+    }
+
     /// The payload of the answer to a call of `rp` with `payload`. `expose` sends the text of an
     /// error that was not made on purpose.
     pub fn answer(&self, rp: &str, payload: &Payload<'_>, expose: bool) -> Payload<'static> {
-        let mut details = Fields::of(self.details.as_deref());
-        let mut message = self.message.clone();
-        if let Some(source) = &self.source {
-            message.get_or_insert_with(|| HIDDEN.to_owned());
-            if expose {
-                let text = source.to_string();
-                details.set("origin", &Origin { name: "Error", message: &text });
-                message = Some(text);
-            }
+        let mut details = Fields::of(self.details.as_ref());
+        if let (Some(source), true) = (&self.source, expose) {
+            details.set("origin", &Origin { name: "Error", message: &source.to_string() });
         }
+        let said = self.source.is_some() || self.message.is_some();
+        let message = said.then(|| self.shown(expose).into_owned());
         details.set("rpc", rp);
-        let bytes = payload.as_bytes();
-        if bytes.len() <= PAYLOAD_IN_DETAILS
-            && !json::nests_deeper_than(bytes, DEPTH_IN_DETAILS)
-            && let Ok(raw) = serde_json::from_slice::<&RawValue>(bytes)
+        if payload.as_bytes().len() <= PAYLOAD_IN_DETAILS
+            && let Ok(payload) = payload.translated(Format::Json)
+            && !json::nests_deeper_than(payload.as_bytes(), DEPTH_IN_DETAILS)
         {
-            details.set("payload", raw);
+            details.set("payload", &payload);
         }
         Wire { code: &self.code, message: message.as_deref(), details: Some(details) }.encode()
     }
 
     /// The payload of the answer to a call that no procedure was there for: the code alone.
-    pub fn not_registered() -> Payload<'static> {
+    pub(crate) fn not_registered() -> Payload<'static> {
         Wire { code: Code::RP_NOT_REGISTERED, message: None, details: None }.encode()
     }
 
     /// Reads the payload of a failed call. What is no error object becomes `wse.server.rp.failed`
     /// with the payload as details.
     pub fn read(payload: &Payload<'_>) -> Self {
-        let Fields(fields) = payload.decode().unwrap_or(Fields(Vec::new()));
+        let json = payload.translated(Format::Json);
+        let fields = json.ok().and_then(|payload| payload.decode().ok());
+        let Fields(fields) = fields.unwrap_or(Fields(Vec::new()));
         // As in JavaScript, the last of several fields of one name holds.
         let field = |name: &str| fields.iter().rev().find(|(field, _)| field == name).map(|(_, value)| value);
         let text = |name: &str| serde_json::from_str::<String>(field(name)?.get()).ok();
         match text("code") {
-            Some(code) => Self { code, message: text("message"), details: field("details").cloned(), source: None },
-            None => Self { details: payload.decode().ok(), ..Self::new(Code::RP_FAILED) },
+            Some(code) => {
+                let details = field("details").map(|details| Payload::raw(details).into_owned());
+                Self { code, message: text("message"), details, source: None }
+            }
+            None => Self::of_details(payload),
         }
+    }
+
+    /// Reads the error value of a call that failed on the wire of `ws-messaging`: it becomes the
+    /// details.
+    pub(crate) fn of_value(payload: &Payload<'_>) -> Self {
+        match payload.decode::<String>() {
+            Ok(text) if text == NO_PROCEDURE => Self::new(Code::RP_NOT_REGISTERED),
+            _ => Self::of_details(payload),
+        }
+    }
+
+    fn of_details(payload: &Payload<'_>) -> Self {
+        Self { details: Some(payload.clone().into_owned()), ..Self::new(Code::RP_FAILED) }
     }
 }
 
@@ -167,7 +193,7 @@ struct Wire<'a> {
 impl Wire<'_> {
     fn encode(&self) -> Payload<'static> {
         // Strings and raw JSON only, so it always encodes.
-        Payload::json(serde_json::to_string(self).unwrap_or_default())
+        Payload::encode(Format::Json, self).unwrap_or_else(|_| Payload::null(Format::Json))
     }
 }
 
@@ -181,9 +207,14 @@ struct Origin<'a> {
 struct Fields(Vec<(String, Box<RawValue>)>);
 
 impl Fields {
-    fn of(details: Option<&RawValue>) -> Self {
+    fn of(details: Option<&Payload<'_>>) -> Self {
         let Some(details) = details else { return Fields(Vec::new()) };
-        serde_json::from_str(details.get()).unwrap_or_else(|_| Fields(vec![("value".to_owned(), details.to_owned())]))
+        let json = details.translated(Format::Json).ok();
+        json.and_then(|details| details.decode().ok()).unwrap_or_else(|| {
+            let mut fields = Fields(Vec::new());
+            fields.set("value", details);
+            fields
+        })
     }
 
     fn set<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
@@ -228,8 +259,12 @@ impl<'de> Deserialize<'de> for Fields {
 mod tests {
     use super::*;
 
+    fn json(text: &str) -> Payload<'_> {
+        Payload::json(text).unwrap()
+    }
+
     fn answer(error: &RpError, expose: bool) -> String {
-        let payload = error.answer("boom", &Payload::json(r#"{"value":1}"#), expose);
+        let payload = error.answer("boom", &json(r#"{"value":1}"#), expose);
         String::from_utf8(payload.as_bytes().to_vec()).unwrap()
     }
 
@@ -281,15 +316,15 @@ mod tests {
 
     #[test]
     fn a_large_payload_is_not_repeated() {
-        let large = Payload::json(format!("\"{}\"", "x".repeat(PAYLOAD_IN_DETAILS)));
-        let answer = RpError::new("X").answer("rp", &large, false);
+        let large = format!("\"{}\"", "x".repeat(PAYLOAD_IN_DETAILS));
+        let answer = RpError::new("X").answer("rp", &json(&large), false);
         assert_eq!(answer.as_bytes(), br#"{"code":"X","details":{"rpc":"rp"}}"#);
     }
 
     #[test]
     fn what_was_sent_is_read_again() {
         let sent = RpError::new("X").message("why").details(&serde_json::json!({"a": [1, 2]}));
-        let read = RpError::read(&sent.answer("rp", &Payload::json("null"), false));
+        let read = RpError::read(&sent.answer("rp", &json("null"), false));
         assert_eq!((read.code.as_str(), read.message.as_deref()), ("X", Some("why")));
         let details: serde_json::Value = read.decode_details().unwrap().unwrap();
         assert_eq!(details, serde_json::json!({"a": [1, 2], "rpc": "rp", "payload": null}));
@@ -297,11 +332,11 @@ mod tests {
 
     #[test]
     fn anything_read_as_an_error_is_one() {
-        let read = RpError::read(&Payload::json(r#""just text""#));
+        let read = RpError::read(&json(r#""just text""#));
         assert_eq!(read.code, Code::RP_FAILED);
         assert_eq!(read.decode_details::<String>().unwrap().as_deref(), Some("just text"));
         assert_eq!(RpError::read(&RpError::not_registered()).code, Code::RP_NOT_REGISTERED);
-        let odd = RpError::read(&Payload::json(r#"{"code":"X","message":5,"details":[1],"more":{}}"#));
+        let odd = RpError::read(&json(r#"{"code":"X","message":5,"details":[1],"more":{}}"#));
         assert_eq!((odd.code.as_str(), odd.message.as_deref()), ("X", None));
         assert_eq!(odd.decode_details::<Vec<u8>>().unwrap(), Some(vec![1]));
     }

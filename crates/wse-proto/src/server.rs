@@ -2,7 +2,8 @@
 //! Nothing may open without a verdict, and nothing may be heard after a refusal.
 
 use crate::{
-    Cid, Closed, Envelope, Hello, Input, Kind, Limits, Payload, Question, Session, Solution, Step,
+    Cid, Closed, Codec, Envelope, Format, Hello, Input, Kind, Limits, Payload, ProtocolError, Question, Reason,
+    Session, Solution, Step,
     heartbeat::{Beat, Heartbeat, later},
     session::converse,
 };
@@ -15,14 +16,14 @@ pub enum Verdict {
     Accept(Cid, Payload<'static>),
     /// Ask the device this first, then identify again with quest and answer.
     Challenge(Payload<'static>),
-    /// The device stays outside.
-    Refuse,
+    /// The device stays outside; it is told why where its wire has a place for that.
+    Refuse(Reason),
 }
 
 impl Verdict {
     /// Accepted, with a welcome that carries null.
     pub fn accept(cid: impl Into<Cid>) -> Self {
-        Verdict::Accept(cid.into(), Payload::json("null"))
+        Verdict::Accept(cid.into(), Payload::null(Format::Json))
     }
 }
 
@@ -40,6 +41,7 @@ pub struct Accepted {
 /// The server's machine, one a connection.
 #[derive(Debug)]
 pub struct ServerSession {
+    codec: Codec,
     state: State,
     challenges_left: u32,
     auth_deadline: Instant,
@@ -60,8 +62,9 @@ enum State {
 
 impl ServerSession {
     /// A conversation that starts now, right after the upgrade.
-    pub fn new(limits: &Limits, now: Instant) -> Self {
+    pub fn new(codec: Codec, limits: &Limits, now: Instant) -> Self {
         Self {
+            codec,
             state: State::Stranger,
             challenges_left: limits.challenges,
             auth_deadline: later(now, limits.auth_timeout),
@@ -110,9 +113,9 @@ impl ServerSession {
             Verdict::Challenge(quest) if self.challenges_left > 0 => {
                 self.challenges_left -= 1;
                 self.state = State::Challenged(hello, quest.clone());
-                Step::Send(Kind::Challenge, quest)
+                Step::send(Kind::Challenge, quest)
             }
-            Verdict::Accept(..) | Verdict::Challenge(_) | Verdict::Refuse => Step::Close(Closed::not_authorized()),
+            Verdict::Accept(..) | Verdict::Challenge(_) | Verdict::Refuse(_) => Step::Close(Closed::not_authorized()),
         }
     }
 
@@ -135,18 +138,28 @@ impl Session for ServerSession {
     type Answer = Verdict;
     type Opening = Accepted;
 
+    fn read<'a>(&mut self, message: &'a [u8], binary: bool) -> Result<Envelope<'a>, ProtocolError> {
+        self.codec.read(message, binary)
+    }
+
     fn step<'a>(&mut self, input: Input<'a, Verdict>, now: Instant) -> Step<'a, Question, Accepted> {
         let step = match input {
             Input::Envelope(envelope) => {
                 self.heartbeat.heard(now);
                 self.envelope(envelope)
             }
+            Input::Garbage(_) if matches!(self.state, State::Closed) => Step::Wait,
+            Input::Garbage(_) => Step::Close(Closed::protocol_error()),
             Input::Answer(verdict) => self.verdict(verdict, now),
-            Input::Heard => {
+            Input::Heard | Input::Pong => {
                 self.heartbeat.heard(now);
                 Step::Wait
             }
-            Input::Tick => self.tick(now),
+            Input::Deaf if matches!(self.state, State::Open) => {
+                self.heartbeat.heard(now);
+                Step::Ping
+            }
+            Input::Deaf | Input::Tick => self.tick(now),
             Input::Close => {
                 self.state = State::Closed;
                 Step::Wait

@@ -1,7 +1,7 @@
 //! The conversation as a value: one input, one step. What both sides share after the welcome.
 //! It may never await, read a clock, or do what it decides.
 
-use crate::{Closed, Envelope, Kind, Payload};
+use crate::{Closed, Envelope, Kind, Payload, ProtocolError};
 use std::{borrow::Cow, time::Instant};
 
 /// One side of a conversation.
@@ -17,6 +17,13 @@ pub trait Session {
     /// What the conversation opens with.
     type Opening;
 
+    /// What a whole message from the peer says, in the state that the conversation is in. The
+    /// outcome is the next input: [`Input::Envelope`] or [`Input::Garbage`].
+    ///
+    /// # Errors
+    /// When it is no envelope of the protocol spoken.
+    fn read<'a>(&mut self, message: &'a [u8], binary: bool) -> Result<Envelope<'a>, ProtocolError>;
+
     /// Takes one input; the caller does what the step says before it gives the next.
     ///
     /// After [`Step::Close`] or [`Input::Close`] every step is [`Step::Wait`].
@@ -31,10 +38,16 @@ pub trait Session {
 pub enum Input<'a, A> {
     /// The peer has sent an envelope.
     Envelope(Envelope<'a>),
+    /// The peer has sent something else.
+    Garbage(ProtocolError),
     /// The application has answered the question.
     Answer(A),
-    /// Something else came from the peer: a ping, a pong, a part of a message.
+    /// Bytes have come from the peer: a message, a part of one, a ping, a pong.
     Heard,
+    /// The peer has answered a ping that was a call.
+    Pong,
+    /// The deadline is there, but this side does not read: silence proves nothing.
+    Deaf,
     /// Time has passed.
     Tick,
     /// The connection has ended, or this side ends it.
@@ -50,8 +63,8 @@ pub enum Step<'a, Q, O> {
     Hold(Envelope<'a>),
     /// Ask the application and give its answer.
     Ask(Q),
-    /// Send an envelope of the protocol's own.
-    Send(Kind, Payload<'static>),
+    /// Send an envelope that is not the application's.
+    Send(Envelope<'static>),
     /// The peer is known: admit it, and tell it where the server says so.
     Open(O),
     /// A message for the handlers of its type.
@@ -83,7 +96,56 @@ pub enum Step<'a, Q, O> {
     Close(Closed),
 }
 
+impl Step<'_, (), ()> {
+    /// Sends an envelope of one of the protocol's own types.
+    pub(crate) fn send<Q, O>(kind: Kind, payload: Payload<'static>) -> Step<'static, Q, O> {
+        Step::Send(Envelope { name: kind.as_str().into(), payload, stamp: None })
+    }
+}
+
+/// One of two machines that ask the same and open with the same: which one is known only when the
+/// peer has chosen its protocol.
+#[derive(Debug)]
+pub enum Either<L, R> {
+    /// The one.
+    Left(L),
+    /// The other.
+    Right(R),
+}
+
+impl<L, R> Session for Either<L, R>
+where
+    L: Session,
+    R: Session<Question = L::Question, Answer = L::Answer, Opening = L::Opening>,
+{
+    type Question = L::Question;
+    type Answer = L::Answer;
+    type Opening = L::Opening;
+
+    fn read<'a>(&mut self, message: &'a [u8], binary: bool) -> Result<Envelope<'a>, ProtocolError> {
+        match self {
+            Either::Left(left) => left.read(message, binary),
+            Either::Right(right) => right.read(message, binary),
+        }
+    }
+
+    fn step<'a>(&mut self, input: Input<'a, L::Answer>, now: Instant) -> Step<'a, L::Question, L::Opening> {
+        match self {
+            Either::Left(left) => left.step(input, now),
+            Either::Right(right) => right.step(input, now),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Either::Left(left) => left.deadline(),
+            Either::Right(right) => right.deadline(),
+        }
+    }
+}
+
 /// What an envelope means once the conversation is open.
+#[inline]
 pub(crate) fn converse<Q, O>(envelope: Envelope<'_>) -> Step<'_, Q, O> {
     let Envelope { name, payload, stamp } = envelope;
     match (Kind::of(&name), stamp) {

@@ -1,13 +1,15 @@
 //! The client's machine: what each input does in each state, and its heartbeat.
 
+mod json;
 mod table;
 
+use json::json;
 use std::time::{Duration, Instant};
-use table::{Machine, Talk, check, frame, text};
-use wse_proto::{ClientSession, Hello, Input, Limits, Payload};
+use table::{Machine, Talk, Word, check, text};
+use wse_proto::{ClientSession, Codec, Hello, Input, Limits, Payload};
 
 fn hello() -> Hello {
-    Hello { identity: Payload::json(r#""ann""#), meta: Payload::json(r#"{"os":1}"#) }
+    Hello { identity: json(r#""ann""#), meta: json(r#"{"os":1}"#) }
 }
 
 impl Machine for ClientSession {
@@ -16,29 +18,32 @@ impl Machine for ClientSession {
     #[rustfmt::skip]
     const INPUTS: &[&str] = &[
         "hi", "quest", "welcome", "reserved",
-        "result", "result S", "error", "error S", "message", "call",
-        "solution", "heard", "tick before", "tick at", "tick after", "close",
+        "result", "result S", "error", "error S", "message", "call", "garbage",
+        "solution", "heard", "pong", "deaf", "tick before", "tick at", "tick after", "close",
     ];
 
     fn fresh(now: Instant) -> Self {
-        ClientSession::new(&hello(), &Limits::default(), now).0
+        ClientSession::new(Codec::Json, &hello(), &Limits::default(), now).0
     }
 
-    fn input(word: &str) -> Input<'static, Payload<'static>> {
+    fn word(word: &str) -> Word<Payload<'static>> {
         match word {
-            "hi" => frame(r#"["~wse:hi",{"identity":"ann","meta":{}}]"#),
-            "quest" => frame(r#"["~wse:challenge",41]"#),
-            "welcome" => frame(r#"["~wse:welcome",{"hello":"ann"}]"#),
-            "reserved" => frame(r#"["~wse:call",1,"S"]"#),
-            "result" => frame(r#"["~wse:response",5]"#),
-            "result S" => frame(r#"["~wse:response",5,"S"]"#),
-            "error" => frame(r#"["~wse:response-err",{"code":"X"}]"#),
-            "error S" => frame(r#"["~wse:response-err",{"code":"X"},"S"]"#),
-            "message" => frame(r#"["say","hello"]"#),
-            "call" => frame(r#"["add",[1,2],"S"]"#),
-            "solution" => Input::Answer(Payload::json("42")),
-            "heard" => Input::Heard,
-            "close" => Input::Close,
+            "hi" => Word::Frame(r#"["~wse:hi",{"identity":"ann","meta":{}}]"#),
+            "quest" => Word::Frame(r#"["~wse:challenge",41]"#),
+            "welcome" => Word::Frame(r#"["~wse:welcome",{"hello":"ann"}]"#),
+            "reserved" => Word::Frame(r#"["~wse:call",1,"S"]"#),
+            "result" => Word::Frame(r#"["~wse:response",5]"#),
+            "result S" => Word::Frame(r#"["~wse:response",5,"S"]"#),
+            "error" => Word::Frame(r#"["~wse:response-err",{"code":"X"}]"#),
+            "error S" => Word::Frame(r#"["~wse:response-err",{"code":"X"},"S"]"#),
+            "message" => Word::Frame(r#"["say","hello"]"#),
+            "call" => Word::Frame(r#"["add",[1,2],"S"]"#),
+            "solution" => Word::Input(Input::Answer(json("42"))),
+            "garbage" => Word::Frame(r#"{"name":"say","args":[]}"#),
+            "heard" => Word::Input(Input::Heard),
+            "pong" => Word::Input(Input::Pong),
+            "deaf" => Word::Input(Input::Deaf),
+            "close" => Word::Input(Input::Close),
             word => panic!("no input {word}"),
         }
     }
@@ -66,8 +71,11 @@ fn every_input_in_every_state_has_its_step() {
         waiting | error S     | close 1000 wse.protocol-error | closed
         waiting | message     | close 1000 wse.protocol-error | closed
         waiting | call        | close 1000 wse.protocol-error | closed
+        waiting | garbage     | close 1000 wse.protocol-error | closed
         waiting | solution    | wait                          | waiting
         waiting | heard       | wait                          | waiting
+        waiting | pong        | wait                          | waiting
+        waiting | deaf        | ping                          | waiting
         waiting | tick before | wait                          | waiting
         waiting | tick at     | ping                          | waiting
         waiting | tick after  | ping                          | waiting
@@ -83,8 +91,11 @@ fn every_input_in_every_state_has_its_step() {
         solving | error S     | close 1000 wse.protocol-error | closed
         solving | message     | close 1000 wse.protocol-error | closed
         solving | call        | close 1000 wse.protocol-error | closed
+        solving | garbage     | close 1000 wse.protocol-error | closed
         solving | solution    | send ~wse:challenge 42        | waiting
         solving | heard       | wait                          | solving
+        solving | pong        | wait                          | solving
+        solving | deaf        | ping                          | solving
         solving | tick before | wait                          | solving
         solving | tick at     | ping                          | solving
         solving | tick after  | ping                          | solving
@@ -100,8 +111,11 @@ fn every_input_in_every_state_has_its_step() {
         open    | error S     | settle S err {"code":"X"}     | open
         open    | message     | deliver say "hello"           | open
         open    | call        | invoke add [1,2] S            | open
+        open    | garbage     | close 1000 wse.protocol-error | closed
         open    | solution    | wait                          | open
         open    | heard       | wait                          | open
+        open    | pong        | wait                          | open
+        open    | deaf        | ping                          | open
         open    | tick before | wait                          | open
         open    | tick at     | ping                          | open
         open    | tick after  | ping                          | open
@@ -117,8 +131,11 @@ fn every_input_in_every_state_has_its_step() {
         closed  | error S     | wait                          | closed
         closed  | message     | wait                          | closed
         closed  | call        | wait                          | closed
+        closed  | garbage     | wait                          | closed
         closed  | solution    | wait                          | closed
         closed  | heard       | wait                          | closed
+        closed  | pong        | wait                          | closed
+        closed  | deaf        | wait                          | closed
         closed  | tick before | wait                          | closed
         closed  | tick at     | wait                          | closed
         closed  | tick after  | wait                          | closed
@@ -129,7 +146,7 @@ fn every_input_in_every_state_has_its_step() {
 
 #[test]
 fn the_first_thing_to_send_is_the_hi() {
-    let (_, hi) = ClientSession::new(&hello(), &Limits::default(), Instant::now());
+    let (_, hi) = ClientSession::new(Codec::Json, &hello(), &Limits::default(), Instant::now());
     assert_eq!(text(&hi), r#"{"identity":"ann","meta":{"os":1}}"#);
     assert_eq!(Hello::read(&hi).unwrap(), hello());
 }
@@ -185,7 +202,7 @@ fn silence_is_pinged_after_25_seconds_and_final_after_10_more_in_every_state() {
 
 #[test]
 fn anything_from_the_server_is_a_sign_of_life_and_a_solution_is_not() {
-    for (word, prolongs) in [("heard", true), ("welcome", true), ("solution", false)] {
+    for (word, prolongs) in [("heard", true), ("pong", true), ("welcome", true), ("solution", false)] {
         let mut talk = Talk::<ClientSession>::after(if word == "welcome" { &[] } else { &["quest"] });
         assert_eq!(talk.at(25, "tick"), "ping");
         talk.at(34, word);
@@ -198,7 +215,7 @@ fn anything_from_the_server_is_a_sign_of_life_and_a_solution_is_not() {
 #[test]
 fn a_heartbeat_too_slow_to_count_never_beats_and_never_panics() {
     let limits = Limits { ping_interval: Duration::MAX, ping_timeout: Duration::MAX, ..Limits::default() };
-    let mut talk = Talk::with(|now| ClientSession::new(&hello(), &limits, now).0);
+    let mut talk = Talk::with(|now| ClientSession::new(Codec::Json, &hello(), &limits, now).0);
     talk.say("welcome");
     assert_eq!(talk.at(1_000_000, "message"), r#"deliver say "hello""#);
     assert_eq!(talk.at(2_000_000, "tick"), "wait");

@@ -1,9 +1,13 @@
 //! The two machines against each other, through the JSON codec: both open or both close.
 
+mod json;
+
+use json::json;
 use proptest::{option, prelude::*};
 use std::{collections::VecDeque, time::Instant, vec};
 use wse_proto::{
-    Cid, ClientSession, Codec, Envelope, Hello, Input, Kind, Limits, Payload, ServerSession, Session, Step, Verdict,
+    Cid, ClientSession, Codec, Envelope, Hello, Input, Kind, Limits, Payload, Reason, ServerSession, Session, Step,
+    Verdict,
 };
 
 /// Frames under way in one direction.
@@ -45,14 +49,14 @@ impl Conversation {
     /// The eager messages leave right behind the hi.
     fn new(script: Vec<Verdict>, solves: usize, eager: u32) -> Self {
         let start = Instant::now();
-        let hello = Hello { identity: Payload::json(r#""ann""#), meta: Payload::json("{}") };
-        let (client, hi) = ClientSession::new(&hello, &Limits::default(), start);
+        let hello = Hello { identity: json(r#""ann""#), meta: json("{}") };
+        let (client, hi) = ClientSession::new(Codec::Json, &hello, &Limits::default(), start);
         let mut up = Wire::default();
         up.send(Kind::Hi.as_str(), &hi);
-        (0..eager).for_each(|number| up.send("eager", &Payload::json(number.to_string())));
+        (0..eager).for_each(|number| up.send("eager", &json(number.to_string())));
         Self {
             start,
-            server: ServerSession::new(&Limits::default(), start),
+            server: ServerSession::new(Codec::Json, &Limits::default(), start),
             client,
             up,
             down: Wire::default(),
@@ -98,7 +102,7 @@ impl Conversation {
                     self.serve(Input::Answer(verdict), now);
                 }
             }
-            Step::Send(kind, payload) => self.down.send(kind.as_str(), &payload),
+            Step::Send(envelope) => self.down.send(&envelope.name, &envelope.payload),
             Step::Open(accepted) => {
                 self.down.send(Kind::Welcome.as_str(), &accepted.welcome);
                 self.accepted = Some(accepted.cid.to_string());
@@ -121,10 +125,10 @@ impl Conversation {
                 self.follow(Input::Answer(quest));
             }
             Step::Ask(_) => self.ended = true, // it gives up
-            Step::Send(kind, solution) => self.up.send(kind.as_str(), &solution),
+            Step::Send(envelope) => self.up.send(&envelope.name, &envelope.payload),
             Step::Open(welcome) => {
                 self.welcomed = Some(welcome.decode().expect("a name"));
-                self.up.send("late", &Payload::json("0"));
+                self.up.send("late", &json("0"));
             }
             step => panic!("{step:?}"),
         }
@@ -138,16 +142,16 @@ proptest! {
     fn both_ends_of_a_conversation_open_or_both_close(
         challenges in 0..5usize,
         last in option::of(prop_oneof![
-            4 => Just(Verdict::Accept(Cid::from("ann"), Payload::json(r#""hello ann""#))),
+            4 => Just(Verdict::Accept(Cid::from("ann"), json(r#""hello ann""#))),
             1 => Just(Verdict::accept("")),
-            1 => Just(Verdict::Refuse),
+            1 => Just(Verdict::Refuse(Reason::default())),
         ]),
         solves in 0..5usize,
         eager in 0..4u32,
     ) {
         let opens = matches!(&last, Some(Verdict::Accept(cid, _)) if !cid.is_empty());
         let opens = opens && challenges <= 3 && solves >= challenges;
-        let quest = Verdict::Challenge(Payload::json("41"));
+        let quest = Verdict::Challenge(json("41"));
         let script = std::iter::repeat_n(quest, challenges).chain(last).collect();
 
         let end = Conversation::new(script, solves, eager).run();

@@ -1,10 +1,12 @@
 //! The server's machine: what each input does in each state, and its deadlines.
 
+mod json;
 mod table;
 
+use json::json;
 use std::time::{Duration, Instant};
-use table::{Machine, Talk, check, frame, text};
-use wse_proto::{Accepted, Cid, Input, Limits, Payload, Question, ServerSession, Session, Step, Verdict};
+use table::{Machine, Talk, Word, check, hear, text};
+use wse_proto::{Accepted, Cid, Codec, Input, Limits, Question, Reason, ServerSession, Session, Step, Verdict};
 
 impl Machine for ServerSession {
     const STATES: &[(&str, &[&str])] = &[
@@ -17,35 +19,38 @@ impl Machine for ServerSession {
     #[rustfmt::skip]
     const INPUTS: &[&str] = &[
         "hi", "bad hi", "hi list", "solution", "welcome", "reserved",
-        "result", "result S", "error", "error S", "message", "call",
+        "result", "result S", "error", "error S", "message", "call", "garbage",
         "accept", "accept nobody", "quest", "refuse",
-        "heard", "tick before", "tick at", "tick after", "close",
+        "heard", "pong", "deaf", "tick before", "tick at", "tick after", "close",
     ];
 
     fn fresh(now: Instant) -> Self {
-        ServerSession::new(&Limits::default(), now)
+        ServerSession::new(Codec::Json, &Limits::default(), now)
     }
 
-    fn input(word: &str) -> Input<'static, Verdict> {
+    fn word(word: &str) -> Word<Verdict> {
         match word {
-            "hi" => frame(r#"["~wse:hi",{"identity":"ann","meta":{"os":1}},null]"#),
-            "bad hi" => frame(r#"["~wse:hi","ann"]"#),
-            "hi list" => frame(r#"["~wse:hi",["ann",{}]]"#),
-            "solution" => frame(r#"["~wse:challenge",42]"#),
-            "welcome" => frame(r#"["~wse:welcome",null]"#),
-            "reserved" => frame(r#"["~wse:call",1,"S"]"#),
-            "result" => frame(r#"["~wse:response",5]"#),
-            "result S" => frame(r#"["~wse:response",5,"S"]"#),
-            "error" => frame(r#"["~wse:response-err",{"code":"X"}]"#),
-            "error S" => frame(r#"["~wse:response-err",{"code":"X"},"S"]"#),
-            "message" => frame(r#"["say","hello"]"#),
-            "call" => frame(r#"["add",[1,2],"S"]"#),
-            "accept" => Input::Answer(Verdict::Accept(Cid::from("a7"), Payload::json("3"))),
-            "accept nobody" => Input::Answer(Verdict::accept("")),
-            "quest" => Input::Answer(Verdict::Challenge(Payload::json("41"))),
-            "refuse" => Input::Answer(Verdict::Refuse),
-            "heard" => Input::Heard,
-            "close" => Input::Close,
+            "hi" => Word::Frame(r#"["~wse:hi",{"identity":"ann","meta":{"os":1}},null]"#),
+            "bad hi" => Word::Frame(r#"["~wse:hi","ann"]"#),
+            "hi list" => Word::Frame(r#"["~wse:hi",["ann",{}]]"#),
+            "solution" => Word::Frame(r#"["~wse:challenge",42]"#),
+            "welcome" => Word::Frame(r#"["~wse:welcome",null]"#),
+            "reserved" => Word::Frame(r#"["~wse:call",1,"S"]"#),
+            "result" => Word::Frame(r#"["~wse:response",5]"#),
+            "result S" => Word::Frame(r#"["~wse:response",5,"S"]"#),
+            "error" => Word::Frame(r#"["~wse:response-err",{"code":"X"}]"#),
+            "error S" => Word::Frame(r#"["~wse:response-err",{"code":"X"},"S"]"#),
+            "message" => Word::Frame(r#"["say","hello"]"#),
+            "call" => Word::Frame(r#"["add",[1,2],"S"]"#),
+            "accept" => Word::Input(Input::Answer(Verdict::Accept(Cid::from("a7"), json("3")))),
+            "accept nobody" => Word::Input(Input::Answer(Verdict::accept(""))),
+            "quest" => Word::Input(Input::Answer(Verdict::Challenge(json("41")))),
+            "refuse" => Word::Input(Input::Answer(Verdict::Refuse(Reason::default()))),
+            "garbage" => Word::Frame(r#"{"name":"say","args":[]}"#),
+            "heard" => Word::Input(Input::Heard),
+            "pong" => Word::Input(Input::Pong),
+            "deaf" => Word::Input(Input::Deaf),
+            "close" => Word::Input(Input::Close),
             word => panic!("no input {word}"),
         }
     }
@@ -76,11 +81,13 @@ fn every_input_in_every_state_has_its_step() {
         stranger   | error S       | close 1000 wse.protocol-error         | closed
         stranger   | message       | close 1000 wse.protocol-error         | closed
         stranger   | call          | close 1000 wse.protocol-error         | closed
+        stranger   | garbage       | close 1000 wse.protocol-error         | closed
         stranger   | accept        | wait                                  | stranger
         stranger   | accept nobody | wait                                  | stranger
         stranger   | quest         | wait                                  | stranger
         stranger   | refuse        | wait                                  | stranger
-        stranger   | heard         | wait                                  | stranger
+        stranger   | heard, pong   | wait                                  | stranger
+        stranger   | deaf          | wait                                  | stranger
         stranger   | tick before   | wait                                  | stranger
         stranger   | tick at       | close 1008 wse.auth-timeout           | closed
         stranger   | tick after    | close 1008 wse.auth-timeout           | closed
@@ -98,11 +105,13 @@ fn every_input_in_every_state_has_its_step() {
         thinking   | error S       | wait                                  | thinking
         thinking   | message       | hold say "hello"                      | thinking
         thinking   | call          | hold add [1,2] S                      | thinking
+        thinking   | garbage       | close 1000 wse.protocol-error         | closed
         thinking   | accept        | open a7 3 for "ann"                   | open
         thinking   | accept nobody | close 1000 wse.not-authorized         | closed
         thinking   | quest         | send ~wse:challenge 41                | challenged
         thinking   | refuse        | close 1000 wse.not-authorized         | closed
-        thinking   | heard         | wait                                  | thinking
+        thinking   | heard, pong   | wait                                  | thinking
+        thinking   | deaf          | wait                                  | thinking
         thinking   | tick before   | wait                                  | thinking
         thinking   | tick at       | close 1008 wse.auth-timeout           | closed
         thinking   | tick after    | close 1008 wse.auth-timeout           | closed
@@ -120,11 +129,13 @@ fn every_input_in_every_state_has_its_step() {
         challenged | error S       | close 1000 wse.protocol-error         | closed
         challenged | message       | hold say "hello"                      | challenged
         challenged | call          | hold add [1,2] S                      | challenged
+        challenged | garbage       | close 1000 wse.protocol-error         | closed
         challenged | accept        | wait                                  | challenged
         challenged | accept nobody | wait                                  | challenged
         challenged | quest         | wait                                  | challenged
         challenged | refuse        | wait                                  | challenged
-        challenged | heard         | wait                                  | challenged
+        challenged | heard, pong   | wait                                  | challenged
+        challenged | deaf          | wait                                  | challenged
         challenged | tick before   | wait                                  | challenged
         challenged | tick at       | close 1008 wse.auth-timeout           | closed
         challenged | tick after    | close 1008 wse.auth-timeout           | closed
@@ -142,37 +153,24 @@ fn every_input_in_every_state_has_its_step() {
         open       | error S       | settle S err {"code":"X"}             | open
         open       | message       | deliver say "hello"                   | open
         open       | call          | invoke add [1,2] S                    | open
+        open       | garbage       | close 1000 wse.protocol-error         | closed
         open       | accept        | wait                                  | open
         open       | accept nobody | wait                                  | open
         open       | quest         | wait                                  | open
         open       | refuse        | wait                                  | open
         open       | heard         | wait                                  | open
+        open       | pong          | wait                                  | open
+        open       | deaf          | ping                                  | open
         open       | tick before   | wait                                  | open
         open       | tick at       | ping                                  | open
         open       | tick after    | ping                                  | open
         open       | close         | wait                                  | closed
 
-        closed     | hi            | wait                                  | closed
-        closed     | bad hi        | wait                                  | closed
-        closed     | hi list       | wait                                  | closed
-        closed     | solution      | wait                                  | closed
-        closed     | welcome       | wait                                  | closed
-        closed     | reserved      | wait                                  | closed
-        closed     | result        | wait                                  | closed
-        closed     | result S      | wait                                  | closed
-        closed     | error         | wait                                  | closed
-        closed     | error S       | wait                                  | closed
-        closed     | message       | wait                                  | closed
-        closed     | call          | wait                                  | closed
-        closed     | accept        | wait                                  | closed
-        closed     | accept nobody | wait                                  | closed
-        closed     | quest         | wait                                  | closed
-        closed     | refuse        | wait                                  | closed
-        closed     | heard         | wait                                  | closed
-        closed     | tick before   | wait                                  | closed
-        closed     | tick at       | wait                                  | closed
-        closed     | tick after    | wait                                  | closed
-        closed     | close         | wait                                  | closed
+        closed     | hi, bad hi, hi list, solution, welcome, reserved     | wait | closed
+        closed     | result, result S, error, error S                     | wait | closed
+        closed     | message, call, garbage, heard, pong, deaf            | wait | closed
+        closed     | accept, accept nobody, quest, refuse                 | wait | closed
+        closed     | tick before, tick at, tick after, close              | wait | closed
         "#,
     );
 }
@@ -184,6 +182,7 @@ fn every_way_to_end_is_deaf_for_ever_and_has_no_deadline() {
         (&["hi", "accept nobody"], "close 1000 wse.not-authorized"),
         (&["hi", "quest", "solution", "refuse"], "close 1000 wse.not-authorized"),
         (&["message"], "close 1000 wse.protocol-error"),
+        (&["hi", "garbage"], "close 1000 wse.protocol-error"),
         (&["hi", "quest", "hi"], "close 1000 wse.protocol-error"),
         (&["hi", "accept", "welcome"], "close 1000 wse.protocol-error"),
         (&["hi", "tick at"], "close 1008 wse.auth-timeout"),
@@ -207,17 +206,21 @@ fn what_is_held_comes_out_whole_and_in_order_once_open() {
     let now = Instant::now();
     let mut session = ServerSession::fresh(now);
     let script = [
-        ServerSession::input("hi"),
-        frame(r#"["one",1]"#),
-        ServerSession::input("quest"),
-        frame(r#"["two",[2],"S2"]"#),
-        frame(r#"["three"]"#),
-        ServerSession::input("solution"),
-        frame(r#"["four",{"4":4}]"#),
-        ServerSession::input("accept"),
+        ServerSession::word("hi"),
+        Word::Frame(r#"["one",1]"#),
+        ServerSession::word("quest"),
+        Word::Frame(r#"["two",[2],"S2"]"#),
+        Word::Frame(r#"["three"]"#),
+        ServerSession::word("solution"),
+        Word::Frame(r#"["four",{"4":4}]"#),
+        ServerSession::word("accept"),
     ];
     let mut held = Vec::new();
-    for input in script {
+    for word in script {
+        let input = match word {
+            Word::Frame(frame) => hear(&mut session, frame),
+            Word::Input(input) => input,
+        };
         match session.step(input, now) {
             Step::Hold(envelope) => held.push(envelope),
             Step::Ask(_) | Step::Send(..) | Step::Open(_) => {}
@@ -234,7 +237,7 @@ fn three_solutions_may_be_tried_and_a_fourth_challenge_refuses() {
     let mut talk = Talk::<ServerSession>::new();
     assert_eq!(talk.say("hi"), r#"ask "ann" {"os":1}"#);
     for number in 1..=3 {
-        let quest = Payload::json(format!(r#""quest {number}""#));
+        let quest = json(format!(r#""quest {number}""#));
         let sent = talk.give(Input::Answer(Verdict::Challenge(quest)));
         assert_eq!(sent, format!(r#"send ~wse:challenge "quest {number}""#));
         assert_eq!(talk.say("solution"), format!(r#"ask "ann" {{"os":1}} quest "quest {number}" answer 42"#));
@@ -252,7 +255,7 @@ fn the_third_solution_can_still_be_accepted() {
 #[test]
 fn a_server_that_allows_no_solution_refuses_at_the_first_challenge() {
     let limits = Limits { challenges: 0, ..Limits::default() };
-    let mut talk = Talk::with(|now| ServerSession::new(&limits, now));
+    let mut talk = Talk::with(|now| ServerSession::new(Codec::Json, &limits, now));
     talk.say("hi");
     assert_eq!(talk.say("quest"), "close 1000 wse.not-authorized");
 }
@@ -302,7 +305,8 @@ fn the_verdict_ends_the_auth_deadline_and_starts_the_heartbeat() {
 
 #[test]
 fn anything_from_the_peer_is_a_sign_of_life_and_nothing_from_the_application_is() {
-    for (word, prolongs) in [("heard", true), ("message", true), ("result", true), ("accept", false), ("quest", false)]
+    for (word, prolongs) in
+        [("heard", true), ("pong", true), ("message", true), ("result", true), ("accept", false), ("quest", false)]
     {
         let mut talk = Talk::<ServerSession>::new();
         talk.at(0, "hi");
@@ -327,7 +331,7 @@ fn a_late_tick_pings_first_and_leaves_the_peer_its_ten_seconds() {
 fn deadlines_too_far_to_count_are_never_reached_and_never_panic() {
     let never = Duration::MAX;
     let limits = Limits { auth_timeout: never, ping_interval: never, ping_timeout: never, ..Limits::default() };
-    let mut talk = Talk::with(|now| ServerSession::new(&limits, now));
+    let mut talk = Talk::with(|now| ServerSession::new(Codec::Json, &limits, now));
     assert_eq!(talk.at(1_000_000, "tick"), "wait");
     talk.at(1_000_000, "hi");
     assert_eq!(talk.at(1_000_000, "accept"), r#"open a7 3 for "ann""#);

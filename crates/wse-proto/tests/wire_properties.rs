@@ -1,31 +1,14 @@
 //! What holds for the JSON codec, for errors on the wire and for pending calls, whatever comes.
 
+mod json;
+mod value;
+
+use json::json;
 use proptest::{collection::vec, option, prelude::*};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::HashMap;
-use wse_proto::{Busy, Code, Codec, Envelope, Payload, Pending, RpError, Stamp};
-
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
-}
-
-fn value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<u64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        any::<String>().prop_map(Value::from),
-    ];
-    leaf.prop_recursive(6, 48, 6, |inner| {
-        prop_oneof![vec(inner.clone(), 0..6).prop_map(Value::from), object_of(inner).prop_map(Value::from)]
-    })
-}
-
-fn object_of(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<String, Value>> {
-    vec((any::<String>(), value), 0..6).prop_map(|fields| fields.into_iter().collect())
-}
+use value::{config, object_of, value};
+use wse_proto::{Busy, Code, Codec, Envelope, Pending, RpError, Settled, Stamp};
 
 fn name() -> impl Strategy<Value = String> {
     any::<String>().prop_filter("never empty", |name| !name.is_empty())
@@ -105,7 +88,7 @@ proptest! {
             Some(text) => error.message(text.as_str()),
             None => error,
         };
-        let read = RpError::read(&error.answer(&rp, &Payload::json(payload.to_string()), expose));
+        let read = RpError::read(&error.answer(&rp, &json(payload.to_string()), expose));
         prop_assert_eq!((&read.code, &read.message), (&code, &message));
         details.extend([("rpc".to_owned(), rp.into()), ("payload".to_owned(), payload)]);
         prop_assert_eq!(read.decode_details::<Value>().unwrap(), Some(details.into()));
@@ -114,7 +97,7 @@ proptest! {
     #[test]
     fn the_text_of_any_other_error_leaves_only_when_exposed(text in "[a-z\"\\\\]{12,20}", expose in any::<bool>()) {
         let error = RpError::from(std::io::Error::other(text.clone()));
-        let answer = error.answer("rp", &Payload::json("1"), expose);
+        let answer = error.answer("rp", &json("1"), expose);
         let quoted = serde_json::to_string(&text).unwrap();
         let sent = String::from_utf8(answer.as_bytes().to_vec()).unwrap();
         prop_assert_eq!(sent.contains(quoted.trim_matches('"')), expose, "{}", sent);
@@ -126,7 +109,7 @@ proptest! {
     #[test]
     fn what_is_no_error_object_is_kept_as_the_details_of_a_failure(value in value()) {
         prop_assume!(!value["code"].is_string());
-        let read = RpError::read(&Payload::json(value.to_string()));
+        let read = RpError::read(&json(value.to_string()));
         prop_assert_eq!((read.code.as_str(), &read.message), (Code::RP_FAILED, &None));
         prop_assert_eq!(read.decode_details::<Value>().unwrap(), Some(value));
     }
@@ -136,7 +119,7 @@ proptest! {
         limit in 0..5usize,
         steps in vec((0..4u8, prop_oneof![9 => (0..8u128).boxed(), 1 => any::<u128>().boxed()]), 0..64),
     ) {
-        let mut pending = Pending::new(limit);
+        let mut pending = Pending::new(limit, false);
         let mut model: HashMap<String, usize> = HashMap::new();
         for (waiter, (step, random)) in steps.into_iter().enumerate() {
             let stamp = Stamp::new(random);
@@ -144,12 +127,15 @@ proptest! {
             match step {
                 0 | 1 => {
                     let free = model.len() < limit && !model.contains_key(&text);
-                    prop_assert_eq!(pending.open(stamp, waiter), if free { Ok(()) } else { Err(Busy) });
+                    prop_assert_eq!(pending.open(random, waiter), if free { Ok(stamp) } else { Err(Busy) });
                     if free {
                         model.insert(text, waiter);
                     }
                 }
-                2 => prop_assert_eq!(pending.settle(&text), model.remove(&text)),
+                2 => {
+                    let settled = model.remove(&text).map_or(Settled::Nobody, Settled::Call);
+                    prop_assert_eq!(pending.settle(&text), settled);
+                }
                 _ => prop_assert_eq!(pending.cancel(&stamp), model.remove(&text)),
             }
         }
@@ -162,13 +148,49 @@ proptest! {
     }
 
     #[test]
+    fn numbered_calls_count_up_and_only_the_last_ping_is_waited_for(
+        limit in 0..5usize,
+        steps in vec((0..4u8, 0..24u64), 0..64),
+    ) {
+        let mut pending = Pending::new(limit, true);
+        let (mut model, mut ping, mut count) = (HashMap::new(), 0, 0);
+        for (step, number) in steps {
+            match step {
+                0 if model.len() >= limit => prop_assert_eq!(pending.open(7, count), Err(Busy)),
+                0 => {
+                    count += 1;
+                    model.insert(count, count);
+                    let stamp = pending.open(7, count).unwrap();
+                    prop_assert_eq!(stamp.as_str(), count.to_string());
+                }
+                1 => {
+                    count += 1;
+                    ping = count;
+                    let stamp = pending.ping(7);
+                    prop_assert_eq!(stamp.as_str(), count.to_string());
+                }
+                _ => {
+                    let settled = match model.remove(&number) {
+                        Some(waiter) => Settled::Call(waiter),
+                        None if number == ping && ping > 0 => {
+                            ping = 0;
+                            Settled::Ping
+                        }
+                        None => Settled::Nobody,
+                    };
+                    prop_assert_eq!(pending.settle(&number.to_string()), settled);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_made_up_stamp_settles_nothing(made_up in prop_oneof![any::<String>(), "[A-Za-z0-9_-]{15,17}"]) {
-        let mut pending = Pending::new(1);
-        let stamp = Stamp::new(7);
-        pending.open(stamp, "waiter").unwrap();
+        let mut pending = Pending::new(1, false);
+        let stamp = pending.open(7, "waiter").unwrap();
         prop_assume!(made_up != stamp.as_str());
-        prop_assert_eq!(pending.settle(&made_up), None);
-        prop_assert_eq!(pending.settle(stamp.as_str()), Some("waiter"));
+        prop_assert_eq!(pending.settle(&made_up), Settled::Nobody);
+        prop_assert_eq!(pending.settle(stamp.as_str()), Settled::Call("waiter"));
     }
 }
 
@@ -194,6 +216,6 @@ fn the_failure_of_every_call_that_was_read_can_be_read_by_the_caller() {
 
 #[test]
 fn an_array_is_never_taken_for_an_error_object() {
-    let read = RpError::read(&Payload::json(r#"["X","why",null]"#));
+    let read = RpError::read(&json(r#"["X","why",null]"#));
     assert_eq!((read.code.as_str(), read.message), (Code::RP_FAILED, None));
 }

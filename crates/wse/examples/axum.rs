@@ -18,7 +18,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
-use wse::{Client, ConnectError, RemoteAddr, RpError, Server};
+use wse::{Client, ConnectError, RpError, Server, service::RemoteAddr};
 
 /// What the middleware found out; identify finds it in the request.
 #[derive(Clone)]

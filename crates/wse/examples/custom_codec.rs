@@ -8,7 +8,7 @@
 use std::{error::Error, time::Duration};
 use tokio::{net::TcpListener, sync::mpsc};
 use wse::{
-    Client, ClientBuilder, Conn, Msg, Rp, Server,
+    Client, ClientBuilder, Conn, Msg, Protocol, Rp, Server,
     codec::{CustomCodec, EncodeError, Envelope, Payload, ProtocolError},
 };
 
@@ -50,7 +50,7 @@ impl CustomCodec for Lines {
         };
         let name = WORDS.iter().find(|(_, word)| *word == name).map_or(name, |(name, _)| name);
         let stamp = (stamp != "-").then(|| stamp.into());
-        Ok(Envelope { name: name.into(), payload: Payload::json(payload), stamp })
+        Ok(Envelope { name: name.into(), payload: Payload::json(payload)?, stamp })
     }
 }
 
@@ -67,8 +67,7 @@ fn server() -> Server {
             Ok(())
         })
         .register(ADD, async |_, (a, b)| Ok(a + b))
-        .codec(Lines)
-        .default_codec()
+        .protocols([Protocol::custom(Lines), Protocol::Wse])
         .build()
 }
 
@@ -78,7 +77,7 @@ async fn show(url: &str) -> Result<(), Box<dyn Error>> {
         let heard = heard.clone();
         client.on(LINE, async move |_, (from, text)| Ok(heard.send(format!("{listener} hears {from} say {text:?}"))?))
     };
-    let ann = hear(Client::builder(url).identity("ann").codec(Lines), "ann").connect().await?;
+    let ann = hear(Client::builder(url).identity("ann").protocol(Protocol::custom(Lines)), "ann").connect().await?;
     let bob = hear(Client::builder(url).identity("bob"), "bob").connect().await?;
 
     ann.send(SAY, "hello from lines".to_owned())?;

@@ -5,9 +5,9 @@
 mod common;
 
 use clap::Parser;
-use common::{duration, fail, split};
+use common::{duration, fail, protocol, split};
 use serde::{Deserialize, de::IgnoredAny};
-use serde_json::{Number, Value, json, value::RawValue};
+use serde_json::{Number, Value, json};
 use std::{
     sync::{
         Arc,
@@ -16,7 +16,9 @@ use std::{
     time::Duration,
 };
 use tokio::signal::unix::{SignalKind, signal};
-use wse::{Conn, Event, Limits, Reason, RpError, Server, Stranger, Verdict, with};
+use wse::{
+    Conn, Event, Limits, Protocol, Reason, RpError, Server, Stranger, Verdict, WsMessaging, codec::Payload, with,
+};
 
 #[derive(Parser)]
 struct Options {
@@ -37,8 +39,9 @@ struct Options {
     anonymous: bool,
     #[arg(long, default_value = "20s", value_parser = duration)]
     rpc_timeout: Duration,
-    #[arg(long, default_value = "10s", value_parser = duration)]
-    auth_timeout: Duration,
+    /// 10 s, and 20 s for `ws-messaging`; both when it is given.
+    #[arg(long, value_parser = duration)]
+    auth_timeout: Option<Duration>,
     #[arg(long, default_value = "25s", value_parser = duration)]
     ping_interval: Duration,
     #[arg(long, default_value = "10s", value_parser = duration)]
@@ -47,6 +50,13 @@ struct Options {
     max_message: usize,
     #[arg(long, default_value = "1MiB", value_parser = bytes)]
     queue_bytes: usize,
+    /// The subprotocols spoken, the preferred first.
+    #[arg(long, value_delimiter = ',', default_value = "wse-default-json,wse-msgpack,ws-messaging", value_parser = protocol)]
+    protocols: Vec<Protocol>,
+    #[arg(long, default_value = "20s", value_parser = duration)]
+    ws_ping_interval: Duration,
+    #[arg(long, default_value = "20s", value_parser = duration)]
+    ws_ping_timeout: Duration,
     /// Taken for the contract's sake; sessions do not survive a cut yet.
     #[arg(long, default_value = "60s", value_parser = duration)]
     resume_window: Duration,
@@ -116,7 +126,7 @@ struct To {
     cid: Value,
     #[serde(rename = "type")]
     kind: String,
-    payload: Option<Box<RawValue>>,
+    payload: Option<Payload<'static>>,
 }
 
 #[derive(Deserialize)]
@@ -130,7 +140,7 @@ struct Drop {
 #[derive(Deserialize)]
 struct CallMe {
     rp: String,
-    payload: Option<Box<RawValue>>,
+    payload: Option<Payload<'static>>,
 }
 
 #[derive(Deserialize)]
@@ -239,9 +249,18 @@ fn server(options: &Options) -> Server {
         users: AtomicU64::new(0),
         strangers: AtomicU64::new(0),
     });
+    let mut ws_messaging = WsMessaging::new().ping(options.ws_ping_interval, options.ws_ping_timeout);
+    if let Some(timeout) = options.auth_timeout {
+        ws_messaging = ws_messaging.auth_timeout(timeout);
+    }
+    let protocols = options.protocols.iter().map(|protocol| match protocol {
+        Protocol::WsMessaging(_) => ws_messaging.clone().into(),
+        other => other.clone(),
+    });
     let mut server = Server::builder()
+        .protocols(protocols)
         .identify(with(&app, App::identify))
-        .on("echo", async |conn, payload: Box<RawValue>| Ok(conn.send("echo", payload)?))
+        .on("echo", async |conn, payload: Payload<'static>| Ok(conn.send("echo", payload)?))
         .on("count", async |conn, Count { count }| Ok(conn.send("count", json!({"count": count + 1}))?))
         .on("hey", async |conn, _: IgnoredAny| {
             conn.user().send("both", ())?;
@@ -280,7 +299,7 @@ fn server(options: &Options) -> Server {
         .limits(Limits {
             conns_per_user: options.conns_per_user,
             rpc_timeout: options.rpc_timeout,
-            auth_timeout: options.auth_timeout,
+            auth_timeout: options.auth_timeout.unwrap_or(Limits::default().auth_timeout),
             ping_interval: options.ping_interval,
             ping_timeout: options.ping_timeout,
             message_bytes: options.max_message,

@@ -4,9 +4,9 @@
 mod common;
 
 use clap::Parser;
-use common::{described, duration, fail};
+use common::{described, duration, fail, protocol};
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -15,7 +15,10 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader},
     sync::watch,
 };
-use wse::{Backoff, CallError, Client, ClientEvent, ConnectError, Limits, Reason, Status};
+use wse::{
+    Backoff, CallError, Client, ClientEvent, ConnectError, Limits, Protocol, Reason, Status, WsMessaging,
+    codec::Payload,
+};
 
 #[derive(Parser)]
 struct Options {
@@ -37,8 +40,15 @@ struct Options {
     rpc_timeout: Duration,
     #[arg(long, default_value = "10s", value_parser = duration)]
     connect_timeout: Duration,
-    #[arg(long, default_value = "wse-default-json", value_parser = ["wse-default-json"])]
-    protocol: String,
+    #[arg(long, default_value = "wse-default-json", value_parser = protocol)]
+    protocol: Protocol,
+    /// Speaks `ws-messaging` in MessagePack.
+    #[arg(long)]
+    messagepack: bool,
+    #[arg(long, default_value = "20s", value_parser = duration)]
+    ws_ping_interval: Duration,
+    #[arg(long, default_value = "20s", value_parser = duration)]
+    ws_ping_timeout: Duration,
     /// Taken for the contract's sake; sessions do not survive a cut yet.
     #[arg(long)]
     resume: bool,
@@ -165,7 +175,15 @@ fn client(options: &Options) -> (Client, watch::Receiver<Status>) {
     };
     let limits =
         Limits { rpc_timeout: options.rpc_timeout, connect_timeout: options.connect_timeout, ..Limits::default() };
+    let protocol = match &options.protocol {
+        Protocol::WsMessaging(_) => {
+            let ws_messaging = WsMessaging::new().ping(options.ws_ping_interval, options.ws_ping_timeout);
+            if options.messagepack { ws_messaging.messagepack() } else { ws_messaging }.into()
+        }
+        other => other.clone(),
+    };
     let mut client = Client::builder(&options.url)
+        .protocol(protocol)
         .identity(&options.identity)
         .meta(&options.meta)
         .challenge(async |_, Quest { a, b }| Ok(a + b))
@@ -177,7 +195,7 @@ fn client(options: &Options) -> (Client, watch::Receiver<Status>) {
             tokio::time::sleep(Duration::from_millis(ms)).await;
             Ok(ms)
         })
-        .register("whoami", async |_, _: Box<RawValue>| Ok(json!({"name": "testclient"})))
+        .register("whoami", async |_, _: Payload<'static>| Ok(json!({"name": "testclient"})))
         .register("fail", async |_, how: String| fail(&how))
         .when(print)
         .limits(limits);

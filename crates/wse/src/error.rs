@@ -1,7 +1,7 @@
 //! What can go wrong, one small enum a verb, each with the code that both languages compare.
 //! No error may hold a payload or an identity.
 
-use wse_proto::{Closed, Code, DecodeError, EncodeError, RpError};
+use wse_proto::{Closed, Code, DecodeError, EncodeError, Protocol, RpError};
 
 /// A message was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -16,18 +16,22 @@ pub enum SendError {
     /// The queue of the connection is full: it is being closed as slow, with 1013 `wse.slow`.
     #[error("the peer does not read")]
     Slow,
-    /// The payload does not encode.
+    /// The payload does not encode, or the name is none for the wire of that connection.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// The application's own `on_send` has stopped it.
+    #[error("stopped: {0}")]
+    Stopped(RpError),
 }
 
 impl SendError {
     /// The code of this error.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             SendError::NotReady => Code::NOT_READY,
             SendError::TooBig(_) | SendError::Slow => Code::WS_ERROR,
             SendError::Encode(_) => Code::RP_INVALID,
+            SendError::Stopped(error) => &error.code,
         }
     }
 }
@@ -170,12 +174,12 @@ impl ConnectError {
 
 impl ConnectError {
     /// Whether a client that reconnects tries again after this.
-    pub(crate) fn is_temporary(&self) -> bool {
+    pub(crate) fn is_temporary(&self, protocol: &Protocol) -> bool {
         use std::io::ErrorKind::{InvalidData, InvalidInput};
         match self {
             ConnectError::Unreachable(error) => !matches!(error.kind(), InvalidData | InvalidInput),
             ConnectError::UpgradeRefused(status) => matches!(status, 408 | 429 | 500..),
-            ConnectError::Closed(closed) => closed.is_temporary(),
+            ConnectError::Closed(closed) => protocol.client_codec().is_temporary(closed),
             _ => false,
         }
     }

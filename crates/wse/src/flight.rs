@@ -11,7 +11,7 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-use wse_proto::{Envelope, Payload};
+use wse_proto::{Envelope, Payload, RpError};
 
 /// Something of the application's that runs in the connection's task.
 pub(crate) enum Flight {
@@ -38,6 +38,12 @@ impl Future for Flight {
             Flight::Report(report) => report.as_mut().poll(cx).map(|()| None),
         }
     }
+}
+
+/// A message or call that the application's hook looks at before its handlers do.
+pub(crate) struct Check {
+    pub(crate) envelope: Envelope<'static>,
+    pub(crate) hook: Task<Result<(), RpError>>,
 }
 
 /// Messages and calls in the order they came, each waiting for the verdict or a free place.

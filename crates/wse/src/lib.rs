@@ -4,9 +4,10 @@
 //! All devices accepted under one [`Cid`] are one [`User`]; each is a [`Conn`]. Both sides send
 //! messages and call procedures of the other. A [`Client`] is one device.
 //!
-//! It speaks the wire of npm `wse` 4.12, subprotocol `wse-default-json`. The repository's
-//! `README.md` has a table for those who come from there, `PROTOCOL.md` the wire,
-//! `ARCHITECTURE.md` the reasons.
+//! It speaks the wires of npm `wse` 4.12 (subprotocol `wse-default-json`, in MessagePack
+//! `wse-msgpack`) and npm `ws-messaging` 2.0: see [`Protocol`]. The repository has tables for those
+//! who come from there, in `README.md` and `docs/coming-from-ws-messaging.md`; `PROTOCOL.md` has the
+//! wires, `ARCHITECTURE.md` the reasons.
 //!
 //! # A server and a client
 //!
@@ -58,6 +59,10 @@
 //! An [`RpError`] made on purpose crosses the wire; any other error through `?` reaches the peer as
 //! a code without its text, and the application whole, in [`Event::Error`].
 //!
+//! A handler that takes a [`codec::Payload`] gets what came undecoded, whatever its format, and may
+//! pass it on. A hook, [`on_receive`](ServerBuilder::on_receive), looks at every message and call
+//! before the handlers do; another, [`on_send`](ServerBuilder::on_send), before they leave.
+//!
 //! # Guarantees and their edges
 //!
 //! - No code of the application but the upgrade hook, a codec of its own and `identify` runs for
@@ -82,6 +87,7 @@ mod error;
 mod flight;
 mod handlers;
 mod handshake;
+mod hook;
 mod names;
 mod outbox;
 mod peer;
@@ -96,17 +102,20 @@ pub use client::{Client, ClientBuilder, ClientEvent, Status};
 pub use error::{CallError, ConnectError, RegisterError, SendError, ServeError};
 pub use handlers::{HandlerId, with};
 pub use names::{Message, Msg, Procedure, Rp};
-pub use server::{
-    Audience, Conn, Encoded, Event, Identified, RemoteAddr, Server, ServerBuilder, ServerService, Stranger, User,
-    Verdict,
-};
-pub use wse_proto::{Backoff, Cid, Closed, Code, DecodeError, Limits, Reason, RpError};
+pub use server::{Audience, Conn, Encoded, Event, Identified, Server, ServerBuilder, Stranger, User, Verdict};
+pub use wse_proto::{Backoff, Cid, Closed, Code, DecodeError, Limits, Protocol, Reason, RpError, WsMessaging};
 
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 pub use {http, ipnet};
 
-/// What a codec of your own is made of.
+/// What it takes to mount a server in another's router.
+pub mod service {
+    pub use crate::server::{RemoteAddr, ServerService};
+}
+
+/// What hooks see, what a handler takes that passes payloads on, and what a codec of your own is
+/// made of.
 pub mod codec {
     pub use wse_proto::{CustomCodec, EncodeError, Envelope, Format, Kind, Payload, ProtocolError};
 }
@@ -118,3 +127,7 @@ mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../PROTOCOL.md")]
 mod protocol {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/coming-from-ws-messaging.md")]
+mod coming_from_ws_messaging {}

@@ -11,12 +11,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::{
     cell::Cell,
     future::Future,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::sync::oneshot;
 use wse_frame::{Opcode, put_frame};
-use wse_proto::{Codec, EncodeError, Kind, Limits, Payload, Pending, RpError, Stamp};
+use wse_proto::{Closed, Codec, EncodeError, Kind, Limits, Payload, Pending, Settled, Stamp};
 
 /// An answer as it came, undecoded.
 type Answer = Result<Payload<'static>, Payload<'static>>;
@@ -24,7 +24,9 @@ type Answer = Result<Payload<'static>, Payload<'static>>;
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) outbox: Outbox,
-    pub(crate) codec: Codec,
+    codec: Codec,
+    /// What is spoken instead, where the peer's first frame has chosen.
+    chosen: OnceLock<Codec>,
     calls: Mutex<Pending<oneshot::Sender<Answer>>>,
     masked: bool,
 }
@@ -34,6 +36,9 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+/// The payload of a call without arguments, where a ping is one.
+const NO_ARGUMENTS: [(); 0] = [];
+
 /// A scratch buffer that grew beyond this is given back to the allocator.
 const SCRATCH_KEPT: usize = 64 << 10;
 
@@ -42,10 +47,32 @@ impl Peer {
     pub(crate) fn new(codec: Codec, limits: &Limits, masked: bool) -> Self {
         Self {
             outbox: Outbox::new(limits.queue_bytes, masked),
+            calls: Mutex::new(Pending::new(limits.calls_per_conn, codec.numbers_calls())),
             codec,
-            calls: Mutex::new(Pending::new(limits.calls_per_conn)),
+            chosen: OnceLock::new(),
             masked,
         }
+    }
+
+    pub(crate) fn codec(&self) -> &Codec {
+        self.chosen.get().unwrap_or(&self.codec)
+    }
+
+    /// Speaks another codec from now on; once, and before anything is sent.
+    pub(crate) fn speak(&self, codec: Codec) {
+        // A second one would be a mistake; the first holds.
+        let _ = self.chosen.set(codec);
+    }
+
+    /// Ends the connection, as its wire says it. Gives the end that holds: this one, or the one
+    /// chosen before.
+    pub(crate) fn close(&self, closed: Closed) -> Closed {
+        self.outbox.close(self.end(closed))
+    }
+
+    /// An end that this side chooses, as the wire says it.
+    pub(crate) fn end(&self, closed: Closed) -> Closed {
+        self.codec().end(closed, self.masked)
     }
 
     /// Encodes a message, or a call with its stamp, straight into its frame and queues it.
@@ -53,12 +80,12 @@ impl Peer {
     where
         P: Serialize + ?Sized,
     {
-        self.frame(self.opcode(), |out| self.codec.write(out, name, payload, stamp))
+        self.frame(self.opcode(), |out| self.codec().write(out, name, payload, stamp))
     }
 
     /// Queues an envelope whose payload is encoded already.
     pub(crate) fn send_encoded(&self, name: &str, payload: &Payload<'_>, stamp: Option<&str>) -> Result<(), SendError> {
-        self.frame(self.opcode(), |out| self.codec.write_encoded(out, name, payload, stamp))
+        self.frame(self.opcode(), |out| self.codec().write_encoded(out, name, payload, stamp))
     }
 
     /// Queues an envelope of the protocol's own.
@@ -66,9 +93,11 @@ impl Peer {
         self.send_encoded(kind.as_str(), payload, None)
     }
 
-    /// Queues a ping.
+    /// Queues a ping: the frame, or the call that stands for it.
     pub(crate) fn ping(&self) -> Result<(), SendError> {
-        self.frame(Opcode::Ping, |_| Ok(()))
+        let Some(rp) = self.codec().ping() else { return self.frame(Opcode::Ping, |_| Ok(())) };
+        let stamp = self.calls().ping(rand::random());
+        self.send(rp, &NO_ARGUMENTS, Some(stamp.as_str()))
     }
 
     /// Queues the answer to a ping.
@@ -103,7 +132,7 @@ impl Peer {
     }
 
     pub(crate) fn opcode(&self) -> Opcode {
-        if self.codec.binary() { Opcode::Binary } else { Opcode::Text }
+        if self.codec().binary() { Opcode::Binary } else { Opcode::Text }
     }
 
     /// Sends a call at once; the future waits for its answer, and forgets the call when dropped.
@@ -117,12 +146,11 @@ impl Peer {
         P: Serialize + ?Sized,
         R: DeserializeOwned,
     {
-        let stamp = Stamp::new(rand::random());
         let (waiter, answer) = oneshot::channel();
         if !self.outbox.is_open() {
             return Err(CallError::NotReady);
         }
-        self.calls().open(stamp, waiter).map_err(|_| CallError::Busy)?;
+        let stamp = self.calls().open(rand::random(), waiter).map_err(|_| CallError::Busy)?;
         let call = Call { peer: self, stamp };
         self.send(rp, payload, Some(stamp.as_str()))?;
         Ok(async move {
@@ -130,22 +158,24 @@ impl Peer {
             drop(call);
             match answer.map_err(|_| CallError::TimedOut)?.map_err(|_| CallError::Disconnected)? {
                 Ok(result) => Ok(result.decode()?),
-                Err(error) => Err(CallError::failed(RpError::read(&error))),
+                Err(error) => Err(CallError::failed(self.codec().read_error(&error))),
             }
         })
     }
 
-    /// Gives an answer to the call it is for; an unknown one is dropped.
-    pub(crate) fn settle(&self, stamp: &str, answer: Result<Payload<'_>, Payload<'_>>) {
-        let waiter = self.calls().settle(stamp);
-        if let Some(waiter) = waiter {
+    /// Gives an answer to the call it is for; an unknown one is dropped. True for that to a ping.
+    pub(crate) fn settle(&self, stamp: &str, answer: Result<Payload<'_>, Payload<'_>>) -> bool {
+        let settled = self.calls().settle(stamp);
+        if let Settled::Call(waiter) = settled {
             let answer = match answer {
                 Ok(result) => Ok(result.into_owned()),
                 Err(error) => Err(error.into_owned()),
             };
             // The caller may have gone a moment ago.
             let _ = waiter.send(answer);
+            return false;
         }
+        matches!(settled, Settled::Ping)
     }
 
     /// Every caller learns that there will be no answer.

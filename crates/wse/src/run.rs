@@ -10,7 +10,7 @@ use std::{
     pin::Pin,
     sync::Arc,
 };
-use wse_proto::{Format, Payload, RpError};
+use wse_proto::{EncodeError, Format, Payload, RpError};
 
 /// What a handler gives back: the encoded answer, or every error it and its fellows failed with.
 pub(crate) type Outcome = Result<Payload<'static>, Vec<RpError>>;
@@ -48,7 +48,7 @@ where
     Arc::new(move |who, payload| {
         let format = payload.format();
         // A type's own `Deserialize` is the application's code too.
-        let decoded = catch_unwind(AssertUnwindSafe(|| payload.decode::<P>()));
+        let decoded = catch_unwind(AssertUnwindSafe(|| undecoded(payload).map_or_else(|| payload.decode::<P>(), Ok)));
         let argument = match decoded {
             Ok(Ok(argument)) => argument,
             Ok(Err(error)) => return failed(RpError::from(error).message("the payload is not of the expected type")),
@@ -57,10 +57,23 @@ where
         let handler = handler.clone();
         let run = async move {
             let result = handler(who, argument).await.map_err(|error| vec![error])?;
-            Payload::encode(format, &result).map_err(|error| vec![RpError::from(error)])
+            encode(format, &result).map_err(|error| vec![RpError::from(error)])
         };
         Box::pin(caught(run, |panic| Err(vec![panic])))
     })
+}
+
+/// Most handlers of messages give nothing, and that is encoded already.
+fn encode<R: Serialize + 'static>(format: Format, result: &R) -> Result<Payload<'static>, EncodeError> {
+    if (result as &dyn Any).is::<()>() { Ok(Payload::null(format)) } else { Payload::encode(format, result) }
+}
+
+/// The payload itself, where the handler takes just that: nothing is parsed.
+fn undecoded<P: 'static>(payload: &Payload<'_>) -> Option<P> {
+    let mut taken: Option<P> = None;
+    let place = (&mut taken as &mut dyn Any).downcast_mut::<Option<Payload<'static>>>()?;
+    *place = Some(payload.clone().into_owned());
+    taken
 }
 
 fn failed(error: RpError) -> Run {

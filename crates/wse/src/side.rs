@@ -1,7 +1,7 @@
 //! What the two ends of a connection do differently: whom they ask, whom they admit, whom they
 //! tell. The pump is the same for both. A side may never read or write the socket.
 
-use crate::{handlers::Handlers, peer::Peer};
+use crate::{handlers::Handlers, hook::Hooks, peer::Peer};
 use std::{future::Future, pin::Pin, sync::Arc};
 use tokio::sync::oneshot;
 use wse_proto::{Closed, Limits, Payload, RpError, Session};
@@ -29,6 +29,7 @@ pub(crate) trait Side: Send + Unpin + 'static {
     /// Whom the next handler is told about; `None` before the peer is admitted.
     fn who(&self) -> Option<Self::Who>;
     fn handlers(&self) -> &Handlers<Self::Who>;
+    fn hooks(&self) -> &Hooks<Self::Who>;
     fn limits(&self) -> &Limits;
     /// Whether the texts of errors are sent.
     fn expose_errors(&self) -> bool;

@@ -99,7 +99,8 @@ async fn close_stops_a_reconnect_that_waits() {
     let hour = Duration::from_secs(3600);
     let (when, mut events) = events();
     let (builder, mut dials) = scripted();
-    let client = builder.reconnect(Backoff { min: hour, max: hour, factor: 1.0 }).when(when).build();
+    let client =
+        builder.reconnect(Backoff { min: hour, max: hour, factor: 1.0, ..Backoff::default() }).when(when).build();
     let (connected, wire) = tokio::join!(client.connect(), dials.welcomed());
     connected.unwrap();
     drop(wire);
@@ -117,7 +118,7 @@ async fn close_fails_a_connect_that_waits_to_try_again() {
     let hour = Duration::from_secs(3600);
     let client = Client::builder("ws://a/")
         .dial(client_common::net(&[]))
-        .reconnect(Backoff { min: hour, max: hour, factor: 1.0 })
+        .reconnect(Backoff { min: hour, max: hour, factor: 1.0, ..Backoff::default() })
         .build();
     let connect = connecting(&client);
     settle().await;

@@ -155,7 +155,7 @@ async fn a_jump_while_connecting_gives_the_attempt_up() {
 async fn a_jump_while_a_reconnect_waits_does_not_wait_for_it() {
     let (builder, mut dials) = scripted();
     let hour = Duration::from_secs(3600);
-    let client = builder.reconnect(Backoff { min: hour, max: hour, factor: 1.0 }).build();
+    let client = builder.reconnect(Backoff { min: hour, max: hour, factor: 1.0, ..Backoff::default() }).build();
     let (connected, wire) = tokio::join!(client.connect(), dials.welcomed());
     connected.unwrap();
     drop(wire);

@@ -145,7 +145,8 @@ async fn the_waits_are_drawn_below_a_ceiling_that_doubles_to_twenty_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn the_waits_are_those_that_were_asked_for() {
-    let backoff = Backoff { min: Duration::from_millis(10), max: Duration::from_millis(50), factor: 3.0 };
+    let backoff =
+        Backoff { min: Duration::from_millis(10), max: Duration::from_millis(50), factor: 3.0, ..Backoff::default() };
     for _ in 0..20 {
         let waits = waits(backoff, 6).await;
         for (wait, ceiling) in waits.iter().zip([10, 30, 50, 50, 50, 50]) {
@@ -191,7 +192,7 @@ async fn it_comes_back_although_a_handler_hangs_and_a_message_waits_behind_it() 
     let (when, mut events) = events();
     let (builder, mut dials) = scripted();
     let limits = Limits { handlers_per_conn: 1, ..Limits::default() };
-    let at_once = Backoff { min: Duration::ZERO, max: Duration::ZERO, factor: 1.0 };
+    let at_once = Backoff { min: Duration::ZERO, max: Duration::ZERO, factor: 1.0, ..Backoff::default() };
     let client = builder
         .limits(limits.clone())
         .reconnect(at_once)
@@ -226,4 +227,34 @@ async fn it_comes_back_although_a_handler_hangs_and_a_message_waits_behind_it() 
     assert_eq!(wire.json().await[0], "m");
     let told = events.so_far();
     assert_eq!(told[told.len() - 4..], ["closed 1006", "RE_CONNECTING", "READY", "ready null"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_gives_up_after_as_many_tries_in_a_row_as_it_was_given() {
+    let (when, mut events) = events();
+    let (builder, mut dials) = scripted();
+    let twice = Backoff { retries: 2, ..Backoff::default() };
+    let client = builder.reconnect(twice).when(when).build();
+    let connecting = tokio::spawn({
+        let client = client.clone();
+        async move { client.connect().await }
+    });
+    for _ in 0..3 {
+        dials.next().await; // and hangs up
+    }
+    let error = soon(connecting).await.unwrap().unwrap_err();
+    assert!(matches!(error, wse::ConnectError::Unreachable(_)), "{error}");
+    // After a welcome it counts anew.
+    let (connected, wire) = tokio::join!(client.connect(), dials.welcomed());
+    connected.unwrap();
+    drop(wire);
+    for _ in 0..2 {
+        dials.next().await;
+    }
+    settle().await;
+    assert_eq!(client.status(), Status::Offline);
+    let told = events.so_far();
+    assert_eq!(told[told.len() - 3], "RE_CONNECTING", "{told:?}");
+    assert!(told[told.len() - 2].starts_with("error wse.client.ws-error"), "{told:?}");
+    assert_eq!(told[told.len() - 1], "OFFLINE", "{told:?}");
 }

@@ -20,7 +20,7 @@ use hyper_util::{
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
-use wse::{Limits, RemoteAddr, Server, Stranger};
+use wse::{Limits, Server, Stranger, service::RemoteAddr};
 
 #[derive(Clone)]
 struct Tenant(String);

@@ -7,7 +7,7 @@ use common::{Got, Raw, events, frame, knock, request};
 use http::Request;
 use serde_json::json;
 use wse::{
-    Conn, Server, Stranger,
+    Conn, Protocol, Server, Stranger,
     codec::{CustomCodec, EncodeError, Envelope, Payload, ProtocolError},
 };
 use wse_frame::Opcode;
@@ -42,15 +42,13 @@ impl CustomCodec for Lines {
         let (Some(name), Some(stamp), Some(payload)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(ProtocolError::new("no three lines"));
         };
-        Ok(Envelope { name: name.into(), payload: Payload::json(payload), stamp: Some(stamp.into()) })
+        Ok(Envelope { name: name.into(), payload: Payload::json(payload)?, stamp: Some(stamp.into()) })
     }
 }
 
 fn multilingual(when: impl FnOnce(wse::Event) -> std::future::Ready<()> + Clone + Send + Sync + 'static) -> Server {
     Server::builder()
-        .codec(Lines { binary: true })
-        .default_codec()
-        .codec(Lines { binary: false })
+        .protocols([Protocol::custom(Lines { binary: true }), Protocol::Wse, Protocol::custom(Lines { binary: false })])
         .when(when)
         .register("add", async |_, (a, b): (i64, i64)| Ok(a + b))
         .on("say", async |conn: Conn, what: String| {
@@ -128,7 +126,7 @@ async fn the_servers_order_decides_among_what_a_device_offers() {
     device(&server, "lines.text, wse-default-json, lines.binary", "lines.binary").await;
     device(&server, "lines.text, wse-default-json", "wse-default-json").await;
     let only = Server::builder()
-        .codec(Lines { binary: false })
+        .protocols([Protocol::custom(Lines { binary: false })])
         .identify(async |stranger: Stranger, name: String| Ok(stranger.accept(name)))
         .build();
     let (ours, theirs) = tokio::io::duplex(common::PIPE);

@@ -309,7 +309,7 @@ async fn the_request_of_the_upgrade_and_what_middleware_put_there_reach_identify
         .uri("/ws?room=7")
         .header("cookie", "a=b")
         .extension(Tenant("blue"))
-        .extension(wse::RemoteAddr([198, 51, 100, 7].into()))
+        .extension(wse::service::RemoteAddr([198, 51, 100, 7].into()))
         .body(())
         .unwrap();
     let (mut peer, _) = attach_with(&server, common::PIPE, request);

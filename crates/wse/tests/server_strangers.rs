@@ -7,7 +7,7 @@ use http::Request;
 use serde_json::{Value, json};
 use std::{net::IpAddr, time::Duration};
 use tokio::time::timeout;
-use wse::{RemoteAddr, Server, Stranger};
+use wse::{Server, Stranger, service::RemoteAddr};
 use wse_frame::Opcode;
 
 #[tokio::test(start_paused = true)]

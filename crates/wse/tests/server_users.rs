@@ -186,7 +186,7 @@ async fn a_connection_knows_whose_it_is_and_what_it_said() {
             }))
         })
     });
-    let request = Request::builder().extension(wse::RemoteAddr([203, 0, 113, 9].into())).body(()).unwrap();
+    let request = Request::builder().extension(wse::service::RemoteAddr([203, 0, 113, 9].into())).body(()).unwrap();
     let (mut one, _) = attach_with(&server, common::PIPE, request);
     one.enter_with(json!("ann"), json!({"device": "phone"})).await;
     let mut two = enter(&server, "ann").await;

@@ -1,7 +1,8 @@
-//! Tables of cases, one line a case: `state | input | step | state after`.
+//! Tables of cases, one line a case: `state | input | step | state after`; several inputs that do
+//! the same may share a line: `state | input, input | step | state after`.
 
 use std::time::{Duration, Instant};
-use wse_proto::{Codec, Envelope, Input, Payload, Session, Step};
+use wse_proto::{Envelope, Input, Payload, Session, Step};
 
 /// A session machine whose states and inputs have names.
 pub(crate) trait Machine: Session + Sized {
@@ -11,9 +12,23 @@ pub(crate) trait Machine: Session + Sized {
     const INPUTS: &[&str];
 
     fn fresh(now: Instant) -> Self;
-    fn input(word: &str) -> Input<'static, Self::Answer>;
+    fn word(word: &str) -> Word<Self::Answer>;
     fn asked(question: &Self::Question) -> String;
     fn opened(opening: &Self::Opening) -> String;
+}
+
+/// What a word stands for: a frame in JSON, which the machine reads itself, or an input.
+pub(crate) enum Word<A> {
+    Frame(&'static str),
+    Input(Input<'static, A>),
+}
+
+/// The input that a frame is.
+pub(crate) fn hear<'a, M: Session>(machine: &mut M, frame: &'a str) -> Input<'a, M::Answer> {
+    match machine.read(frame.as_bytes(), false) {
+        Ok(envelope) => Input::Envelope(envelope),
+        Err(error) => Input::Garbage(error),
+    }
 }
 
 /// A machine, spoken to in words.
@@ -48,13 +63,24 @@ impl<M: Machine> Talk<M> {
             "tick after" => self.now = due + Duration::from_secs(1),
             _ => {}
         }
-        self.give(if word.starts_with("tick") { Input::Tick } else { M::input(word) })
+        self.hear(word)
     }
 
     /// The same, at a time in seconds since the start.
     pub(crate) fn at(&mut self, seconds: u64, word: &str) -> String {
         self.now = self.start + Duration::from_secs(seconds);
-        self.give(if word == "tick" { Input::Tick } else { M::input(word) })
+        self.hear(word)
+    }
+
+    fn hear(&mut self, word: &str) -> String {
+        let input = match word {
+            "tick" | "tick before" | "tick at" | "tick after" => Input::Tick,
+            word => match M::word(word) {
+                Word::Frame(frame) => hear(&mut self.machine, frame),
+                Word::Input(input) => input,
+            },
+        };
+        self.give(input)
     }
 
     pub(crate) fn give(&mut self, input: Input<'_, M::Answer>) -> String {
@@ -70,15 +96,9 @@ impl<M: Machine> Talk<M> {
 fn words<M: Machine>(step: &Step<'_, M::Question, M::Opening>) -> String {
     match step {
         Step::Wait => "wait".to_owned(),
-        Step::Hold(Envelope { name, payload, stamp }) => {
-            format!(
-                "hold {name} {}{}",
-                text(payload),
-                stamp.as_ref().map_or(String::new(), |stamp| format!(" {stamp}"))
-            )
-        }
+        Step::Hold(envelope) => format!("hold {}", whole(envelope)),
         Step::Ask(question) => format!("ask {}", M::asked(question)),
-        Step::Send(kind, payload) => format!("send {} {}", kind.as_str(), text(payload)),
+        Step::Send(envelope) => format!("send {}", whole(envelope)),
         Step::Open(opening) => format!("open {}", M::opened(opening)),
         Step::Deliver { name, payload } => format!("deliver {name} {}", text(payload)),
         Step::Invoke { rp, payload, stamp } => format!("invoke {rp} {} {stamp}", text(payload)),
@@ -89,13 +109,13 @@ fn words<M: Machine>(step: &Step<'_, M::Question, M::Opening>) -> String {
     }
 }
 
-pub(crate) fn text<'a>(payload: &'a Payload<'_>) -> &'a str {
-    std::str::from_utf8(payload.as_bytes()).expect("JSON is text")
+fn whole(Envelope { name, payload, stamp }: &Envelope<'_>) -> String {
+    let stamp = stamp.as_ref().map_or(String::new(), |stamp| format!(" {stamp}"));
+    format!("{name} {}{stamp}", text(payload))
 }
 
-/// The input of a JSON frame from the peer.
-pub(crate) fn frame<A>(text: &'static str) -> Input<'static, A> {
-    Input::Envelope(Codec::Json.read(text.as_bytes(), false).expect("an envelope"))
+pub(crate) fn text<'a>(payload: &'a Payload<'_>) -> &'a str {
+    std::str::from_utf8(payload.as_bytes()).expect("JSON is text")
 }
 
 /// What a machine with this past does on every next input: two pasts in one state look the same.
@@ -114,14 +134,16 @@ pub(crate) fn check<M: Machine>(table: &str) {
         M::STATES.iter().flat_map(|(state, _)| M::INPUTS.iter().map(move |input| (*state, *input))).collect();
     for line in table.lines().filter(|line| !line.trim().is_empty()) {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        let [state, input, step, then] = cells[..] else { panic!("four cells a line: {line}") };
-        let case = left.iter().position(|case| *case == (state, input));
-        left.remove(case.unwrap_or_else(|| panic!("unknown or twice: {line}")));
+        let [state, inputs, step, then] = cells[..] else { panic!("four cells a line: {line}") };
+        for input in inputs.split(',').map(str::trim) {
+            let case = left.iter().position(|case| *case == (state, input));
+            left.remove(case.unwrap_or_else(|| panic!("{input} is unknown or stands twice: {line}")));
 
-        let before = path::<M>(state);
-        assert_eq!(Talk::<M>::after(before).say(input), step, "{line}");
-        let past = [before, &[input]].concat();
-        assert_eq!(face::<M>(&past), face::<M>(path::<M>(then)), "another state follows: {line}");
+            let before = path::<M>(state);
+            assert_eq!(Talk::<M>::after(before).say(input), step, "{input}: {line}");
+            let past = [before, &[input]].concat();
+            assert_eq!(face::<M>(&past), face::<M>(path::<M>(then)), "{input}, another state follows: {line}");
+        }
     }
     assert_eq!(left, [], "no line says what happens here");
     for (index, (one, _)) in M::STATES.iter().enumerate() {

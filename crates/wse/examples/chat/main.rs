@@ -29,7 +29,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use wse::{Conn, Event, Limits, RemoteAddr, RpError, Server, Stranger, Verdict, with};
+use wse::{Conn, Event, Limits, RpError, Server, Stranger, Verdict, service::RemoteAddr, with};
 
 #[derive(Default)]
 struct App(Mutex<Room>);

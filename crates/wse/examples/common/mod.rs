@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use wse::{CallError, RpError};
+use wse::{CallError, Protocol, RpError};
 
 /// `500ms`, `20s`, `2m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -13,6 +13,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "m" => Ok(Duration::from_secs(60 * number)),
         _ => Err(format!("{text:?}: a duration is written as 500ms, 20s or 2m")),
     }
+}
+
+/// The name of a subprotocol.
+pub(crate) fn protocol(name: &str) -> Result<Protocol, String> {
+    Protocol::named(name).ok_or_else(|| format!("{name:?}: there are wse-default-json, wse-msgpack and ws-messaging"))
 }
 
 pub(crate) fn split(text: &str) -> Result<(u64, &str), String> {

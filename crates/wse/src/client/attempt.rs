@@ -13,7 +13,7 @@ use tokio::{
     time::Instant,
 };
 use wse_frame::Role;
-use wse_proto::{ClientSession, Closed, Hello, Kind, Reason, RpError};
+use wse_proto::{Closed, Hello, Kind, Reason, RpError};
 
 /// A connection, whose task runs by itself; cut when dropped, unless it ends by itself.
 pub(crate) struct Connection {
@@ -50,7 +50,7 @@ impl Connection {
     /// Ends the connection: what is queued is still sent.
     pub(crate) async fn close(mut self, closed: Closed) -> Closed {
         if let Some(peer) = self.peer.take() {
-            peer.outbox.close(closed);
+            peer.close(closed);
         }
         self.gone().await.0
     }
@@ -71,7 +71,8 @@ pub(crate) async fn attempt(
     events: mpsc::UnboundedSender<Told>,
     target: Target,
 ) -> Result<(Connection, oneshot::Sender<()>), ConnectError> {
-    let timeout = shared.options.limits.connect_timeout;
+    let options = &shared.options;
+    let timeout = options.limits.connect_timeout.saturating_add(options.protocol.welcome_timeout());
     match tokio::time::timeout(timeout, untimed(shared, client, events, target)).await {
         Ok(result) => result,
         Err(_) => Err(ConnectError::Unreachable(io::ErrorKind::TimedOut.into())),
@@ -89,7 +90,9 @@ async fn untimed(
         return Err(ConnectError::Setup(mistake.clone()));
     }
     let uri = dial::parse(&target.url)?;
-    let identity = caught(async move { (target.identity)().await }, Err).await.map_err(ConnectError::Identity)?;
+    let codec = options.protocol.client_codec();
+    let format = codec.format();
+    let identity = caught(async move { (target.identity)(format).await }, Err).await.map_err(ConnectError::Identity)?;
     let hello = Hello { identity, meta: target.meta };
     let stream = match &options.dial {
         Some(dial) => {
@@ -99,10 +102,10 @@ async fn untimed(
         None => dial::tcp(uri.clone(), options.wrap.clone()).await,
     };
     let stream = stream.map_err(ConnectError::Unreachable)?;
-    let (stream, ahead) = dial::upgrade(stream, &uri, options.codec.name(), &options.headers).await?;
+    let (stream, ahead) = dial::upgrade(stream, &uri, options.protocol.name(), &options.headers).await?;
 
-    let peer = Arc::new(Peer::new(options.codec.clone(), &options.limits, true));
-    let (session, hi) = ClientSession::new(&hello, &options.limits, Instant::now().into_std());
+    let peer = Arc::new(Peer::new(codec, &options.limits, true));
+    let (session, hi) = options.protocol.client_session(&hello, &options.limits, Instant::now().into_std());
     peer.send_own(Kind::Hi, &hi).map_err(|error| ConnectError::Identity(RpError::from(error)))?;
     let (verdict, welcomed) = oneshot::channel();
     let (hang_up, hung_up) = oneshot::channel();

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     error::ConnectError,
     handlers::Handlers,
+    hook::Hooks,
     names::{Message, Procedure},
     run::erase,
     when::Whens,
@@ -24,7 +25,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{mpsc, watch},
 };
-use wse_proto::{Backoff, Codec, CustomCodec, Limits, Payload, RpError};
+use wse_proto::{Backoff, Envelope, Format, Hello, Limits, Payload, Protocol, RpError};
 
 /// Puts a [`Client`] together; made by [`Client::builder`].
 #[must_use = "nothing connects before it is built"]
@@ -33,7 +34,7 @@ pub struct ClientBuilder {
     handlers: Handlers<Client>,
     whens: Whens<ClientEvent>,
     url: String,
-    identity: Identity,
+    identity: Option<Identity>,
     meta: Payload<'static>,
 }
 
@@ -43,7 +44,8 @@ impl ClientBuilder {
             options: Options {
                 limits: Limits::default(),
                 reconnect: None,
-                codec: Codec::Json,
+                protocol: Protocol::Wse,
+                hooks: Hooks::default(),
                 headers: HeaderMap::new(),
                 challenge: None,
                 dial: None,
@@ -54,14 +56,16 @@ impl ClientBuilder {
             handlers: Handlers::default(),
             whens: Whens::default(),
             url: url.to_owned(),
-            identity: super::fixed(Ok(Payload::json("\"\""))),
-            meta: Payload::json("{}"),
+            identity: None,
+            meta: Hello::no_meta(Format::Json),
         }
     }
 
-    /// What proves who this is: any value; the empty string by default, as upstream.
+    /// What proves who this is: any value; the empty string by default, as upstream, or, on the
+    /// subprotocol `ws-messaging`, the empty object. One that holds bytes is given after the
+    /// [`protocol`](ClientBuilder::protocol), which has a form for them or not.
     pub fn identity<T: Serialize + ?Sized>(mut self, identity: &T) -> Self {
-        self.identity = super::identity(identity, self.options.codec.format());
+        self.identity = Some(super::identity(identity, self.format()));
         self
     }
 
@@ -73,17 +77,21 @@ impl ClientBuilder {
         F: FnOnce() -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<T, RpError>> + Send + 'static,
     {
-        let format = self.options.codec.format();
-        self.identity = Arc::new(move || {
+        self.identity = Some(Arc::new(move |format| {
             let identity = identity.clone()();
             Box::pin(async move { Ok(Payload::encode(format, &identity.await?)?) })
-        });
+        }));
         self
     }
 
-    /// What the server may know of this device: an empty object by default.
+    fn format(&self) -> Format {
+        self.options.protocol.client_codec().format()
+    }
+
+    /// What the server may know of this device: an empty object by default. The subprotocol
+    /// `ws-messaging` has no place for it.
     pub fn meta<T: Serialize + ?Sized>(mut self, meta: &T) -> Self {
-        match Payload::encode(self.options.codec.format(), meta) {
+        match Payload::encode(self.format(), meta) {
             Ok(meta) => self.meta = meta,
             Err(error) => self.options.mistake = Some(error.to_string()),
         }
@@ -106,7 +114,7 @@ impl ClientBuilder {
 
     /// Tries again after a connection was lost or could not be made, with these waits. What the
     /// server refuses, and every close code that is final, still ends it at once. While a server
-    /// cannot be reached, `connect` and `jump` go on waiting; drop them or
+    /// cannot be reached, `connect` and `jump` go on waiting until [`Backoff::retries`] are used up; drop them or
     /// [`close`](Client::close) to give up.
     pub fn reconnect(mut self, backoff: Backoff) -> Self {
         self.options.reconnect = Some(backoff);
@@ -170,9 +178,36 @@ impl ClientBuilder {
         self
     }
 
-    /// Speaks a codec of your own instead of `wse-default-json`.
-    pub fn codec(mut self, codec: impl CustomCodec) -> Self {
-        self.options.codec = Codec::Custom(Arc::new(codec));
+    /// Speaks this subprotocol; [`Protocol::Wse`] by default.
+    ///
+    /// ```
+    /// use wse::{Client, WsMessaging};
+    ///
+    /// let client = Client::builder("ws://127.0.0.1:4200").protocol(WsMessaging::new());
+    /// ```
+    pub fn protocol(mut self, protocol: impl Into<Protocol>) -> Self {
+        self.options.protocol = protocol.into();
+        self
+    }
+
+    /// Looks at every message and call of the server before its handlers do, as
+    /// [`ServerBuilder::on_receive`](crate::ServerBuilder::on_receive) does on the other side.
+    pub fn on_receive<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce(Client, Envelope<'static>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), RpError>> + Send + 'static,
+    {
+        self.options.hooks.on_receive(hook);
+        self
+    }
+
+    /// Looks at every message and call before it leaves, as
+    /// [`ServerBuilder::on_send`](crate::ServerBuilder::on_send) does on the other side.
+    pub fn on_send(
+        mut self,
+        hook: impl Fn(&Client, &Envelope<'_>) -> Result<(), RpError> + Send + Sync + 'static,
+    ) -> Self {
+        self.options.hooks.on_send(hook);
         self
     }
 
@@ -225,6 +260,8 @@ impl ClientBuilder {
 
     /// The client, not connected yet.
     pub fn build(self) -> Client {
+        let nobody = || super::fixed(Ok(self.options.protocol.default_identity()));
+        let identity = self.identity.unwrap_or_else(nobody);
         let shared = Arc::new(Shared {
             options: self.options,
             handlers: self.handlers,
@@ -234,7 +271,7 @@ impl ClientBuilder {
             url: Mutex::new(self.url.clone()),
         });
         let (commands, receiver) = mpsc::unbounded_channel();
-        let target = Target { url: self.url, identity: self.identity, meta: self.meta };
+        let target = Target { url: self.url, identity, meta: self.meta };
         Client(Arc::new(Handle { shared, commands, target: Mutex::new(target), receiver: Mutex::new(Some(receiver)) }))
     }
 

@@ -81,7 +81,7 @@ impl Driver {
                     self.ready(release);
                     self.live(connection).await
                 }
-                Ok(Err(error)) => self.failed(error),
+                Ok(Err(error)) => self.failed(error, failed),
                 Err(next) => next,
             };
             match next {
@@ -173,17 +173,23 @@ impl Driver {
     }
 
     fn ended(&mut self, closed: Closed) -> Next {
-        let later = closed.is_temporary() && self.shared.options.reconnect.is_some();
+        let codec = self.shared.options.protocol.client_codec();
+        let later = codec.is_temporary(&closed) && self.tries_again(0);
         self.tell(ClientEvent::Closed(closed), None);
         if later { Next::Later } else { Next::Stop }
     }
 
+    /// Whether another attempt follows after so many that were tried again.
+    fn tries_again(&self, failed: u32) -> bool {
+        self.shared.options.reconnect.is_some_and(|backoff| failed < backoff.retries)
+    }
+
     /// An attempt failed: for now, or for good.
-    fn failed(&mut self, error: ConnectError) -> Next {
+    fn failed(&mut self, error: ConnectError, failed: u32) -> Next {
         if let Some(closed) = error.closed() {
             self.tell(ClientEvent::Closed(closed.clone()), None);
         }
-        if error.is_temporary() && self.shared.options.reconnect.is_some() {
+        if error.is_temporary(&self.shared.options.protocol) && self.tries_again(failed) {
             tracing::info!(%error, "not connected, trying again");
             return Next::Later;
         }

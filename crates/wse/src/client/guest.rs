@@ -5,12 +5,13 @@ use super::{Client, ClientEvent, Handle, Shared, driver::Told};
 use crate::{
     error::ConnectError,
     handlers::Handlers,
+    hook::Hooks,
     peer::Peer,
     side::{Asked, Report, Side, Task},
 };
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{mpsc, oneshot};
-use wse_proto::{ClientSession, Closed, Limits, Payload, Reason, RpError};
+use wse_proto::{AnyClientSession, Closed, Limits, Payload, Reason, RpError};
 
 pub(crate) struct Guest {
     pub(crate) shared: Arc<Shared>,
@@ -29,7 +30,7 @@ pub(crate) struct Guest {
 }
 
 impl Side for Guest {
-    type Session = ClientSession;
+    type Session = AnyClientSession;
     type Who = Client;
 
     fn who(&self) -> Option<Client> {
@@ -38,6 +39,10 @@ impl Side for Guest {
 
     fn handlers(&self) -> &Handlers<Client> {
         &self.shared.handlers
+    }
+
+    fn hooks(&self) -> &Hooks<Client> {
+        &self.shared.options.hooks
     }
 
     fn limits(&self) -> &Limits {
@@ -105,7 +110,9 @@ impl Side for Guest {
             let unsolved = self.unsolved.lock().unwrap_or_else(PoisonError::into_inner).take();
             let error = match unsolved {
                 Some(error) => ConnectError::Challenge(error),
-                None if closed.is_refusal() => ConnectError::Refused(closed.clone()),
+                None if self.shared.options.protocol.client_codec().is_refusal(closed) => {
+                    ConnectError::Refused(closed.clone())
+                }
                 None => ConnectError::Closed(closed.clone()),
             };
             let _ = verdict.send(Err(error));

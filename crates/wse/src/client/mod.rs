@@ -21,6 +21,7 @@ pub use status::Status;
 use crate::{
     error::{CallError, ConnectError, RegisterError, SendError},
     handlers::{HandlerId, Handlers},
+    hook::Hooks,
     names::{Message, Procedure},
     peer::Peer,
     run::Start,
@@ -37,7 +38,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use wse_proto::{Backoff, Codec, DecodeError, Format, Limits, Payload, Reason, RpError};
+use wse_proto::{Backoff, DecodeError, Format, Limits, Payload, Protocol, Reason, RpError};
 
 /// One device of one user: a connection to a server. A handle, cheap to clone.
 ///
@@ -85,7 +86,8 @@ pub(crate) struct Shared {
 pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) reconnect: Option<Backoff>,
-    pub(crate) codec: Codec,
+    pub(crate) protocol: Protocol,
+    pub(crate) hooks: Hooks<Client>,
     pub(crate) headers: HeaderMap,
     pub(crate) challenge: Option<Start<Client>>,
     pub(crate) dial: Option<dial::Dial>,
@@ -104,7 +106,7 @@ pub(crate) struct Target {
 }
 
 /// Gives the identity for the next connection.
-pub(crate) type Identity = Arc<dyn Fn() -> Task<Result<Payload<'static>, RpError>> + Send + Sync>;
+pub(crate) type Identity = Arc<dyn Fn(Format) -> Task<Result<Payload<'static>, RpError>> + Send + Sync>;
 
 #[derive(Default)]
 struct Connected {
@@ -120,7 +122,7 @@ fn identity<T: Serialize + ?Sized>(identity: &T, format: Format) -> Identity {
 }
 
 fn fixed(identity: Result<Payload<'static>, String>) -> Identity {
-    Arc::new(move || {
+    Arc::new(move |_| {
         let identity = identity.clone().map_err(|error| RpError::from(std::io::Error::other(error)));
         Box::pin(std::future::ready(identity))
     })
@@ -142,7 +144,7 @@ impl Shared {
 
     /// The payload of the last welcome; null before the first.
     fn welcome(&self) -> Payload<'static> {
-        self.connected().welcome.clone().unwrap_or_else(|| Payload::null(self.options.codec.format()))
+        self.connected().welcome.clone().unwrap_or_else(|| Payload::null(Format::Json))
     }
 
     fn set_url(&self, url: &str) {
@@ -159,7 +161,7 @@ impl Client {
     /// Connects and waits for the welcome.
     ///
     /// With [`reconnect`](ClientBuilder::reconnect) it goes on trying while the server cannot be
-    /// reached; what is final fails at once. Dropping the future does not end the attempt:
+    /// reached, as often as [`Backoff::retries`] allows; what is final fails at once. Dropping the future does not end the attempt:
     /// [`close`](Client::close) does. Must be called within a tokio runtime.
     ///
     /// # Errors
@@ -189,7 +191,7 @@ impl Client {
         I: Serialize + ?Sized,
         M: Serialize + ?Sized,
     {
-        let format = self.0.shared.options.codec.format();
+        let format = self.0.shared.options.protocol.client_codec().format();
         dial::parse(url)?;
         let meta = Payload::encode(format, meta).map_err(|error| ConnectError::Setup(error.to_string()))?;
         let identity = Payload::encode(format, identity).map_err(|error| ConnectError::Identity(error.into()))?;
@@ -205,7 +207,7 @@ impl Client {
     }
 
     /// Ends it for good, a reconnect that waits too: what is queued is still sent, then 1000 and
-    /// the reason, by default `wse.by-client`. Returns when the connection has ended.
+    /// the reason, by default `wse.by-client`, on the subprotocol `ws-messaging` none. Returns when the connection has ended.
     pub async fn close(&self, reason: impl Into<Reason>) {
         let (done, ended) = oneshot::channel();
         self.start();
@@ -245,7 +247,8 @@ impl Client {
     /// # Errors
     /// [`SendError`]; `NotReady` while not connected: nothing is kept for later.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<(), SendError> {
-        self.peer().ok_or(SendError::NotReady)?.send(message.name(), &payload, None)
+        let peer = self.peer().ok_or(SendError::NotReady)?;
+        self.0.shared.options.hooks.send(self, &peer, message.name(), &payload)
     }
 
     /// Calls a procedure of the server and waits for the answer, at most
@@ -272,7 +275,7 @@ impl Client {
         payload: P,
     ) -> Result<R, CallError> {
         let peer = self.peer().ok_or(CallError::NotReady)?;
-        peer.call(rp.name(), &payload, timeout)?.await
+        self.0.shared.options.hooks.call(self, &peer, rp.name(), &payload, timeout).await
     }
 
     fn peer(&self) -> Option<Arc<Peer>> {

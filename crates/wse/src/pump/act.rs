@@ -4,7 +4,7 @@
 use super::{Pump, frame_limits};
 use crate::{
     SendError,
-    flight::{Flight, Ticket},
+    flight::{Check, Flight, Ticket},
     run::Outcome,
     side::{Report, Side},
 };
@@ -32,13 +32,18 @@ where
                 self.asked = Some(self.side.ask(question));
                 self.again = true;
             }
-            Step::Send(kind, payload) => match self.peer.send_own(kind, &payload) {
-                Ok(()) | Err(SendError::NotReady | SendError::Slow) => {} // the end is noticed soon enough
-                Err(error) => {
-                    self.report(Report::Failed { code: Code::NOT_AUTHORIZED, error: error.into() });
-                    self.end_deaf(Closed::not_authorized());
+            Step::Send(Envelope { name, payload, stamp }) => {
+                match self.peer.send_encoded(&name, &payload, stamp.as_deref()) {
+                    Ok(()) | Err(SendError::NotReady | SendError::Slow) => {} // the end is noticed soon enough
+                    Err(error) if self.welcomed => {
+                        self.report(Report::Failed { code: Code::PROTOCOL_VIOLATION, error: error.into() });
+                    }
+                    Err(error) => {
+                        self.report(Report::Failed { code: Code::NOT_AUTHORIZED, error: error.into() });
+                        self.end_deaf(Closed::not_authorized());
+                    }
                 }
-            },
+            }
             Step::Open(opening) => match self.side.open(opening, &self.peer) {
                 Ok(ready) => {
                     self.welcomed = true;
@@ -51,7 +56,12 @@ where
             Step::Invoke { rp, payload, stamp } => {
                 self.arrived(Envelope { name: rp, payload, stamp: Some(stamp) }, cx);
             }
-            Step::Settle { stamp, outcome } => self.peer.settle(&stamp, outcome),
+            Step::Settle { stamp, outcome } => {
+                if self.peer.settle(&stamp, outcome) {
+                    let step = self.session.step(Input::Pong, self.now.into_std());
+                    self.act(step, cx);
+                }
+            }
             Step::Ping => {
                 let _ = self.peer.ping(); // fails only when the connection ends
             }
@@ -69,7 +79,7 @@ where
 
     pub(super) fn may_start(&self) -> bool {
         let full = self.flights.len() >= self.side.limits().handlers_per_conn;
-        self.welcomed && self.ready.is_none() && !full
+        self.welcomed && self.ready.is_none() && self.checking.is_none() && !full
     }
 
     pub(super) fn start_waiting(&mut self, cx: &mut Context<'_>) {
@@ -80,7 +90,46 @@ where
         }
     }
 
+    /// Shows it to the application's hook first, if there is one. What comes behind it waits for
+    /// the hook, so that handlers start in order.
     pub(super) fn start(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
+        let Some(hook) = self.side.hooks().receive.clone() else { return self.handle(envelope, cx) };
+        let Some(who) = self.side.who() else { return };
+        let envelope = envelope.into_owned();
+        let hook = hook(who, envelope.clone());
+        self.checking = Some(Box::new(Check { envelope, hook }));
+        self.poll_checking(cx);
+    }
+
+    pub(super) fn poll_checking(&mut self, cx: &mut Context<'_>) {
+        let Some(check) = &mut self.checking else { return };
+        let Poll::Ready(checked) = check.hook.as_mut().poll(cx) else { return };
+        self.again = true;
+        self.heed(); // the hook itself may have dropped the device
+        let Some(check) = self.checking.take() else { return };
+        match checked {
+            Ok(()) => self.handle(check.envelope, cx),
+            Err(error) => self.stopped(&check.envelope, error),
+        }
+    }
+
+    /// A hook has stopped a message or call.
+    fn stopped(&mut self, envelope: &Envelope<'_>, error: RpError) {
+        let Envelope { name, payload, stamp } = envelope;
+        if let Some(stamp) = stamp {
+            return self.landed(Err(vec![error]), Some((name, stamp, payload)));
+        }
+        let told = self.peer.codec().stopped(name, &error, self.side.expose_errors());
+        if let Some(Envelope { name, payload, .. }) = &told {
+            // Fails only when the connection ends, or for an error that is too big to be told.
+            let _ = self.peer.send_encoded(name, payload, None);
+        }
+        if told.is_none() || error.source().is_some() {
+            self.report(Report::Failed { code: Code::MSG_PROCESSING_ERROR, error });
+        }
+    }
+
+    fn handle(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
         let Some(who) = self.side.who() else { return };
         let Envelope { name, payload, stamp } = envelope;
         let run = match &stamp {
@@ -90,7 +139,10 @@ where
         let Some(mut run) = run else {
             match stamp {
                 None => self.report(Report::Ignored { name: &name, payload: &payload }),
-                Some(stamp) => _ = self.answer(&stamp, Err(RpError::not_registered())),
+                Some(stamp) => {
+                    let error = self.peer.codec().not_registered();
+                    let _ = self.answer(&stamp, Err(error)); // as small as an answer can be
+                }
             }
             return;
         };
@@ -127,7 +179,8 @@ where
         let code = if call.is_some() { Code::RP_FAILED } else { Code::MSG_PROCESSING_ERROR };
         for error in errors {
             if let Some((rp, stamp, payload)) = call
-                && let Err(unsent) = self.answer(stamp, Err(error.answer(rp, payload, self.side.expose_errors())))
+                && let Err(unsent) =
+                    self.answer(stamp, Err(self.peer.codec().error(&error, rp, payload, self.side.expose_errors())))
             {
                 tracing::warn!(?unsent, rp, "an error could not be sent");
             }

@@ -105,16 +105,15 @@ where
         if self.cause.is_some() {
             return;
         }
-        let peer = self.peer.clone();
-        match peer.codec.read(message.payload.as_slice(), message.opcode == Opcode::Binary) {
-            Ok(envelope) => {
-                let step = self.session.step(Input::Envelope(envelope), self.now.into_std());
-                self.act(step, cx);
-            }
+        let said = self.session.read(message.payload.as_slice(), message.opcode == Opcode::Binary);
+        let input = match said {
+            Ok(envelope) => Input::Envelope(envelope),
             Err(error) => {
                 tracing::debug!(%error, "protocol error");
-                self.end_deaf(Closed::protocol_error());
+                Input::Garbage(error)
             }
-        }
+        };
+        let step = self.session.step(input, self.now.into_std());
+        self.act(step, cx);
     }
 }

@@ -7,7 +7,7 @@ mod intake;
 mod outlet;
 
 use crate::{
-    flight::{Flight, Inbox},
+    flight::{Check, Flight, Inbox},
     peer::Peer,
     queue::Queue,
     side::{Asked, Side},
@@ -52,6 +52,8 @@ pub(crate) struct Pump<IO, S: Side> {
     /// What messages and calls wait for after the welcome.
     ready: Option<oneshot::Receiver<()>>,
     flights: FuturesUnordered<Flight>,
+    /// The message or call that the application's hook looks at.
+    checking: Option<Box<Check>>,
     inbox: Inbox,
     writing: Queue,
     flushed: bool,
@@ -89,6 +91,7 @@ where
             asked: None,
             ready: None,
             flights: FuturesUnordered::new(),
+            checking: None,
             inbox: Inbox::default(),
             writing: Queue::default(),
             flushed: true,
@@ -103,7 +106,7 @@ where
     }
 
     fn is_done(&self) -> bool {
-        self.io.is_none() && self.flights.is_empty() && self.inbox.is_empty()
+        self.io.is_none() && self.flights.is_empty() && self.checking.is_none() && self.inbox.is_empty()
     }
 }
 
@@ -125,11 +128,12 @@ where
             this.poll_read(&mut left, cx);
             this.poll_asked(cx);
             this.poll_flights(cx);
+            this.poll_checking(cx);
             this.start_waiting(cx);
             this.poll_timer(cx);
             this.poll_write(cx);
             if let (None, Some(closed)) = (&this.io, &this.cause) {
-                this.side.hung_up(closed, this.inbox.is_empty());
+                this.side.hung_up(closed, this.inbox.is_empty() && this.checking.is_none());
             }
             if this.is_done() {
                 return Poll::Ready(this.cause.clone().unwrap_or_else(|| Closed::broken(Reason::default())));

@@ -14,7 +14,7 @@ use tokio::{
     time::Instant,
 };
 use wse_frame::Role;
-use wse_proto::{Closed, Input, Reason, Session, Step};
+use wse_proto::{Closed, Input, Reason, Session};
 
 impl<IO, S> Pump<IO, S>
 where
@@ -27,12 +27,12 @@ where
             self.heed();
             if signals.cut {
                 self.lost();
-                self.inbox.clear();
+                self.drop_waiting();
                 self.flights.clear();
             }
             if signals.drain && !self.draining {
                 self.draining = true;
-                self.inbox.clear();
+                self.drop_waiting();
             }
             if self.cause.is_none() && self.draining && (self.flights.is_empty() || !self.welcomed) {
                 self.end_deaf(Closed::restart());
@@ -95,11 +95,17 @@ where
 
     /// This side ends the connection: what still waits is dropped, nothing more is heard.
     pub(super) fn end_deaf(&mut self, closed: Closed) {
-        self.inbox.clear();
+        self.drop_waiting();
         if closed.code == 1006 {
             self.io = None;
         }
-        self.end(closed);
+        self.end(self.peer.end(closed));
+    }
+
+    /// What has come but not reached its handler is not heard any more.
+    fn drop_waiting(&mut self) {
+        self.inbox.clear();
+        self.checking = None;
     }
 
     pub(super) fn end(&mut self, closed: Closed) {
@@ -140,9 +146,9 @@ where
                     self.io = None;
                 }
             } else if self.welcomed && !self.has_room() && self.now >= due {
-                // A peer that is not read is not silent. The ping finds out whether it is there at all.
-                let _ = self.session.step(Input::Heard, self.now.into_std());
-                self.act(Step::Ping, cx);
+                // A peer that is not read is not silent. A ping finds out whether it is there at all.
+                let step = self.session.step(Input::Deaf, self.now.into_std());
+                self.act(step, cx);
             } else {
                 let step = self.session.step(Input::Tick, self.now.into_std());
                 self.act(step, cx);

@@ -1,8 +1,9 @@
 //! How a server is put together. It may never build one without identify.
 
-use super::{Event, Inner, Server, Stranger, Verdict, alive::Alive, registry::Registry, strangers::Strangers};
+use super::{Event, Inner, Server, Spoken, Stranger, Verdict, alive::Alive, registry::Registry, strangers::Strangers};
 use crate::{
     handlers::Handlers,
+    hook::Hooks,
     names::{Message, Procedure},
     server::Conn,
     side::Task,
@@ -16,7 +17,7 @@ use std::{
     future::Future,
     sync::{Arc, atomic::AtomicU64},
 };
-use wse_proto::{Codec, CustomCodec, Limits, RpError};
+use wse_proto::{Envelope, Limits, Protocol, RpError};
 
 pub(crate) type Identify = Box<dyn Fn(Stranger) -> Task<Result<Verdict, RpError>> + Send + Sync>;
 pub(crate) type UpgradeHook = Box<dyn Fn(Arc<Parts>) -> Task<Result<(), StatusCode>> + Send + Sync>;
@@ -41,7 +42,8 @@ struct Options {
     handlers: Handlers<Conn>,
     whens: Whens<Event>,
     limits: Limits,
-    codecs: Vec<Codec>,
+    hooks: Hooks<Conn>,
+    protocols: Vec<Protocol>,
     origins: Vec<HeaderValue>,
     trusted_proxies: Vec<IpNet>,
     upgrade: Option<UpgradeHook>,
@@ -58,7 +60,7 @@ impl ServerBuilder {
     ///
     /// It runs when the device says hi, and again with its answer after a challenge. An error, a
     /// panic, and an identity that is not of the type taken refuse this one device, and are
-    /// reported as [`Event::Error`]. It has [`Limits::auth_timeout`] in all; a device that leaves
+    /// reported as [`Event::Error`]. It has [`Limits::auth_timeout`] in all, or that of [`WsMessaging`](crate::WsMessaging); a device that leaves
     /// while it thinks drops its future. What the device sends meanwhile waits for the verdict.
     ///
     /// ```
@@ -103,13 +105,20 @@ impl fmt::Debug for Identified {
 impl ServerBuilder<Identified> {
     /// The server. It does nothing until it listens, is mounted, or gets a stream.
     pub fn build(self) -> Server {
+        let protocols = if self.options.protocols.is_empty() { vec![Protocol::Wse] } else { self.options.protocols };
+        let of = |(place, protocol): (usize, &Protocol)| {
+            protocol.codecs().into_iter().map(move |codec| Spoken { protocol: place, codec })
+        };
+        let codecs = protocols.iter().enumerate().flat_map(of).collect();
         Server(Arc::new(Inner {
             identify: self.identify.0,
             handlers: self.options.handlers,
+            hooks: self.options.hooks,
+            protocols,
+            codecs,
             registry: Arc::new(Registry::new(self.options.whens.clone())),
             whens: self.options.whens,
             limits: self.options.limits,
-            codecs: if self.options.codecs.is_empty() { vec![Codec::Json] } else { self.options.codecs },
             origins: self.options.origins,
             trusted_proxies: self.options.trusted_proxies,
             upgrade: self.options.upgrade,
@@ -187,17 +196,59 @@ impl<I> ServerBuilder<I> {
         self
     }
 
-    /// Adds a codec of your own. The server speaks its codecs in the order they were added, and
-    /// `wse-default-json` only when none was added or [`default_codec`](ServerBuilder::default_codec)
-    /// is.
-    pub fn codec(mut self, codec: impl CustomCodec) -> Self {
-        self.options.codecs.push(Codec::Custom(Arc::new(codec)));
+    /// Sets the subprotocols that are spoken, the preferred first: the first one that a client
+    /// offers is selected. Without, or with none, it is [`Protocol::Wse`] alone. Devices of all of
+    /// them meet the same handlers and reach each other.
+    ///
+    /// ```
+    /// use wse::{Protocol, Server, WsMessaging};
+    ///
+    /// let server = Server::builder().protocols([Protocol::Wse, Protocol::WseMsgpack, WsMessaging::new().into()]);
+    /// ```
+    pub fn protocols(mut self, protocols: impl IntoIterator<Item = Protocol>) -> Self {
+        self.options.protocols = protocols.into_iter().collect();
         self
     }
 
-    /// Adds `wse-default-json` beside codecs of your own.
-    pub fn default_codec(mut self) -> Self {
-        self.options.codecs.push(Codec::Json);
+    /// Looks at every message and call of an accepted device before its handlers do: `async |conn,
+    /// envelope| -> Result<(), RpError>`. The place for validation, rate rules and audit.
+    ///
+    /// An error stops it; the connection stays. A call is answered with that error. A message from
+    /// a device that speaks `ws-messaging` is answered with `preprocessingError`, any other is
+    /// reported as [`Event::Error`]. What a device sent later waits meanwhile, so that handlers
+    /// start in order; answers to own calls do not. As a handler, it is cloned for every envelope:
+    /// what it counts belongs into an `Arc`. Unlike a handler, it is dropped with what it looks at
+    /// when this side ends the connection. A second hook replaces the first.
+    ///
+    /// ```
+    /// use wse::{RpError, Server};
+    ///
+    /// let server = Server::builder().on_receive(async |conn, envelope| {
+    ///     let kind = if envelope.is_call() { "call" } else { "message" };
+    ///     println!("{} sends the {kind} {}", conn.cid(), envelope.name);
+    ///     if envelope.name == "admin" { Err(RpError::new("not-allowed")) } else { Ok(()) }
+    /// });
+    /// ```
+    pub fn on_receive<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce(Conn, Envelope<'static>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), RpError>> + Send + 'static,
+    {
+        self.options.hooks.on_receive(hook);
+        self
+    }
+
+    /// Looks at every message and call before it leaves: `|conn, envelope| -> Result<(), RpError>`,
+    /// once for each device. An error stops it and reaches the sender as
+    /// [`SendError::Stopped`](crate::SendError::Stopped); of a message to many, that device is not
+    /// counted. It runs where the sender runs, so it may not wait, and its
+    /// panic is the sender's. A call has an empty stamp there.
+    /// A second hook replaces the first.
+    pub fn on_send(
+        mut self,
+        hook: impl Fn(&Conn, &Envelope<'_>) -> Result<(), RpError> + Send + Sync + 'static,
+    ) -> Self {
+        self.options.hooks.on_send(hook);
         self
     }
 

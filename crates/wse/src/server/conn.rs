@@ -31,6 +31,8 @@ pub(crate) struct ConnInner {
     pub(crate) peer: Arc<Peer>,
     pub(crate) cid: Cid,
     pub(crate) conn_id: u64,
+    /// The place of its protocol among the server's.
+    pub(crate) protocol: usize,
     /// The place of its codec among the server's.
     pub(crate) codec: usize,
     pub(crate) hello: Arc<Hello>,
@@ -65,6 +67,11 @@ impl Conn {
         self.0.hello.meta.decode()
     }
 
+    /// The subprotocol it speaks.
+    pub fn protocol(&self) -> &str {
+        self.0.server.protocols[self.0.protocol].name()
+    }
+
     /// The user it belongs to.
     pub fn user(&self) -> User {
         User::new(self.server(), self.0.cid.clone(), None)
@@ -90,7 +97,7 @@ impl Conn {
     /// # Errors
     /// [`SendError`]; after `Slow` the connection is being closed.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<(), SendError> {
-        self.0.peer.send(message.name(), &payload, None)
+        self.0.server.hooks.send(self, &self.0.peer, message.name(), &payload)
     }
 
     /// Queues a message that was [encoded](Server::encode) once for many.
@@ -98,8 +105,8 @@ impl Conn {
     /// # Errors
     /// [`SendError`]; after `Slow` the connection is being closed.
     pub fn send_encoded(&self, message: &Encoded) -> Result<(), SendError> {
-        // A server with more codecs than the one that encoded it.
-        let frame = message.frame(self).ok_or(SendError::NotReady)?;
+        let frame = message.frame(self)?;
+        self.0.server.hooks.look_again(self, message.name(), message.payload(self))?;
         self.0.peer.send_shared(frame)
     }
 
@@ -127,17 +134,18 @@ impl Conn {
         rp: impl Procedure<P, R>,
         payload: P,
     ) -> Result<R, CallError> {
-        self.0.peer.call(rp.name(), &payload, timeout)?.await
+        self.0.server.hooks.call(self, &self.0.peer, rp.name(), &payload, timeout).await
     }
 
     /// Ends this connection: what is queued is still sent, then 1000 and the reason, by default
-    /// `wse.by-server`. It leaves its user at once; running handlers finish.
+    /// `wse.by-server`; 4003 on the subprotocol `ws-messaging`, so that the device stays away there
+    /// too. It leaves its user at once; running handlers finish.
     pub fn drop(&self, reason: impl Into<Reason>) {
         self.close(Closed::normal(reason.into().or(Reason::BY_SERVER)));
     }
 
     pub(crate) fn close(&self, closed: Closed) {
-        let closed = self.0.peer.outbox.close(closed);
+        let closed = self.0.peer.close(closed);
         self.0.server.registry.leave(self, &closed);
     }
 }

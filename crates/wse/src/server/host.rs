@@ -4,6 +4,7 @@
 use super::{Conn, Event, Inner, Stranger, alive::Entry, conn::ConnInner, strangers::Place};
 use crate::{
     handlers::Handlers,
+    hook::Hooks,
     peer::Peer,
     run::caught,
     side::{Asked, Report, Side, Task},
@@ -11,12 +12,12 @@ use crate::{
 use http::request::Parts;
 use std::{future::ready, net::IpAddr, sync::Arc};
 use tokio::sync::oneshot;
-use wse_proto::{Accepted, Closed, Kind, Limits, Question, ServerSession};
+use wse_proto::{Accepted, AnyServerSession, Closed, Kind, Limits, Question, Reason};
 
 pub(crate) struct Host {
     pub(crate) server: Arc<Inner>,
     pub(crate) conn_id: u64,
-    pub(crate) codec: usize,
+    pub(crate) protocol: usize,
     pub(crate) remote_addr: Option<IpAddr>,
     /// The request, until the verdict.
     pub(crate) request: Option<Arc<Parts>>,
@@ -31,7 +32,7 @@ pub(crate) struct Host {
 }
 
 impl Side for Host {
-    type Session = ServerSession;
+    type Session = AnyServerSession;
     type Who = Conn;
 
     fn who(&self) -> Option<Conn> {
@@ -40,6 +41,10 @@ impl Side for Host {
 
     fn handlers(&self) -> &Handlers<Conn> {
         &self.server.handlers
+    }
+
+    fn hooks(&self) -> &Hooks<Conn> {
+        &self.server.hooks
     }
 
     fn limits(&self) -> &Limits {
@@ -52,16 +57,22 @@ impl Side for Host {
 
     fn ask(&mut self, question: Question) -> Asked<wse_proto::Verdict> {
         let Some(request) = self.request.clone() else {
-            return Box::pin(ready((Ok(wse_proto::Verdict::Refuse), None))); // never asked after the verdict
+            // Never asked after the verdict.
+            return Box::pin(ready((Ok(wse_proto::Verdict::Refuse(Reason::default())), None)));
         };
-        let format = self.server.codecs[self.codec].format();
-        let stranger = Stranger { question, request, remote_addr: self.remote_addr, format };
         let server = self.server.clone();
+        let format = question.hello.identity.format();
+        let codec = server.codecs[server.codec_of(self.protocol, Some(format))].codec.clone();
+        let protocol = server.protocols[self.protocol].clone();
+        let stranger = Stranger { question, request, remote_addr: self.remote_addr, format, protocol };
         Box::pin(async move {
             let verdict = caught(async { (server.identify)(stranger).await }, Err).await;
-            match verdict.and_then(|verdict| verdict.sendable(server.limits.queue_bytes)) {
+            match verdict.and_then(|verdict| verdict.sendable(&codec, server.limits.queue_bytes)) {
                 Ok(verdict) => (Ok(verdict), None),
-                Err(error) => (Ok(wse_proto::Verdict::Refuse), Some(error)),
+                Err(error) => {
+                    let reason = codec.refusal(&error, server.expose_errors);
+                    (Ok(wse_proto::Verdict::Refuse(reason)), Some(error))
+                }
             }
         })
     }
@@ -72,11 +83,14 @@ impl Side for Host {
         if self.server.registry.is_behind(&cid) {
             return Err(Closed::slow());
         }
+        let codec = self.server.codec_of(self.protocol, Some(hello.identity.format()));
+        peer.speak(self.server.codecs[codec].codec.clone());
         let conn = Conn(Arc::new(ConnInner {
             peer: peer.clone(),
             cid,
             conn_id: self.conn_id,
-            codec: self.codec,
+            protocol: self.protocol,
+            codec,
             hello,
             remote_addr: self.remote_addr,
             server: self.server.clone(),

@@ -30,6 +30,7 @@ pub use verdict::{Stranger, Verdict};
 use crate::{
     error::{RegisterError, SendError, ServeError},
     handlers::{HandlerId, Handlers},
+    hook::Hooks,
     names::{Message, Procedure},
     peer::Peer,
     pump::Pump,
@@ -55,7 +56,7 @@ use tokio::{
     task::JoinHandle,
 };
 use wse_frame::Role;
-use wse_proto::{Cid, Closed, Codec, Limits, Reason, RpError, ServerSession};
+use wse_proto::{Cid, Closed, Codec, Format, Limits, Protocol, Reason, RpError};
 
 /// A messaging server for authenticated users on many devices. A handle, cheap to clone.
 ///
@@ -83,9 +84,11 @@ pub struct Server(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) identify: builder::Identify,
     pub(crate) handlers: Handlers<Conn>,
+    pub(crate) hooks: Hooks<Conn>,
     pub(crate) whens: Whens<Event>,
     pub(crate) limits: Limits,
-    pub(crate) codecs: Vec<Codec>,
+    pub(crate) protocols: Vec<Protocol>,
+    pub(crate) codecs: Vec<Spoken>,
     pub(crate) origins: Vec<HeaderValue>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) upgrade: Option<builder::UpgradeHook>,
@@ -95,6 +98,22 @@ pub(crate) struct Inner {
     pub(crate) strangers: Arc<strangers::Strangers>,
     pub(crate) alive: Arc<alive::Alive>,
     pub(crate) conn_ids: AtomicU64,
+}
+
+/// A codec that connections of a protocol may speak.
+pub(crate) struct Spoken {
+    /// The place of the protocol among the server's.
+    pub(crate) protocol: usize,
+    pub(crate) codec: Codec,
+}
+
+impl Inner {
+    /// The place of the codec that a protocol has for a format; without one, of its first.
+    pub(crate) fn codec_of(&self, protocol: usize, format: Option<Format>) -> usize {
+        let fits = |spoken: &Spoken| format.is_none_or(|format| spoken.codec.format() == format);
+        let place = self.codecs.iter().position(|spoken| spoken.protocol == protocol && fits(spoken));
+        place.unwrap_or_default()
+    }
 }
 
 impl Server {
@@ -125,7 +144,9 @@ impl Server {
 
     /// Queues a message for every device of everybody; gives how many took it.
     ///
-    /// It is encoded once and waits for nobody: a device whose queue is full is closed as slow.
+    /// It is encoded once for each wire and waits for nobody: a device whose queue is full is closed
+    /// as slow. A device of `ws-messaging` gets nothing under a name that means something there
+    /// (`close`, `connect`, `error`, `open`, `pong`, `retry`), and is not counted.
     ///
     /// # Errors
     /// When the payload does not encode or is larger than a queue; nobody got anything then.
@@ -138,16 +159,18 @@ impl Server {
         Audience::new(self.clone())
     }
 
-    /// Encodes a message once, to be sent to any selection of devices of this server.
+    /// Encodes a message once, to be sent to any selection of devices of this server. A device of
+    /// `ws-messaging` cannot be sent the names that mean something there (`error`, say): sending it
+    /// to one is an error.
     ///
     /// # Errors
     /// When the payload does not encode, or is larger than a queue.
     pub fn encode<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Encoded, SendError> {
-        Encoded::new(&self.0.codecs, self.0.limits.queue_bytes, message.name(), &payload)
+        Encoded::for_all(&self.0, message.name(), &payload)
     }
 
     /// Ends all connections of a user with 1000 and the reason, by default the empty one, as
-    /// upstream does here and only here. Gives how many there were.
+    /// upstream does here and only here; 4003 on the subprotocol `ws-messaging`. Gives how many there were.
     pub fn drop_user(&self, cid: impl Into<Cid>, reason: impl Into<Reason>) -> usize {
         self.user(cid).drop(reason.into().or(Reason::from("")))
     }
@@ -210,7 +233,7 @@ impl Server {
     }
 
     /// Runs a connection over a stream that was upgraded elsewhere. The request is that of the
-    /// upgrade: its `Sec-WebSocket-Protocol` chooses the codec, and without the header it is the
+    /// upgrade: its `Sec-WebSocket-Protocol` chooses the protocol, and without the header it is the
     /// server's first. It is not counted as a stranger. Must be called within a tokio runtime; the
     /// handle tells how the connection ended, and may be dropped.
     ///
@@ -221,12 +244,12 @@ impl Server {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (request, ()) = request.into_parts();
-        let codec = match upgrade::choose(&request.headers, &self.0.codecs) {
+        let protocol = match upgrade::choose(&request.headers, &self.0.protocols) {
             Ok(offered) => Some(offered.unwrap_or(0)),
             Err(upgrade::Unknown) => None,
         };
         let remote_addr = self.remote_addr(&request);
-        let knock = Knock { codec, remote_addr, request: Arc::new(request), place: None };
+        let knock = Knock { protocol, remote_addr, request: Arc::new(request), place: None };
         self.run(io, Vec::new(), knock).ok_or(ServeError::ShutDown)
     }
 
@@ -238,12 +261,13 @@ impl Server {
         let inner = &self.0;
         inner.registry.run_in(Handle::current());
         let conn_id = inner.conn_ids.fetch_add(1, Ordering::Relaxed);
-        let codec = knock.codec.unwrap_or(0);
-        let peer = Arc::new(Peer::new(inner.codecs[codec].clone(), &inner.limits, false));
+        let protocol = knock.protocol.unwrap_or(0);
+        let codec = inner.codecs[inner.codec_of(protocol, None)].codec.clone();
+        let peer = Arc::new(Peer::new(codec, &inner.limits, false));
         let host = Host {
             server: inner.clone(),
             conn_id,
-            codec,
+            protocol,
             remote_addr: knock.remote_addr,
             request: Some(knock.request),
             place: knock.place,
@@ -251,10 +275,11 @@ impl Server {
             lingers: false,
             _alive: inner.alive.enter(conn_id, &peer)?,
         };
-        if knock.codec.is_none() {
+        if knock.protocol.is_none() {
             peer.outbox.close(Closed::protocol_error());
         }
-        let session = ServerSession::new(&inner.limits, tokio::time::Instant::now().into_std());
+        let now = tokio::time::Instant::now().into_std();
+        let session = inner.protocols[protocol].server_session(&inner.limits, now);
         Some(tokio::spawn(Pump::new(io, read_ahead, Role::Server, session, host, peer)))
     }
 

@@ -108,7 +108,7 @@ impl Registry {
             let oldest = entry.conns.remove(0);
             self.conn_count.fetch_sub(1, Ordering::Relaxed);
             // It may have been closed for another reason a moment ago; then that is the true one.
-            let closed = oldest.0.peer.outbox.close(Closed::normal(Reason::CLIENTS_CONCURRENCY));
+            let closed = oldest.0.peer.close(Closed::normal(Reason::CLIENTS_CONCURRENCY));
             self.tell(entry, Event::Disconnected(oldest, closed), None);
         }
         self.drain(conn.cid(), entry);

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 /// use std::net::SocketAddr;
 ///
 /// async fn remote_addr(ConnectInfo(addr): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
-///     request.extensions_mut().insert(wse::RemoteAddr(addr.ip()));
+///     request.extensions_mut().insert(wse::service::RemoteAddr(addr.ip()));
 ///     next.run(request).await
 /// }
 /// ```

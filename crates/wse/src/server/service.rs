@@ -77,7 +77,7 @@ impl Server {
         if inner.alive.is_down() {
             return upgrade::full("the server is shutting down");
         }
-        let agreed = match upgrade::negotiate(&request, &inner.codecs, &inner.origins) {
+        let agreed = match upgrade::negotiate(&request, &inner.protocols, &inner.origins) {
             Ok(agreed) => agreed,
             Err(answer) => return *answer,
         };
@@ -93,8 +93,8 @@ impl Server {
             let status = if status.is_informational() { StatusCode::FORBIDDEN } else { status };
             return upgrade::refuse(status, status.canonical_reason().unwrap_or("refused"));
         }
-        let answer = agreed.answer(&inner.codecs);
-        let knock = Knock { codec: agreed.codec, remote_addr: addr, request, place: Some(place) };
+        let answer = agreed.answer(&inner.protocols);
+        let knock = Knock { protocol: agreed.protocol, remote_addr: addr, request, place: Some(place) };
         let server = self.clone();
         tokio::spawn(async move {
             match upgrade.await {
@@ -114,8 +114,8 @@ impl Server {
 
 /// A connection whose upgrade was granted.
 pub(crate) struct Knock {
-    /// The place of its codec among the server's; `None` when the client offered nothing.
-    pub(crate) codec: Option<usize>,
+    /// The place of its protocol among the server's; `None` when the client offered nothing.
+    pub(crate) protocol: Option<usize>,
     pub(crate) remote_addr: Option<IpAddr>,
     pub(crate) request: Arc<Parts>,
     /// Its place among the strangers, where it was counted.

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
 use http_body_util::Full;
-use wse_proto::Codec;
+use wse_proto::Protocol;
 
 /// The answer to a request, also where the server is mounted in another.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -16,12 +16,16 @@ pub(crate) type Answer = Response<Full<Bytes>>;
 pub(crate) struct Agreed {
     /// The value of `Sec-WebSocket-Accept`.
     accept: String,
-    /// The place of the codec among the server's; `None` when the client offered nothing.
-    pub(crate) codec: Option<usize>,
+    /// The place of the protocol among the server's; `None` when the client offered nothing.
+    pub(crate) protocol: Option<usize>,
 }
 
-/// Checks a request and picks the first of the server's codecs that the client offers.
-pub(crate) fn negotiate(request: &Parts, codecs: &[Codec], origins: &[HeaderValue]) -> Result<Agreed, Box<Answer>> {
+/// Checks a request and picks the first of the server's protocols that the client offers.
+pub(crate) fn negotiate(
+    request: &Parts,
+    protocols: &[Protocol],
+    origins: &[HeaderValue],
+) -> Result<Agreed, Box<Answer>> {
     let headers = &request.headers;
     if request.method != Method::GET {
         return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket is opened by GET").into());
@@ -49,28 +53,28 @@ pub(crate) fn negotiate(request: &Parts, codecs: &[Codec], origins: &[HeaderValu
     if !origins.is_empty() && !origin.is_some_and(|origin| origins.contains(origin)) {
         return Err(refuse(StatusCode::FORBIDDEN, "this origin is not allowed").into());
     }
-    let Ok(codec) = choose(headers, codecs) else {
-        let names: Vec<&str> = codecs.iter().map(Codec::name).collect();
+    let Ok(protocol) = choose(headers, protocols) else {
+        let names: Vec<&str> = protocols.iter().map(Protocol::name).collect();
         return Err(refuse(StatusCode::BAD_REQUEST, format!("the subprotocols here: {}", names.join(", "))).into());
     };
-    Ok(Agreed { accept: accept_key(key), codec })
+    Ok(Agreed { accept: accept_key(key), protocol })
 }
 
 /// The client offers subprotocols, but none that is spoken here.
 #[derive(Debug)]
 pub(crate) struct Unknown;
 
-/// The place of the first codec that the client offers; `None` when it offers nothing at all.
-pub(crate) fn choose(headers: &HeaderMap, codecs: &[Codec]) -> Result<Option<usize>, Unknown> {
+/// The place of the first protocol that the client offers; `None` when it offers nothing at all.
+pub(crate) fn choose(headers: &HeaderMap, protocols: &[Protocol]) -> Result<Option<usize>, Unknown> {
     let offered: Vec<&str> = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).collect();
-    let codec = codecs.iter().position(|codec| offered.contains(&codec.name()));
-    if codec.is_none() && !offered.is_empty() { Err(Unknown) } else { Ok(codec) }
+    let protocol = protocols.iter().position(|protocol| offered.contains(&protocol.name()));
+    if protocol.is_none() && !offered.is_empty() { Err(Unknown) } else { Ok(protocol) }
 }
 
 impl Agreed {
     /// The answer that switches protocols.
-    pub(crate) fn answer(&self, codecs: &[Codec]) -> Answer {
-        let protocol = self.codec.and_then(|place| codecs.get(place)).map(Codec::name);
+    pub(crate) fn answer(&self, protocols: &[Protocol]) -> Answer {
+        let protocol = self.protocol.and_then(|place| protocols.get(place)).map(Protocol::name);
         let mut answer = Response::builder()
             .status(StatusCode::SWITCHING_PROTOCOLS)
             .header(header::UPGRADE, "websocket")
@@ -129,14 +133,14 @@ mod tests {
 
     fn ask(change: impl FnOnce(&mut Parts)) -> Result<Agreed, StatusCode> {
         let origins = [HeaderValue::from_static("https://a.example")];
-        negotiate(&request(change), &[Codec::Json], &origins).map_err(|answer| answer.status())
+        negotiate(&request(change), &[Protocol::Wse], &origins).map_err(|answer| answer.status())
     }
 
     #[test]
     fn the_key_of_the_standard_gets_the_answer_of_the_standard() {
         let agreed = ask(|_| ()).unwrap();
-        assert_eq!(agreed, Agreed { accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".into(), codec: Some(0) });
-        let answer = agreed.answer(&[Codec::Json]);
+        assert_eq!(agreed, Agreed { accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".into(), protocol: Some(0) });
+        let answer = agreed.answer(&[Protocol::Wse]);
         assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
         assert_eq!(answer.headers()["sec-websocket-protocol"], "wse-default-json");
     }
@@ -144,8 +148,8 @@ mod tests {
     #[test]
     fn a_client_that_offers_nothing_is_let_in_to_be_told() {
         let agreed = ask(|parts| drop(parts.headers.remove("sec-websocket-protocol"))).unwrap();
-        assert_eq!(agreed.codec, None);
-        assert!(!agreed.answer(&[Codec::Json]).headers().contains_key("sec-websocket-protocol"));
+        assert_eq!(agreed.protocol, None);
+        assert!(!agreed.answer(&[Protocol::Wse]).headers().contains_key("sec-websocket-protocol"));
     }
 
     #[test]
@@ -174,6 +178,6 @@ mod tests {
     #[test]
     fn without_a_list_every_origin_may_come() {
         let request = request(set("origin", "https://anywhere.example"));
-        assert!(negotiate(&request, &[Codec::Json], &[]).is_ok());
+        assert!(negotiate(&request, &[Protocol::Wse], &[]).is_ok());
     }
 }

@@ -4,7 +4,7 @@ use super::{Conn, Encoded, Server};
 use crate::{error::SendError, names::Message};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, sync::Arc};
-use wse_proto::{Cid, Closed, DecodeError, Hello, Payload, Reason};
+use wse_proto::{Cid, Closed, DecodeError, Format, Hello, Payload, Reason};
 
 /// A user as an address: whatever is done with it reaches the devices that are there at that
 /// moment, which may be none.
@@ -57,7 +57,7 @@ impl User {
     pub fn meta<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         match self.hello.clone().or_else(|| self.server.0.registry.first_hello(&self.cid)) {
             Some(hello) => hello.meta.decode(),
-            None => Payload::json("null").decode(),
+            None => Payload::null(Format::Json).decode(),
         }
     }
 
@@ -66,7 +66,9 @@ impl User {
     /// # Errors
     /// When the payload does not encode or is larger than a queue; no device got anything then.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<usize, SendError> {
-        Ok(self.send_encoded(&self.server.encode(message, payload)?))
+        let conns = self.conns();
+        let message = Encoded::for_these(&self.server.0, message.name(), &payload, &conns)?;
+        Ok(conns.iter().filter(|conn| conn.send_encoded(&message).is_ok()).count())
     }
 
     /// Queues a message that was [encoded](Server::encode) once for many; gives how many devices
@@ -75,8 +77,8 @@ impl User {
         self.conns().iter().filter(|conn| conn.send_encoded(message).is_ok()).count()
     }
 
-    /// Ends all connections of the user with 1000 and the reason, by default `wse.by-server`.
-    /// Gives how many there were.
+    /// Ends all connections of the user with 1000 and the reason, by default `wse.by-server`; 4003
+    /// on the subprotocol `ws-messaging`. Gives how many there were.
     pub fn drop(&self, reason: impl Into<Reason>) -> usize {
         let closed = Closed::normal(reason.into().or(Reason::BY_SERVER));
         let conns = self.conns();

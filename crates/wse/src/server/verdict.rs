@@ -5,7 +5,7 @@ use crate::error::SendError;
 use http::request::Parts;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, net::IpAddr, sync::Arc};
-use wse_proto::{Cid, DecodeError, Format, Payload, Question, RpError};
+use wse_proto::{Cid, Codec, DecodeError, Format, Payload, Protocol, Question, Reason, RpError};
 
 /// Room for what stands around a payload in its frame.
 const ENVELOPE: usize = 64;
@@ -33,6 +33,7 @@ pub struct Stranger {
     pub(crate) request: Arc<Parts>,
     pub(crate) remote_addr: Option<IpAddr>,
     pub(crate) format: Format,
+    pub(crate) protocol: Protocol,
 }
 
 impl Stranger {
@@ -59,6 +60,11 @@ impl Stranger {
         &self.request
     }
 
+    /// The subprotocol that the device speaks.
+    pub fn protocol(&self) -> &str {
+        self.protocol.name()
+    }
+
     /// The address of the device, as far as trusted proxies tell it; `None` for a stream that has
     /// none.
     pub fn remote_addr(&self) -> Option<IpAddr> {
@@ -75,13 +81,16 @@ impl Stranger {
         Verdict(Ok(wse_proto::Verdict::Accept(cid, Payload::null(self.format))), self.format)
     }
 
-    /// The device stays outside: it is closed with 1000 `wse.not-authorized`.
+    /// The device stays outside: it is closed with 1000 `wse.not-authorized`, or, on the
+    /// subprotocol `ws-messaging`, with 4003 and that text. An error does the same, but for
+    /// `ws-messaging` the text is the error's, if it was made on purpose.
     pub fn refuse(self) -> Verdict {
-        Verdict(Ok(wse_proto::Verdict::Refuse), self.format)
+        Verdict(Ok(wse_proto::Verdict::Refuse(Reason::default())), self.format)
     }
 
     /// The device must solve this first. A device may try [`Limits::challenges`](crate::Limits::challenges)
-    /// times; challenged once more it is refused.
+    /// times; challenged once more it is refused. One that speaks `ws-messaging` cannot be challenged:
+    /// it is refused, and the mistake reported.
     pub fn challenge<T: Serialize + ?Sized>(self, quest: &T) -> Verdict {
         let quest = Payload::encode(self.format, quest).map_err(RpError::from);
         Verdict(quest.map(wse_proto::Verdict::Challenge), self.format)
@@ -94,6 +103,11 @@ impl fmt::Debug for Stranger {
         f.debug_struct("Stranger").field("remote_addr", &self.remote_addr).finish_non_exhaustive()
     }
 }
+
+/// Why a challenge was not sent.
+#[derive(Debug, thiserror::Error)]
+#[error("a device that speaks ws-messaging cannot be challenged")]
+struct Unchallengeable;
 
 /// What identify answers; made by the methods of [`Stranger`].
 ///
@@ -123,12 +137,14 @@ impl Verdict {
         self
     }
 
-    /// The verdict, unless its payload fits into no queue of that size.
-    pub(crate) fn sendable(self, queue_bytes: usize) -> Result<wse_proto::Verdict, RpError> {
+    /// The verdict, unless its payload fits into no queue of that size, or the wire has no form
+    /// for it.
+    pub(crate) fn sendable(self, codec: &Codec, queue_bytes: usize) -> Result<wse_proto::Verdict, RpError> {
         let verdict = self.0?;
         let size = match &verdict {
+            wse_proto::Verdict::Challenge(_) if !codec.challenges() => return Err(Unchallengeable.into()),
             wse_proto::Verdict::Accept(_, payload) | wse_proto::Verdict::Challenge(payload) => payload.as_bytes().len(),
-            wse_proto::Verdict::Refuse => 0,
+            wse_proto::Verdict::Refuse(_) => 0,
         };
         if size + ENVELOPE > queue_bytes { Err(SendError::TooBig(size).into()) } else { Ok(verdict) }
     }

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "every test file uses a part of this")]
 
 mod events;
+mod messaging;
 pub(crate) mod programs;
 mod wire;
 

@@ -1,4 +1,4 @@
-//! The recordings of the real peers, read. `tests/recordings/wse` holds copies of them as data.
+//! The recordings of the real peers, read. `tests/recordings` holds copies of them as data.
 
 use serde_json::Value;
 use std::{fs, path::Path};
@@ -40,7 +40,12 @@ pub(crate) enum What {
 
 /// Every recording of the system `wse`, by name.
 pub(crate) fn all() -> Vec<Recording> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/wse");
+    all_of("wse")
+}
+
+/// Every recording of a system, by name.
+pub(crate) fn all_of(system: &str) -> Vec<Recording> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings").join(system);
     let mut paths: Vec<_> = fs::read_dir(folder)
         .expect("the recordings are there")
         .map(|entry| entry.expect("a readable folder").path())
@@ -102,4 +107,13 @@ pub(crate) fn without_stack(envelope: &str) -> String {
     let Some((before, rest)) = envelope.split_once(STACK) else { return envelope.to_owned() };
     let (_, after) = rest.split_once('"').expect("the end of the stack");
     format!("{before}{after}")
+}
+
+/// Whether a frame is as recorded. The text of an error that a JavaScript engine has made may differ.
+pub(crate) fn same(frame: &str, recorded: &str) -> bool {
+    const MADE_BY_ENGINE: &str = "[\"SyntaxError: ";
+    match (frame.split_once(MADE_BY_ENGINE), recorded.split_once(MADE_BY_ENGINE)) {
+        (Some((before, text)), Some((recorded, _))) => before == recorded && text.ends_with("\"]}"),
+        _ => frame == recorded,
+    }
 }
