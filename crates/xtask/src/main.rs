@@ -5,7 +5,9 @@ mod autobahn;
 mod cargo;
 mod fuzz;
 mod house;
+mod interop;
 mod names;
+mod node;
 mod report;
 mod running;
 mod screen;
@@ -97,7 +99,7 @@ mod tests {
     fn without_names_every_step_runs_in_order() {
         let all = names(&STEPS).join(" ");
         assert_eq!(names(&chosen(&[]).unwrap()).join(" "), all);
-        assert_eq!(all, "format lints docs house tests fuzz autobahn");
+        assert_eq!(all, "format lints docs house tests interop fuzz autobahn");
     }
 
     #[test]

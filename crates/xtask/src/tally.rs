@@ -1,4 +1,4 @@
-//! `Tally`: how many tests passed, failed and were skipped, and the reading of `cargo test`.
+//! `Tally`: how many tests passed, failed and were skipped, read from `cargo test` or Node.
 //! It may never print; its text is the last line of a run and other programs parse it.
 
 use std::fmt;
@@ -23,6 +23,18 @@ impl Tally {
         let words: Vec<&str> = rest.split([' ', ';']).filter(|word| !word.is_empty()).collect();
         let count = |name: &str| words.windows(2).find(|pair| pair[1] == name).and_then(|pair| pair[0].parse().ok());
         Some(Tally { passed: count("passed")?, failed: count("failed")?, skipped: count("ignored")? })
+    }
+
+    /// Reads one line of the totals of Node's test runner; `None` for every other line.
+    pub(crate) fn of_node_line(line: &str) -> Option<Tally> {
+        let (name, count) = line.strip_prefix("ℹ ").or_else(|| line.strip_prefix("# "))?.split_once(' ')?;
+        let count = count.parse().ok()?;
+        Some(match name {
+            "pass" => Tally { passed: count, ..Tally::default() },
+            "fail" | "cancelled" => Tally { failed: count, ..Tally::default() },
+            "skipped" | "todo" => Tally { skipped: count, ..Tally::default() },
+            _ => return None,
+        })
     }
 }
 
@@ -54,6 +66,19 @@ mod tests {
     fn a_coloured_verdict_does_not_hide_the_counts() {
         let line = "test result: \u{1b}[32mok\u{1b}[0m. 7 passed; 0 failed; 1 ignored; 0 measured";
         assert_eq!(Tally::of_line(line), Some(Tally { passed: 7, failed: 0, skipped: 1 }));
+    }
+
+    #[test]
+    fn the_totals_of_node_are_read_line_by_line() {
+        let mut tally = Tally::default();
+        for line in ["ℹ tests 11", "ℹ suites 1", "ℹ pass 5", "ℹ fail 3", "ℹ cancelled 1", "ℹ skipped 2", "# todo 0"]
+        {
+            tally += Tally::of_node_line(line).unwrap_or_default();
+        }
+        assert_eq!(tally, Tally { passed: 5, failed: 4, skipped: 2 });
+        for line in ["✔ pass 5", "  ℹ pass 5", "ℹ pass", "# pass five", "# duration_ms 12.5", ""] {
+            assert_eq!(Tally::of_node_line(line), None, "{line}");
+        }
     }
 
     #[test]

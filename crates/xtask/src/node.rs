@@ -1,0 +1,145 @@
+//! What the steps that need Node share: the tools, the packages, the count of a test run.
+//! It may never fail a step for want of Node or a network.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::running::{output_of, tee};
+use crate::screen;
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+
+/// The oldest Node whose test runner can be told how to report.
+const NODE: (u32, u32) = (18, 15);
+/// What decides which packages are installed.
+pub(crate) const MANIFESTS: [&str; 2] = ["package.json", "package-lock.json"];
+/// How npm names what is the network's fault and not the packages'.
+const OFFLINE: [&str; 11] = [
+    "EAI_AGAIN",
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "EHOSTUNREACH",
+    "ENETUNREACH",
+    "ENOTFOUND",
+    "ERR_SOCKET_TIMEOUT",
+    "ETIMEDOUT",
+    "E502",
+    "E503",
+    "E504",
+];
+const MOMENT: Duration = Duration::from_secs(60);
+const BUILD: Duration = Duration::from_secs(600);
+const INSTALL: Duration = Duration::from_secs(300);
+
+/// Node and npm, or which of them is missing.
+pub(crate) fn tools() -> Result<(), String> {
+    let asked = |program: &str| {
+        let mut command = Command::new(program);
+        command.arg("--version");
+        output_of(command, MOMENT).map_err(|why| format!("no {program} ({why})"))
+    };
+    let version = asked("node")?;
+    let version = version.trim();
+    if release(version).is_none_or(|found| found < NODE) {
+        return Err(format!("Node {version}, {}.{} or newer is needed", NODE.0, NODE.1));
+    }
+    asked("npm").map(|_| ())
+}
+
+/// `v20.1.0` as 20 and 1.
+fn release(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.strip_prefix('v')?.split('.').map_while(|number| number.parse().ok());
+    Some((numbers.next()?, numbers.next()?))
+}
+
+/// Installs the packages that the manifests of a folder name, unless these very ones are there.
+/// Gives the reason when the network is one not to have them.
+pub(crate) fn install(folder: &Path) -> Result<Option<String>, String> {
+    let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
+    let marker = folder.join("node_modules/.installed");
+    let mut wanted = String::new();
+    for name in MANIFESTS {
+        let path = folder.join(name);
+        wanted.push_str(&std::fs::read_to_string(&path).map_err(|e| failed(&path, e))?);
+    }
+    if std::fs::read_to_string(&marker).is_ok_and(|found| found == wanted) {
+        return Ok(None);
+    }
+    screen::say("installing the npm packages, this happens once");
+    let mut npm = Command::new("npm");
+    npm.current_dir(folder).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    let mut offline = None;
+    let status = tee(npm, INSTALL, |line| offline = offline.take().or_else(|| unreachable(line)));
+    match (status, offline) {
+        (Ok(status), _) if status.success() => {
+            std::fs::write(&marker, wanted).map_err(|e| failed(&marker, e))?;
+            Ok(None)
+        }
+        (_, Some(why)) => Ok(Some(format!("the packages cannot be fetched ({why})"))),
+        (Ok(status), None) => Err(format!("npm ci ended with {status}")),
+        // it tries again and again where nothing answers
+        (Err(why), None) => Ok(Some(format!("the packages cannot be fetched ({why})"))),
+    }
+}
+
+/// The code of npm's error, when that is the network's.
+fn unreachable(line: &str) -> Option<String> {
+    let code = line.strip_prefix("npm error code ").or_else(|| line.strip_prefix("npm ERR! code "))?.trim();
+    OFFLINE.contains(&code).then(|| code.to_owned())
+}
+
+/// Builds examples that tests drive, as the step `tests` has built them: the same profile and
+/// features.
+pub(crate) fn build(workspace: &Workspace, examples: &[&str]) -> Result<(), String> {
+    let mut command = workspace.cargo();
+    command.args(["build", "--workspace"]);
+    examples.iter().for_each(|example| _ = command.args(["--example", example]));
+    let status = tee(command, BUILD, |_| {})?;
+    if status.success() { Ok(()) } else { Err(format!("{} do not compile", examples.join(", "))) }
+}
+
+/// Runs tests of Node's own runner and counts them.
+pub(crate) fn count(mut tests: Command, limit: Duration) -> Tally {
+    tests.env("NO_COLOR", "1").env_remove("FORCE_COLOR");
+    let mut tally = Tally::default();
+    let status = tee(tests, limit, |line| {
+        if let Some(part) = Tally::of_node_line(line) {
+            tally += part;
+        }
+    });
+    // what did not load, crashed or hung has no totals, and is a failure all the same
+    match status.map(|status| (status.success(), format!("it ended with {status}"))) {
+        Ok((true, _)) if tally.passed > 0 => {}
+        Ok(_) if tally.failed > 0 => {}
+        Ok((_, why)) | Err(why) => {
+            screen::say(why);
+            tally += Tally::FAILED;
+        }
+    }
+    tally
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_of_node_is_read_and_compared() {
+        assert_eq!(release("v20.20.2"), Some((20, 20)));
+        assert!(release("v18.14.9").unwrap() < NODE);
+        assert!(release("v18.15.0").unwrap() >= NODE);
+        for odd in ["", "20.1.0", "v20", "vx.1"] {
+            assert_eq!(release(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn only_the_networks_errors_are_no_failure() {
+        assert_eq!(unreachable("npm error code ENOTFOUND").as_deref(), Some("ENOTFOUND"));
+        assert_eq!(unreachable("npm ERR! code EAI_AGAIN").as_deref(), Some("EAI_AGAIN"));
+        for line in ["npm error code EUSAGE", "npm error code EINTEGRITY", "npm warn ENOTFOUND", ""] {
+            assert_eq!(unreachable(line), None, "{line}");
+        }
+    }
+}
