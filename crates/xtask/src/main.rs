@@ -3,6 +3,7 @@
 
 mod autobahn;
 mod cargo;
+mod client;
 mod fuzz;
 mod house;
 mod interop;
@@ -99,7 +100,7 @@ mod tests {
     fn without_names_every_step_runs_in_order() {
         let all = names(&STEPS).join(" ");
         assert_eq!(names(&chosen(&[]).unwrap()).join(" "), all);
-        assert_eq!(all, "format lints docs house tests interop fuzz autobahn");
+        assert_eq!(all, "format lints docs house tests interop client fuzz autobahn");
     }
 
     #[test]

@@ -1,0 +1,17 @@
+// Builds `dist/`: one bundle and one set of declarations for ESM, the same again for CommonJS. It
+// may never bundle React.
+
+import { build } from "esbuild";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+process.chdir(new URL("..", import.meta.url).pathname);
+rmSync("dist", { recursive: true, force: true });
+const common = { entryPoints: ["src/index.ts", "src/react.ts"], bundle: true, target: "es2022", external: ["react"] };
+await build({ ...common, format: "esm", outdir: "dist" });
+await build({ ...common, format: "cjs", outdir: "dist/cjs" });
+const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
+execFileSync(process.execPath, [tsc, "-p", "."], { stdio: "inherit" });
+for (const file of readdirSync("dist")) if (file.endsWith(".d.ts")) copyFileSync(`dist/${file}`, `dist/cjs/${file}`);
+writeFileSync("dist/cjs/package.json", '{ "type": "commonjs" }\n');

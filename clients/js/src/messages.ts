@@ -1,0 +1,35 @@
+// Messages of one type as something to iterate over. It may never lose one between two steps.
+
+import type { Emitter } from "./emitter.js";
+import { WSE_STATUS } from "./names.js";
+
+/**
+ * Begins to listen at once and keeps what comes until it is asked for. When the client goes
+ * offline, what was kept is still given, then it ends. Leaving the loop stops listening.
+ */
+export function messages<M>(channel: Emitter, type: string, events: Emitter): AsyncIterableIterator<M> {
+  const kept: M[] = [];
+  let ended = false;
+  let wake = () => {};
+  const keep = (message: M) => {
+    kept.push(message);
+    wake();
+  };
+  const check = (status: string) => {
+    ended ||= status === WSE_STATUS.OFFLINE;
+    wake();
+  };
+  channel.on(type, keep);
+  events.on("updated", check);
+  return (async function* () {
+    try {
+      while (kept.length || !ended) {
+        if (kept.length) yield kept.shift()!;
+        else await new Promise<void>((resolve) => (wake = resolve));
+      }
+    } finally {
+      channel.off(type, keep);
+      events.off("updated", check);
+    }
+  })();
+}

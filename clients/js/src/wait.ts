@@ -1,0 +1,34 @@
+// The wait between two attempts to connect, with full jitter. It may never touch a global before
+// it begins, nor leave a timer or listener behind when it is over.
+
+/** Bounds of the wait, in milliseconds. */
+export interface Bounds {
+  /** The ceiling of the first wait. Default 500 ms. */
+  min?: number;
+  /** What the ceiling doubles up to. Default 20,000 ms. */
+  max?: number;
+}
+
+/**
+ * Waits a time drawn evenly from 0 to a ceiling, which doubles with every attempt that failed, then
+ * goes on: at once when the network is back or the hidden page is looked at. Gives what stops it.
+ */
+export function wait({ min = 500, max = 20_000 }: Bounds, failed: number, go: () => void): () => void {
+  const { document } = globalThis as any;
+  const stop = () => {
+    clearTimeout(timer);
+    listen("removeEventListener");
+  };
+  const now = () => {
+    stop();
+    go();
+  };
+  const seen = () => document.hidden || now();
+  const listen = (how: "addEventListener" | "removeEventListener") => {
+    globalThis[how]?.("online", now);
+    document?.[how]("visibilitychange", seen);
+  };
+  const timer = setTimeout(now, Math.random() * Math.min(max, min * 2 ** failed));
+  listen("addEventListener");
+  return stop;
+}

@@ -1,0 +1,3 @@
+// What the snippets of the README take for granted.
+
+declare const client: import("wse-client").WseClient;

@@ -1,0 +1,90 @@
+// A WebSocket that does what a test says, and clients that use it. It may never touch a network.
+
+import { after } from "node:test";
+import { WseClient } from "../../dist/index.js";
+
+const clients = [];
+after(() => clients.forEach((client) => client.close()));
+
+export class FakeSocket {
+  sent = [];
+  readyState = 0;
+  closedWith = undefined;
+  constructor(url, protocols, options) {
+    Object.assign(this, { url, protocols, options });
+  }
+  send(data) {
+    this.sent.push(data);
+  }
+  close(code, reason) {
+    if (this.readyState > 1) return;
+    this.readyState = 2;
+    this.closedWith = [code, reason];
+  }
+
+  /** The server accepts the upgrade. */
+  open() {
+    this.readyState = 1;
+    this.onopen({});
+  }
+  /** The server sends an envelope. */
+  say(...envelope) {
+    this.raw(JSON.stringify(envelope));
+  }
+  raw(data) {
+    this.onmessage({ data });
+  }
+  /** The connection ends, by the server or by itself. */
+  end(code = 1006, reason = "") {
+    this.readyState = 3;
+    if (code === 1006) this.onerror({ message: "no route" });
+    this.onclose({ code, reason });
+  }
+  /** What was sent and not taken yet, decoded. */
+  take() {
+    return this.sent.splice(0).map((text) => JSON.parse(text));
+  }
+}
+
+/** Lets everything run that waits for nothing. */
+export const tick = () => new Promise((resolve) => setImmediate(resolve));
+
+/** A client and its sockets, in the order they were made; and all that it tells, as text. */
+export function fakeClient(options = {}) {
+  const sockets = [];
+  class Socket extends FakeSocket {
+    constructor(...args) {
+      super(...args);
+      sockets.push(this);
+    }
+  }
+  const client = new WseClient({ url: "ws://a.test/", WebSocket: Socket, ...options });
+  clients.push(client);
+  const told = [];
+  for (const event of ["ready", "connected", "closed", "updated", "ignored"]) {
+    client.when[event]((...args) => told.push([event, ...args.map((arg) => (typeof arg === "string" ? arg : JSON.stringify(arg)))].join(" ")));
+  }
+  client.when.error((error) => told.push(`error ${error.code} ${error.message}`));
+  return { client, sockets, told };
+}
+
+/** The same, welcomed; its hi is taken. */
+export async function readyClient(options) {
+  const fake = fakeClient(options);
+  const welcome = fake.client.connect("ann");
+  await tick();
+  const [socket] = fake.sockets;
+  socket.open();
+  socket.say("~wse:welcome", { hey: 1 }, null);
+  await welcome;
+  socket.take();
+  fake.told.length = 0;
+  return { ...fake, socket };
+}
+
+/** What a promise rejects with, as `code message`. */
+export const refusal = (promise) =>
+  promise.then(
+    (value) => `resolved ${JSON.stringify(value)}`,
+    (error) => (error.constructor.name === "WseError" ? `${error.code} ${error.message}` : `no WseError: ${error}`),
+  );

@@ -1,0 +1,70 @@
+// A testbed of its own for a test, and clients that connect to it through npm `ws`. It may never
+// outlive the test.
+
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import WebSocket from "ws";
+import { WseClient } from "../../dist/index.js";
+
+const built = ["release", "debug"].map((how) => fileURLToPath(new URL(`../../../../target/${how}/examples/testbed`, import.meta.url)));
+
+/** The testbed's binary, from WSE_TESTBED or where cargo puts it; without one the tests are skipped. */
+export const binary = process.env.WSE_TESTBED ?? built.find(existsSync);
+
+/** For tests that start processes: bounded in time, and skipped where there is no testbed. */
+export const withTestbed = { timeout: 30_000, skip: binary ? false : "no testbed: cargo build --release -p wse --example testbed" };
+
+/** Starts one; gives its address and its event lines. */
+export async function testbed(t, ...options) {
+  const port = options.includes("--port") ? [] : ["--port", "0"];
+  const child = spawn(binary, [...port, ...options], { stdio: ["ignore", "pipe", "inherit"] });
+  const gone = new Promise((resolve) => child.once("exit", (code) => resolve(code)));
+  const bed = { events: [], stop: () => (child.kill("SIGTERM"), gone), kill: () => (child.kill("SIGKILL"), gone) };
+  t.after(bed.kill);
+  let text = "";
+  await new Promise((resolve, reject) => {
+    child.once("exit", () => reject(new Error("the testbed has ended")));
+    child.stdout.on("data", (data) => {
+      text += data;
+      const lines = text.split("\n");
+      text = lines.pop();
+      for (const line of lines) {
+        const ready = /^ready (.*:(\d+))$/.exec(line);
+        if (ready) resolve(Object.assign(bed, { address: ready[1], port: ready[2], url: `ws://${ready[1]}/` }));
+        else bed.events.push(JSON.parse(line));
+      }
+    });
+  });
+  return bed;
+}
+
+/** A client that is closed when the test ends. */
+export function client(t, url, options = {}) {
+  const made = new WseClient({ url, WebSocket, ...options });
+  t.after(() => made.close());
+  return made;
+}
+
+/** The next time a hook or a type of message is told, as what it was told. */
+export const next = (target, name) =>
+  new Promise((resolve) => {
+    if (target.channel) target.channel.once(name, resolve);
+    else {
+      let heard = false;
+      target[name]((...args) => {
+        if (!heard) resolve(args);
+        heard = true;
+      });
+    }
+  });
+
+/** The next close, as code and reason. */
+export const closing = (client) => next(client.when, "closed");
+
+/** Resolves when the client has this status. */
+export const status = (client, wanted) =>
+  new Promise((resolve) => {
+    const off = client.when.updated((status) => status === wanted && resolve());
+    void off;
+  });

@@ -1,0 +1,139 @@
+// What must compile, and behind `@ts-expect-error` what must not. Checked by tsc, never run.
+
+import WebSocket from "ws";
+import { type Contract, type Protocol, WSE_ERROR, WSE_STATUS, WseClient, WseError, type WseStatus } from "wse-client";
+
+interface Line {
+  from: string;
+  text: string;
+}
+
+interface Chat {
+  welcome: { hey: string };
+  send: { say: string; typing: void; move: { x: number } };
+  channel: { line: Line; left: string };
+  call: { add(pair: { a: number; b: number }): number; devices(): number; find(name?: string): Line[] | null; later(ms: number): Promise<string> };
+  register: { whoami(): string; double(n: number): number };
+}
+
+const chat = new WseClient<Chat>({ url: "ws://a.test/", re: { min: 100 }, tO: 5, WebSocket });
+
+export async function typed() {
+  const { hey } = await chat.connect("token");
+  hey.toUpperCase();
+  // @ts-expect-error the welcome has no such field
+  (await chat.connect()).nope;
+  (await chat.jump("ws://b.test/")).hey;
+
+  chat.send("say", "hello");
+  chat.send("typing");
+  chat.send("move", { x: 1 });
+  // @ts-expect-error no such message
+  chat.send("shout", "hello");
+  // @ts-expect-error the payload is a string
+  chat.send("say", 5);
+  // @ts-expect-error the payload is missing
+  chat.send("say");
+  // @ts-expect-error the payload has another shape
+  chat.send("move", { y: 1 });
+  // @ts-expect-error a message of the server's is not sent
+  chat.send("line", { from: "a", text: "b" });
+
+  const five: number = await chat.call("add", { a: 2, b: 3 });
+  const devices: number = await chat.call("devices");
+  const found: Line[] | null = await chat.call("find", "ann", { timeout: 100, signal: AbortSignal.timeout(5) });
+  (await chat.call("find"))?.length;
+  const text: string = await chat.call("later", 5);
+  void [five, devices, found, text];
+  // @ts-expect-error no such procedure
+  await chat.call("subtract", { a: 2, b: 3 });
+  // @ts-expect-error an argument is missing
+  await chat.call("add", { a: 2 });
+  // @ts-expect-error the argument is missing
+  await chat.call("add");
+  // @ts-expect-error the result is a number
+  const wrong: string = await chat.call("add", { a: 2, b: 3 });
+  // @ts-expect-error no such option
+  await chat.call("add", { a: 2, b: 3 }, { timeOut: 5 });
+  void wrong;
+
+  chat.channel.on("line", ({ from, text }) => from + text).once("left", (name) => name.length);
+  // @ts-expect-error no such message
+  chat.channel.on("lines", () => {});
+  // @ts-expect-error the payload is an object
+  chat.channel.on("line", (line: string) => line);
+  for await (const { text } of chat.messages("line")) text.length;
+  // @ts-expect-error no such message
+  chat.messages("say");
+
+  chat.register("whoami", () => "a phone");
+  chat.register("double", async (n, stamp) => 2 * n + stamp.length);
+  // @ts-expect-error the result is a number
+  chat.register("double", (n) => `${n}`);
+  // @ts-expect-error no such procedure
+  chat.register("treble", (n: number) => 3 * n);
+  // @ts-expect-error no such procedure
+  chat.unregister("treble");
+}
+
+export function hooks() {
+  const off: () => void = chat.when.ready(({ hey }) => hey.length);
+  off();
+  chat.when.closed((code, reason) => code.toFixed() + reason.trim());
+  chat.when.error(({ code, details }) => code === WSE_ERROR.RP_TIMEOUT && details.rpc);
+  chat.when.updated((status: WseStatus) => status === WSE_STATUS.READY);
+  chat.when.ignored((type, payload) => type + payload);
+  chat.when.connected(() => {});
+  // @ts-expect-error no such hook
+  chat.when.opened(() => {});
+  // @ts-expect-error no such status
+  void (chat.status === "OPEN");
+  // @ts-expect-error the status is read-only
+  chat.status = "READY";
+}
+
+/** Without a contract, plain strings do. */
+export async function untyped() {
+  const client = new WseClient({ url: "ws://a.test/", WebSocket, headers: { a: "b" } });
+  const welcome = await client.connect({ token: 1 }, { device: "x" });
+  client.send("anything", welcome.whatever);
+  client.send("anything");
+  const result: number = await client.call("anything", [1], { timeout: 5 });
+  await client.call("anything");
+  client.channel.on("anything", (payload) => payload.whatever).off("anything");
+  client.register("anything", (payload, stamp) => payload.whatever + stamp);
+  client.challenge((quest, solve) => solve(quest.a + result));
+  // @ts-expect-error a URL is needed
+  new WseClient({});
+  // @ts-expect-error seconds are a number
+  new WseClient({ url: "ws://a.test/", tO: "20" });
+  // @ts-expect-error a name is a string
+  client.send(5);
+}
+
+/** A part that is left out is not checked; an untyped client takes a typed one's place. */
+export function partly() {
+  const client = new WseClient<{ send: { say: string } }>({ url: "ws://a.test/" });
+  void client.call("anything", 1);
+  client.channel.on("anything", () => {});
+  // @ts-expect-error this part is checked
+  client.send("anything");
+  const any: WseClient = chat;
+  void any;
+  // @ts-expect-error parts are objects
+  type Wrong = WseClient<{ send: string }>;
+  const contract: Contract = {} as Chat;
+  void contract;
+}
+
+export const protocol: Protocol = {
+  name: "mine",
+  pack: ({ type, payload, stamp }) => JSON.stringify({ type, payload, stamp }),
+  unpack: (data: string) => JSON.parse(data),
+  internal_types: { hi: "h", challenge: "c", welcome: "w", response: "r", response_error: "e" },
+};
+void new WseClient({ url: "ws://a.test/", protocol });
+// @ts-expect-error a protocol has a name
+void new WseClient({ url: "ws://a.test/", protocol: { pack: protocol.pack, unpack: protocol.unpack } });
+
+export const failure: Error = new WseError("code", { a: 1 }, "text");

@@ -1,0 +1,180 @@
+// Messages, listeners, hooks, iteration, wire formats.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
+
+test("send writes all three places of an envelope", async () => {
+  const { client, socket } = await readyClient();
+  client.send("m", { a: 1 });
+  client.send("m");
+  assert.deepEqual(socket.sent, ['["m",{"a":1},null]', '["m",null,null]']);
+});
+
+test("short envelopes and an empty stamp are messages; no listener means ignored", async () => {
+  const { client, socket, told } = await readyClient();
+  const heard = [];
+  client.channel.on("m", (payload) => heard.push(payload));
+  for (const text of ['["m"]', '["m",null]', '["m",1,null]', '["m",2,""]', ' [ "m" , 3 ] ']) socket.raw(text);
+  socket.raw('["other",{"a":1}]');
+  assert.deepEqual(heard, [null, null, 1, 2, 3]);
+  assert.deepEqual(told, ['ignored other {"a":1}']);
+});
+
+test("what is no envelope ends the connection as a protocol error", async () => {
+  const texts = ["", "null", "{}", "[]", "[null,1,null]", "[1]", '[""]', '["m",1,2]', '["m",1,{}]', '["m",1,"s",4]', '["m",]', '["m"]x', "not json at all", '"m"', '{"type":"m"}', new ArrayBuffer(4)];
+  texts.push('["~wse:welcome",1,null]', '["~wse:challenge",1,null]', '["~wse:hi",{},null]', '["~wse:call",1,null]');
+  for (const text of texts) {
+    const { client, socket, told } = await readyClient({ re: true });
+    socket.raw(text);
+    assert.deepEqual(socket.closedWith, [1000, "wse.protocol-error"], String(text));
+    assert.deepEqual([client.status, told], ["OFFLINE", ["closed 1000 wse.protocol-error", "updated OFFLINE"]]);
+  }
+});
+
+test("listeners are called in order, once where asked, and stay until taken off", async () => {
+  const { client, socket } = await readyClient();
+  const heard = [];
+  const a = (m) => heard.push(`a${m}`);
+  const b = (m) => heard.push(`b${m}`);
+  client.channel.on("m", a).once("m", b).on("m", a);
+  socket.say("m", 1);
+  client.channel.off("m", a);
+  socket.say("m", 2);
+  client.channel.off("m", b).off("other");
+  socket.say("m", 3);
+  client.channel.off("m");
+  socket.say("m", 4);
+  assert.deepEqual(heard, ["a1", "b1", "a1", "a2", "a3"]);
+});
+
+test("a listener that fails is told, and keeps nobody from being called", async () => {
+  const { client, socket, told } = await readyClient();
+  const heard = [];
+  client.channel.on("m", () => { throw new Error("one"); });
+  client.channel.on("m", async () => Promise.reject(new Error("two")));
+  client.channel.on("m", () => heard.push(1));
+  socket.say("m", 1);
+  await tick();
+  assert.deepEqual(heard, [1]);
+  assert.deepEqual(told, ["error wse.server.msg-processing-error one", "error wse.server.msg-processing-error two"]);
+});
+
+test("without an error hook failures are printed, and a hook that fails is printed too", async (t) => {
+  const printed = t.mock.method(console, "error", () => {});
+  const { WseClient } = await import("../../dist/index.js");
+  const { FakeSocket } = await import("../tools/fake.js");
+  let socket;
+  const client = new WseClient({ url: "ws://a.test/", WebSocket: class extends FakeSocket { constructor(...args) { super(...args); socket = this; } } });
+  client.channel.on("m", () => { throw new Error("one"); });
+  const welcome = client.connect();
+  await tick();
+  socket.open();
+  socket.say("~wse:welcome");
+  await welcome;
+  socket.say("m");
+  await tick();
+  assert.equal(printed.mock.calls[0].arguments[0].code, "wse.server.msg-processing-error");
+  client.when.closed(() => { throw new Error("two"); });
+  client.close();
+  await tick();
+  assert.equal(printed.mock.calls[1].arguments[0].message, "two");
+});
+
+test("a hook added late is told the welcome and the status, and each can be taken off", async () => {
+  const { client, socket } = await readyClient();
+  const heard = [];
+  const listener = (what) => heard.push(what);
+  const offReady = client.when.ready(listener);
+  const offStatus = client.when.updated(listener);
+  assert.deepEqual(heard, [{ hey: 1 }, "READY"]);
+  offReady();
+  offReady();
+  offStatus();
+  client.when.ignored(listener);
+  socket.say("m");
+  assert.deepEqual(heard.slice(2), ["m"]);
+});
+
+test("status is set before hooks are told", async () => {
+  const { client, socket } = await readyClient();
+  const seen = [];
+  client.when.closed(() => seen.push(client.status));
+  client.when.updated((status) => seen.push(status === client.status));
+  socket.end();
+  assert.deepEqual(seen, [true, "OFFLINE", true]);
+});
+
+test("messages() loses nothing between two steps, spans reconnects and ends with the client", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { client, socket, sockets } = await readyClient({ re: true });
+  const messages = client.messages("chat");
+  socket.say("chat", 1);
+  socket.say("chat", 2);
+  socket.end();
+  const heard = [];
+  const loop = (async () => {
+    for await (const message of messages) heard.push(message);
+  })();
+  t.mock.timers.tick(500);
+  await tick();
+  sockets[1].open();
+  sockets[1].say("~wse:welcome");
+  sockets[1].say("chat", 3);
+  await tick();
+  sockets[1].say("chat", 4);
+  client.close();
+  await loop;
+  assert.deepEqual(heard, [1, 2, 3, 4]);
+});
+
+test("leaving the loop stops listening", async () => {
+  const { client, socket, told } = await readyClient();
+  const loop = (async () => {
+    for await (const message of client.messages("chat")) return message;
+  })();
+  socket.say("chat", 1);
+  assert.equal(await loop, 1);
+  socket.say("chat", 2);
+  assert.deepEqual(told, ["ignored chat 2"]);
+});
+
+/** A binary wire format in the shape that this package documents, or in npm wse's. */
+const binary = (asArray) => ({
+  name: "bytes",
+  internal_types: { hi: "h", challenge: "c", welcome: "w", response: "r", response_error: "e" },
+  pack: ({ type, payload, stamp }) => new TextEncoder().encode(JSON.stringify({ type, payload, stamp })),
+  unpack(data) {
+    assert.ok(data instanceof ArrayBuffer);
+    const { type, payload, stamp } = JSON.parse(new TextDecoder().decode(data));
+    return asArray ? [type, payload, stamp] : { type, payload, stamp };
+  },
+});
+
+test("a binary protocol with types of its own carries everything", async () => {
+  for (const asArray of [true, false]) {
+    const { client, sockets } = fakeClient({ protocol: binary(asArray) });
+    const say = (type, payload, stamp) => {
+      const bytes = new TextEncoder().encode(JSON.stringify({ type, payload, stamp }));
+      sockets[0].raw(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+    };
+    const taken = () => sockets[0].sent.splice(0).map((bytes) => JSON.parse(new TextDecoder().decode(bytes)));
+    client.register("double", (n) => 2 * n);
+    const welcome = client.connect("ann");
+    await tick();
+    assert.deepEqual(sockets[0].protocols, ["bytes"]);
+    sockets[0].open();
+    assert.deepEqual(taken(), [{ type: "h", payload: { identity: "ann", meta: {} }, stamp: null }]);
+    say("w", 1);
+    assert.equal(await welcome, 1);
+    const heard = [];
+    client.channel.on("~wse:hi", (payload) => heard.push(payload)); // not this protocol's own
+    say("~wse:hi", 5);
+    say("double", 2, "S");
+    await tick();
+    assert.deepEqual([heard, taken()], [[5], [{ type: "r", payload: 4, stamp: "S" }]]);
+    const call = client.call("x");
+    say("e", { code: "no" }, taken()[0].stamp);
+    assert.match(await refusal(call), /^no/);
+  }
+});

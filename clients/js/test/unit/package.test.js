@@ -1,0 +1,46 @@
+// The package as others import it.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { test } from "node:test";
+
+const require = createRequire(import.meta.url);
+const NAMES = ["WSE_ERROR", "WSE_REASON", "WSE_STATUS", "WseClient", "WseError"];
+const HOOKS = ["WseContext", "useCall", "useMessage", "useStatus", "useWse"];
+
+test("ESM and CommonJS give the same names by the package's own name", async () => {
+  assert.deepEqual(Object.keys(await import("wse-client")).sort(), NAMES);
+  assert.deepEqual(Object.keys(require("wse-client")).sort(), NAMES);
+  assert.deepEqual(Object.keys(await import("wse-client/react")).sort(), HOOKS);
+  assert.deepEqual(Object.keys(require("wse-client/react")).sort(), HOOKS);
+});
+
+test("importing and constructing touches no global", () => {
+  const script = `
+    const touched = [];
+    for (const name of ["window", "document", "navigator", "WebSocket", "addEventListener", "localStorage", "location"])
+      Object.defineProperty(globalThis, name, { configurable: true, get() { touched.push(name); } });
+    const { WseClient } = await import("wse-client");
+    new WseClient({ url: "ws://a.test/", re: true });
+    console.log(JSON.stringify(touched));`;
+  const cwd = new URL("../..", import.meta.url).pathname;
+  assert.equal(execFileSync(process.execPath, ["--input-type=module", "-e", script], { cwd, encoding: "utf8" }).trim(), "[]");
+});
+
+test("the constants are frozen and have upstream's names", async () => {
+  const { WSE_ERROR, WSE_REASON, WSE_STATUS } = await import("wse-client");
+  for (const constants of [WSE_ERROR, WSE_REASON, WSE_STATUS]) assert.ok(Object.isFrozen(constants));
+  assert.deepEqual({ ...WSE_STATUS }, { IDLE: "IDLE", CONNECTING: "CONNECTING", READY: "READY", OFFLINE: "OFFLINE", RE_CONNECTING: "RE_CONNECTING" });
+  assert.equal(WSE_ERROR.CONNECTION_NOT_READY, "wse.client.not-ready");
+  assert.equal(WSE_REASON.CLIENTS_CONCURRENCY, "wse.clients-concurrency");
+});
+
+test("the package has no dependencies, no side effects, and a lock file without addresses", () => {
+  const read = (file) => readFileSync(new URL(`../../${file}`, import.meta.url), "utf8");
+  const manifest = JSON.parse(read("package.json"));
+  assert.deepEqual([manifest.dependencies, manifest.sideEffects, manifest.type], [undefined, false, "module"]);
+  assert.deepEqual(manifest.peerDependenciesMeta, { react: { optional: true } });
+  assert.ok(!/"resolved"|https?:\/\/registry/.test(read("package-lock.json")));
+});
