@@ -160,7 +160,11 @@ impl Codec {
         }
     }
 
-    fn can_name(&self, name: &str) -> Result<(), EncodeError> {
+    /// Whether a message or procedure can have that name on this wire.
+    ///
+    /// # Errors
+    /// When it is empty, one of the protocol's own, or one that the wire reserves.
+    pub fn can_name(&self, name: &str) -> Result<(), EncodeError> {
         if name.is_empty() || Kind::of(name).is_some() {
             return Err(EncodeError::new(format!("{name:?} cannot name a message or procedure")));
         }

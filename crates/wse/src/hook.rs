@@ -86,6 +86,10 @@ impl<W: Send + 'static> Hooks<W> {
         P: Serialize + ?Sized,
     {
         let Some(hook) = &self.send else { return Ok(None) };
+        if !peer.outbox.is_open() {
+            return Err(SendError::NotReady); // it sees what leaves, not what cannot
+        }
+        peer.codec().can_name(name)?;
         let payload = Payload::encode(peer.codec().format(), payload)?;
         let envelope = Envelope { name: name.into(), payload: payload.borrowed(), stamp: stamp.map(Into::into) };
         hook(who, &envelope).map_err(SendError::Stopped)?;
@@ -93,8 +97,17 @@ impl<W: Send + 'static> Hooks<W> {
     }
 
     /// Shows a message that was encoded before.
-    pub(crate) fn look_again(&self, who: &W, name: &str, payload: Option<&Payload<'_>>) -> Result<(), SendError> {
+    pub(crate) fn look_again(
+        &self,
+        who: &W,
+        peer: &Peer,
+        name: &str,
+        payload: Option<&Payload<'_>>,
+    ) -> Result<(), SendError> {
         let (Some(hook), Some(payload)) = (&self.send, payload) else { return Ok(()) };
+        if !peer.outbox.is_open() {
+            return Err(SendError::NotReady);
+        }
         let envelope = Envelope { name: name.into(), payload: payload.borrowed(), stamp: None };
         hook(who, &envelope).map_err(SendError::Stopped)
     }

@@ -238,6 +238,18 @@ async fn a_device_that_has_gone_is_not_looked_at_as_an_error_of_the_hook() {
     peer.closed().await;
     assert!(matches!(conn.send("m", 1), Err(SendError::NotReady)));
     assert!(matches!(conn.call::<_, Value>("m", 1).await, Err(CallError::NotReady)));
+    assert!(log.take().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_leave_under_its_name_is_not_shown() {
+    let log = log();
+    let server = watched(&log, |builder| builder);
+    let _peer = sit_down(&server, "ann").await;
+    for name in ["close", "~wse:hi", ""] {
+        assert!(matches!(conn(&server, "ann").send(name, 1), Err(SendError::Encode(_))), "{name}");
+    }
+    assert!(log.take().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -106,7 +106,7 @@ impl Conn {
     /// [`SendError`]; after `Slow` the connection is being closed.
     pub fn send_encoded(&self, message: &Encoded) -> Result<(), SendError> {
         let frame = message.frame(self)?;
-        self.0.server.hooks.look_again(self, message.name(), message.payload(self))?;
+        self.0.server.hooks.look_again(self, &self.0.peer, message.name(), message.payload(self))?;
         self.0.peer.send_shared(frame)
     }
 
