@@ -84,7 +84,11 @@ struct Chat {
 
 impl Chat {
     async fn start() -> Self {
-        let mut child = example("chat").args(["--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(args: &[&str]) -> Self {
+        let mut child = example("chat").args(["--port", "0"]).args(args).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = timeout(PATIENCE, said.next_line()).await.unwrap().unwrap().expect("the chat does not start");
         let addr = first.split("http://").nth(1).and_then(|rest| rest.split(' ').next()).expect("no address to open");
@@ -167,16 +171,30 @@ fn line(from: &str, to: Option<&str>, text: &str) -> (String, Option<String>, St
 }
 
 #[tokio::test]
-async fn the_chat_serves_a_page_of_three_parts() {
+async fn the_chat_serves_a_page_with_all_its_parts_and_nothing_else() {
     let chat = Chat::start().await;
     let page = chat.get("/").await;
     assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("content-type: text/html; charset=utf-8"), "{page}");
-    for (part, kind) in [("chat.css", "text/css"), ("chat.js", "text/javascript")] {
+    let mut parts = vec!["chat.css".to_owned(), "chat.js".to_owned()];
+    for part in &parts {
         assert!(page.contains(&format!("\"{part}\"")), "the page does not ask for {part}");
-        let part = chat.get(&format!("/{part}")).await;
-        assert!(part.starts_with("HTTP/1.1 200 ") && part.contains(&format!("content-type: {kind}")), "{part}");
-        assert!(!part.contains("innerHTML"), "what people write is text, never markup");
     }
+    let mut at = 0;
+    while at < parts.len() {
+        let name = parts[at].clone();
+        let part = chat.get(&format!("/{name}")).await;
+        let kind = if name.ends_with(".css") { "text/css" } else { "text/javascript" };
+        let heads =
+            [format!("content-type: {kind}; charset=utf-8"), "content-security-policy: default-src 'none';".into()];
+        assert!(part.starts_with("HTTP/1.1 200 ") && heads.iter().all(|head| part.contains(head)), "{name}: {part}");
+        assert!(!part.contains("innerHTML"), "what people write is text, never markup");
+        let imported = part.split("from \"./").skip(1).filter_map(|rest| rest.split('"').next());
+        let new: Vec<String> =
+            imported.filter(|&name| parts.iter().all(|part| part != name)).map(str::to_owned).collect();
+        parts.extend(new);
+        at += 1;
+    }
+    assert!(parts.contains(&"wse-client.js".to_owned()), "the page is built on the client for JavaScript: {parts:?}");
     assert!(chat.get("/ws").await.starts_with("HTTP/1.1 426 "), "a GET without an upgrade");
     assert!(chat.get("/nothing").await.starts_with("HTTP/1.1 404 "));
 }
@@ -243,7 +261,6 @@ async fn the_chat_answers_calls_and_calls_back() {
     let ann = chat.enter("ann", "laptop").await.unwrap();
     assert_eq!(ann.client.call::<_, i64>("add", (2, 3)).await.unwrap(), 5);
     assert_eq!(ann.client.call::<_, i64>("add", (i64::MAX, 1)).await.unwrap_err().code(), "OVERFLOW");
-    assert!(ann.client.call::<_, u64>("time", ()).await.unwrap() > 1_700_000_000_000);
     let asked: Value = ann.client.call("ask-me", ()).await.unwrap();
     assert_eq!(asked["device"], "laptop");
 }
@@ -262,14 +279,21 @@ async fn a_device_disconnects_the_others_of_its_user_and_tells_them_why() {
 }
 
 #[tokio::test]
-async fn a_sixth_device_pushes_out_the_first() {
-    let chat = Chat::start().await;
-    let mut first = chat.enter("ann", "device").await.unwrap();
-    let mut others = Vec::new();
-    for _ in 0..5 {
-        others.push(chat.enter("ann", "device").await.unwrap());
+async fn a_sixth_device_pushes_out_the_first_or_as_many_as_were_asked_for() {
+    for (args, devices) in [(&[] as &[&str], 5), (&["--conns-per-user", "2"], 2)] {
+        let chat = Chat::start_with(args).await;
+        let mut first = chat.enter("ann", "device").await.unwrap();
+        let welcome: Value = first.client.welcome().unwrap();
+        assert_eq!((&welcome["cid"], &welcome["devices"]), (&json!("ann"), &json!(devices)));
+        let mut others = Vec::new();
+        for _ in 0..devices {
+            others.push(chat.enter("ann", "device").await.unwrap());
+        }
+        assert_eq!(first.next("closed").await, "1000 wse.clients-concurrency");
+        let oldest = &mut others[0];
+        oldest.sees(&[("ann", devices)]).await;
+        assert_eq!(oldest.client.call::<_, i64>("add", (2, 3)).await.unwrap(), 5, "only one was pushed out");
     }
-    assert_eq!(first.next("closed").await, "1000 wse.clients-concurrency");
 }
 
 #[tokio::test]

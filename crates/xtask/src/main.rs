@@ -2,6 +2,7 @@
 //! It may never do a chore's work itself, and never end in a panic because a chore failed.
 
 mod autobahn;
+mod browser;
 mod cargo;
 mod client;
 mod fuzz;
@@ -100,7 +101,7 @@ mod tests {
     fn without_names_every_step_runs_in_order() {
         let all = names(&STEPS).join(" ");
         assert_eq!(names(&chosen(&[]).unwrap()).join(" "), all);
-        assert_eq!(all, "format lints docs house tests interop client fuzz autobahn");
+        assert_eq!(all, "format lints docs house tests interop client browser fuzz autobahn");
     }
 
     #[test]

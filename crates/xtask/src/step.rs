@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{autobahn, cargo, client, fuzz, house, interop, screen};
+use crate::{autobahn, browser, cargo, client, fuzz, house, interop, screen};
 
 /// How a step ended, when it did not fail as a whole.
 pub(crate) enum Outcome {
@@ -24,7 +24,7 @@ pub(crate) struct Step {
 }
 
 /// Everything `cargo xtask test` runs.
-pub(crate) const STEPS: [Step; 9] = [
+pub(crate) const STEPS: [Step; 10] = [
     Step { name: "format", about: "cargo fmt --check", run: cargo::format },
     Step { name: "lints", about: "clippy with warnings as errors, with and without features", run: cargo::lints },
     Step { name: "docs", about: "rustdoc with warnings as errors", run: cargo::docs },
@@ -39,6 +39,11 @@ pub(crate) const STEPS: [Step; 9] = [
         name: "client",
         about: "the TypeScript client: alone and against the testbed (Node, npm)",
         run: client::run,
+    },
+    Step {
+        name: "browser",
+        about: "the page of the chat in headless Chromium (Node, npm, Chromium)",
+        run: browser::run,
     },
     Step { name: "fuzz", about: "every fuzz target for 20 s (nightly and cargo-fuzz)", run: fuzz::run },
     Step { name: "autobahn", about: "the Autobahn suite, server and client role (Python 2.7)", run: autobahn::run },

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "in an application this is a crate that both sides use")]
 
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use wse::{Msg, Rp};
 
 /// A call, so that the page learns when a message was not taken.
@@ -14,7 +15,6 @@ pub const HERE: Msg<Vec<Present>> = Msg::new("here");
 pub const TYPING: Msg<Option<String>> = Msg::new("typing");
 pub const TYPIST: Msg<Typist> = Msg::new("typist");
 
-pub const TIME: Rp<(), u64> = Rp::new("time");
 pub const ADD: Rp<(i64, i64), i64> = Rp::new("add");
 pub const DROP_OTHERS: Rp<(), usize> = Rp::new("drop-others");
 /// Makes the server call [`WHOAMI`].
@@ -25,6 +25,17 @@ pub const WHOAMI: Rp<(), String> = Rp::new("whoami");
 pub const NAME_CHARS: usize = 32;
 pub const TEXT_CHARS: usize = 2000;
 pub const HISTORY_LINES: usize = 50;
+
+/// What a device finds when it comes in, and whenever it comes back.
+#[derive(Serialize)]
+pub struct Welcome {
+    pub cid: String,
+    /// The last public lines, oldest first.
+    pub history: VecDeque<Line>,
+    pub text_chars: usize,
+    /// How many a user may have at once.
+    pub devices: usize,
+}
 
 /// What somebody wants to say, to one user or to all.
 #[derive(Deserialize)]

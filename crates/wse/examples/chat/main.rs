@@ -7,7 +7,11 @@
 //!
 //! Then open <http://127.0.0.1:4200> in two tabs. Tabs with one name are devices of one user,
 //! another name is another user; there are no passwords. `--port 0` takes any free port,
-//! `--host 0.0.0.0` lets your phone in. Ctrl-C stops.
+//! `--host 0.0.0.0` lets your phone in, `--conns-per-user 2` lets a third device of a user push
+//! out the first. Ctrl-C stops.
+//!
+//! The page uses the client for JavaScript: begin with `chat.js`. `wse-client.js` is that client,
+//! bundled by `npm run build:chat` in `clients/js`.
 
 mod contract;
 
@@ -22,17 +26,19 @@ use axum::{
 };
 use clap::Parser;
 use contract::*;
-use serde_json::json;
 use std::{
     collections::VecDeque,
     net::SocketAddr,
+    num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use wse::{Conn, Event, Limits, RpError, Server, Stranger, Verdict, service::RemoteAddr, with};
 
-#[derive(Default)]
-struct App(Mutex<Room>);
+struct App {
+    room: Mutex<Room>,
+    conns_per_user: usize,
+}
 
 #[derive(Default)]
 struct Room {
@@ -43,14 +49,15 @@ struct Room {
 impl App {
     /// Whoever sends while holding the room sends in one order to all. Sending never waits.
     fn room(&self) -> MutexGuard<'_, Room> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn identify(self: Arc<Self>, stranger: Stranger, name: String) -> Result<Verdict, RpError> {
         if !is_name(&name) {
             return Ok(stranger.refuse());
         }
-        let welcome = json!({"history": self.room().history, "text_chars": TEXT_CHARS});
+        let history = self.room().history.clone();
+        let welcome = Welcome { cid: name.clone(), history, text_chars: TEXT_CHARS, devices: self.conns_per_user };
         Ok(stranger.accept(name).welcome(&welcome))
     }
 
@@ -129,18 +136,17 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-fn server() -> Server {
-    let app = Arc::new(App::default());
+fn server(conns_per_user: usize) -> Server {
+    let app = Arc::new(App { room: Mutex::default(), conns_per_user });
     Server::builder()
         .identify(with(&app, App::identify))
         .register(SAY, with(&app, App::say))
         .on(TYPING, typing)
-        .register(TIME, async |_, ()| Ok(now()))
         .register(ADD, async |_, (a, b)| a.checked_add(b).ok_or_else(|| RpError::new("OVERFLOW").message("Too large.")))
         .register(ASK_ME, ask_me)
         .register(DROP_OTHERS, drop_others)
         .when(async move |event| app.when(event).await)
-        .limits(Limits { conns_per_user: 5, message_bytes: 32 << 10, ..Limits::default() })
+        .limits(Limits { conns_per_user, message_bytes: 32 << 10, ..Limits::default() })
         .build()
 }
 
@@ -149,6 +155,27 @@ async fn remote_addr(ConnectInfo(addr): ConnectInfo<SocketAddr>, mut request: Re
     request.extensions_mut().insert(RemoteAddr(addr.ip()));
     next.run(request).await
 }
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JS: &str = "text/javascript; charset=utf-8";
+
+/// What the page consists of.
+const FILES: [(&str, &str, &str); 13] = [
+    ("/", HTML, include_str!("index.html")),
+    ("/chat.css", CSS, include_str!("chat.css")),
+    ("/chat.js", JS, include_str!("chat.js")),
+    ("/calls.js", JS, include_str!("calls.js")),
+    ("/client.js", JS, include_str!("client.js")),
+    ("/composer.js", JS, include_str!("composer.js")),
+    ("/dom.js", JS, include_str!("dom.js")),
+    ("/log.js", JS, include_str!("log.js")),
+    ("/people.js", JS, include_str!("people.js")),
+    ("/status.js", JS, include_str!("status.js")),
+    ("/typing.js", JS, include_str!("typing.js")),
+    ("/words.js", JS, include_str!("words.js")),
+    ("/wse-client.js", JS, include_str!("wse-client.js")),
+];
 
 fn file(kind: &'static str, text: &'static str) -> MethodRouter {
     let policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' ws: wss:";
@@ -161,18 +188,17 @@ struct Options {
     host: String,
     #[arg(long, default_value_t = 4200)]
     port: u16,
+    /// How many devices a user may have at once; a newer one pushes out the oldest.
+    #[arg(long, default_value = "5")]
+    conns_per_user: NonZeroUsize,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
-    let server = server();
-    let router = Router::new()
-        .route("/", file("text/html; charset=utf-8", include_str!("index.html")))
-        .route("/chat.css", file("text/css; charset=utf-8", include_str!("chat.css")))
-        .route("/chat.js", file("text/javascript; charset=utf-8", include_str!("chat.js")))
-        .route_service("/ws", server.service())
-        .layer(from_fn(remote_addr));
+    let server = server(options.conns_per_user.get());
+    let page = FILES.into_iter().fold(Router::new(), |page, (path, kind, text)| page.route(path, file(kind, text)));
+    let router = page.route_service("/ws", server.service()).layer(from_fn(remote_addr));
     let listener = tokio::net::TcpListener::bind((options.host, options.port)).await?;
     println!("the chat is at http://{} (open it in two tabs; Ctrl-C stops)", listener.local_addr()?);
     let listener = listener.tap_io(|tcp| _ = tcp.set_nodelay(true));

@@ -1,0 +1,90 @@
+// The messages, and what the page itself remarks between them.
+
+import { client } from "./client.js";
+import { $, avatar, make, tint } from "./dom.js";
+
+const MAX_LINES = 500;
+const TOGETHER = 300_000; // ms between two messages that share a head
+const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
+const log = $("log");
+
+let lastAt = 0;
+let lastLine;
+let unread = 0;
+
+client.channel.on("line", (line) => {
+  show(line);
+  if (document.hidden && line.from !== client.cid) document.title = `(${++unread}) wse chat`;
+});
+
+// Every welcome brings the last messages: those that were missed are shown now.
+client.when.ready(({ history }) => {
+  log.ariaBusy = "true"; // the past is not read out
+  history.filter(({ at }) => at > lastAt).forEach(show);
+  log.ariaBusy = "false";
+  if (!log.childElementCount) note("Nobody has said anything yet.");
+});
+
+/** A message; those that follow one another from one to the same share a head. */
+function show(line) {
+  const { at, from, to, text } = line;
+  const mine = from === client.cid;
+  const follows = lastLine && lastLine.from === from && lastLine.to === to && at - lastLine.at < TOGETHER;
+  lastAt = Math.max(lastAt, at);
+  lastLine = line;
+  const article = make("article", ["line", mine && "mine", to !== null && "private", follows && "follows"].filter(Boolean).join(" "));
+  article.append(avatar(from), head(line, mine), make("p", "text", text));
+  append(article, mine);
+}
+
+function head({ at, from, to }, mine) {
+  const head = make("p", "head");
+  head.append(tint(make("strong", "", mine ? "You" : from), from));
+  const whom = to !== client.cid ? to : mine ? "your devices" : "you";
+  if (to !== null) head.append(make("span", "secret", `to ${whom}, privately`));
+  const time = make("time", "", clock.format(at));
+  time.dateTime = new Date(at).toISOString();
+  head.append(time);
+  return head;
+}
+
+/** A remark of the page's own. */
+export function note(text) {
+  lastLine = undefined;
+  append(make("p", "note", text), false);
+}
+
+export function clearLog() {
+  lastAt = 0;
+  lastLine = undefined;
+  log.replaceChildren();
+  $("newest").hidden = true;
+}
+
+// Whoever reads further up stays there; everybody else sees the newest.
+
+const atEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 60;
+const toEnd = () => (log.scrollTop = log.scrollHeight);
+
+function append(element, follow) {
+  const stay = !follow && !atEnd();
+  log.append(element);
+  while (log.childElementCount > MAX_LINES) log.firstElementChild.remove();
+  if (stay) $("newest").hidden = false;
+  else toEnd();
+}
+
+log.addEventListener("scroll", () => {
+  if (atEnd()) $("newest").hidden = true;
+});
+$("newest").addEventListener("click", () => {
+  toEnd();
+  $("text").focus();
+});
+new ResizeObserver(() => $("newest").hidden && toEnd()).observe(log);
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  unread = 0;
+  document.title = "wse chat";
+});

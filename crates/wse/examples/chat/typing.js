@@ -1,0 +1,46 @@
+// Who is typing. A hint is a message and no call: it is lost without harm.
+
+import { client } from "./client.js";
+import { $ } from "./dom.js";
+
+const EVERY = 2000; // ms between two hints
+const SHOWN = 3500; // ms that a hint is shown
+
+const typists = new Map(); // name → timer
+let hintedAt = -Infinity;
+
+/** Tells whoever will read it that this device is typing, but not at every key. */
+export function hint(to) {
+  if (performance.now() - hintedAt < EVERY) return;
+  try {
+    client.send("typing", to);
+    hintedAt = performance.now();
+  } catch {
+    // Not connected: then nobody would see it.
+  }
+}
+
+/** The next hint goes out at once. */
+export function stopHinting() {
+  hintedAt = -Infinity;
+}
+
+client.channel.on("typist", ({ from }) => {
+  clearTimeout(typists.get(from));
+  typists.set(from, setTimeout(hasStopped, SHOWN, from));
+  show();
+});
+
+client.channel.on("line", ({ from }) => hasStopped(from));
+client.when.closed(() => [...typists.keys()].forEach(hasStopped));
+
+function hasStopped(name) {
+  clearTimeout(typists.get(name));
+  if (typists.delete(name)) show();
+}
+
+function show() {
+  const names = [...typists.keys()].map((name) => (name === client.cid ? "you" : name));
+  const verb = names.length === 1 && names[0] !== "you" ? "is" : "are";
+  $("typing").textContent = names.length ? `${names.length > 3 ? "several people" : names.join(" and ")} ${verb} typing…` : "";
+}

@@ -1,0 +1,35 @@
+// What codes and reasons mean, in words. The codes stay as they are: they are for programs.
+
+import { WSE_ERROR, WSE_REASON } from "./wse-client.js";
+
+const REASONS = {
+  [WSE_REASON.BY_CLIENT]: "you left",
+  [WSE_REASON.BY_SERVER]: "the server ended it",
+  [WSE_REASON.NOT_AUTHORIZED]: "the server refused this name",
+  [WSE_REASON.CLIENTS_CONCURRENCY]: "a newer device of yours took this place",
+  [WSE_REASON.PROTOCOL_ERR]: "one side broke the protocol",
+  "wse.auth-timeout": "coming in took too long",
+  "wse.restart": "the server restarts",
+  "wse.slow": "one side did not keep up",
+};
+
+const CODES = {
+  1005: "it was cut, without a code",
+  1006: "it broke off, or the server cannot be reached",
+  1008: "the server does not allow it",
+  1009: "a message was too big",
+  1011: "the server failed",
+  1013: "the server has too much to do",
+};
+
+/** Why a connection ended. A reason that is not known is a text for people. */
+export const inWords = (code, reason) => (REASONS[reason] ?? (reason || CODES[code])) || "no reason was given";
+
+const ERRORS = {
+  [WSE_ERROR.CONNECTION_NOT_READY]: "Not connected: nothing was sent.",
+  [WSE_ERROR.RP_DISCONNECT]: "The connection ended before the answer came.",
+  [WSE_ERROR.RP_TIMEOUT]: "No answer came in time.",
+};
+
+/** Why a call failed. The server's own errors come with a text for people. */
+export const failure = ({ code, message }) => ERRORS[code] ?? message;

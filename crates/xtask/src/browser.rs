@@ -1,0 +1,53 @@
+//! Runs the tests of the chat's page in a headless Chromium. It may never need a screen, and never
+//! fail because a machine has no browser and cannot get one.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::node;
+use crate::running::{output_of, tee};
+use crate::screen;
+use crate::step::Outcome;
+use crate::workspace::Workspace;
+
+/// Where Debian's packages put it.
+const CHROMIUM: [&str; 2] = ["/usr/bin/chromium", "/usr/bin/chromium-headless-shell"];
+const INSTALL: Duration = Duration::from_secs(300);
+const TESTS: Duration = Duration::from_secs(400);
+
+/// `npm run test:browser` of the client; each test counts as one.
+pub(crate) fn run(workspace: &Workspace) -> Result<Outcome, String> {
+    if let Err(why) = node::tools().and_then(|()| chromium()) {
+        return Ok(Outcome::Skipped(why));
+    }
+    let folder = workspace.root.join("clients/js");
+    if let Some(why) = node::install(&folder)? {
+        return Ok(Outcome::Skipped(why));
+    }
+    node::build(workspace, &["chat"])?;
+    let mut tests = Command::new("npm");
+    tests.current_dir(folder).args(["run", "--silent", "test:browser"]);
+    tests.env("WSE_CHAT", workspace.example("chat"));
+    Ok(Outcome::Ran(node::count(tests, TESTS)))
+}
+
+/// Chromium, installed where this machine lets us; or why there is none.
+fn chromium() -> Result<(), String> {
+    let there = || CHROMIUM.iter().any(|path| Path::new(path).exists());
+    if there() {
+        return Ok(());
+    }
+    let mut user = Command::new("id");
+    user.arg("-u");
+    if output_of(user, INSTALL).is_ok_and(|user| user.trim() != "0") || !Path::new("/usr/bin/apt-get").exists() {
+        return Err("no Chromium, and no right to install it".into());
+    }
+    screen::say("installing Chromium, this happens once");
+    for arguments in [&["update"][..], &["install", "--yes", "--no-install-recommends", "chromium"]] {
+        let mut apt = Command::new("apt-get");
+        apt.arg("--quiet").args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        tee(apt, INSTALL, |_| {})?;
+    }
+    if there() { Ok(()) } else { Err("Chromium cannot be installed".into()) }
+}
