@@ -11,7 +11,9 @@ use std::{fmt, marker::PhantomData};
 pub struct Msg<P>(&'static str, PhantomData<fn(P)>);
 
 impl<P> Msg<P> {
-    /// Names a message. The name `~wse:…` of the protocol's own types is never delivered.
+    /// Names a message. The names of the protocol's own types (`~wse:hi` and the like) cannot be
+    /// sent, nor, to a device that speaks `ws-messaging`, those that mean something there (`close`,
+    /// `connect`, `error`, `open`, `pong`, `retry`).
     pub const fn new(name: &'static str) -> Self {
         Msg(name, PhantomData)
     }

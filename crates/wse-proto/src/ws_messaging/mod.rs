@@ -100,6 +100,11 @@ impl WsMessaging {
     /// message that a hook has stopped. By default it is a text: `Error: ` and the error's message,
     /// or its code where it has none; `NoProcedureError` for a procedure that nobody has registered.
     ///
+    /// A function of your own replaces all of that. It gets the code `wse.server.rp.not-registered` for
+    /// an unknown procedure, which clients then cannot tell by `NoProcedureError` unless it gives
+    /// that, and `wse.server.protocol-violation` for what does not validate, whose message names its
+    /// kind already. What a refused device reads is not its business.
+    ///
     /// The function sees errors that were not made on purpose too: their text is in
     /// [`RpError::source`], and is the application's to show or to hide. Where it panics, or gives
     /// what does not encode, the text is sent.

@@ -198,7 +198,9 @@ impl Driver {
         } else {
             tracing::warn!(%error, "not connected again");
             let code = error.code();
-            self.tell(ClientEvent::Error { code, error: Arc::new(RpError::from(error)) }, None);
+            let mut told = RpError::from(error);
+            code.clone_into(&mut told.code);
+            self.tell(ClientEvent::Error { code, error: Arc::new(told) }, None);
         }
         Next::Stop
     }
