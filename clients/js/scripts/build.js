@@ -8,9 +8,13 @@ import { createRequire } from "node:module";
 
 process.chdir(new URL("..", import.meta.url).pathname);
 rmSync("dist", { recursive: true, force: true });
-const common = { entryPoints: ["src/index.ts", "src/react.ts"], bundle: true, target: "es2022", external: ["react"] };
-await build({ ...common, format: "esm", outdir: "dist" });
-await build({ ...common, format: "cjs", outdir: "dist/cjs" });
+const common = { bundle: true, target: "es2022", external: ["react"] };
+// Hooks run in the browser only: without the directive, a bundler for server components refuses them.
+const entries = [{ entryPoints: ["src/index.ts"] }, { entryPoints: ["src/react.ts"], banner: { js: '"use client";' } }];
+for (const entry of entries) {
+  await build({ ...common, ...entry, format: "esm", outdir: "dist" });
+  await build({ ...common, ...entry, format: "cjs", outdir: "dist/cjs" });
+}
 const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
 execFileSync(process.execPath, [tsc, "-p", "."], { stdio: "inherit" });
 for (const file of readdirSync("dist")) if (file.endsWith(".d.ts")) copyFileSync(`dist/${file}`, `dist/cjs/${file}`);

@@ -268,6 +268,7 @@ export class WseClient<C extends Contract = any> {
     if (status === CONNECTING) this.#attempt();
     if (status === RE_CONNECTING) this.#stopWaiting = wait(this.#re as Bounds, this.#failed++, () => this.#attempt());
     if (status === OFFLINE) {
+      this.#failed = 0;
       this.#waiting?.reject(error);
       this.#waiting = undefined;
     }
@@ -325,10 +326,10 @@ export class WseClient<C extends Contract = any> {
   /** Adds listeners of an event; one that comes late is told `now`. */
   #hook(event: string, now?: () => unknown[] | false) {
     return (listener: (...args: any[]) => unknown): Off => {
-      const own = (...args: unknown[]) => listener(...args);
+      const own = async (...args: unknown[]) => listener(...args);
       const args = now?.();
       this.#events.on(event, own);
-      if (args) own(...args);
+      if (args) own(...args).catch(console.error);
       return () => void this.#events.off(event, own);
     };
   }

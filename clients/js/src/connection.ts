@@ -58,7 +58,7 @@ const OPEN = 1;
 
 /** A close frame has room for 123 bytes of text: what is longer is cut at a character. */
 const cut = (reason: string) =>
-  reason.slice(0, new TextEncoder().encodeInto(reason, new Uint8Array(123)).read);
+  `${reason}`.slice(0, new TextEncoder().encodeInto(reason, new Uint8Array(123)).read);
 
 /** One connection, as its owner sees it. */
 export interface Connection {

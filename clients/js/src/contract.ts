@@ -34,8 +34,14 @@ export type Part<C, P extends keyof Contract> = P extends keyof C ? C[P] : any;
 /** The names in a part of a contract; every string where there is none. */
 export type Name<C, P extends keyof Contract> = keyof Part<C, P> & string;
 
-/** What a procedure takes; `void` for nothing. */
-export type Argument<F> = F extends (...args: infer A) => any ? (A extends [] ? void : A[0]) : any;
+/** What a procedure takes; `void` for nothing. There is one argument: a procedure of two fits no call. */
+export type Argument<F> = F extends (...args: infer A) => any
+  ? A extends []
+    ? void
+    : A extends [any?]
+      ? A[0]
+      : never
+  : any;
 
 /** What a procedure gives. */
 export type Result<F> = F extends (...args: any) => infer R ? Awaited<R> : any;

@@ -42,9 +42,10 @@ export function emitter(failed: (error: unknown, name: string) => void): Emitter
     },
     emit(name, ...args) {
       const listeners = of(name);
-      for (const { listener, once } of listeners) {
-        if (once) self.off(name, listener);
-        void run(name, listener, args);
+      for (const entry of listeners) {
+        // The entry, and not the first one of that listener.
+        if (entry.once) all.set(name, of(name).filter((other) => other !== entry));
+        void run(name, entry.listener, args);
       }
       return listeners.length > 0;
     },

@@ -5,7 +5,8 @@ import { WSE_STATUS } from "./names.js";
 
 /**
  * Begins to listen at once and keeps what comes until it is asked for. When the client goes
- * offline, what was kept is still given, then it ends. Leaving the loop stops listening.
+ * offline, what was kept is still given, then it ends. Leaving the loop, or `return()`, stops
+ * listening at once.
  */
 export function messages<M>(channel: Emitter, type: string, events: Emitter): AsyncIterableIterator<M> {
   const kept: M[] = [];
@@ -15,21 +16,27 @@ export function messages<M>(channel: Emitter, type: string, events: Emitter): As
     kept.push(message);
     wake();
   };
-  const check = (status: string) => {
-    ended ||= status === WSE_STATUS.OFFLINE;
+  const check = (status: string) => status === WSE_STATUS.OFFLINE && stop();
+  const stop = () => {
+    ended = true;
+    channel.off(type, keep);
+    events.off("updated", check);
     wake();
   };
   channel.on(type, keep);
   events.on("updated", check);
-  return (async function* () {
-    try {
-      while (kept.length || !ended) {
-        if (kept.length) yield kept.shift()!;
-        else await new Promise<void>((resolve) => (wake = resolve));
-      }
-    } finally {
-      channel.off(type, keep);
-      events.off("updated", check);
+  const steps = (async function* () {
+    while (kept.length || !ended) {
+      if (kept.length) yield kept.shift()!;
+      else await new Promise<void>((resolve) => (wake = resolve));
     }
   })();
+  return Object.assign(steps, {
+    // A generator's own would wait behind a step that waits.
+    return() {
+      kept.length = 0;
+      stop();
+      return steps.next();
+    },
+  });
 }

@@ -16,11 +16,11 @@ export interface Call {
 const { RP_EXECUTION_FAILED, RP_NOT_REGISTERED } = WSE_ERROR;
 const FAILED = "RPC execution failed";
 
-const depth = (value: unknown): number =>
-  Object(value) === value ? 1 + Math.max(0, ...Object.values(value as object).map(depth)) : 0;
-
-/** What of a payload may be repeated, so that the error itself can be read: 16 KiB, 125 deep. */
-const repeated = (payload: unknown) => JSON.stringify(payload).length <= 16_384 && depth(payload) <= 125 && { payload };
+/** What of a payload may be repeated, so that the error itself can be read: 16 KiB, 125 brackets. */
+const repeated = (payload: unknown) => {
+  const text = JSON.stringify(payload);
+  return text.length <= 16_384 && text.split(/[[{]/).length <= 126 && { payload };
+};
 
 /** The error object of a failed call. `failed` is told of an error that was not made on purpose. */
 function told(error: any, { rp, payload }: Call, expose: boolean, failed: (error: unknown) => void) {

@@ -110,11 +110,12 @@ impl Chat {
             let tell = tell.clone();
             async move |_: Client, payload: Value| Ok(tell.send((kind, payload))?)
         };
-        let (line, here, typist) = (on("line"), on("here"), on("typist"));
+        let (line, history, here, typist) = (on("line"), on("history"), on("here"), on("typist"));
         let client = Client::builder(&format!("ws://{}/ws", self.addr))
             .identity(name)
             .meta(&json!({"device": device}))
             .on("line", line)
+            .on("history", history)
             .on("here", here)
             .on("typist", typist)
             .register("whoami", async move |_, ()| Ok(device))
@@ -237,8 +238,8 @@ async fn a_private_message_reaches_all_devices_of_both_and_nobody_else() {
         assert_eq!(device.hears().await, line("ann", None, "for all"));
     }
     assert_eq!(eve.hears().await, line("ann", None, "for all"));
-    let late = chat.enter("eve", "browser").await.unwrap();
-    assert_eq!(late.client.welcome::<Value>().unwrap()["history"].as_array().unwrap().len(), 1);
+    let mut late = chat.enter("eve", "browser").await.unwrap();
+    assert_eq!(late.next("history").await.as_array().unwrap().len(), 1);
 
     let error = eve.says(Some("nobody"), "hello?").await.unwrap_err();
     assert_eq!(error.code(), "NOT_HERE");
@@ -312,17 +313,39 @@ async fn the_chat_refuses_bad_names_and_bad_texts() {
 }
 
 #[tokio::test]
-async fn the_welcome_brings_the_last_fifty_lines() {
+async fn behind_the_welcome_come_the_last_fifty_lines() {
     let chat = Chat::start().await;
     let ann = chat.enter("ann", "laptop").await.unwrap();
     for n in 0..55 {
         ann.says(None, &format!("line {n}")).await.unwrap();
     }
-    let bob = chat.enter("bob", "phone").await.unwrap();
-    let welcome: Value = bob.client.welcome().unwrap();
-    let history = welcome["history"].as_array().unwrap();
+    let mut bob = chat.enter("bob", "phone").await.unwrap();
+    let history = bob.next("history").await;
+    let history = history.as_array().unwrap();
     assert_eq!((history.len(), &history[0]["text"], &history[49]["text"]), (50, &json!("line 5"), &json!("line 54")));
     assert!(history.windows(2).all(|pair| pair[0]["at"].as_u64() < pair[1]["at"].as_u64()), "no two at one time");
+}
+
+#[tokio::test]
+async fn whoever_comes_in_while_others_talk_misses_nothing() {
+    let chat = Chat::start().await;
+    let ann = chat.enter("ann", "laptop").await.unwrap();
+    let talking = tokio::spawn(async move {
+        for n in 0..400 {
+            ann.says(None, &format!("line {n}")).await.unwrap();
+        }
+    });
+    for nth in 0..20 {
+        let mut bob = chat.enter(&format!("bob {nth}"), "phone").await.unwrap();
+        let history = bob.next("history").await;
+        let last = |line: &Value| line["text"].as_str().and_then(|text| text[5..].parse::<u32>().ok()).unwrap();
+        let Some(newest) = history.as_array().unwrap().last().map(last) else { continue };
+        if newest == 399 {
+            break;
+        }
+        assert_eq!(last(&bob.next("line").await), newest + 1);
+    }
+    talking.await.unwrap();
 }
 
 #[cfg(unix)]

@@ -13,12 +13,14 @@ use crate::workspace::Workspace;
 
 /// Where Debian's packages put it.
 const CHROMIUM: [&str; 2] = ["/usr/bin/chromium", "/usr/bin/chromium-headless-shell"];
+/// What the tests and their tools are written for.
+const NODE: (u32, u32) = (20, 0);
 const INSTALL: Duration = Duration::from_secs(300);
 const TESTS: Duration = Duration::from_secs(400);
 
 /// `npm run test:browser` of the client; each test counts as one.
 pub(crate) fn run(workspace: &Workspace) -> Result<Outcome, String> {
-    if let Err(why) = node::tools().and_then(|()| chromium()) {
+    if let Err(why) = node::tools(NODE).and_then(|()| chromium()) {
         return Ok(Outcome::Skipped(why));
     }
     let folder = workspace.root.join("clients/js");
@@ -47,7 +49,8 @@ fn chromium() -> Result<(), String> {
     for arguments in [&["update"][..], &["install", "--yes", "--no-install-recommends", "chromium"]] {
         let mut apt = Command::new("apt-get");
         apt.arg("--quiet").args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        tee(apt, INSTALL, |_| {})?;
+        // what does not install is missing below
+        let _ = tee(apt, INSTALL, |_| {});
     }
     if there() { Ok(()) } else { Err("Chromium cannot be installed".into()) }
 }

@@ -8,11 +8,13 @@ use crate::node;
 use crate::step::Outcome;
 use crate::workspace::Workspace;
 
+/// What the tests and their tools are written for.
+const NODE: (u32, u32) = (20, 0);
 const TESTS: Duration = Duration::from_secs(300);
 
 /// `npm test` of the client; each test counts as one.
 pub(crate) fn run(workspace: &Workspace) -> Result<Outcome, String> {
-    if let Err(why) = node::tools() {
+    if let Err(why) = node::tools(NODE) {
         return Ok(Outcome::Skipped(why));
     }
     let folder = workspace.root.join("clients/js");

@@ -10,8 +10,6 @@ use crate::screen;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 
-/// The oldest Node whose test runner can be told how to report.
-const NODE: (u32, u32) = (18, 15);
 /// What decides which packages are installed.
 pub(crate) const MANIFESTS: [&str; 2] = ["package.json", "package-lock.json"];
 /// How npm names what is the network's fault and not the packages'.
@@ -32,8 +30,8 @@ const MOMENT: Duration = Duration::from_secs(60);
 const BUILD: Duration = Duration::from_secs(600);
 const INSTALL: Duration = Duration::from_secs(300);
 
-/// Node and npm, or which of them is missing.
-pub(crate) fn tools() -> Result<(), String> {
+/// Node, this one or newer, and npm; or which of them is missing.
+pub(crate) fn tools(needed: (u32, u32)) -> Result<(), String> {
     let asked = |program: &str| {
         let mut command = Command::new(program);
         command.arg("--version");
@@ -41,8 +39,8 @@ pub(crate) fn tools() -> Result<(), String> {
     };
     let version = asked("node")?;
     let version = version.trim();
-    if release(version).is_none_or(|found| found < NODE) {
-        return Err(format!("Node {version}, {}.{} or newer is needed", NODE.0, NODE.1));
+    if release(version).is_none_or(|found| found < needed) {
+        return Err(format!("Node {version}, {}.{} or newer is needed", needed.0, needed.1));
     }
     asked("npm").map(|_| ())
 }
@@ -127,8 +125,8 @@ mod tests {
     #[test]
     fn a_release_of_node_is_read_and_compared() {
         assert_eq!(release("v20.20.2"), Some((20, 20)));
-        assert!(release("v18.14.9").unwrap() < NODE);
-        assert!(release("v18.15.0").unwrap() >= NODE);
+        assert!(release("v18.14.9").unwrap() < (18, 15));
+        assert!(release("v18.15.0").unwrap() >= (18, 15));
         for odd in ["", "20.1.0", "v20", "vx.1"] {
             assert_eq!(release(odd), None, "{odd}");
         }

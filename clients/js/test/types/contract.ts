@@ -118,6 +118,9 @@ export function partly() {
   client.channel.on("anything", () => {});
   // @ts-expect-error this part is checked
   client.send("anything");
+  const two: WseClient<{ call: { add(a: number, b: number): number } }> = new WseClient({ url: "ws://a.test/" });
+  // @ts-expect-error a call has one argument
+  void two.call("add", 1);
   const any: WseClient = chat;
   void any;
   // @ts-expect-error parts are objects

@@ -178,3 +178,36 @@ test("a binary protocol with types of its own carries everything", async () => {
     assert.match(await refusal(call), /^no/);
   }
 });
+
+test("a listener that was added stays, although it was added for once too", async () => {
+  const { client, socket } = await readyClient();
+  const heard = [];
+  const listener = (message) => heard.push(message);
+  client.channel.on("x", listener).once("x", listener);
+  for (const message of [1, 2, 3]) socket.say("x", message);
+  assert.deepEqual(heard, [1, 1, 2, 3]);
+});
+
+test("return stops listening at once: before the first step, and while one waits", async () => {
+  const { client, socket, told } = await readyClient();
+  const early = client.messages("chat");
+  assert.equal((await early.return()).done, true);
+  socket.say("chat", 1);
+  assert.deepEqual(told, ["ignored chat 1"], "nobody listens");
+  assert.equal((await early.next()).done, true);
+  const late = client.messages("chat");
+  const step = late.next();
+  assert.equal((await late.return()).done, true);
+  assert.equal((await step).done, true);
+  socket.say("chat", 2);
+  assert.deepEqual(told, ["ignored chat 1", "ignored chat 2"]);
+});
+
+test("a hook that is told late and fails harms nobody", async (t) => {
+  const { client } = await readyClient();
+  const said = t.mock.method(console, "error", () => {});
+  client.when.ready(() => { throw new Error("at once"); });
+  client.when.updated(async () => { throw new Error("later"); });
+  await tick();
+  assert.deepEqual(said.mock.calls.map(({ arguments: [error] }) => error.message), ["at once", "later"]);
+});

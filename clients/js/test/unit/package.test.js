@@ -44,3 +44,10 @@ test("the package has no dependencies, no side effects, and a lock file without 
   assert.deepEqual(manifest.peerDependenciesMeta, { react: { optional: true } });
   assert.ok(!/"resolved"|https?:\/\/registry/.test(read("package-lock.json")));
 });
+
+const text = (file) => readFileSync(new URL(`../../${file}`, import.meta.url), "utf8");
+
+test("the hooks say that they are for the browser, to bundlers for server components", () => {
+  for (const file of ["dist/react.js", "dist/cjs/react.js"]) assert.match(text(file), /^"use client";/);
+  for (const file of ["dist/index.js", "dist/cjs/index.js"]) assert.doesNotMatch(text(file), /use client/);
+});

@@ -242,3 +242,23 @@ test("listeners on the page are there only while it waits", async (t) => {
   assert.equal(listeners.size, 0);
   client.close();
 });
+
+test("the ceiling starts over when the client was closed or has given up", async (t) => {
+  const pass = still(t);
+  const { client, sockets } = fakeClient({ re: true });
+  for (const end of [() => client.close(), () => sockets.at(-1).end(1000, "wse.by-server")]) {
+    client.connect("ann").catch(() => {});
+    await tick();
+    for (const ceiling of [500, 1000, 2000]) {
+      const before = sockets.length;
+      sockets.at(-1).end();
+      await pass(ceiling - 1);
+      assert.equal(sockets.length, before, `${ceiling}`);
+      await pass(1);
+      assert.equal(sockets.length, before + 1, `${ceiling}`);
+    }
+    end();
+    await tick();
+    assert.equal(client.status, "OFFLINE");
+  }
+});

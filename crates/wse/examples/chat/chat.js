@@ -47,7 +47,7 @@ function tell(error) {
 async function enter(name) {
   try {
     await client.connect(name, { device: asDevice() });
-  } catch ({ code, details }) {
+  } catch ({ code }) {
     if (code === WSE_ERROR.NOT_AUTHORIZED) {
       stored(() => sessionStorage.removeItem("wse-name"));
       showDoor(`The server refused this name. ${NAMES}`);

@@ -9,6 +9,8 @@ use wse::{Msg, Rp};
 /// A call, so that the page learns when a message was not taken.
 pub const SAY: Rp<Draft, ()> = Rp::new("say");
 pub const LINE: Msg<Line> = Msg::new("line");
+/// The last public lines, oldest first: for a device that has come in. Lines may come before it.
+pub const HISTORY: Msg<VecDeque<Line>> = Msg::new("history");
 /// Everybody who is here, whenever that changes.
 pub const HERE: Msg<Vec<Present>> = Msg::new("here");
 /// To whom somebody is writing; lost without harm.
@@ -30,8 +32,6 @@ pub const HISTORY_LINES: usize = 50;
 #[derive(Serialize)]
 pub struct Welcome {
     pub cid: String,
-    /// The last public lines, oldest first.
-    pub history: VecDeque<Line>,
     pub text_chars: usize,
     /// How many a user may have at once.
     pub devices: usize,

@@ -10,20 +10,24 @@ const log = $("log");
 
 let lastAt = 0;
 let lastLine;
+let early = []; // what comes before the past has; undefined once it has
 let unread = 0;
 
 client.channel.on("line", (line) => {
+  if (early) return early.push(line);
   show(line);
   if (document.hidden && line.from !== client.cid) document.title = `(${++unread}) wse chat`;
 });
 
-// Every welcome brings the last messages: those that were missed are shown now.
-client.when.ready(({ history }) => {
+// Behind every welcome come the last messages: those that were missed are shown now.
+client.channel.on("history", (history) => {
   log.ariaBusy = "true"; // the past is not read out
-  history.filter(({ at }) => at > lastAt).forEach(show);
+  for (const line of [...history, ...(early ?? [])]) if (line.at > lastAt) show(line);
   log.ariaBusy = "false";
+  early = undefined;
   if (!log.childElementCount) note("Nobody has said anything yet.");
 });
+client.when.closed(() => (early = []));
 
 /** A message; those that follow one another from one to the same share a head. */
 function show(line) {

@@ -56,8 +56,7 @@ impl App {
         if !is_name(&name) {
             return Ok(stranger.refuse());
         }
-        let history = self.room().history.clone();
-        let welcome = Welcome { cid: name.clone(), history, text_chars: TEXT_CHARS, devices: self.conns_per_user };
+        let welcome = Welcome { cid: name.clone(), text_chars: TEXT_CHARS, devices: self.conns_per_user };
         Ok(stranger.accept(name).welcome(&welcome))
     }
 
@@ -92,10 +91,14 @@ impl App {
             Event::Joined(user) => return println!("{user} joined"),
             Event::Left(user, closed) => return println!("{user} left: {closed}"),
             Event::Error { error, .. } if error.source().is_some() => return eprintln!("unexpected: {error}"),
-            Event::Connected(conn) | Event::Disconnected(conn, _) => conn,
+            Event::Connected(ref conn) | Event::Disconnected(ref conn, _) => conn,
             _ => return,
         };
-        let _room = self.room();
+        let room = self.room();
+        if let Event::Connected(_) = event {
+            // What is said from now on reaches the device, what was said before is in here.
+            let _ = conn.send(HISTORY, room.history.clone()); // it may have gone already
+        }
         let present = |user: wse::User| Present { name: user.cid().to_string(), devices: user.conn_count() };
         let mut here: Vec<Present> = conn.server().users().into_iter().map(present).collect();
         here.sort_by(|a, b| a.name.cmp(&b.name));

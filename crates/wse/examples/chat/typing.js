@@ -26,6 +26,7 @@ export function stopHinting() {
 }
 
 client.channel.on("typist", ({ from }) => {
+  if (from === client.cid) return; // one of one's own devices, or this one
   clearTimeout(typists.get(from));
   typists.set(from, setTimeout(hasStopped, SHOWN, from));
   show();
@@ -40,7 +41,7 @@ function hasStopped(name) {
 }
 
 function show() {
-  const names = [...typists.keys()].map((name) => (name === client.cid ? "you" : name));
-  const verb = names.length === 1 && names[0] !== "you" ? "is" : "are";
+  const names = [...typists.keys()];
+  const verb = names.length === 1 ? "is" : "are";
   $("typing").textContent = names.length ? `${names.length > 3 ? "several people" : names.join(" and ")} ${verb} typing…` : "";
 }
