@@ -29,23 +29,40 @@ const HEAD: usize = 5;
 /// Up to so many bytes behind a long head are moved, so that it becomes as short as it can be.
 const MOVED: usize = 4 << 10;
 
-/// Appends a list whose length is known only when it is written, but stands in front.
+/// The markers of a list's short, middle and long head.
+type Markers = [u8; 3];
+const ARRAY: Markers = [0x90, 0xdc, 0xdd];
+const MAP: Markers = [0x80, 0xde, 0xdf];
+
+/// The shortest head of a list of so many values, and its length.
+fn head([short, middle, long]: Markers, count: u32) -> ([u8; HEAD], usize) {
+    let [a, b, c, d] = count.to_be_bytes();
+    match count {
+        0..0x10 => ([short | d, 0, 0, 0, 0], 1),
+        0x10..0x1_0000 => ([middle, c, d, 0, 0], 3),
+        _ => ([long, a, b, c, d], HEAD),
+    }
+}
+
+/// Appends a list. How long it is stands in front, and is certain only when all of it is written.
 fn list<E: Error>(
     out: &mut Vec<u8>,
-    [short, middle, long]: [u8; 3],
+    markers: Markers,
+    hint: Option<usize>,
     fill: impl FnOnce(&mut Vec<u8>) -> Result<u32, E>,
 ) -> Result<(), E> {
     let start = out.len();
-    out.extend([0; HEAD]);
+    let expected = hint.and_then(|hint| u32::try_from(hint).ok());
+    let room = expected.map_or(HEAD, |count| head(markers, count).1);
+    out.extend(&[0; HEAD][..room]);
     let count = fill(out)?;
-    let few = out.len() - start <= MOVED;
-    let [a, b, c, d] = count.to_be_bytes();
-    let (head, length) = match count {
-        0..0x10 if few => ([short | d, 0, 0, 0, 0], 1),
-        0..0x1_0000 if few => ([middle, c, d, 0, 0], 3),
-        _ => ([long, a, b, c, d], HEAD),
+    let (bytes, length) = if expected == Some(count) || out.len() - start <= MOVED {
+        head(markers, count)
+    } else {
+        let [a, b, c, d] = count.to_be_bytes();
+        ([markers[2], a, b, c, d], HEAD)
     };
-    out.splice(start..start + HEAD, head.into_iter().take(length));
+    out.splice(start..start + room, bytes.into_iter().take(length));
     Ok(())
 }
 
@@ -97,7 +114,8 @@ impl<'de> Visitor<'de> for Capture<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        list(self.0, [0x90, 0xdc, 0xdd], |out| {
+        let hint = seq.size_hint();
+        list(self.0, ARRAY, hint, |out| {
             let mut count = 0;
             while seq.next_element_seed(Capture(out))?.is_some() {
                 count += 1; // values in memory are fewer than 2^32, or it has ended before
@@ -107,7 +125,8 @@ impl<'de> Visitor<'de> for Capture<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        list(self.0, [0x80, 0xde, 0xdf], |out| {
+        let hint = map.size_hint();
+        list(self.0, MAP, hint, |out| {
             let mut count = 0;
             while map.next_key_seed(Capture(out))?.is_some() {
                 map.next_value_seed(Capture(out))?;
