@@ -3,8 +3,8 @@
 
 use crate::{
     Closed, Codec, Envelope, Hello, Input, Kind, Limits, Payload, ProtocolError, Session, Step,
-    heartbeat::{Beat, Heartbeat},
-    session::converse,
+    heartbeat::Heartbeat,
+    session::{beat, converse},
 };
 use std::time::Instant;
 
@@ -84,11 +84,7 @@ impl Session for ClientSession {
                 self.heartbeat.heard(now);
                 Step::Ping
             }
-            Input::Tick if self.state != State::Closed => match self.heartbeat.tick(now) {
-                Beat::Nothing => Step::Wait,
-                Beat::Ping => Step::Ping,
-                Beat::Dead => Step::Close(Closed::silent()),
-            },
+            Input::Tick if self.state != State::Closed => beat(self.heartbeat.tick(now), Closed::silent),
             Input::Close => {
                 self.state = State::Closed;
                 Step::Wait

@@ -168,7 +168,10 @@ impl Codec {
         if name.is_empty() || Kind::of(name).is_some() {
             return Err(EncodeError::new(format!("{name:?} cannot name a message or procedure")));
         }
-        if let Codec::WsMessaging(..) = self { ws_messaging::named(name) } else { Ok(()) }
+        if self.reserves(name) {
+            return Err(EncodeError::new(format!("{name:?} is a reserved name of ws-messaging")));
+        }
+        Ok(())
     }
 
     /// Appends an envelope whose payload is encoded already; one in another

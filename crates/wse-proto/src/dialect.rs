@@ -50,7 +50,7 @@ impl Codec {
     /// Whether a peer would take that name for something of its own, so that nothing can be sent
     /// under it.
     pub fn reserves(&self, name: &str) -> bool {
-        matches!(self, Codec::WsMessaging(..)) && ws_messaging::named(name).is_err()
+        matches!(self, Codec::WsMessaging(..)) && ws_messaging::is_reserved(name)
     }
 
     /// Whether a device can be challenged on this wire.

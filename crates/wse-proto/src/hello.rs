@@ -52,11 +52,7 @@ impl Hello {
 
     /// What is known of a device that tells nothing: an empty object.
     pub fn no_meta(format: Format) -> Payload<'static> {
-        let empty = match format {
-            Format::Json => Payload::json("{}"),
-            Format::MessagePack => Payload::msgpack(&[0x80]),
-        };
-        empty.unwrap_or_else(|_| Payload::null(format))
+        Payload::constant(format, "{}", &[0x80])
     }
 }
 

@@ -16,16 +16,22 @@ pub(crate) const DEPTH: usize = 128;
 /// three, a type that is not a string, a stamp that is neither string nor null, and a nesting deeper
 /// than [`DEPTH`] are errors.
 pub(crate) fn read(frame: &[u8]) -> Result<Envelope<'_>, ProtocolError> {
+    let Array(envelope) = serde_json::from_str(text(frame)?).map_err(no_json)?;
+    Ok(envelope)
+}
+
+/// The frame as text that does not nest too deep.
+pub(crate) fn text(frame: &[u8]) -> Result<&str, ProtocolError> {
     if nests_deeper_than(frame, DEPTH) {
         return Err(ProtocolError::new(format!("nested deeper than {DEPTH}")));
     }
-    let text = std::str::from_utf8(frame).map_err(|_| ProtocolError::new("not UTF-8"))?;
-    let Array(envelope) = serde_json::from_str(text).map_err(|error| {
-        // The error's own text may quote the input, which may be a secret: keep where and what kind.
-        let kind = error.classify();
-        ProtocolError::new(format!("{kind:?} error at column {} of line {}", error.column(), error.line()))
-    })?;
-    Ok(envelope)
+    std::str::from_utf8(frame).map_err(|_| ProtocolError::new("not UTF-8"))
+}
+
+/// The parser's own text may quote the input, which may be a secret: where and what kind is kept.
+pub(crate) fn no_json(error: serde_json::Error) -> ProtocolError {
+    let kind = error.classify();
+    ProtocolError::new(format!("{kind:?} error at column {} of line {}", error.column(), error.line()))
 }
 
 /// Appends an envelope; the payload is serialised straight behind the type.

@@ -19,8 +19,8 @@ pub enum Format {
 /// What a message, call or answer carries: one value, still encoded.
 ///
 /// A handler may take one in place of a type and pass it on, as the same JSON or an equal value of
-/// MessagePack, or translated from one to the other. It may stand inside of another type, but not under `#[serde(flatten)]`. Its `Debug`
-/// form shows the format and the length, never the content.
+/// MessagePack, or translated from one to the other. It may stand inside of another type, but not
+/// under `#[serde(flatten)]`. Its `Debug` form shows the format and the length, never the content.
 ///
 /// ```
 /// use wse_proto::{Format, Payload};
@@ -95,9 +95,14 @@ impl<'a> Payload<'a> {
 
     /// The null of a format: what an absent payload means.
     pub fn null(format: Format) -> Payload<'static> {
+        Self::constant(format, "null", &[0xc0])
+    }
+
+    /// A value that is written down in both formats.
+    pub(crate) fn constant(format: Format, json: &'static str, msgpack: &'static [u8]) -> Payload<'static> {
         match format {
-            Format::Json => Payload::raw(RawValue::NULL),
-            Format::MessagePack => Payload::scanned(&[0xc0][..]),
+            Format::Json => Payload::of(Encoded::Written(json.into())),
+            Format::MessagePack => Payload::scanned(msgpack),
         }
     }
 

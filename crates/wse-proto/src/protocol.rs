@@ -65,12 +65,8 @@ impl Protocol {
     /// frame that the client chooses it by: text first, binary behind it.
     pub fn codecs(&self) -> Vec<Codec> {
         match self {
-            Protocol::Wse => vec![Codec::Json],
-            Protocol::WseMsgpack => vec![Codec::MessagePack],
-            Protocol::WsMessaging(options) => {
-                vec![Codec::ws_messaging(options, false), Codec::ws_messaging(options, true)]
-            }
-            Protocol::Custom(codec) => vec![Codec::Custom(codec.clone())],
+            Protocol::WsMessaging(options) => [false, true].map(|binary| Codec::ws_messaging(options, binary)).into(),
+            _ => vec![self.client_codec()],
         }
     }
 
@@ -111,7 +107,7 @@ impl Protocol {
         let format = self.client_codec().format();
         match self {
             Protocol::WsMessaging(_) => Hello::no_meta(format),
-            _ => Payload::encode(format, "").unwrap_or_else(|_| Payload::null(format)),
+            _ => Payload::constant(format, "\"\"", &[0xa0]),
         }
     }
 

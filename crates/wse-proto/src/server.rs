@@ -4,8 +4,8 @@
 use crate::{
     Cid, Closed, Codec, Envelope, Format, Hello, Input, Kind, Limits, Payload, ProtocolError, Question, Reason,
     Session, Solution, Step,
-    heartbeat::{Beat, Heartbeat, later},
-    session::converse,
+    heartbeat::{Heartbeat, later},
+    session::{beat, converse},
 };
 use std::{sync::Arc, time::Instant};
 
@@ -122,11 +122,7 @@ impl ServerSession {
     fn tick(&mut self, now: Instant) -> Step<'static, Question, Accepted> {
         match self.state {
             State::Closed => Step::Wait,
-            State::Open => match self.heartbeat.tick(now) {
-                Beat::Nothing => Step::Wait,
-                Beat::Ping => Step::Ping,
-                Beat::Dead => Step::Close(Closed::silent()),
-            },
+            State::Open => beat(self.heartbeat.tick(now), Closed::silent),
             _ if now >= self.auth_deadline => Step::Close(Closed::auth_timeout()),
             _ => Step::Wait,
         }

@@ -1,7 +1,7 @@
 //! The conversation as a value: one input, one step. What both sides share after the welcome.
 //! It may never await, read a clock, or do what it decides.
 
-use crate::{Closed, Envelope, Kind, Payload, ProtocolError};
+use crate::{Closed, Envelope, Kind, Payload, ProtocolError, heartbeat::Beat};
 use std::{borrow::Cow, time::Instant};
 
 /// One side of a conversation.
@@ -141,6 +141,15 @@ where
             Either::Left(left) => left.deadline(),
             Either::Right(right) => right.deadline(),
         }
+    }
+}
+
+/// What a heartbeat asks for; a peer found dead is left with that end.
+pub(crate) fn beat<'a, Q, O>(beat: Beat, dead: impl FnOnce() -> Closed) -> Step<'a, Q, O> {
+    match beat {
+        Beat::Nothing => Step::Wait,
+        Beat::Ping => Step::Ping,
+        Beat::Dead => Step::Close(dead()),
     }
 }
 

@@ -1,10 +1,11 @@
 //! The client's side of a `ws-messaging` conversation. Nothing may be delivered before the event
 //! `connect`.
 
-use super::{CONNECT, WsMessaging, beat, converse, is_own};
+use super::{CONNECT, WsMessaging, can_wait, converse, no_pong};
 use crate::{
-    Closed, Codec, Envelope, Hello, Input, Kind, Payload, ProtocolError, Session, Step,
+    Closed, Codec, Envelope, Hello, Input, Payload, ProtocolError, Session, Step,
     heartbeat::{Heartbeat, later},
+    session::beat,
 };
 use std::{sync::Arc, time::Instant};
 
@@ -49,7 +50,7 @@ impl ClientSession {
                 Step::Open(welcome(envelope.payload))
             }
             // A server has no reason to speak first, but what it says is not lost.
-            State::Waiting if Kind::of(&envelope.name).is_none() && !is_own(&envelope) => Step::Hold(envelope),
+            State::Waiting if can_wait(&envelope) => Step::Hold(envelope),
             State::Waiting | State::Closed => Step::Wait,
         }
     }
@@ -57,7 +58,7 @@ impl ClientSession {
     fn tick(&mut self, now: Instant) -> Step<'static, Payload<'static>, Payload<'static>> {
         match self.state {
             State::Closed => Step::Wait,
-            State::Open => beat(self.heartbeat.tick(now)),
+            State::Open => beat(self.heartbeat.tick(now), no_pong),
             State::Waiting if now >= self.auth_deadline => {
                 Step::Close(Closed { code: 4008, reason: "Auth timeout".into() })
             }

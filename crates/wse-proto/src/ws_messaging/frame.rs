@@ -1,7 +1,6 @@
 //! What the frames of `ws-messaging` are, whatever their format: an event, a call, or an answer.
 //! Here is decided which fields make one; nothing else may.
 
-use super::{CONNECT, is_reserved};
 use crate::{EncodeError, Envelope, Format, Kind, Payload, ProtocolError};
 use std::borrow::Cow;
 
@@ -40,7 +39,7 @@ impl<'a> Fields<'a> {
             (None, None, Some(id), Some(result), None) => Ok(answer(Kind::Response, id, result)),
             (None, None, Some(id), None, Some(error)) => Ok(answer(Kind::ResponseErr, id, error)),
             (Some(name), args, stamp, ..) if skip_validation => {
-                let payload = args.unwrap_or_else(|| no_arguments(format));
+                let payload = args.unwrap_or_else(|| Payload::constant(format, "[]", &[0x90]));
                 Ok(Envelope { name, payload: payload.of_arguments(), stamp })
             }
             (None, _, Some(id), _, Some(error)) if skip_validation => Ok(answer(Kind::ResponseErr, id, error)),
@@ -50,17 +49,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn answer<'a>(kind: Kind, id: Cow<'a, str>, payload: Payload<'a>) -> Envelope<'a> {
+pub(super) fn answer<'a>(kind: Kind, id: Cow<'a, str>, payload: Payload<'a>) -> Envelope<'a> {
     Envelope { name: kind.as_str().into(), payload, stamp: Some(id) }
-}
-
-/// The empty list.
-fn no_arguments(format: Format) -> Payload<'static> {
-    let empty = match format {
-        Format::Json => Payload::json("[]"),
-        Format::MessagePack => Payload::msgpack(&[0x90]),
-    };
-    empty.unwrap_or_else(|_| Payload::null(format))
 }
 
 /// An id in the form that a number has in decimal: `1.0` and `1` are one. A positive integer only.
@@ -105,12 +95,4 @@ pub(crate) fn own(name: &str) -> Option<Result<Own, EncodeError>> {
         Kind::ResponseErr => Ok(Own::Answer("error")),
         Kind::Challenge | Kind::Call => Err(EncodeError::new("ws-messaging has no challenges")),
     })
-}
-
-/// Refuses what a peer would ignore or take for something else.
-pub(crate) fn named(name: &str) -> Result<(), EncodeError> {
-    if is_reserved(name) || name == CONNECT {
-        return Err(EncodeError::new(format!("{name:?} is a reserved name of ws-messaging")));
-    }
-    Ok(())
 }

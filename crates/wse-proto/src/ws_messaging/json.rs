@@ -3,56 +3,41 @@
 use super::frame::{self, Fields, Own};
 use crate::{
     EncodeError, Envelope, Format, Payload, ProtocolError,
-    json::{DEPTH, Text, nests_deeper_than, refuse_deep},
+    json::{Text, no_json, refuse_deep, text},
 };
 use serde::{
     Deserializer, Serialize,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt};
 
-fn no_json(error: &serde_json::Error) -> ProtocolError {
-    // The error's own text may quote the input, which may be a secret: where and what kind is enough.
-    let kind = error.classify();
-    ProtocolError::new(format!("SyntaxError: {kind:?} error at column {} of line {}", error.column(), error.line()))
-}
-
-fn text(frame: &[u8]) -> Result<&str, ProtocolError> {
-    if nests_deeper_than(frame, DEPTH) {
-        return Err(ProtocolError::new(format!("SyntaxError: nested deeper than {DEPTH}")));
-    }
-    std::str::from_utf8(frame).map_err(|_| ProtocolError::new("SyntaxError: not UTF-8"))
+/// What is no JSON, as npm `ws-messaging` names it.
+fn syntax(error: ProtocolError) -> ProtocolError {
+    ProtocolError::new(format!("SyntaxError: {}", error.why()))
 }
 
 /// The first frame of a client: any value.
 pub(crate) fn read_auth(frame: &[u8]) -> Result<Payload<'_>, ProtocolError> {
-    serde_json::from_str::<&RawValue>(text(frame)?).map(Payload::raw).map_err(|error| no_json(&error))
+    let value = text(frame).and_then(|text| serde_json::from_str::<&RawValue>(text).map_err(no_json));
+    value.map(Payload::raw).map_err(syntax)
 }
 
 /// Any other frame.
 pub(crate) fn read(frame: &[u8], skip_validation: bool) -> Result<Envelope<'_>, ProtocolError> {
-    let text = text(frame)?;
+    let text = text(frame).map_err(syntax)?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let fields = Frame.deserialize(&mut deserializer).and_then(|fields| deserializer.end().map(|()| fields));
+    let fields = deserializer.deserialize_map(Frame).and_then(|fields| deserializer.end().map(|()| fields));
     match fields {
         Ok(fields) => fields.envelope(Format::Json, skip_validation),
         Err(_) => match serde_json::from_str::<IgnoredAny>(text) {
             Ok(_) => Err(frame::invalid()),
-            Err(error) => Err(no_json(&error)),
+            Err(error) => Err(syntax(no_json(error))),
         },
     }
 }
 
 struct Frame;
-
-impl<'de> DeserializeSeed<'de> for Frame {
-    type Value = Fields<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Fields<'de>, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
 
 impl<'de> Visitor<'de> for Frame {
     type Value = Fields<'de>;

@@ -10,15 +10,13 @@ mod server;
 pub use client::ClientSession;
 pub use server::ServerSession;
 
-pub(crate) use frame::{named, own};
+pub(crate) use frame::own;
 
 use crate::{
-    Closed, Code, Envelope, Format, Payload, ProtocolError, Reason, RpError, Step, heartbeat::Beat,
-    rp_error::NO_PROCEDURE,
+    Closed, Code, Envelope, Format, Kind, Payload, ProtocolError, Reason, RpError, Step, rp_error::NO_PROCEDURE,
 };
 use serde::Serialize;
 use std::{
-    borrow::Cow,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -34,8 +32,9 @@ pub(crate) const PING: &str = "ping";
 /// The event that answers what does not decode or validate.
 pub(crate) const PREPROCESSING_ERROR: &str = "preprocessingError";
 
-/// Names that mean something to a `ws-messaging` peer itself: what comes under them is ignored.
-const RESERVED: [&str; 5] = ["close", "open", "error", "pong", "retry"];
+/// Names that mean something to a `ws-messaging` peer itself: nothing is sent under them, and what
+/// comes is ignored, but for the one `connect` that a client waits for.
+const RESERVED: [&str; 6] = ["close", "open", "error", "pong", "retry", CONNECT];
 
 /// The options of the subprotocol `ws-messaging`, with that system's defaults.
 ///
@@ -191,34 +190,27 @@ pub(crate) fn end(closed: Closed, client: bool) -> Closed {
 /// What a frame means once the conversation is open; the same for both sides.
 fn converse<'a, Q, O>(envelope: Envelope<'a>) -> Step<'a, Q, O> {
     match (&*envelope.name, &envelope.stamp) {
-        (name, _) if is_reserved(name) || name == CONNECT => Step::Wait,
-        (PING, Some(stamp)) => {
-            let format = envelope.payload.format();
-            Step::Send(Envelope {
-                name: crate::Kind::Response.as_str().into(),
-                payload: Payload::null(format),
-                stamp: Some(Cow::Owned(stamp.clone().into_owned())),
-            })
+        (name, _) if is_reserved(name) => Step::Wait,
+        (PING, Some(id)) => {
+            let nothing = Payload::null(envelope.payload.format());
+            Step::Send(frame::answer(Kind::Response, id.clone().into_owned().into(), nothing))
         }
         _ => crate::session::converse(envelope),
     }
 }
 
-fn beat<'a, Q, O>(beat: Beat) -> Step<'a, Q, O> {
-    match beat {
-        Beat::Nothing => Step::Wait,
-        Beat::Ping => Step::Ping,
-        Beat::Dead => Step::Close(Closed { code: 4008, reason: "Ping timeout".into() }),
-    }
+/// The end of a peer that has not answered its ping.
+fn no_pong() -> Closed {
+    Closed { code: 4008, reason: "Ping timeout".into() }
 }
 
-/// What a machine deals with itself once open: too early, it is dropped.
-fn is_own(envelope: &Envelope<'_>) -> bool {
-    let ping = envelope.name == PING && envelope.stamp.is_some();
-    ping || is_reserved(&envelope.name) || envelope.name == CONNECT
+/// Whether what comes too early is held: what a machine would deal with itself once open is dropped.
+fn can_wait(envelope: &Envelope<'_>) -> bool {
+    let ping = envelope.name == PING && envelope.is_call();
+    !ping && !is_reserved(&envelope.name) && Kind::of(&envelope.name).is_none()
 }
 
-fn is_reserved(name: &str) -> bool {
+pub(crate) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 

@@ -1,10 +1,11 @@
 //! The server's side of a `ws-messaging` conversation. Nothing may open without a verdict, and
 //! nothing may be heard after a refusal.
 
-use super::{WsMessaging, beat, converse, is_own};
+use super::{WsMessaging, can_wait, converse, no_pong};
 use crate::{
-    Accepted, Closed, Codec, Envelope, Hello, Input, Kind, ProtocolError, Question, Reason, Session, Step, Verdict,
+    Accepted, Closed, Codec, Envelope, Hello, Input, ProtocolError, Question, Reason, Session, Step, Verdict,
     heartbeat::{Heartbeat, later},
+    session::beat,
 };
 use std::{sync::Arc, time::Instant};
 
@@ -51,7 +52,7 @@ impl ServerSession {
                 Step::Ask(Question { hello, solution: None })
             }
             // Upstream loses what comes before the verdict; here it waits for it.
-            State::Thinking(_) if Kind::of(&envelope.name).is_none() && !is_own(&envelope) => Step::Hold(envelope),
+            State::Thinking(_) if can_wait(&envelope) => Step::Hold(envelope),
             State::Thinking(_) | State::Closed => Step::Wait,
         }
     }
@@ -86,7 +87,7 @@ impl ServerSession {
     fn tick(&mut self, now: Instant) -> Step<'static, Question, Accepted> {
         match self.state {
             State::Closed => Step::Wait,
-            State::Open => beat(self.heartbeat.tick(now)),
+            State::Open => beat(self.heartbeat.tick(now), no_pong),
             _ if now >= self.auth_deadline => refuse("".into()),
             _ => Step::Wait,
         }
