@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::node;
+use crate::client;
 use crate::running::{output_of, tee};
 use crate::screen;
 use crate::step::Outcome;
@@ -13,25 +13,12 @@ use crate::workspace::Workspace;
 
 /// Where Debian's packages put it.
 const CHROMIUM: [&str; 2] = ["/usr/bin/chromium", "/usr/bin/chromium-headless-shell"];
-/// What the tests and their tools are written for.
-const NODE: (u32, u32) = (20, 0);
 const INSTALL: Duration = Duration::from_secs(300);
 const TESTS: Duration = Duration::from_secs(400);
 
 /// `npm run test:browser` of the client; each test counts as one.
 pub(crate) fn run(workspace: &Workspace) -> Result<Outcome, String> {
-    if let Err(why) = node::tools(NODE).and_then(|()| chromium()) {
-        return Ok(Outcome::Skipped(why));
-    }
-    let folder = workspace.root.join("clients/js");
-    if let Some(why) = node::install(&folder)? {
-        return Ok(Outcome::Skipped(why));
-    }
-    node::build(workspace, &["chat"])?;
-    let mut tests = Command::new("npm");
-    tests.current_dir(folder).args(["run", "--silent", "test:browser"]);
-    tests.env("WSE_CHAT", workspace.example("chat"));
-    Ok(Outcome::Ran(node::count(tests, TESTS)))
+    client::npm(workspace, chromium, "test:browser", ("WSE_CHAT", "chat"), TESTS)
 }
 
 /// Chromium, installed where this machine lets us; or why there is none.
