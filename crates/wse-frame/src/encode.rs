@@ -51,6 +51,26 @@ pub fn put_close(out: &mut Vec<u8>, mask: Option<[u8; 4]>, code: u16, reason: &s
     });
 }
 
+/// Appends a frame of a client, as [`put_frame`] wrote it, once more: under a new key, as every
+/// frame has its own (RFC 6455 section 5.3). What is no whole masked frame is appended as it is.
+pub fn put_again(out: &mut Vec<u8>, frame: &[u8], key: [u8; 4]) {
+    let start = out.len();
+    out.extend_from_slice(frame);
+    let Some([_, second]) = frame.first_chunk() else { return };
+    let head = match header::short_len(*second) {
+        126 => 8,
+        127 => 14,
+        _ => 6,
+    };
+    if !header::is_masked(*second) || frame.len() < head {
+        return;
+    }
+    let (head, payload) = out[start..].split_at_mut(head);
+    let Some(place) = head.last_chunk_mut() else { return };
+    mask::apply(std::array::from_fn(|at| place[at] ^ key[at]), payload);
+    *place = key;
+}
+
 /// A frame that is being written; cut away again if it is not finished.
 struct Draft<'o> {
     out: &'o mut Vec<u8>,
@@ -127,6 +147,23 @@ mod tests {
         let mut out = Vec::new();
         put(&mut out, Opcode::Text, Some([0x37, 0xfa, 0x21, 0x3d]), b"Hello");
         assert_eq!(out, [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
+    }
+
+    #[test]
+    fn a_frame_that_is_sent_again_has_another_key_and_the_same_payload() {
+        for len in [0, 1, 5, 125, 126, 65535, 65536] {
+            let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            let (mut first, mut again, mut expected) = (Vec::new(), b"before".to_vec(), b"before".to_vec());
+            put(&mut first, Opcode::Text, Some([1, 2, 3, 4]), &payload);
+            put(&mut expected, Opcode::Text, Some([9, 0, 7, 0xff]), &payload);
+            put_again(&mut again, &first, [9, 0, 7, 0xff]);
+            assert_eq!(again, expected);
+        }
+        for other in [&b""[..], b"\x81", b"\x81\x01x", b"\x81\x85abc"] {
+            let mut out = Vec::new();
+            put_again(&mut out, other, [1, 2, 3, 4]);
+            assert_eq!(out, other);
+        }
     }
 
     #[test]
