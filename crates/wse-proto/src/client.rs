@@ -2,18 +2,28 @@
 //! Nothing may be delivered before the welcome.
 
 use crate::{
-    Closed, Codec, Envelope, Hello, Input, Kind, Limits, Payload, ProtocolError, Session, Step,
-    heartbeat::Heartbeat,
-    session::{beat, converse},
+    Closed, Codec, Envelope, Granted, Hello, Input, Kind, Ledger, Limits, Payload, ProtocolError, Session, Step,
+    Wanted, talk::Talk,
 };
 use std::time::Instant;
+
+/// What a server lets a client in with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// What it carries.
+    pub payload: Payload<'static>,
+    /// What is granted to a client that asked for a session.
+    pub session: Option<Granted>,
+}
 
 /// The client's machine, one a connection.
 #[derive(Debug)]
 pub struct ClientSession {
     codec: Codec,
     state: State,
-    heartbeat: Heartbeat,
+    /// A session was asked for.
+    asked: bool,
+    talk: Talk,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,24 +39,33 @@ enum State {
 impl ClientSession {
     /// A conversation that starts now: the hi to send first, and the machine that expects what
     /// follows. The deadline for the welcome is the caller's.
-    pub fn new(codec: Codec, hello: &Hello, limits: &Limits, now: Instant) -> (Self, Payload<'static>) {
-        let heartbeat = Heartbeat::new(limits.ping_interval, limits.ping_timeout, now);
-        let hi = hello.write(codec.format());
-        (Self { codec, state: State::Waiting, heartbeat }, hi)
+    pub fn new(
+        codec: Codec,
+        hello: &Hello,
+        session: Option<&Wanted>,
+        limits: &Limits,
+        now: Instant,
+    ) -> (Self, Payload<'static>) {
+        let talk = Talk::new(codec.format(), limits, now);
+        let hi = hello.write(session, codec.format());
+        (Self { codec, state: State::Waiting, asked: session.is_some(), talk }, hi)
     }
 
-    fn envelope<'a>(&mut self, envelope: Envelope<'a>) -> Step<'a, Payload<'static>, Payload<'static>> {
+    fn envelope<'a>(&mut self, envelope: Envelope<'a>, now: Instant) -> Step<'a, Payload<'static>, Welcome> {
+        if self.state == State::Open {
+            return self.talk.envelope(envelope, now);
+        }
         match (self.state, Kind::of(&envelope.name)) {
-            (State::Open, _) => converse(envelope),
             (State::Waiting, Some(Kind::Challenge)) => {
                 self.state = State::Solving;
                 Step::Ask(envelope.payload.into_owned())
             }
             (State::Waiting, Some(Kind::Welcome)) => {
                 self.state = State::Open;
-                Step::Open(envelope.payload.into_owned())
+                let session = envelope.stamp.filter(|_| self.asked).and_then(|granted| Granted::read(&granted));
+                Step::Open(Welcome { payload: envelope.payload.into_owned(), session })
             }
-            (State::Closed, _) => Step::Wait,
+            (State::Open | State::Closed, _) => Step::Wait,
             (State::Waiting | State::Solving, _) => Step::Close(Closed::protocol_error()),
         }
     }
@@ -57,8 +76,7 @@ impl Session for ClientSession {
     type Question = Payload<'static>;
     /// Its solution.
     type Answer = Payload<'static>;
-    /// What the welcome carries.
-    type Opening = Payload<'static>;
+    type Opening = Welcome;
 
     fn read<'a>(&mut self, message: &'a [u8], binary: bool) -> Result<Envelope<'a>, ProtocolError> {
         self.codec.read(message, binary)
@@ -67,8 +85,8 @@ impl Session for ClientSession {
     fn step<'a>(&mut self, input: Input<'a, Self::Answer>, now: Instant) -> Step<'a, Self::Question, Self::Opening> {
         let step = match input {
             Input::Envelope(envelope) => {
-                self.heartbeat.heard(now);
-                self.envelope(envelope)
+                self.talk.heartbeat.heard(now);
+                self.envelope(envelope, now)
             }
             Input::Answer(solution) if self.state == State::Solving => {
                 self.state = State::Waiting;
@@ -77,19 +95,24 @@ impl Session for ClientSession {
             Input::Garbage(_) if self.state == State::Closed => Step::Wait,
             Input::Garbage(_) => Step::Close(Closed::protocol_error()),
             Input::Heard | Input::Pong => {
-                self.heartbeat.heard(now);
+                self.talk.heartbeat.heard(now);
                 Step::Wait
             }
             Input::Deaf if self.state != State::Closed => {
-                self.heartbeat.heard(now);
+                self.talk.heartbeat.heard(now);
                 Step::Ping
             }
-            Input::Tick if self.state != State::Closed => beat(self.heartbeat.tick(now), Closed::silent),
+            Input::Tick if self.state != State::Closed => self.talk.tick(now),
+            Input::Lost(closed) if self.state != State::Closed => self.talk.lost(closed, now),
+            Input::Resumed => {
+                self.talk.resumed(true, now);
+                Step::Wait
+            }
             Input::Close => {
                 self.state = State::Closed;
                 Step::Wait
             }
-            Input::Answer(_) | Input::Deaf | Input::Tick => Step::Wait,
+            Input::Answer(_) | Input::Deaf | Input::Tick | Input::Lost(_) => Step::Wait,
         };
         if matches!(step, Step::Close(_)) {
             self.state = State::Closed;
@@ -98,6 +121,14 @@ impl Session for ClientSession {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        (self.state != State::Closed).then(|| self.heartbeat.due())
+        (self.state != State::Closed).then(|| self.talk.due())
+    }
+
+    fn keep(&mut self, ledger: Ledger) {
+        self.talk.keep(ledger);
+    }
+
+    fn taken(&self) -> u64 {
+        self.talk.taken()
     }
 }

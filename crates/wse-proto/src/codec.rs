@@ -1,7 +1,9 @@
 //! Codecs: between the bytes of a frame and an envelope. A codec may never decode a payload, and
 //! knows no framing.
 
-use crate::{DecodeError, EncodeError, Envelope, Format, Kind, Payload, WsMessaging, json, msgpack, ws_messaging};
+use crate::{
+    DecodeError, EncodeError, Envelope, Format, Granted, Kind, Payload, WsMessaging, json, msgpack, ws_messaging,
+};
 use serde::Serialize;
 use std::{fmt, sync::Arc};
 
@@ -48,7 +50,8 @@ pub enum Codec {
 ///
 /// The payload of an [`Envelope`] is JSON on both ways: a codec whose frames carry something else
 /// translates. The protocol's own types (`~wse:hi` and the like) pass through the codec as every
-/// other, so a codec may give them other names on the wire.
+/// other, so a codec may give them other names on the wire. A welcome that grants a session carries
+/// the grant in the place of its stamp: JSON text without white space.
 pub trait CustomCodec: Send + Sync + 'static {
     /// The subprotocol's name: a token of RFC 9110 section 5.6.2, offered and selected in
     /// `Sec-WebSocket-Protocol`.
@@ -172,6 +175,25 @@ impl Codec {
             return Err(EncodeError::new(format!("{name:?} is a reserved name of ws-messaging")));
         }
         Ok(())
+    }
+
+    /// Appends a welcome that grants a session.
+    ///
+    /// # Errors
+    /// As [`write_encoded`](Codec::write_encoded).
+    pub fn write_welcome(
+        &self,
+        out: &mut Vec<u8>,
+        payload: &Payload<'_>,
+        granted: &Granted,
+    ) -> Result<(), EncodeError> {
+        let payload = payload.translated(self.format())?;
+        let granted = granted.write();
+        match self {
+            Codec::Json => json::write_welcome(out, payload.as_bytes(), &granted),
+            Codec::MessagePack => msgpack::write_welcome(out, payload.as_bytes(), &granted),
+            _ => self.write_encoded(out, Kind::Welcome.as_str(), &payload, Some(&granted)),
+        }
     }
 
     /// Appends an envelope whose payload is encoded already; one in another

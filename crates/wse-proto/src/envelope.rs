@@ -49,6 +49,8 @@ pub enum Kind {
     Response,
     /// A call failed.
     ResponseErr,
+    /// How much of what the peer sent has been taken in.
+    Ack,
     /// Reserved and never sent.
     Call,
 }
@@ -62,6 +64,7 @@ impl Kind {
             Kind::Welcome => "~wse:welcome",
             Kind::Response => "~wse:response",
             Kind::ResponseErr => "~wse:response-err",
+            Kind::Ack => "~wse:ack",
             Kind::Call => "~wse:call",
         }
     }
@@ -71,7 +74,7 @@ impl Kind {
         if !name.starts_with("~wse:") {
             return None;
         }
-        [Kind::Hi, Kind::Challenge, Kind::Welcome, Kind::Response, Kind::ResponseErr, Kind::Call]
+        [Kind::Hi, Kind::Challenge, Kind::Welcome, Kind::Response, Kind::ResponseErr, Kind::Ack, Kind::Call]
             .into_iter()
             .find(|kind| kind.as_str() == name)
     }
@@ -82,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_six_own_names_are_the_protocols() {
+    fn only_the_seven_own_names_are_the_protocols() {
         assert_eq!(Kind::of("~wse:welcome"), Some(Kind::Welcome));
         assert_eq!(Kind::of("~wse:call"), Some(Kind::Call));
         for name in ["", "welcome", "~wse:", "~wse:Welcome", "~wse:welcome ", "__proto__"] {

@@ -1,7 +1,7 @@
 //! What a client says of itself in its first frame, and what identify is asked about it.
 //! It may never be printed whole: it carries secrets.
 
-use crate::{Format, Payload, ProtocolError};
+use crate::{Format, Payload, ProtocolError, Wanted};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ struct Wire<T> {
     identity: Option<T>,
     #[serde(default = "none")]
     meta: Option<T>,
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    session: Option<T>,
 }
 
 fn none<T>() -> Option<T> {
@@ -27,26 +29,28 @@ fn none<T>() -> Option<T> {
 }
 
 impl Hello {
-    /// Reads the payload of a hi; unknown fields are ignored.
+    /// Reads the payload of a hi, and what it asks of a session; unknown fields are ignored.
     ///
     /// # Errors
     /// When it is not an object.
-    pub fn read(payload: &Payload<'_>) -> Result<Self, ProtocolError> {
+    pub fn read(payload: &Payload<'_>) -> Result<(Self, Option<Wanted>), ProtocolError> {
         let refused = || ProtocolError::new("the payload of a hi is not an object");
         if !payload.is_object() {
             return Err(refused());
         }
         let wire: Wire<Payload<'static>> = payload.decode().map_err(|_| refused())?;
         let format = payload.format();
-        Ok(Hello {
+        let hello = Hello {
             identity: wire.identity.unwrap_or_else(|| Payload::null(format)),
             meta: wire.meta.unwrap_or_else(|| Self::no_meta(format)),
-        })
+        };
+        Ok((hello, wire.session.as_ref().and_then(Wanted::read)))
     }
 
-    /// The payload of the hi that says this.
-    pub fn write(&self, format: Format) -> Payload<'static> {
-        let wire = Wire { identity: Some(&self.identity), meta: Some(&self.meta) };
+    /// The payload of the hi that says this, and asks for that session.
+    pub fn write(&self, session: Option<&Wanted>, format: Format) -> Payload<'static> {
+        let session = session.map(|wanted| wanted.write(format));
+        let wire = Wire { identity: Some(&self.identity), meta: Some(&self.meta), session: session.as_ref() };
         Payload::encode(format, &wire).unwrap_or_else(|_| Payload::null(format)) // values encode
     }
 
@@ -82,16 +86,17 @@ mod tests {
         Payload::json(text).unwrap()
     }
 
-    fn read(text: &str) -> Result<Hello, ProtocolError> {
+    fn read(text: &str) -> Result<(Hello, Option<Wanted>), ProtocolError> {
         Hello::read(&json(text))
     }
 
     #[test]
     fn what_is_absent_has_a_meaning() {
         let hello = read(r#"{"identity":"me"}"#).unwrap();
-        assert_eq!(hello, Hello { identity: json(r#""me""#), meta: json("{}") });
+        assert_eq!(hello, (Hello { identity: json(r#""me""#), meta: json("{}") }, None));
         let hello = read(r#"{"meta":null,"session":{}}"#).unwrap();
-        assert_eq!(hello, Hello { identity: json("null"), meta: json("{}") });
+        assert_eq!(hello, (Hello { identity: json("null"), meta: json("{}") }, Some(Wanted::New)));
+        assert_eq!(read(r#"{"session":true}"#).unwrap().1, None);
     }
 
     #[test]
@@ -104,7 +109,10 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let hello = Hello { identity: json(r#"{"a":[1]}"#), meta: json(r#"{"b":2}"#) };
-        assert_eq!(hello.write(Format::Json).as_bytes(), br#"{"identity":{"a":[1]},"meta":{"b":2}}"#);
-        assert_eq!(Hello::read(&hello.write(Format::Json)).unwrap(), hello);
+        assert_eq!(hello.write(None, Format::Json).as_bytes(), br#"{"identity":{"a":[1]},"meta":{"b":2}}"#);
+        for session in [None, Some(Wanted::New)] {
+            let written = hello.write(session.as_ref(), Format::Json);
+            assert_eq!(Hello::read(&written).unwrap(), (hello.clone(), session));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! `wse-default-json`: the envelope as a JSON array of three.
 //! It may never decode a payload, and never recurse with the input's depth.
 
-use crate::{EncodeError, Envelope, Payload, codec::ProtocolError};
+use crate::{EncodeError, Envelope, Kind, Payload, codec::ProtocolError};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error, SeqAccess, Visitor},
@@ -54,6 +54,17 @@ pub(crate) fn write_raw(out: &mut Vec<u8>, name: &str, payload: &[u8], stamp: Op
     begin(out, name)?;
     out.extend_from_slice(payload);
     end(out, stamp)?;
+    refuse_deep(&out[start..])
+}
+
+/// Appends a welcome with an object, given as text, in the third place.
+pub(crate) fn write_welcome(out: &mut Vec<u8>, payload: &[u8], granted: &str) -> Result<(), EncodeError> {
+    let start = out.len();
+    begin(out, Kind::Welcome.as_str())?;
+    out.extend_from_slice(payload);
+    out.push(b',');
+    out.extend_from_slice(granted.as_bytes());
+    out.push(b']');
     refuse_deep(&out[start..])
 }
 
@@ -126,12 +137,24 @@ impl<'de> Visitor<'de> for ArrayVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let Text(name) = seq.next_element()?.ok_or_else(|| A::Error::custom("no type"))?;
         let payload = seq.next_element::<&RawValue>()?.unwrap_or(RawValue::NULL);
-        let stamp = seq.next_element::<Option<Text<'de>>>()?.flatten().map(|Text(stamp)| stamp);
+        let stamp = if name == Kind::Welcome.as_str() {
+            seq.next_element::<&RawValue>()?.map(third_of_welcome).transpose().map_err(A::Error::custom)?.flatten()
+        } else {
+            seq.next_element::<Option<Text<'de>>>()?.flatten().map(|Text(stamp)| stamp)
+        };
         if seq.next_element::<&RawValue>()?.is_some() {
             return Err(A::Error::custom("more than three elements"));
         }
         Ok(Array(Envelope { name, payload: Payload::raw(payload), stamp }))
     }
+}
+
+/// Where a stamp has its place a welcome may have an object, which stays text.
+fn third_of_welcome(third: &RawValue) -> Result<Option<Cow<'_, str>>, serde_json::Error> {
+    if third.get().starts_with('{') {
+        return Ok(Some(Cow::Borrowed(third.get())));
+    }
+    Ok(serde_json::from_str::<Option<Text<'_>>>(third.get())?.map(|Text(stamp)| stamp))
 }
 
 /// A string, borrowed unless it holds escapes.

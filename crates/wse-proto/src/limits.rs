@@ -52,6 +52,15 @@ pub struct Limits {
     pub ping_timeout: Duration,
     /// Time for the peer to answer a close frame: 2 s. Then the connection is cut.
     pub close_timeout: Duration,
+    /// How long a session is kept after its connection was lost: 60 s. Zero: there are no sessions.
+    /// A client keeps its own as long as the server says.
+    pub resume_window: Duration,
+    /// Bytes sent in one session that the peer has not acknowledged, 64 more for each frame: 1 MiB.
+    /// Beyond, the session ends with its connection, at once if that is lost already.
+    pub session_bytes: usize,
+    /// Bytes of all sessions of a server whose connections are lost, 4 KiB more for each: 64 MiB.
+    /// Beyond, the one that was lost first ends.
+    pub parked_bytes: usize,
     /// A client's time for one attempt to connect, from the dial to the welcome: 10 s. On the
     /// subprotocol `ws-messaging` its auth timeout is added.
     pub connect_timeout: Duration,
@@ -78,6 +87,9 @@ impl Default for Limits {
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(2),
+            resume_window: Duration::from_secs(60),
+            session_bytes: 1 << 20,
+            parked_bytes: 64 << 20,
             connect_timeout: Duration::from_secs(10),
         }
     }
@@ -95,6 +107,7 @@ impl Limits {
             &mut self.ping_interval,
             &mut self.ping_timeout,
             &mut self.close_timeout,
+            &mut self.resume_window,
             &mut self.connect_timeout,
         ] {
             *duration = THIRTY_YEARS.min(*duration);

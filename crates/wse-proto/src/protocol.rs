@@ -2,7 +2,7 @@
 //! never choose one: that is for whoever upgrades.
 
 use crate::{
-    ClientSession, Codec, CustomCodec, Either, Hello, Limits, Payload, ServerSession, WsMessaging, ws_messaging,
+    ClientSession, Codec, CustomCodec, Either, Hello, Limits, Payload, ServerSession, Wanted, WsMessaging, ws_messaging,
 };
 use std::{sync::Arc, time::Duration, time::Instant};
 
@@ -88,15 +88,22 @@ impl Protocol {
         }
     }
 
-    /// The client's machine for a connection that starts now, and what its hi carries.
-    pub fn client_session(&self, hello: &Hello, limits: &Limits, now: Instant) -> (AnyClientSession, Payload<'static>) {
+    /// The client's machine for a connection that starts now, and what its hi carries. Of a session
+    /// nothing can be asked on `ws-messaging`.
+    pub fn client_session(
+        &self,
+        hello: &Hello,
+        session: Option<&Wanted>,
+        limits: &Limits,
+        now: Instant,
+    ) -> (AnyClientSession, Payload<'static>) {
         match self {
             Protocol::WsMessaging(options) => {
                 let (session, auth) = ws_messaging::ClientSession::new(options.clone(), hello, now);
                 (Either::Right(session), auth)
             }
             _ => {
-                let (session, hi) = ClientSession::new(self.client_codec(), hello, limits, now);
+                let (session, hi) = ClientSession::new(self.client_codec(), hello, session, limits, now);
                 (Either::Left(session), hi)
             }
         }

@@ -2,10 +2,8 @@
 //! Nothing may open without a verdict, and nothing may be heard after a refusal.
 
 use crate::{
-    Cid, Closed, Codec, Envelope, Format, Hello, Input, Kind, Limits, Payload, ProtocolError, Question, Reason,
-    Session, Solution, Step,
-    heartbeat::{Heartbeat, later},
-    session::{beat, converse},
+    Cid, Closed, Codec, Envelope, Format, Hello, Input, Kind, Ledger, Limits, Payload, ProtocolError, Question, Reason,
+    Session, Solution, Step, Wanted, heartbeat::later, talk::Talk,
 };
 use std::{sync::Arc, time::Instant};
 
@@ -36,6 +34,8 @@ pub struct Accepted {
     pub welcome: Payload<'static>,
     /// What it said of itself.
     pub hello: Arc<Hello>,
+    /// What it asks of a session.
+    pub session: Option<Wanted>,
 }
 
 /// The server's machine, one a connection.
@@ -45,7 +45,9 @@ pub struct ServerSession {
     state: State,
     challenges_left: u32,
     auth_deadline: Instant,
-    heartbeat: Heartbeat,
+    /// What the hi asks of a session, until the verdict.
+    wanted: Option<Box<Wanted>>,
+    talk: Talk,
 }
 
 #[derive(Debug)]
@@ -64,21 +66,25 @@ impl ServerSession {
     /// A conversation that starts now, right after the upgrade.
     pub fn new(codec: Codec, limits: &Limits, now: Instant) -> Self {
         Self {
+            talk: Talk::new(codec.format(), limits, now),
             codec,
+            wanted: None,
             state: State::Stranger,
             challenges_left: limits.challenges,
             auth_deadline: later(now, limits.auth_timeout),
-            heartbeat: Heartbeat::new(limits.ping_interval, limits.ping_timeout, now),
         }
     }
 
-    fn envelope<'a>(&mut self, envelope: Envelope<'a>) -> Step<'a, Question, Accepted> {
+    fn envelope<'a>(&mut self, envelope: Envelope<'a>, now: Instant) -> Step<'a, Question, Accepted> {
+        if matches!(self.state, State::Open) {
+            return self.talk.envelope(envelope, now);
+        }
         let kind = Kind::of(&envelope.name);
         match (&self.state, kind) {
-            (State::Open, _) => converse(envelope),
             (State::Stranger, Some(Kind::Hi)) => match Hello::read(&envelope.payload) {
-                Ok(hello) => {
+                Ok((hello, wanted)) => {
                     let hello = Arc::new(hello);
+                    self.wanted = wanted.map(Box::new);
                     self.state = State::Thinking(hello.clone());
                     Step::Ask(Question { hello, solution: None })
                 }
@@ -93,7 +99,7 @@ impl ServerSession {
             // Upstream loses what comes before the verdict; here it waits for it.
             (State::Thinking(_) | State::Challenged(..), None) => Step::Hold(envelope),
             // One hi and one answer at a time: more of them change nothing.
-            (State::Thinking(_), Some(_)) | (State::Closed, _) => Step::Wait,
+            (State::Thinking(_), Some(_)) | (State::Open | State::Closed, _) => Step::Wait,
             (State::Stranger | State::Challenged(..), _) => Step::Close(Closed::protocol_error()),
         }
     }
@@ -107,8 +113,9 @@ impl ServerSession {
         match verdict {
             Verdict::Accept(cid, welcome) if !cid.is_empty() => {
                 self.state = State::Open;
-                self.heartbeat.heard(now);
-                Step::Open(Accepted { cid, welcome, hello })
+                self.talk.heartbeat.heard(now);
+                let session = self.wanted.take().map(|wanted| *wanted);
+                Step::Open(Accepted { cid, welcome, hello, session })
             }
             Verdict::Challenge(quest) if self.challenges_left > 0 => {
                 self.challenges_left -= 1;
@@ -122,7 +129,7 @@ impl ServerSession {
     fn tick(&mut self, now: Instant) -> Step<'static, Question, Accepted> {
         match self.state {
             State::Closed => Step::Wait,
-            State::Open => beat(self.heartbeat.tick(now), Closed::silent),
+            State::Open => self.talk.tick(now),
             _ if now >= self.auth_deadline => Step::Close(Closed::auth_timeout()),
             _ => Step::Wait,
         }
@@ -141,19 +148,28 @@ impl Session for ServerSession {
     fn step<'a>(&mut self, input: Input<'a, Verdict>, now: Instant) -> Step<'a, Question, Accepted> {
         let step = match input {
             Input::Envelope(envelope) => {
-                self.heartbeat.heard(now);
-                self.envelope(envelope)
+                self.talk.heartbeat.heard(now);
+                self.envelope(envelope, now)
             }
             Input::Garbage(_) if matches!(self.state, State::Closed) => Step::Wait,
             Input::Garbage(_) => Step::Close(Closed::protocol_error()),
             Input::Answer(verdict) => self.verdict(verdict, now),
             Input::Heard | Input::Pong => {
-                self.heartbeat.heard(now);
+                self.talk.heartbeat.heard(now);
                 Step::Wait
             }
             Input::Deaf if matches!(self.state, State::Open) => {
-                self.heartbeat.heard(now);
+                self.talk.heartbeat.heard(now);
                 Step::Ping
+            }
+            Input::Lost(closed) => match self.state {
+                State::Closed => Step::Wait,
+                State::Open => self.talk.lost(closed, now),
+                _ => Step::Close(closed),
+            },
+            Input::Resumed => {
+                self.talk.resumed(false, now);
+                Step::Wait
             }
             Input::Deaf | Input::Tick => self.tick(now),
             Input::Close => {
@@ -170,8 +186,16 @@ impl Session for ServerSession {
     fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Closed => None,
-            State::Open => Some(self.heartbeat.due()),
+            State::Open => Some(self.talk.due()),
             _ => Some(self.auth_deadline),
         }
+    }
+
+    fn keep(&mut self, ledger: Ledger) {
+        self.talk.keep(ledger);
+    }
+
+    fn taken(&self) -> u64 {
+        self.talk.taken()
     }
 }

@@ -1,7 +1,7 @@
 //! The conversation as a value: one input, one step. What both sides share after the welcome.
 //! It may never await, read a clock, or do what it decides.
 
-use crate::{Closed, Envelope, Kind, Payload, ProtocolError, heartbeat::Beat};
+use crate::{Closed, Envelope, Kind, Ledger, Payload, ProtocolError, heartbeat::Beat};
 use std::{borrow::Cow, time::Instant};
 
 /// One side of a conversation.
@@ -31,6 +31,15 @@ pub trait Session {
 
     /// When to give the next [`Input::Tick`]; `None` once closed.
     fn deadline(&self) -> Option<Instant>;
+
+    /// The conversation that has just opened is a session: it counts from now on, and outlives its
+    /// connection. Without effect on a wire that has none.
+    fn keep(&mut self, _ledger: Ledger) {}
+
+    /// How many envelopes of the peer the session has taken in.
+    fn taken(&self) -> u64 {
+        0
+    }
 }
 
 /// What can happen to a conversation.
@@ -50,6 +59,10 @@ pub enum Input<'a, A> {
     Deaf,
     /// Time has passed.
     Tick,
+    /// The connection has gone without a goodbye, and so.
+    Lost(Closed),
+    /// A session that was parked has another connection.
+    Resumed,
     /// The connection has ended, or this side ends it.
     Close,
 }
@@ -90,15 +103,20 @@ pub enum Step<'a, Q, O> {
         /// The result, or the error object.
         outcome: Result<Payload<'a>, Payload<'a>>,
     },
+    /// So many envelopes of this side have been taken in by the peer.
+    Acknowledged(u64),
     /// Send a ping.
     Ping,
+    /// The connection is gone, the conversation is not: keep what is sent until it goes on or the
+    /// next deadline has passed.
+    Park(Closed),
     /// End the connection.
     Close(Closed),
 }
 
 impl Step<'_, (), ()> {
     /// Sends an envelope of one of the protocol's own types.
-    pub(crate) fn send<Q, O>(kind: Kind, payload: Payload<'static>) -> Step<'static, Q, O> {
+    pub(crate) fn send<'a, Q, O>(kind: Kind, payload: Payload<'static>) -> Step<'a, Q, O> {
         Step::Send(Envelope { name: kind.as_str().into(), payload, stamp: None })
     }
 }
@@ -142,6 +160,20 @@ where
             Either::Right(right) => right.deadline(),
         }
     }
+
+    fn keep(&mut self, ledger: Ledger) {
+        match self {
+            Either::Left(left) => left.keep(ledger),
+            Either::Right(right) => right.keep(ledger),
+        }
+    }
+
+    fn taken(&self) -> u64 {
+        match self {
+            Either::Left(left) => left.taken(),
+            Either::Right(right) => right.taken(),
+        }
+    }
 }
 
 /// What a heartbeat asks for; a peer found dead is left with that end.
@@ -164,6 +196,8 @@ pub(crate) fn converse<Q, O>(envelope: Envelope<'_>) -> Step<'_, Q, O> {
         (Some(Kind::ResponseErr), Some(stamp)) => Step::Settle { stamp, outcome: Err(payload) },
         // An answer to nothing is dropped; it is never answered.
         (Some(Kind::Response | Kind::ResponseErr), None) => Step::Wait,
-        (Some(Kind::Hi | Kind::Challenge | Kind::Welcome | Kind::Call), _) => Step::Close(Closed::protocol_error()),
+        (Some(Kind::Hi | Kind::Challenge | Kind::Welcome | Kind::Ack | Kind::Call), _) => {
+            Step::Close(Closed::protocol_error())
+        }
     }
 }

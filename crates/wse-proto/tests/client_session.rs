@@ -6,7 +6,7 @@ mod table;
 use json::json;
 use std::time::{Duration, Instant};
 use table::{Machine, Talk, Word, check, text};
-use wse_proto::{ClientSession, Codec, Hello, Input, Limits, Payload};
+use wse_proto::{ClientSession, Codec, Hello, Input, Limits, Payload, Welcome};
 
 fn hello() -> Hello {
     Hello { identity: json(r#""ann""#), meta: json(r#"{"os":1}"#) }
@@ -23,7 +23,7 @@ impl Machine for ClientSession {
     ];
 
     fn fresh(now: Instant) -> Self {
-        ClientSession::new(Codec::Json, &hello(), &Limits::default(), now).0
+        ClientSession::new(Codec::Json, &hello(), None, &Limits::default(), now).0
     }
 
     fn word(word: &str) -> Word<Payload<'static>> {
@@ -52,8 +52,8 @@ impl Machine for ClientSession {
         text(quest).to_owned()
     }
 
-    fn opened(welcome: &Payload<'static>) -> String {
-        text(welcome).to_owned()
+    fn opened(welcome: &Welcome) -> String {
+        text(&welcome.payload).to_owned()
     }
 }
 
@@ -146,9 +146,9 @@ fn every_input_in_every_state_has_its_step() {
 
 #[test]
 fn the_first_thing_to_send_is_the_hi() {
-    let (_, hi) = ClientSession::new(Codec::Json, &hello(), &Limits::default(), Instant::now());
+    let (_, hi) = ClientSession::new(Codec::Json, &hello(), None, &Limits::default(), Instant::now());
     assert_eq!(text(&hi), r#"{"identity":"ann","meta":{"os":1}}"#);
-    assert_eq!(Hello::read(&hi).unwrap(), hello());
+    assert_eq!(Hello::read(&hi).unwrap(), (hello(), None));
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn anything_from_the_server_is_a_sign_of_life_and_a_solution_is_not() {
 #[test]
 fn a_heartbeat_too_slow_to_count_never_beats_and_never_panics() {
     let limits = Limits { ping_interval: Duration::MAX, ping_timeout: Duration::MAX, ..Limits::default() };
-    let mut talk = Talk::with(|now| ClientSession::new(Codec::Json, &hello(), &limits, now).0);
+    let mut talk = Talk::with(|now| ClientSession::new(Codec::Json, &hello(), None, &limits, now).0);
     talk.say("welcome");
     assert_eq!(talk.at(1_000_000, "message"), r#"deliver say "hello""#);
     assert_eq!(talk.at(2_000_000, "tick"), "wait");

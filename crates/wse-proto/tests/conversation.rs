@@ -50,7 +50,7 @@ impl Conversation {
     fn new(script: Vec<Verdict>, solves: usize, eager: u32) -> Self {
         let start = Instant::now();
         let hello = Hello { identity: json(r#""ann""#), meta: json("{}") };
-        let (client, hi) = ClientSession::new(Codec::Json, &hello, &Limits::default(), start);
+        let (client, hi) = ClientSession::new(Codec::Json, &hello, None, &Limits::default(), start);
         let mut up = Wire::default();
         up.send(Kind::Hi.as_str(), &hi);
         (0..eager).for_each(|number| up.send("eager", &json(number.to_string())));
@@ -127,7 +127,7 @@ impl Conversation {
             Step::Ask(_) => self.ended = true, // it gives up
             Step::Send(envelope) => self.up.send(&envelope.name, &envelope.payload),
             Step::Open(welcome) => {
-                self.welcomed = Some(welcome.decode().expect("a name"));
+                self.welcomed = Some(welcome.payload.decode().expect("a name"));
                 self.up.send("late", &json("0"));
             }
             step => panic!("{step:?}"),

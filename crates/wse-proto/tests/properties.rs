@@ -199,7 +199,7 @@ fn the_server_opens_on_an_accepting_verdict_only_and_never_speaks_after_the_end(
             (Event::Envelope(sent), Step::Ask(question)) => match &question.solution {
                 None => {
                     let first = hello.replace(question.hello.clone()).is_none();
-                    let said = Hello::read(&sent.payload).ok();
+                    let said = Hello::read(&sent.payload).ok().map(|(hello, _)| hello);
                     first && Kind::of(&sent.name) == Some(Kind::Hi) && said.as_ref() == Some(&*question.hello)
                 }
                 Some(solution) => {
@@ -239,13 +239,13 @@ fn the_client_opens_on_a_welcome_only_and_never_speaks_after_the_end() {
     let steps = ["Ask", "Close", "Deliver", "Invoke", "Open", "Ping", "Send", "Settle", "Wait"];
     run(happenings(payload(), beginning), &steps, |happenings| {
         let now = Instant::now();
-        let (session, _) = ClientSession::new(Codec::Json, &hello, &Limits::default(), now);
+        let (session, _) = ClientSession::new(Codec::Json, &hello, None, &Limits::default(), now);
         obey(session, now, happenings, |_, event, step| match (event, step) {
             (Event::Envelope(sent), Step::Ask(quest)) => {
                 Kind::of(&sent.name) == Some(Kind::Challenge) && *quest == sent.payload
             }
             (Event::Envelope(sent), Step::Open(welcome)) => {
-                Kind::of(&sent.name) == Some(Kind::Welcome) && *welcome == sent.payload
+                Kind::of(&sent.name) == Some(Kind::Welcome) && welcome.payload == sent.payload
             }
             (Event::Answer(solution), Step::Send(sent)) => *sent == challenge(solution),
             (Event::Tick, Step::Close(end)) => *end == Closed::silent(),

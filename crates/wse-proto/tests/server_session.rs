@@ -60,7 +60,7 @@ impl Machine for ServerSession {
         format!("{} {}{}", text(&hello.identity), text(&hello.meta), solution.unwrap_or_default())
     }
 
-    fn opened(Accepted { cid, welcome, hello }: &Accepted) -> String {
+    fn opened(Accepted { cid, welcome, hello, .. }: &Accepted) -> String {
         format!("{cid} {} for {}", text(welcome), text(&hello.identity))
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 use table::{Machine, Talk, Word, check, hear, text};
-use wse_proto::{Envelope, Hello, Input, Payload, Session, Step, WsMessaging, ws_messaging::ClientSession};
+use wse_proto::{Envelope, Hello, Input, Payload, Session, Step, Welcome, WsMessaging, ws_messaging::ClientSession};
 
 impl Machine for ClientSession {
     const STATES: &[(&str, &[&str])] = &[("waiting", &[]), ("open", &["connect"]), ("closed", &["close"])];
@@ -52,8 +52,8 @@ impl Machine for ClientSession {
         panic!("this wire has no challenges")
     }
 
-    fn opened(welcome: &Payload<'static>) -> String {
-        text(welcome).to_owned()
+    fn opened(welcome: &Welcome) -> String {
+        text(&welcome.payload).to_owned()
     }
 }
 
@@ -136,7 +136,7 @@ fn the_welcome_is_the_first_argument_of_connect_whatever_it_is() {
         let frame = format!(r#"{{"name":"connect","args":{args}}}"#);
         let input = hear(&mut session, &frame);
         let Step::Open(opening) = session.step(input, now) else { panic!("{args} does not open") };
-        assert_eq!(text(&opening), welcome, "{args}");
+        assert_eq!(text(&opening.payload), welcome, "{args}");
     }
 }
 

@@ -136,7 +136,7 @@ impl Conversation {
     fn follow(&mut self, input: Input<'static, Payload<'static>>) {
         match self.client.step(input, self.start) {
             Step::Open(welcome) => {
-                self.welcomed = Some(welcome);
+                self.welcomed = Some(welcome.payload);
                 for (name, payload, id) in
                     [("late", json("[0]"), None), ("sum", json("[1,[2]]"), Some("1")), ("ping", json("[]"), Some("2"))]
                 {

@@ -75,7 +75,10 @@ async fn show(url: &str) -> Result<(), Box<dyn Error>> {
     let (heard, mut hearing) = mpsc::unbounded_channel();
     let hear = |client: ClientBuilder, listener: &'static str| {
         let heard = heard.clone();
-        client.on(LINE, async move |_, (from, text)| Ok(heard.send(format!("{listener} hears {from} say {text:?}"))?))
+        client.on(LINE, async move |_, (from, text)| {
+            heard.send(format!("{listener} hears {from} say {text:?}"))?;
+            Ok(())
+        })
     };
     let ann = hear(Client::builder(url).identity("ann").protocol(Protocol::custom(Lines)), "ann").connect().await?;
     let bob = hear(Client::builder(url).identity("bob"), "bob").connect().await?;

@@ -57,7 +57,7 @@ struct Options {
     ws_ping_interval: Duration,
     #[arg(long, default_value = "20s", value_parser = duration)]
     ws_ping_timeout: Duration,
-    /// Taken for the contract's sake; sessions do not survive a cut yet.
+    /// How long a session is kept without a connection; 0s: there are none.
     #[arg(long, default_value = "60s", value_parser = duration)]
     resume_window: Duration,
     #[arg(long)]
@@ -183,7 +183,8 @@ async fn who(conn: Conn, _: IgnoredAny) -> Result<(), RpError> {
         "identity": conn.identity::<Value>()?,
         "meta": conn.meta::<Value>()?,
     });
-    Ok(conn.send("who", who)?)
+    conn.send("who", who)?;
+    Ok(())
 }
 
 async fn drop(conn: Conn, Drop { what, cid, reason: why }: Drop) -> Result<(), RpError> {
@@ -201,7 +202,8 @@ async fn call_me(conn: Conn, CallMe { rp, payload }: CallMe) -> Result<(), RpErr
         Ok(result) => json!({"ok": result}),
         Err(error) => json!({"err": common::described(&error)}),
     };
-    Ok(conn.send("called", called)?)
+    conn.send("called", called)?;
+    Ok(())
 }
 
 async fn add(_: Conn, Add { a, b }: Add) -> Result<Number, RpError> {
@@ -229,6 +231,8 @@ async fn print(event: Event) {
             "event": "disconnected", "cid": conn.cid().as_str(), "conn_id": conn.conn_id(),
             "code": closed.code, "reason": closed.reason.as_str(),
         }),
+        Event::Parked(conn) => json!({"event": "parked", "cid": conn.cid().as_str(), "conn_id": conn.conn_id()}),
+        Event::Resumed(conn) => json!({"event": "resumed", "cid": conn.cid().as_str(), "conn_id": conn.conn_id()}),
         Event::Ignored { conn, name, payload } => json!({
             "event": "ignored", "cid": conn.cid().as_str(), "conn_id": conn.conn_id(),
             "type": &*name, "payload": payload.decode::<Value>().ok(),
@@ -260,11 +264,18 @@ fn server(options: &Options) -> Server {
     let mut server = Server::builder()
         .protocols(protocols)
         .identify(with(&app, App::identify))
-        .on("echo", async |conn, payload: Payload<'static>| Ok(conn.send("echo", payload)?))
-        .on("count", async |conn, Count { count }| Ok(conn.send("count", json!({"count": count + 1}))?))
+        .on("echo", async |conn, payload: Payload<'static>| {
+            conn.send("echo", payload)?;
+            Ok(())
+        })
+        .on("count", async |conn, Count { count }| {
+            conn.send("count", json!({"count": count + 1}))?;
+            Ok(())
+        })
         .on("hey", async |conn, _: IgnoredAny| {
             conn.user().send("both", ())?;
-            Ok(conn.send("only", ())?)
+            conn.send("only", ())?;
+            Ok(())
         })
         .on("to-user", async |conn, to: To| {
             conn.server().user(text(&to.cid)).send(&*to.kind, to.payload)?;
@@ -283,7 +294,12 @@ fn server(options: &Options) -> Server {
         .on("call-me", call_me)
         .on("hold", async |conn, ms: u64| {
             tokio::time::sleep(Duration::from_millis(ms)).await;
-            Ok(conn.send("held", ())?)
+            conn.send("held", ())?;
+            Ok(())
+        })
+        .on("cut", async |conn, _: IgnoredAny| {
+            conn.cut();
+            Ok(())
         })
         .on("panic", async |_, _: IgnoredAny| panic!("asked to"))
         .register("add", add)
@@ -304,6 +320,7 @@ fn server(options: &Options) -> Server {
             ping_timeout: options.ping_timeout,
             message_bytes: options.max_message,
             queue_bytes: options.queue_bytes,
+            resume_window: options.resume_window,
             ..Limits::default()
         });
     if !options.quiet {

@@ -49,7 +49,7 @@ struct Options {
     ws_ping_interval: Duration,
     #[arg(long, default_value = "20s", value_parser = duration)]
     ws_ping_timeout: Duration,
-    /// Taken for the contract's sake; sessions do not survive a cut yet.
+    /// With --reconnect: a session that survives a lost connection.
     #[arg(long)]
     resume: bool,
 }
@@ -85,6 +85,8 @@ enum What {
     Close {
         reason: Option<String>,
     },
+    /// Closes the raw socket without a goodbye.
+    Cut,
     Status,
 }
 
@@ -118,9 +120,13 @@ async fn answer(client: &Client, said: &Said, what: What) -> Result<Value, Value
             welcome()
         }
         What::Send { kind, payload } => match client.send(kind.as_str(), payload) {
-            Ok(()) => Ok(Value::Null),
+            Ok(_) => Ok(Value::Null),
             Err(error) => Err(json!({"code": error.code(), "message": error.to_string()})),
         },
+        What::Cut => {
+            client.cut();
+            Ok(Value::Null)
+        }
         What::Call { rp, payload, timeout_ms } => {
             let called = match timeout_ms {
                 Some(ms) => client.call_within(Duration::from_millis(ms), rp.as_str(), payload).await,
@@ -154,13 +160,17 @@ async fn answer(client: &Client, said: &Said, what: What) -> Result<Value, Value
 /// The client, and the status that was printed last.
 fn client(options: &Options) -> (Client, watch::Receiver<Status>) {
     let (status, printed) = watch::channel(Status::Idle);
+    let resume = options.resume;
     let status = Arc::new(status);
     // Handlers have no place for types unknown, so every message arrives as one that none listens to.
     let print = async move |event: ClientEvent| {
         let now = if let ClientEvent::Status(status) = &event { Some(*status) } else { None };
         let line = match event {
             ClientEvent::Status(status) => json!({"event": "status", "status": status.as_str()}),
-            ClientEvent::Ready { welcome } => json!({"event": "ready", "welcome": welcome.decode::<Value>().ok()}),
+            ClientEvent::Ready { welcome, resumed, lost } if resume => json!({
+                "event": "ready", "welcome": welcome.decode::<Value>().ok(), "resumed": resumed, "lost": lost,
+            }),
+            ClientEvent::Ready { welcome, .. } => json!({"event": "ready", "welcome": welcome.decode::<Value>().ok()}),
             ClientEvent::Closed(closed) => {
                 json!({"event": "closed", "code": closed.code, "reason": closed.reason.as_str()})
             }
@@ -184,6 +194,7 @@ fn client(options: &Options) -> (Client, watch::Receiver<Status>) {
     };
     let mut client = Client::builder(&options.url)
         .protocol(protocol)
+        .resume(options.resume)
         .identity(&options.identity)
         .meta(&options.meta)
         .challenge(async |_, Quest { a, b }| Ok(a + b))

@@ -22,6 +22,10 @@ pub enum SendError {
     /// The application's own `on_send` has stopped it.
     #[error("stopped: {0}")]
     Stopped(RpError),
+    /// It was sent, and nobody will ever say whether it has arrived: there is no session, or it
+    /// ended before. Of [`Receipt::delivered`](crate::Receipt::delivered) only.
+    #[error("nobody will say whether it has arrived")]
+    Unconfirmed,
 }
 
 impl SendError {
@@ -29,7 +33,7 @@ impl SendError {
     pub fn code(&self) -> &str {
         match self {
             SendError::NotReady => Code::NOT_READY,
-            SendError::TooBig(_) | SendError::Slow => Code::WS_ERROR,
+            SendError::TooBig(_) | SendError::Slow | SendError::Unconfirmed => Code::WS_ERROR,
             SendError::Encode(_) => Code::RP_INVALID,
             SendError::Stopped(error) => &error.code,
         }

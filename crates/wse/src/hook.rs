@@ -43,7 +43,7 @@ impl<W: Send + 'static> Hooks<W> {
     }
 
     /// Queues a message that the hook lets through.
-    pub(crate) fn send<P>(&self, who: &W, peer: &Peer, name: &str, payload: &P) -> Result<(), SendError>
+    pub(crate) fn send<P>(&self, who: &W, peer: &Peer, name: &str, payload: &P) -> Result<Option<u64>, SendError>
     where
         P: Serialize + ?Sized,
     {

@@ -88,11 +88,14 @@ mod flight;
 mod handlers;
 mod handshake;
 mod hook;
+mod line;
+mod lot;
 mod names;
 mod outbox;
 mod peer;
 mod pump;
 mod queue;
+mod receipt;
 mod run;
 mod server;
 mod side;
@@ -102,8 +105,9 @@ pub use client::{Client, ClientBuilder, ClientEvent, Status};
 pub use error::{CallError, ConnectError, RegisterError, SendError, ServeError};
 pub use handlers::{HandlerId, with};
 pub use names::{Message, Msg, Procedure, Rp};
+pub use receipt::Receipt;
 pub use server::{Audience, Conn, Encoded, Event, Identified, Server, ServerBuilder, Stranger, User, Verdict};
-pub use wse_proto::{Backoff, Cid, Closed, Code, DecodeError, Limits, Protocol, Reason, RpError, WsMessaging};
+pub use wse_proto::{Backoff, Cid, Closed, Code, Limits, Protocol, Reason, RpError, WsMessaging};
 
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
@@ -117,7 +121,7 @@ pub mod service {
 /// What hooks see, what a handler takes that passes payloads on, and what a codec of your own is
 /// made of.
 pub mod codec {
-    pub use wse_proto::{CustomCodec, EncodeError, Envelope, Format, Kind, Payload, ProtocolError};
+    pub use wse_proto::{CustomCodec, DecodeError, EncodeError, Envelope, Format, Kind, Payload, ProtocolError};
 }
 
 #[cfg(doctest)]

@@ -4,7 +4,7 @@
 
 use crate::{
     error::{CallError, SendError},
-    outbox::Outbox,
+    outbox::{Out, Outbox},
 };
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::sync::oneshot;
 use wse_frame::{Opcode, put_frame};
-use wse_proto::{Closed, Codec, EncodeError, Kind, Limits, Payload, Pending, Settled, Stamp};
+use wse_proto::{Closed, Codec, EncodeError, Envelope, Granted, Kind, Limits, Payload, Pending, Settled, Stamp};
 
 /// An answer as it came, undecoded.
 type Answer = Result<Payload<'static>, Payload<'static>>;
@@ -75,29 +75,73 @@ impl Peer {
         self.codec().end(closed, self.masked)
     }
 
-    /// Encodes a message, or a call with its stamp, straight into its frame and queues it.
-    pub(crate) fn send<P>(&self, name: &str, payload: &P, stamp: Option<&str>) -> Result<(), SendError>
+    /// Encodes a message, or a call with its stamp, straight into its frame and queues it. Gives its
+    /// number where a session can tell of it.
+    pub(crate) fn send<P>(&self, name: &str, payload: &P, stamp: Option<&str>) -> Result<Option<u64>, SendError>
     where
         P: Serialize + ?Sized,
     {
-        self.frame(self.opcode(), |out| self.codec().write(out, name, payload, stamp))
+        let encode = |out: &mut Vec<u8>| self.codec().write(out, name, payload, stamp);
+        self.frame(self.opcode(), encode, |frame| self.outbox.send(Out::Own(frame)))
     }
 
-    /// Queues an envelope whose payload is encoded already.
-    pub(crate) fn send_encoded(&self, name: &str, payload: &Payload<'_>, stamp: Option<&str>) -> Result<(), SendError> {
-        self.frame(self.opcode(), |out| self.codec().write_encoded(out, name, payload, stamp))
+    /// Queues an envelope of the application's whose payload is encoded already.
+    pub(crate) fn send_encoded(
+        &self,
+        name: &str,
+        payload: &Payload<'_>,
+        stamp: Option<&str>,
+    ) -> Result<Option<u64>, SendError> {
+        let encode = |out: &mut Vec<u8>| self.codec().write_encoded(out, name, payload, stamp);
+        self.frame(self.opcode(), encode, |frame| self.outbox.send(Out::Own(frame)))
     }
 
-    /// Queues an envelope of the protocol's own.
-    pub(crate) fn send_own(&self, kind: Kind, payload: &Payload<'_>) -> Result<(), SendError> {
-        self.send_encoded(kind.as_str(), payload, None)
+    /// Queues an envelope of the protocol's.
+    pub(crate) fn say(&self, Envelope { name, payload, stamp }: &Envelope<'_>) -> Result<(), SendError> {
+        let encode = |out: &mut Vec<u8>| self.codec().write_encoded(out, name, payload, stamp.as_deref());
+        self.frame(self.opcode(), encode, |frame| self.outbox.push(frame))
+    }
+
+    /// Queues the hi.
+    pub(crate) fn hi(&self, payload: Payload<'_>) -> Result<(), SendError> {
+        self.say(&Envelope { name: Kind::Hi.as_str().into(), payload, stamp: None })
+    }
+
+    /// Queues the welcome, with what it grants.
+    pub(crate) fn welcome(&self, payload: &Payload<'_>, granted: Option<&Granted>) -> Result<(), SendError> {
+        self.frame(self.opcode(), self.welcoming(payload, granted), |frame| self.outbox.push(frame))
+    }
+
+    fn welcoming(
+        &self,
+        payload: &Payload<'_>,
+        granted: Option<&Granted>,
+    ) -> impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError> {
+        move |out| match granted {
+            Some(granted) => self.codec().write_welcome(out, payload, granted),
+            None => self.codec().write_encoded(out, Kind::Welcome.as_str(), payload, None),
+        }
+    }
+
+    /// The session goes on over another connection: queues its welcome, where that is this side's
+    /// part, what the peer has not seen, and a ping, whose answer tells that the welcome has arrived.
+    pub(crate) fn resume(&self, welcome: Option<&(Payload<'_>, Granted)>, seen: u64) -> Result<(), SendError> {
+        let (mut first, mut last) = (Vec::new(), Vec::new());
+        if let Some((payload, granted)) = welcome {
+            put_frame(&mut first, self.opcode(), None, self.welcoming(payload, Some(granted)))?;
+            put_frame(&mut last, Opcode::Ping, None, |_| Ok::<_, EncodeError>(()))?;
+        }
+        self.outbox.resume(&first, seen, &last);
+        Ok(())
     }
 
     /// Queues a ping: the frame, or the call that stands for it.
     pub(crate) fn ping(&self) -> Result<(), SendError> {
-        let Some(rp) = self.codec().ping() else { return self.frame(Opcode::Ping, |_| Ok(())) };
+        let Some(rp) = self.codec().ping() else {
+            return self.frame(Opcode::Ping, |_| Ok(()), |frame| self.outbox.push(frame));
+        };
         let stamp = self.calls().ping(rand::random());
-        self.send(rp, &NO_ARGUMENTS, Some(stamp.as_str()))
+        self.send(rp, &NO_ARGUMENTS, Some(stamp.as_str())).map(drop)
     }
 
     /// Queues the answer to a ping.
@@ -111,20 +155,21 @@ impl Peer {
     }
 
     /// Queues a frame that many connections share; the server's role only.
-    pub(crate) fn send_shared(&self, frame: &Bytes) -> Result<(), SendError> {
-        self.outbox.push_shared(frame)
+    pub(crate) fn send_shared(&self, frame: &Bytes) -> Result<Option<u64>, SendError> {
+        self.outbox.send(Out::Shared(frame))
     }
 
-    fn frame(
+    fn frame<T>(
         &self,
         opcode: Opcode,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
-    ) -> Result<(), SendError> {
+        queue: impl FnOnce(&[u8]) -> Result<T, SendError>,
+    ) -> Result<T, SendError> {
         let mut scratch = SCRATCH.take();
         scratch.clear();
         let mask = self.masked.then(rand::random);
         let result = put_frame(&mut scratch, opcode, mask, write).map_err(SendError::from);
-        let result = result.and_then(|()| self.outbox.push(&scratch));
+        let result = result.and_then(|()| queue(&scratch));
         if scratch.capacity() <= SCRATCH_KEPT {
             SCRATCH.set(scratch);
         }

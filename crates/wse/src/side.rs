@@ -1,10 +1,10 @@
 //! What the two ends of a connection do differently: whom they ask, whom they admit, whom they
 //! tell. The pump is the same for both. A side may never read or write the socket.
 
-use crate::{handlers::Handlers, hook::Hooks, peer::Peer};
+use crate::{handlers::Handlers, hook::Hooks, line::Claim, peer::Peer};
 use std::{future::Future, pin::Pin, sync::Arc};
 use tokio::sync::oneshot;
-use wse_proto::{Closed, Limits, Payload, RpError, Session};
+use wse_proto::{Closed, Ledger, Limits, Payload, RpError, Session};
 
 /// A future of the application's.
 pub(crate) type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -19,6 +19,15 @@ pub(crate) enum Report<'a> {
     Ignored { name: &'a str, payload: &'a Payload<'a> },
     /// A handler, procedure or question failed.
     Failed { code: &'static str, error: RpError },
+}
+
+/// What a conversation that opens is.
+pub(crate) enum Opened {
+    /// A new one, with what its messages and calls wait for, and, where it is a session, the count
+    /// of what comes.
+    New(Option<oneshot::Receiver<()>>, Option<Ledger>),
+    /// One that goes on in the task in which it began.
+    Resumed(Claim),
 }
 
 pub(crate) trait Side: Send + Unpin + 'static {
@@ -37,13 +46,15 @@ pub(crate) trait Side: Send + Unpin + 'static {
     /// Asks the application.
     fn ask(&mut self, question: <Self::Session as Session>::Question) -> Asked<<Self::Session as Session>::Answer>;
 
-    /// Admits the peer, and welcomes it where that is this side's part. Gives what its messages and
-    /// calls wait for.
-    fn open(
-        &mut self,
-        opening: <Self::Session as Session>::Opening,
-        peer: &Arc<Peer>,
-    ) -> Result<Option<oneshot::Receiver<()>>, Closed>;
+    /// Admits the peer, and welcomes it where that is this side's part.
+    fn open(&mut self, opening: <Self::Session as Session>::Opening, peer: &Arc<Peer>) -> Result<Opened, Closed>;
+
+    /// The session has lost its connection; `taken` envelopes have come so far, and `bytes` of them
+    /// wait for their handlers.
+    fn parked(&mut self, closed: &Closed, taken: u64, bytes: usize);
+
+    /// It has another one. Always after `parked`.
+    fn resumed(&mut self);
 
     /// Tells the application; the future, if any, is its handler at work.
     fn report(&self, report: Report<'_>) -> Option<Task<()>>;

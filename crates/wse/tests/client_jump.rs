@@ -50,7 +50,8 @@ async fn a_jump_leaves_with_4000_and_comes_in_elsewhere_with_the_same_identity()
 #[tokio::test(start_paused = true)]
 async fn a_jump_with_another_identity_and_meta_really_uses_them_and_keeps_them() {
     let (builder, mut dials) = scripted();
-    let client = builder.identity("ann").meta(&json!({"m": 1})).reconnect(Backoff::default()).build();
+    let builder = builder.identity("ann").meta(&json!({"m": 1})).reconnect(Backoff::default());
+    let client = builder.resume(false).build();
     let (connected, (wire, first)) = tokio::join!(client.connect(), dials.greeted(json!(null)));
     connected.unwrap();
     assert_eq!(first, json!({"identity": "ann", "meta": {"m": 1}}));

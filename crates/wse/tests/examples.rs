@@ -108,7 +108,10 @@ impl Chat {
         let (tell, told) = mpsc::unbounded_channel();
         let on = |kind: &'static str| {
             let tell = tell.clone();
-            async move |_: Client, payload: Value| Ok(tell.send((kind, payload))?)
+            async move |_: Client, payload: Value| {
+                tell.send((kind, payload))?;
+                Ok(())
+            }
         };
         let (line, history, here, typist) = (on("line"), on("history"), on("here"), on("typist"));
         let client = Client::builder(&format!("ws://{}/ws", self.addr))

@@ -167,7 +167,10 @@ async fn its_error_in_a_handler_fails_that_handler_and_its_panic_too() {
     let server = watched(&log, |builder| {
         builder
             .when(when)
-            .on("say", async |conn: Conn, name: String| Ok(conn.send(&*name, 1)?))
+            .on("say", async |conn: Conn, name: String| {
+                conn.send(&*name, 1)?;
+                Ok(())
+            })
             .register("call", async |conn: Conn, name: String| Ok(conn.call::<_, Value>(&*name, 1).await?))
     });
     let mut peer = sit_down(&server, "ann").await;
@@ -192,7 +195,10 @@ async fn its_error_in_a_handler_fails_that_handler_and_its_panic_too() {
 async fn it_may_send_itself_and_drop_the_connection() {
     let server = messaging(|builder| {
         builder.on_send(|conn: &Conn, envelope: &Envelope<'_>| match &*envelope.name {
-            "m" => Ok(conn.send("before", 1)?),
+            "m" => {
+                conn.send("before", 1)?;
+                Ok(())
+            }
             "call" => Ok(conn.server().broadcast("called", envelope.payload.borrowed()).map(drop)?),
             "out" => {
                 conn.drop("out");
@@ -219,7 +225,10 @@ async fn it_may_send_itself_and_drop_the_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_payload_that_is_passed_on_through_it_arrives_as_without_it() {
-    let echo = async |conn: Conn, what: Payload<'static>| Ok(conn.send("echo", what)?);
+    let echo = async |conn: Conn, what: Payload<'static>| {
+        conn.send("echo", what)?;
+        Ok(())
+    };
     let server = messaging(|builder| builder.on_send(|_, _| Ok(())).on("echo", echo));
     let mut peer = sit_down(&server, "ann").await;
     for args in ["[]", "[null]", "[1.50]", "[1,2]", "[[1]]", "[[]]"] {

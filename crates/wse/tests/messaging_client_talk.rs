@@ -35,10 +35,17 @@ async fn connected(configure: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (C
 
 #[tokio::test(start_paused = true)]
 async fn payloads_and_arguments_are_one_on_both_ways() {
-    let echo = async |client: Client, what: Payload<'static>| Ok(client.send("echo", what)?);
-    let (client, mut wire, mut events, _dials) =
-        connected(|builder| builder.on("echo", echo).on(POINT, async |client, (x, y)| Ok(client.send(POINT, (y, x))?)))
-            .await;
+    let echo = async |client: Client, what: Payload<'static>| {
+        client.send("echo", what)?;
+        Ok(())
+    };
+    let (client, mut wire, mut events, _dials) = connected(|builder| {
+        builder.on("echo", echo).on(POINT, async |client, (x, y)| {
+            client.send(POINT, (y, x))?;
+            Ok(())
+        })
+    })
+    .await;
     for args in ["[]", "[null]", r#"[{"x":1.50}]"#, r#"[1,"two",null]"#, "[[1,2]]", "[[]]"] {
         wire.send(&format!(r#"{{"name":"echo","args":{args}}}"#)).await;
         assert_eq!(wire.text().await, format!(r#"{{"name":"echo","args":{args}}}"#));

@@ -79,7 +79,10 @@ async fn arguments_of_the_wrong_type_are_reported_and_the_connection_stays() {
 #[tokio::test(start_paused = true)]
 async fn a_payload_is_spread_over_the_arguments_and_passed_on_unchanged() {
     let server = messaging(|builder| {
-        builder.on("echo", async |conn: Conn, what: Payload<'static>| Ok(conn.send("echo", what)?))
+        builder.on("echo", async |conn: Conn, what: Payload<'static>| {
+            conn.send("echo", what)?;
+            Ok(())
+        })
     });
     let mut peer = sit_down(&server, "ann").await;
     for args in
@@ -108,7 +111,10 @@ const WHOAMI: Rp<(), Point> = Rp::new("whoami");
 async fn constants_name_messages_and_procedures_on_every_wire_alike() {
     let server = messaging(|builder| {
         builder
-            .on(SAY, async |conn: Conn, (text, n)| Ok(conn.send(SAY, (text, n + 1))?))
+            .on(SAY, async |conn: Conn, (text, n)| {
+                conn.send(SAY, (text, n + 1))?;
+                Ok(())
+            })
             .register(ADD, async |_, (a, b)| Ok(a + b))
     });
     let mut peer = sit_down(&server, "ann").await;

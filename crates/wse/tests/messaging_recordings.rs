@@ -28,8 +28,10 @@ fn application(scenario: &str, builder: ServerBuilder, log: &Log) -> Option<Serv
         "events-both-ways" => ["e0", "e1", "e2", "ea"]
             .iter()
             .fold(builder.identify(anybody), |builder, name| {
-                let echo =
-                    async move |conn: Conn, what: Payload<'static>| Ok(conn.send(&*format!("echo-{name}"), what)?);
+                let echo = async move |conn: Conn, what: Payload<'static>| {
+                    conn.send(&*format!("echo-{name}"), what)?;
+                    Ok(())
+                };
                 builder.on(*name, echo)
             })
             .build(),

@@ -69,13 +69,19 @@ async fn enter(server: &Server) -> Raw {
 async fn messages_and_calls_cross_both_ways() {
     let server = messaging(|builder| {
         builder
-            .on("echo", async |conn: Conn, what: Value| Ok(conn.send("echoed", what)?))
+            .on("echo", async |conn: Conn, what: Value| {
+                conn.send("echoed", what)?;
+                Ok(())
+            })
             .register(ADD, async |_, (a, b)| Ok(a + b))
     });
     let (sender, mut heard) = mpsc::unbounded_channel();
     let client = client(&server)
         .meta(&json!({"device": [1, null]}))
-        .on("echoed", async move |_, what: Value| Ok(sender.send(what)?))
+        .on("echoed", async move |_, what: Value| {
+            sender.send(what)?;
+            Ok(())
+        })
         .register("double", async |_, number: f64| Ok(2.0 * number))
         .connect()
         .await
@@ -156,15 +162,28 @@ async fn binary_data_crosses_as_binary() {
     let blob = Bytes((0..=255).cycle().take(1000).collect());
     let server = messaging(|builder| {
         builder
-            .on(BLOB, async |conn: Conn, blob| Ok(conn.send(BLOB, blob)?))
-            .on("any", async |conn: Conn, any: Payload<'static>| Ok(conn.send("any", any)?))
+            .on(BLOB, async |conn: Conn, blob| {
+                conn.send(BLOB, blob)?;
+                Ok(())
+            })
+            .on("any", async |conn: Conn, any: Payload<'static>| {
+                conn.send("any", any)?;
+                Ok(())
+            })
             .register(REVERSE, async |_, Bytes(mut bytes)| {
                 bytes.reverse();
                 Ok(Bytes(bytes))
             })
     });
     let (sender, mut heard) = mpsc::unbounded_channel();
-    let client = client(&server).on(BLOB, async move |_, blob| Ok(sender.send(blob)?)).connect().await.unwrap();
+    let client = client(&server)
+        .on(BLOB, async move |_, blob| {
+            sender.send(blob)?;
+            Ok(())
+        })
+        .connect()
+        .await
+        .unwrap();
     client.send(BLOB, blob.clone()).unwrap();
     assert_eq!(heard.recv().await.unwrap(), blob);
     let reversed = Bytes(blob.0.iter().rev().copied().collect());

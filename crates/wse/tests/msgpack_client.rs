@@ -16,7 +16,7 @@ fn packed() -> (ClientBuilder, Dials) {
 /// A client that is connected and would come back after what is not final.
 async fn connected() -> (Client, Wire, Events, Dials) {
     let ((when, mut events), (builder, mut dials)) = (events(), packed());
-    let client = builder.identity("ann").when(when).reconnect(Backoff::default()).build();
+    let client = builder.identity("ann").when(when).reconnect(Backoff::default()).resume(false).build();
     let connecting = tokio::spawn({
         let client = client.clone();
         async move { client.connect().await }

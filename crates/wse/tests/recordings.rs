@@ -33,7 +33,10 @@ fn application(scenario: &str, builder: ServerBuilder, log: &Log) -> Option<Serv
         | "wse/refused" => builder.identify(secret).build(),
         "wse/drops" => builder.identify(secret).on("d", drops).build(),
         "wse/messages-both-ways" => {
-            let echo = async |conn: Conn, what: Box<RawValue>| Ok(conn.send("echo", what)?);
+            let echo = async |conn: Conn, what: Box<RawValue>| {
+                conn.send("echo", what)?;
+                Ok(())
+            };
             builder.identify(secret).on("m", echo).build()
         }
         "wse/multi-device-fanout" => builder.identify(secret).on("hey", fan_out).build(),
@@ -81,9 +84,13 @@ fn application(scenario: &str, builder: ServerBuilder, log: &Log) -> Option<Serv
         "wse/rpc-server-to-client" => {
             builder.identify(secret).when(calls(log, &["double"], json!({"value": 21}))).build()
         }
-        "wse/short-envelopes" => {
-            builder.identify(secret).on("ping", async |conn: Conn, ()| Ok(conn.send("pong", ())?)).build()
-        }
+        "wse/short-envelopes" => builder
+            .identify(secret)
+            .on("ping", async |conn: Conn, ()| {
+                conn.send("pong", ())?;
+                Ok(())
+            })
+            .build(),
         _ => return None,
     })
 }

@@ -47,7 +47,10 @@ proptest! {
             let server = server(|builder| {
                 builder
                     .limits(Limits { conns_per_user: 9, ..Limits::default() })
-                    .on("m", async |conn: Conn, what: Value| Ok(conn.send("m", what)?))
+                    .on("m", async |conn: Conn, what: Value| {
+conn.send("m", what)?;
+Ok(())
+})
                     .on("panic", async |_, _: Value| panic!("as asked"))
                     .register("m", async |_, what: Value| Ok(what))
                     .register("panic", async |_, _: Value| -> Result<(), _> { panic!("as asked") })

@@ -244,8 +244,14 @@ async fn a_type_that_panics_while_it_is_read_or_written_costs_one_error() {
             .when(when)
             .register("result", async |_, ()| Ok(Grenade))
             .register("argument", async |_, _: Grenade| Ok(()))
-            .register("send", async |conn: Conn, ()| Ok(conn.send("m", Grenade)?))
-            .register("ok", async |conn: Conn, n: u8| Ok(conn.send("m", n)?))
+            .register("send", async |conn: Conn, ()| {
+                conn.send("m", Grenade)?;
+                Ok(())
+            })
+            .register("ok", async |conn: Conn, n: u8| {
+                conn.send("m", n)?;
+                Ok(())
+            })
     });
     let mut peer = enter(&server, "ann").await;
     events.take(2).await;

@@ -43,7 +43,7 @@ async fn an_accepted_device_gets_the_welcome_and_its_payload() {
         (json!({"identity": "meta", "meta": {"a": [1, "x"]}}), json!(["~wse:welcome", {"a": [1, "x"]}, null])),
         (json!({"identity": "meta"}), json!(["~wse:welcome", {}, null])),
         (json!({}), json!(["~wse:welcome", null, null])),
-        (json!({"identity": {"token": 1}, "session": {}}), json!(["~wse:welcome", {"token": 1}, null])),
+        (json!({"identity": {"token": 1}, "unknown": {}}), json!(["~wse:welcome", {"token": 1}, null])),
     ] {
         let mut peer = attach(&server);
         peer.say("~wse:hi", hi.clone()).await;

@@ -21,7 +21,10 @@ fn working(limits: Limits) -> Server {
                 Ok(secs)
             })
             .on("never", async |_, (): ()| pending().await)
-            .on("m", async |conn: Conn, what: Value| Ok(conn.send("m", what)?))
+            .on("m", async |conn: Conn, what: Value| {
+                conn.send("m", what)?;
+                Ok(())
+            })
     })
 }
 

@@ -10,7 +10,7 @@ pub(crate) use capture::capture;
 pub(crate) use serialize::serialize;
 pub(crate) use token::{Reader, Token, begins_list};
 
-use crate::{EncodeError, Envelope, Payload, codec::ProtocolError, json::DEPTH};
+use crate::{EncodeError, Envelope, Format, Kind, Payload, codec::ProtocolError, json::DEPTH};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{borrow::Cow, cell::Cell};
 
@@ -59,9 +59,32 @@ pub(crate) fn read(frame: &[u8]) -> Result<Envelope<'_>, ProtocolError> {
     let mut reader = Reader::new(frame);
     let length @ 1..=3 = reader.array()? else { return Err(ProtocolError::new("not an array of one to three")) };
     let name = Cow::Borrowed(reader.text()?);
-    let payload = if length > 1 { reader.value()? } else { Payload::null(crate::Format::MessagePack) };
-    let stamp = if length > 2 { reader.text_or_nil()?.map(Cow::Borrowed) } else { None };
+    let payload = if length > 1 { reader.value()? } else { Payload::null(Format::MessagePack) };
+    let stamp = match length {
+        3 if name == Kind::Welcome.as_str() => third_of_welcome(&reader.value()?)?,
+        3 => reader.text_or_nil()?.map(Cow::Borrowed),
+        _ => None,
+    };
     Ok(Envelope { name, payload, stamp })
+}
+
+/// Where a stamp has its place a welcome may have a map, which becomes JSON text.
+fn third_of_welcome(third: &Payload<'_>) -> Result<Option<Cow<'static, str>>, ProtocolError> {
+    if !third.is_object() {
+        return Ok(third.decode::<Option<String>>()?.map(Cow::Owned));
+    }
+    let json = third.translated(Format::Json).map_err(|_| ProtocolError::new("a map that is no JSON"))?;
+    Ok(Some(String::from_utf8_lossy(json.as_bytes()).into_owned().into()))
+}
+
+/// Appends a welcome with a map, given as JSON text, in the third place.
+pub(crate) fn write_welcome(out: &mut Vec<u8>, payload: &[u8], granted: &str) -> Result<(), EncodeError> {
+    let start = out.len();
+    begin(out, Kind::Welcome.as_str())?;
+    out.extend_from_slice(payload);
+    let granted = Payload::json(granted).map_err(EncodeError::new)?;
+    out.extend_from_slice(granted.translated(Format::MessagePack)?.as_bytes());
+    refuse_deep(&out[start..])
 }
 
 /// Appends an envelope; the payload is serialised straight behind the type.

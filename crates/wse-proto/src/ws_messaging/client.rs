@@ -3,7 +3,7 @@
 
 use super::{CONNECT, WsMessaging, can_wait, converse, no_pong};
 use crate::{
-    Closed, Codec, Envelope, Hello, Input, Payload, ProtocolError, Session, Step,
+    Closed, Codec, Envelope, Hello, Input, Payload, ProtocolError, Session, Step, Welcome,
     heartbeat::{Heartbeat, later},
     session::beat,
 };
@@ -41,13 +41,13 @@ impl ClientSession {
         (session, hello.identity.clone())
     }
 
-    fn envelope<'a>(&mut self, envelope: Envelope<'a>, now: Instant) -> Step<'a, Payload<'static>, Payload<'static>> {
+    fn envelope<'a>(&mut self, envelope: Envelope<'a>, now: Instant) -> Step<'a, Payload<'static>, Welcome> {
         match self.state {
             State::Open => converse(envelope),
             State::Waiting if envelope.name == CONNECT && envelope.stamp.is_none() => {
                 self.state = State::Open;
                 self.heartbeat.heard(now);
-                Step::Open(welcome(envelope.payload))
+                Step::Open(Welcome { payload: welcome(envelope.payload), session: None })
             }
             // A server has no reason to speak first, but what it says is not lost.
             State::Waiting if can_wait(&envelope) => Step::Hold(envelope),
@@ -55,7 +55,7 @@ impl ClientSession {
         }
     }
 
-    fn tick(&mut self, now: Instant) -> Step<'static, Payload<'static>, Payload<'static>> {
+    fn tick(&mut self, now: Instant) -> Step<'static, Payload<'static>, Welcome> {
         match self.state {
             State::Closed => Step::Wait,
             State::Open => beat(self.heartbeat.tick(now), no_pong),
@@ -66,7 +66,7 @@ impl ClientSession {
         }
     }
 
-    fn garbage(&self, error: &ProtocolError) -> Step<'static, Payload<'static>, Payload<'static>> {
+    fn garbage(&self, error: &ProtocolError) -> Step<'static, Payload<'static>, Welcome> {
         match self.state {
             State::Open => Step::Send(self.options.garbage(error, self.codec.format())),
             // Nothing can be said before the welcome.
@@ -89,8 +89,8 @@ impl Session for ClientSession {
     type Question = Payload<'static>;
     /// There is none.
     type Answer = Payload<'static>;
-    /// The argument of the event `connect`.
-    type Opening = Payload<'static>;
+    /// Its payload is the argument of the event `connect`.
+    type Opening = Welcome;
 
     fn read<'a>(&mut self, message: &'a [u8], binary: bool) -> Result<Envelope<'a>, ProtocolError> {
         self.codec.read(message, binary)
@@ -111,6 +111,9 @@ impl Session for ClientSession {
                 Step::Ping
             }
             Input::Deaf | Input::Tick => self.tick(now),
+            // This wire has no sessions.
+            Input::Lost(closed) if self.state != State::Closed => Step::Close(closed),
+            Input::Lost(_) | Input::Resumed => Step::Wait,
             Input::Close => {
                 self.state = State::Closed;
                 Step::Wait

@@ -93,6 +93,6 @@ pub(crate) fn own(name: &str) -> Option<Result<Own, EncodeError>> {
         Kind::Welcome => Ok(Own::Connect),
         Kind::Response => Ok(Own::Answer("result")),
         Kind::ResponseErr => Ok(Own::Answer("error")),
-        Kind::Challenge | Kind::Call => Err(EncodeError::new("ws-messaging has no challenges")),
+        Kind::Challenge | Kind::Ack | Kind::Call => Err(EncodeError::new("ws-messaging has no such frame")),
     })
 }

@@ -67,7 +67,7 @@ impl ServerSession {
                 let hello = hello.clone();
                 self.state = State::Open;
                 self.heartbeat.heard(now);
-                Step::Open(Accepted { cid, welcome, hello })
+                Step::Open(Accepted { cid, welcome, hello, session: None })
             }
             Verdict::Refuse(reason) => refuse(reason.or(Reason::NOT_AUTHORIZED)),
             // This wire has no challenges.
@@ -127,6 +127,9 @@ impl Session for ServerSession {
                 Step::Ping
             }
             Input::Deaf | Input::Tick => self.tick(now),
+            // This wire has no sessions.
+            Input::Lost(closed) if !matches!(self.state, State::Closed) => Step::Close(closed),
+            Input::Lost(_) | Input::Resumed => Step::Wait,
             Input::Close => {
                 self.state = State::Closed;
                 Step::Wait

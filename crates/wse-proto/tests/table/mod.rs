@@ -104,7 +104,9 @@ fn words<M: Machine>(step: &Step<'_, M::Question, M::Opening>) -> String {
         Step::Invoke { rp, payload, stamp } => format!("invoke {rp} {} {stamp}", text(payload)),
         Step::Settle { stamp, outcome: Ok(payload) } => format!("settle {stamp} ok {}", text(payload)),
         Step::Settle { stamp, outcome: Err(payload) } => format!("settle {stamp} err {}", text(payload)),
+        Step::Acknowledged(count) => format!("acknowledged {count}"),
         Step::Ping => "ping".to_owned(),
+        Step::Park(closed) => format!("park {closed}"),
         Step::Close(closed) => format!("close {closed}"),
     }
 }

@@ -2,13 +2,14 @@
 
 use super::{
     Client, ClientEvent, Handle, Identity, Options, Shared, Status, Target,
-    dial::{self, Dial, Io},
+    dial::{self, Dial},
     tls,
 };
 use crate::{
     error::ConnectError,
     handlers::Handlers,
     hook::Hooks,
+    line::Io,
     names::{Message, Procedure},
     run::erase,
     when::Whens,
@@ -44,6 +45,7 @@ impl ClientBuilder {
             options: Options {
                 limits: Limits::default(),
                 reconnect: None,
+                resume: true,
                 protocol: Protocol::Wse,
                 hooks: Hooks::default(),
                 headers: HeaderMap::new(),
@@ -118,6 +120,16 @@ impl ClientBuilder {
     /// [`close`](Client::close) to give up.
     pub fn reconnect(mut self, backoff: Backoff) -> Self {
         self.options.reconnect = Some(backoff);
+        self
+    }
+
+    /// Whether a client that [reconnects](ClientBuilder::reconnect) asks for a session: yes by
+    /// default. With a session that the server grants, a lost connection loses nothing: what either
+    /// side has sent, calls in flight and answers cross the cut once and in order, and what is sent
+    /// meanwhile is kept, up to [`Limits::session_bytes`]. A server that has none, or that was away
+    /// for longer than its window, begins anew; [`ClientEvent::Ready`] tells.
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.options.resume = resume;
         self
     }
 

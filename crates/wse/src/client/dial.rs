@@ -4,6 +4,7 @@
 use crate::{
     error::ConnectError,
     handshake::{accept_key, has_token},
+    line::Io,
     side::Task,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -13,16 +14,7 @@ use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::{io, sync::Arc};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
-
-/// A stream of bytes, whatever is below it.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-pub(crate) type Io = Box<dyn Stream>;
+use tokio::net::TcpStream;
 
 /// Makes a stream to an address.
 pub(crate) type Dial = Arc<dyn Fn(Uri) -> Task<io::Result<Io>> + Send + Sync>;

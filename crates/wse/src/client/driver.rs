@@ -4,12 +4,14 @@
 
 use super::{
     ClientEvent, Handle, Shared, Status, Target,
-    attempt::{Connection, attempt},
+    attempt::Attempt,
+    connection::{Connection, Gone},
+    guest::Welcomed,
 };
 use crate::error::ConnectError;
 use std::sync::{Arc, Weak};
 use tokio::sync::{mpsc, oneshot};
-use wse_proto::{Closed, Reason, RpError};
+use wse_proto::{Closed, Reason, RpError, Token, Wanted};
 
 pub(crate) type Reply = oneshot::Sender<Result<(), ConnectError>>;
 
@@ -33,6 +35,16 @@ pub(crate) struct Driver {
     pub(crate) waiting: Option<Reply>,
     /// Who waits for the end.
     pub(crate) closing: Option<oneshot::Sender<()>>,
+    /// The session of the last connection.
+    pub(crate) left: Option<Left>,
+}
+
+/// A session whose connection is lost, or that has ended with it: then to tell what was lost.
+pub(crate) struct Left {
+    connection: Connection,
+    token: Token,
+    /// How many envelopes of the server have come over it.
+    taken: u64,
 }
 
 /// What follows.
@@ -62,6 +74,7 @@ impl Driver {
                 }
             }
             self.online().await;
+            self.left = None;
             self.status(Status::Offline);
             self.answer(Err(ConnectError::GivenUp));
             if let Some(done) = self.closing.take() {
@@ -76,10 +89,9 @@ impl Driver {
         self.status(Status::Connecting);
         loop {
             let next = match self.attempt().await {
-                Ok(Ok((connection, release))) => {
+                Ok(Ok((connection, welcomed))) => {
                     failed = 0;
-                    self.ready(release);
-                    self.live(connection).await
+                    self.live(connection, welcomed).await
                 }
                 Ok(Err(error)) => self.failed(error, failed),
                 Err(next) => next,
@@ -87,7 +99,7 @@ impl Driver {
             match next {
                 Next::Stop => return,
                 Next::Again => {
-                    failed = 0;
+                    (failed, self.left) = (0, None);
                     self.status(Status::Connecting);
                 }
                 Next::Later => {
@@ -99,7 +111,7 @@ impl Driver {
                         Ok(()) => {}
                         Err(Next::Stop) => return,
                         Err(_) => {
-                            failed = 0;
+                            (failed, self.left) = (0, None);
                             self.status(Status::Connecting);
                         }
                     }
@@ -108,9 +120,20 @@ impl Driver {
         }
     }
 
-    async fn attempt(&mut self) -> Result<Result<(Connection, oneshot::Sender<()>), ConnectError>, Next> {
-        let attempt = attempt(self.shared.clone(), self.client.clone(), self.events.clone(), self.target.clone());
-        self.or_told(attempt).await
+    async fn attempt(&mut self) -> Result<Result<(Option<Connection>, Welcomed), ConnectError>, Next> {
+        let left = self.left.as_ref();
+        let resume = left.filter(|left| left.connection.is_open());
+        let resume = resume.map(|left| Wanted::Resume { token: left.token.clone(), seen: left.taken });
+        let asks = self.shared.options.resume && self.shared.options.reconnect.is_some();
+        let attempt = Attempt {
+            shared: self.shared.clone(),
+            client: self.client.clone(),
+            events: self.events.clone(),
+            target: self.target.clone(),
+            left: left.map(|left| left.connection.peer.clone()),
+            wanted: asks.then(|| resume.unwrap_or(Wanted::New)),
+        };
+        self.or_told(attempt.run()).await
     }
 
     /// Waits for something, unless a command says otherwise.
@@ -145,18 +168,26 @@ impl Driver {
         }
     }
 
-    fn ready(&mut self, release: oneshot::Sender<()>) {
+    /// A connection, from the welcome until it is lost or ends: a new one, or another one of the
+    /// session before.
+    async fn live(&mut self, connection: Option<Connection>, welcomed: Welcomed) -> Next {
+        let Welcomed { release, token, resumed, lost } = welcomed;
+        let before = self.left.take().map(|left| left.connection);
+        let Some(mut connection) = connection.or(before) else { return Next::Later };
         self.status(Status::Ready);
         let welcome = self.shared.welcome();
-        self.tell(ClientEvent::Ready { welcome }, Some(release));
+        self.tell(ClientEvent::Ready { welcome, resumed, lost }, Some(release));
         self.answer(Ok(()));
-    }
-
-    /// A connection, from the welcome to the end.
-    async fn live(&mut self, mut connection: Connection) -> Next {
         loop {
             let command = tokio::select! {
-                closed = connection.ended() => return self.ended(closed),
+                gone = connection.gone() => {
+                    let (closed, taken) = match gone {
+                        Gone::Parked(closed, taken) => (closed, taken),
+                        Gone::Ended(closed) => (closed, 0),
+                    };
+                    self.left = token.map(|token| Left { connection, token, taken });
+                    return self.ended(closed);
+                }
                 command = self.commands.recv() => command,
             };
             let closed = match &command {

@@ -28,6 +28,11 @@ pub enum ClientEvent {
     Ready {
         /// What the welcome carried.
         welcome: Payload<'static>,
+        /// Whether the session before goes on: nothing was lost then.
+        resumed: bool,
+        /// Messages, calls and answers sent in the session before, if it could not be resumed, of
+        /// which nobody said that they arrived. Some may have.
+        lost: u64,
     },
     /// A connection has ended, and how: 1006 when there was no goodbye.
     Closed(Closed),

@@ -1,30 +1,48 @@
 //! The client's side of a connection: solves challenges, takes the welcome, tells the client.
 //! It may never read or write the socket.
 
-use super::{Client, ClientEvent, Handle, Shared, driver::Told};
+use super::{Client, ClientEvent, Handle, Shared, connection::Gone, driver::Told};
 use crate::{
     error::ConnectError,
     handlers::Handlers,
     hook::Hooks,
+    line::Claim,
     peer::Peer,
-    side::{Asked, Report, Side, Task},
+    side::{Asked, Opened, Report, Side, Task},
 };
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use tokio::sync::{mpsc, oneshot};
-use wse_proto::{AnyClientSession, Closed, Limits, Payload, Reason, RpError};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+use wse_proto::{AnyClientSession, Closed, Ledger, Limits, Payload, Reason, RpError, Token, Welcome};
+
+/// What a welcome means for the client's task.
+pub(crate) struct Welcomed {
+    /// Lets the server's messages through.
+    pub(crate) release: oneshot::Sender<()>,
+    /// What to come back with.
+    pub(crate) token: Option<Token>,
+    /// The session before goes on.
+    pub(crate) resumed: bool,
+    /// Envelopes of the session before, if it does not, of which nobody said that they arrived.
+    pub(crate) lost: u64,
+}
 
 pub(crate) struct Guest {
     pub(crate) shared: Arc<Shared>,
     pub(crate) client: Weak<Handle>,
     pub(crate) events: mpsc::UnboundedSender<Told>,
-    /// Told once: welcomed, with what lets the server's messages through; or why not.
-    pub(crate) verdict: Option<oneshot::Sender<Result<oneshot::Sender<()>, ConnectError>>>,
+    /// Told once: welcomed, or why not.
+    pub(crate) verdict: Option<oneshot::Sender<Result<Welcomed, ConnectError>>>,
     /// The connection, once welcomed.
     pub(crate) peer: Option<Arc<Peer>>,
+    /// The one before, if it had a session, until the welcome.
+    pub(crate) left: Option<Arc<Peer>>,
     /// Why a challenge was not solved.
     pub(crate) unsolved: Arc<Mutex<Option<RpError>>>,
-    /// Told once: the stream is gone.
-    pub(crate) hang_up: Option<oneshot::Sender<Closed>>,
+    /// Until the stream is gone for good.
+    pub(crate) gone: Option<mpsc::UnboundedSender<Gone>>,
     /// Gone when nothing waits for its handler after that.
     pub(crate) drain: Option<oneshot::Sender<()>>,
 }
@@ -72,16 +90,47 @@ impl Side for Guest {
         })
     }
 
-    fn open(&mut self, welcome: Payload<'static>, peer: &Arc<Peer>) -> Result<Option<oneshot::Receiver<()>>, Closed> {
-        self.peer = Some(peer.clone());
-        self.shared.welcomed(peer.clone(), welcome);
+    fn open(&mut self, welcome: Welcome, peer: &Arc<Peer>) -> Result<Opened, Closed> {
+        let Welcome { payload, session } = welcome;
+        let left = self.left.take();
         let (release, ready) = oneshot::channel();
+        let resumed = session.as_ref().filter(|granted| granted.resumed).zip(left.clone());
+        let mut welcomed = Welcomed { release, token: None, resumed: resumed.is_some(), lost: 0 };
+        let (peer, opened) = match resumed {
+            Some((granted, before)) => {
+                if !before.outbox.covers(granted.seen) {
+                    return Err(Closed::protocol_error());
+                }
+                let claim = Claim { peer: before.clone(), seen: granted.seen, welcome: None, ready: Some(ready) };
+                (before, Opened::Resumed(claim))
+            }
+            None => {
+                welcomed.lost = left.map_or(0, |before| over(&before));
+                let ledger = session.as_ref().map(|granted| {
+                    peer.outbox.keep(None, self.shared.options.limits.session_bytes);
+                    Ledger::new(granted.beat, granted.window, Instant::now().into_std())
+                });
+                self.peer = Some(peer.clone());
+                (peer.clone(), Opened::New(Some(ready), ledger))
+            }
+        };
+        welcomed.token = session.map(|granted| granted.token);
+        self.shared.welcomed(peer, payload);
         if let Some(verdict) = self.verdict.take() {
             // The client may have given this attempt up a moment ago; then the end follows.
-            let _ = verdict.send(Ok(release));
+            let _ = verdict.send(Ok(welcomed));
         }
-        Ok(Some(ready))
+        Ok(opened)
     }
+
+    fn parked(&mut self, closed: &Closed, taken: u64, _bytes: usize) {
+        if let Some(gone) = &self.gone {
+            let _ = gone.send(Gone::Parked(closed.clone(), taken)); // who is told may have gone
+        }
+    }
+
+    /// The client's task knows it by the attempt that was welcomed.
+    fn resumed(&mut self) {}
 
     fn report(&self, report: Report<'_>) -> Option<Task<()>> {
         let event = match report {
@@ -120,11 +169,19 @@ impl Side for Guest {
     }
 
     fn hung_up(&mut self, closed: &Closed, drained: bool) {
-        if let Some(hang_up) = self.hang_up.take() {
-            let _ = hang_up.send(closed.clone()); // an attempt that failed has nobody waiting
+        if let Some(gone) = self.gone.take() {
+            let _ = gone.send(Gone::Ended(closed.clone())); // an attempt that failed has nobody waiting
         }
         if drained {
             self.drain = None;
         }
     }
+}
+
+/// Ends a session that was not resumed, before anybody hears of the next. Gives how much of it
+/// nobody said to have arrived.
+fn over(left: &Peer) -> u64 {
+    left.close(Closed::broken(Reason::default()));
+    left.disconnect();
+    left.outbox.unconfirmed()
 }

@@ -3,6 +3,7 @@
 
 mod attempt;
 mod builder;
+mod connection;
 mod dial;
 mod driver;
 mod event;
@@ -24,6 +25,7 @@ use crate::{
     hook::Hooks,
     names::{Message, Procedure},
     peer::Peer,
+    receipt::Receipt,
     run::Start,
     side::Task,
     when::Whens,
@@ -86,6 +88,7 @@ pub(crate) struct Shared {
 pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) reconnect: Option<Backoff>,
+    pub(crate) resume: bool,
     pub(crate) protocol: Protocol,
     pub(crate) hooks: Hooks<Client>,
     pub(crate) headers: HeaderMap,
@@ -231,7 +234,9 @@ impl Client {
         let target = self.retarget(|_| ());
         let client = Arc::downgrade(&self.0);
         tokio::spawn(handle_events(shared.clone(), told));
-        tokio::spawn(Driver { shared, client, commands, target, events, waiting: None, closing: None }.run());
+        tokio::spawn(
+            Driver { shared, client, commands, target, events, waiting: None, closing: None, left: None }.run(),
+        );
     }
 
     /// The payload of the last welcome, decoded; null before the first.
@@ -242,13 +247,24 @@ impl Client {
         self.0.shared.welcome().decode()
     }
 
-    /// Queues a message and returns at once.
+    /// Queues a message and returns at once. What it gives can be waited for until the message has
+    /// arrived, or dropped. While a session waits for another connection the message is kept.
     ///
     /// # Errors
-    /// [`SendError`]; `NotReady` while not connected: nothing is kept for later.
-    pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<(), SendError> {
+    /// [`SendError`]; `NotReady` while neither connected nor within a session: nothing is kept for
+    /// later.
+    pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Receipt, SendError> {
         let peer = self.peer().ok_or(SendError::NotReady)?;
-        self.0.shared.options.hooks.send(self, &peer, message.name(), &payload)
+        let number = self.0.shared.options.hooks.send(self, &peer, message.name(), &payload)?;
+        Ok(Receipt::new(&peer, number))
+    }
+
+    /// Breaks the connection without a goodbye, as a lost network does, for tests: what follows is
+    /// what follows then.
+    pub fn cut(&self) {
+        if let Some(peer) = self.peer() {
+            peer.outbox.cut();
+        }
     }
 
     /// Calls a procedure of the server and waits for the answer, at most

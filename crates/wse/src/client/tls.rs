@@ -1,9 +1,7 @@
 //! TLS for `wss`, by rustls. It may never accept a certificate that the roots do not vouch for.
 
-use super::{
-    ClientBuilder,
-    dial::{Io, Wrap},
-};
+use super::{ClientBuilder, dial::Wrap};
+use crate::line::Io;
 use std::{
     io,
     sync::{Arc, OnceLock},

@@ -1,8 +1,13 @@
 //! The outbound side of a connection: what everybody may put in and only its pump takes out.
 //! It may never make a sender wait, and never hold more than its bound.
 
-use crate::{error::SendError, queue::Queue};
+mod kept;
+
+pub(crate) use kept::Receipt;
+
+use crate::{error::SendError, line::Line, lot::Evicted, queue::Queue};
 use bytes::Bytes;
+use kept::{Kept, Remains};
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -11,7 +16,7 @@ use std::{
     task::Waker,
 };
 use wse_frame::put_close;
-use wse_proto::Closed;
+use wse_proto::{Closed, Full};
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -30,10 +35,14 @@ struct State {
     queue: Queue,
     /// Bytes in the queue and those the pump is writing.
     bytes: usize,
+    /// Of them so many were sent before, and do not count against the bound.
+    slack: usize,
     /// How the connection ends; nothing is taken in any more.
     closed: Option<Closed>,
     drain: bool,
+    abort: bool,
     cut: bool,
+    session: Option<Box<Kept>>,
     /// Something has changed since the pump last looked.
     news: bool,
     /// The sleeping pump.
@@ -41,12 +50,41 @@ struct State {
 }
 
 /// What the pump finds besides bytes and the end.
-#[derive(Debug)]
 pub(crate) struct Signals {
     /// No handler shall start any more; close when none runs.
     pub(crate) drain: bool,
     /// End at once.
+    pub(crate) abort: bool,
+    /// Lose the connection.
     pub(crate) cut: bool,
+    /// Go on over this one.
+    pub(crate) line: Option<Box<Line>>,
+}
+
+/// A frame for the queue.
+#[derive(Clone, Copy)]
+pub(crate) enum Out<'a> {
+    /// That the caller keeps.
+    Own(&'a [u8]),
+    /// That many connections share.
+    Shared(&'a Bytes),
+}
+
+impl Out<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Out::Own(frame) => frame.len(),
+            Out::Shared(frame) => frame.len(),
+        }
+    }
+
+    /// A copy that outlives the caller.
+    fn to_bytes(self) -> Bytes {
+        match self {
+            Out::Own(frame) => Bytes::copy_from_slice(frame),
+            Out::Shared(frame) => frame.clone(),
+        }
+    }
 }
 
 impl Outbox {
@@ -55,9 +93,14 @@ impl Outbox {
         Self { state: Mutex::default(), limit, masked, closing: AtomicBool::new(false) }
     }
 
-    /// Queues a frame that the caller keeps.
+    /// Queues a frame of the protocol's own: it is not counted, and not kept without a connection.
     pub(crate) fn push(&self, frame: &[u8]) -> Result<(), SendError> {
-        self.admit(frame.len(), |queue| queue.push(frame))
+        self.admit(Out::Own(frame), false).map(drop)
+    }
+
+    /// Queues a frame of the application's. Gives its number where a session can tell of it.
+    pub(crate) fn send(&self, frame: Out<'_>) -> Result<Option<u64>, SendError> {
+        self.admit(frame, true)
     }
 
     /// Queues a pong, unless so much waits that pings could pile up (RFC 6455 section 5.5.3 lets
@@ -66,12 +109,8 @@ impl Outbox {
         if self.lock().bytes > PONGS { Ok(()) } else { self.push(frame) }
     }
 
-    /// Queues a frame that many connections share.
-    pub(crate) fn push_shared(&self, frame: &Bytes) -> Result<(), SendError> {
-        self.admit(frame.len(), |queue| queue.push_shared(frame))
-    }
-
-    fn admit(&self, length: usize, push: impl FnOnce(&mut Queue)) -> Result<(), SendError> {
+    fn admit(&self, frame: Out<'_>, counted: bool) -> Result<Option<u64>, SendError> {
+        let length = frame.len();
         if length > self.limit {
             return Err(SendError::TooBig(length));
         }
@@ -79,18 +118,43 @@ impl Outbox {
         if state.closed.is_some() {
             return Err(SendError::NotReady);
         }
-        if state.bytes + length > self.limit {
-            // What the pump has begun to write stays, so that the close frame can still be read.
-            let writing = state.bytes - std::mem::take(&mut state.queue).len();
-            state.bytes = writing;
-            self.end(&mut state, Closed::slow());
-            Self::wake(state);
-            return Err(SendError::Slow);
+        if state.bytes + length > self.limit + state.slack {
+            return Err(self.too_slow(state));
         }
-        state.bytes += length;
-        push(&mut state.queue);
+        let parked = state.session.as_ref().is_some_and(|kept| kept.parked);
+        let (mut number, mut evicted, mut remains) = (None, Evicted::default(), None);
+        if counted && let Some(kept) = &mut state.session {
+            match kept.push(frame) {
+                Ok((first, others)) => (number, evicted) = (Some(first), others),
+                Err(Full) if parked => return Err(self.too_slow(state)),
+                // The connection goes on, and the session ends with it.
+                Err(Full) => remains = Some(kept.give_up()),
+            }
+        }
+        if !parked {
+            state.bytes += length;
+            match frame {
+                Out::Own(frame) => state.queue.push(frame),
+                Out::Shared(frame) => state.queue.push_shared(frame),
+            }
+            Self::wake(state);
+        } else {
+            drop(state);
+        }
+        evicted.end();
+        drop(remains);
+        Ok(number)
+    }
+
+    /// More waits than may: what the pump has begun to write stays, so that the close frame can
+    /// still be read.
+    fn too_slow(&self, mut state: MutexGuard<'_, State>) -> SendError {
+        let writing = state.bytes - std::mem::take(&mut state.queue).len();
+        state.bytes = writing;
+        let remains = self.end(&mut state, Closed::slow());
         Self::wake(state);
-        Ok(())
+        drop(remains);
+        SendError::Slow
     }
 
     /// Queues the close frame; nothing is taken in after it. Gives the end that holds: this one, or
@@ -100,8 +164,9 @@ impl Outbox {
         if let Some(before) = &state.closed {
             return before.clone();
         }
-        self.end(&mut state, closed.clone());
+        let remains = self.end(&mut state, closed.clone());
         Self::wake(state);
+        drop(remains);
         closed
     }
 
@@ -112,7 +177,14 @@ impl Outbox {
         Self::wake(state);
     }
 
-    /// Ends the connection at once.
+    /// Ends the connection at once, and a session with it.
+    pub(crate) fn abort(&self) {
+        let mut state = self.lock();
+        state.abort = true;
+        Self::wake(state);
+    }
+
+    /// Loses the connection, as a broken network does.
     pub(crate) fn cut(&self) {
         let mut state = self.lock();
         state.cut = true;
@@ -136,12 +208,15 @@ impl Outbox {
             *writing = std::mem::take(&mut state.queue);
         }
         state.news = false;
-        Signals { drain: state.drain, cut: state.cut }
+        let line = state.session.as_mut().and_then(|kept| kept.line.take());
+        Signals { drain: state.drain, abort: state.abort, cut: std::mem::take(&mut state.cut), line }
     }
 
     /// For the pump: so many bytes have left.
     pub(crate) fn written(&self, bytes: usize) {
-        self.lock().bytes -= bytes;
+        let mut state = self.lock();
+        state.bytes -= bytes;
+        state.slack = state.slack.min(state.bytes);
     }
 
     /// For the pump: false when there is news; else the waker is kept for the next.
@@ -156,7 +231,7 @@ impl Outbox {
         !state.news
     }
 
-    fn end(&self, state: &mut State, closed: Closed) {
+    fn end(&self, state: &mut State, closed: Closed) -> Option<Remains> {
         let mask = self.masked.then(rand::random);
         let mut frame = Vec::new();
         put_close(&mut frame, mask, closed.code, closed.reason.as_str());
@@ -164,6 +239,7 @@ impl Outbox {
         state.queue.push(&frame);
         state.closed = Some(closed);
         self.closing.store(true, Ordering::Release);
+        state.session.as_mut().map(|kept| kept.give_up())
     }
 
     fn wake(mut state: MutexGuard<'_, State>) {

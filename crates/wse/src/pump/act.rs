@@ -6,7 +6,7 @@ use crate::{
     SendError,
     flight::{Check, Flight, Ticket},
     run::Outcome,
-    side::{Report, Side},
+    side::{Opened, Report, Side},
 };
 use futures_util::stream::StreamExt;
 use std::{
@@ -14,16 +14,11 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-use tokio::io::{AsyncRead, AsyncWrite};
 use wse_proto::{Closed, Code, Envelope, Input, Kind, Payload, RpError, Session, Step};
 
 type StepOf<'a, S> = Step<'a, <<S as Side>::Session as Session>::Question, <<S as Side>::Session as Session>::Opening>;
 
-impl<IO, S> Pump<IO, S>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-    S: Side,
-{
+impl<S: Side> Pump<S> {
     pub(super) fn act(&mut self, step: StepOf<'_, S>, cx: &mut Context<'_>) {
         match step {
             Step::Wait => {}
@@ -32,8 +27,8 @@ where
                 self.asked = Some(self.side.ask(question));
                 self.again = true;
             }
-            Step::Send(Envelope { name, payload, stamp }) => {
-                match self.peer.send_encoded(&name, &payload, stamp.as_deref()) {
+            Step::Send(envelope) => {
+                match self.peer.say(&envelope) {
                     Ok(()) | Err(SendError::NotReady | SendError::Slow) => {} // the end is noticed soon enough
                     Err(error) if self.welcomed => {
                         self.report(Report::Failed { code: Code::PROTOCOL_VIOLATION, error: error.into() });
@@ -45,10 +40,17 @@ where
                 }
             }
             Step::Open(opening) => match self.side.open(opening, &self.peer) {
-                Ok(ready) => {
+                Ok(Opened::New(ready, ledger)) => {
                     self.welcomed = true;
                     self.ready = ready;
                     self.decoder.set_limits(frame_limits(self.side.limits(), true));
+                    if let Some(ledger) = ledger {
+                        self.session.keep(ledger);
+                    }
+                }
+                Ok(Opened::Resumed(claim)) => {
+                    self.decoder.set_limits(frame_limits(self.side.limits(), true));
+                    self.claim = Some(claim); // handed over once what is being decoded is put aside
                 }
                 Err(closed) => self.end_deaf(closed),
             },
@@ -62,9 +64,16 @@ where
                     self.act(step, cx);
                 }
             }
+            Step::Acknowledged(count) => {
+                if let Err(error) = self.peer.outbox.acknowledge(count) {
+                    tracing::debug!(%error, "protocol error");
+                    self.end_deaf(Closed::protocol_error());
+                }
+            }
             Step::Ping => {
                 let _ = self.peer.ping(); // fails only when the connection ends
             }
+            Step::Park(closed) => self.park(closed),
             Step::Close(closed) => self.end_deaf(closed),
         }
     }
@@ -198,7 +207,7 @@ where
             Err(error) => self.peer.send_encoded(Kind::ResponseErr.as_str(), error, Some(stamp)),
         };
         match sent {
-            Ok(()) | Err(SendError::NotReady | SendError::Slow) => Ok(()), // or nobody is there to hear it
+            Ok(_) | Err(SendError::NotReady | SendError::Slow) => Ok(()), // or nobody is there to hear it
             Err(error) => Err(vec![RpError::from(error).message("the result cannot be sent")]),
         }
     }

@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use wse_frame::{Item, Message, Opcode};
 use wse_proto::{Closed, Input, Reason, Session};
 
@@ -21,11 +21,7 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-impl<IO, S> Pump<IO, S>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-    S: Side,
-{
+impl<S: Side> Pump<S> {
     /// Reads while there is something, room for it, and bytes `left` of the turn.
     pub(super) fn poll_read(&mut self, left: &mut usize, cx: &mut Context<'_>) {
         if !self.read_ahead.is_empty() && self.has_room() {
@@ -48,12 +44,15 @@ where
             match read {
                 Poll::Ready(Ok(())) if filled > 0 => {
                     let _ = self.session.step(Input::Heard, self.now.into_std());
+                    if std::mem::take(&mut self.unheard) {
+                        self.peer.outbox.confirm();
+                    }
                     let rest = self.take_in(&mut scratch[..filled], cx);
                     if rest > 0 {
                         self.read_ahead = scratch[filled - rest..filled].to_vec();
                     }
                 }
-                Poll::Ready(_) => self.lost(),
+                Poll::Ready(_) => self.lost(Closed::broken(Reason::default())),
                 Poll::Pending => {}
             }
             SCRATCH.set(scratch);
@@ -67,7 +66,7 @@ where
     pub(super) fn has_room(&self) -> bool {
         let limits = self.side.limits();
         let bound = if self.welcomed { limits.inbox_bytes } else { limits.auth_message_bytes };
-        self.inbox.bytes() <= bound
+        self.inbox.bytes() <= bound && self.claim.is_none()
     }
 
     /// Decodes what was read. Gives how many bytes are left because the inbox is full: small

@@ -1,4 +1,4 @@
-//! One task a connection: from the socket through decoder, codec and session to the handlers, and
+//! One task a connection, or a session and all its connections, one after the other: from the socket through decoder, codec and session to the handlers, and
 //! from the outbox back to the socket. It may never decide what an envelope means, nor wait for
 //! anybody but its own peer.
 
@@ -8,6 +8,7 @@ mod outlet;
 
 use crate::{
     flight::{Check, Flight, Inbox},
+    line::{Claim, Io, Line},
     peer::Peer,
     queue::Queue,
     side::{Asked, Side},
@@ -20,21 +21,20 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     sync::oneshot,
     time::{Instant, Sleep},
 };
 use wse_frame::{Decoder, Role};
-use wse_proto::{Closed, Limits, Reason, Session};
+use wse_proto::{Closed, Input, Limits, Reason, Session};
 
 /// Bytes read in one turn; then other connections have theirs.
 const TURN: usize = 64 << 10;
 
 type Answer<S> = <<S as Side>::Session as Session>::Answer;
 
-pub(crate) struct Pump<IO, S: Side> {
-    /// Gone when the connection has ended; running handlers are still finished then.
-    io: Option<IO>,
+pub(crate) struct Pump<S: Side> {
+    /// Gone when the connection has ended or is lost; running handlers are still finished then.
+    io: Option<Io>,
     /// What was read but not decoded: before the connection was handed to the pump, or while the
     /// inbox was full.
     read_ahead: Vec<u8>,
@@ -66,16 +66,16 @@ pub(crate) struct Pump<IO, S: Side> {
     /// When a peer that does not answer the close frame is cut.
     close_deadline: Instant,
     draining: bool,
+    /// The welcomed connection is for the task of this session.
+    claim: Option<Claim>,
+    /// The peer has said nothing yet over the connection that the session goes on over.
+    unheard: bool,
     /// Something was begun or freed in this round, so there is more to poll.
     again: bool,
 }
 
-impl<IO, S> Pump<IO, S>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-    S: Side,
-{
-    pub(crate) fn new(io: IO, read_ahead: Vec<u8>, role: Role, session: S::Session, side: S, peer: Arc<Peer>) -> Self {
+impl<S: Side> Pump<S> {
+    pub(crate) fn new(io: Io, read_ahead: Vec<u8>, role: Role, session: S::Session, side: S, peer: Arc<Peer>) -> Self {
         let now = Instant::now();
         let first = session.deadline().map_or(now, Instant::from_std);
         Self {
@@ -101,20 +101,32 @@ where
             peer_closed: false,
             close_deadline: now,
             draining: false,
+            claim: None,
+            unheard: false,
             again: false,
         }
     }
 
+    /// Gives the welcomed connection to the task of its session; this one has done its part.
+    fn hand_over(&mut self) {
+        let Some(claim) = self.claim.take() else { return };
+        let Some(io) = self.io.take() else { return };
+        let read_ahead = self.read_ahead.split_off(self.decoded);
+        let decoder = Decoder::new(self.role, frame_limits(self.side.limits(), true));
+        let decoder = std::mem::replace(&mut self.decoder, decoder);
+        let peer = claim.peer.clone();
+        peer.outbox.adopt(Line { io, read_ahead, decoder, claim });
+        self.cause = Some(self.peer.outbox.close(Closed::broken(Reason::default())));
+        let _ = self.session.step(Input::Close, self.now.into_std());
+    }
+
     fn is_done(&self) -> bool {
-        self.io.is_none() && self.flights.is_empty() && self.checking.is_none() && self.inbox.is_empty()
+        let gone = self.io.is_none() && self.cause.is_some();
+        gone && self.flights.is_empty() && self.checking.is_none() && self.inbox.is_empty()
     }
 }
 
-impl<IO, S> Future for Pump<IO, S>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-    S: Side,
-{
+impl<S: Side> Future for Pump<S> {
     /// How the connection ended.
     type Output = Closed;
 
@@ -127,6 +139,7 @@ where
             this.heed();
             this.poll_read(&mut left, cx);
             this.poll_asked(cx);
+            this.hand_over();
             this.poll_flights(cx);
             this.poll_checking(cx);
             this.start_waiting(cx);
@@ -149,7 +162,7 @@ where
     }
 }
 
-impl<IO, S: Side> Drop for Pump<IO, S> {
+impl<S: Side> Drop for Pump<S> {
     fn drop(&mut self) {
         if self.cause.is_none() {
             let closed = self.peer.outbox.close(Closed::broken(Reason::default()));

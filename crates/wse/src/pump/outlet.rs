@@ -2,33 +2,33 @@
 //! own peer.
 
 use super::Pump;
-use crate::side::Side;
+use crate::{line::Line, queue::Queue, side::Side};
 use std::{
     future::Future,
     io::IoSlice,
     pin::Pin,
     task::{Context, Poll},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
+use tokio::{io::AsyncWrite, time::Instant};
 use wse_frame::Role;
-use wse_proto::{Closed, Input, Reason, Session};
+use wse_proto::{Closed, Granted, Input, Reason, Session, Step};
 
-impl<IO, S> Pump<IO, S>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-    S: Side,
-{
+impl<S: Side> Pump<S> {
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) {
         loop {
             let signals = self.peer.outbox.collect(&mut self.writing);
             self.heed();
-            if signals.cut {
-                self.lost();
-                self.drop_waiting();
+            if signals.abort {
+                self.end_deaf(Closed::broken(Reason::default()));
+                self.io = None;
                 self.flights.clear();
+            }
+            if signals.cut && self.io.is_some() {
+                self.lost(Closed::broken(Reason::default()));
+            }
+            if let Some(line) = signals.line {
+                self.adopt(*line);
+                continue;
             }
             if signals.drain && !self.draining {
                 self.draining = true;
@@ -55,7 +55,7 @@ where
                     self.peer.outbox.written(written);
                     self.flushed = false;
                 }
-                Poll::Ready(_) => return self.lost(),
+                Poll::Ready(_) => return self.lost(Closed::broken(Reason::default())),
                 Poll::Pending => return,
             }
         }
@@ -67,7 +67,7 @@ where
         if !self.flushed {
             match Pin::new(&mut *io).poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.flushed = true,
-                Poll::Ready(Err(_)) => return self.lost(),
+                Poll::Ready(Err(_)) => return self.lost(Closed::broken(Reason::default())),
                 Poll::Pending => return,
             }
         }
@@ -87,10 +87,49 @@ where
         }
     }
 
-    /// The socket is gone, with or without a goodbye.
-    pub(super) fn lost(&mut self) {
+    /// The stream is gone, with or without a goodbye.
+    pub(super) fn lost(&mut self, closed: Closed) {
         self.io = None;
-        self.end(Closed::broken(Reason::default()));
+        match self.session.step(Input::Lost(closed), self.now.into_std()) {
+            Step::Park(closed) => self.park(closed),
+            Step::Close(closed) => self.end(closed),
+            _ => {} // after the goodbye
+        }
+    }
+
+    /// The session waits for another connection, if all is there that it will need.
+    pub(super) fn park(&mut self, closed: Closed) {
+        self.io = None;
+        (self.read_ahead, self.decoded) = (Vec::new(), 0);
+        (self.writing, self.flushed) = (Queue::default(), true);
+        self.again = true; // the timer has to learn of it
+        if !self.peer.outbox.park() {
+            return self.end(closed);
+        }
+        self.side.parked(&closed, self.session.taken(), self.inbox.bytes());
+    }
+
+    /// The session goes on over another connection.
+    fn adopt(&mut self, Line { io, read_ahead, decoder, claim }: Line) {
+        if self.io.is_some() {
+            // Only the peer has noticed that the one before is lost.
+            self.lost(Closed::broken(Reason::default()));
+        }
+        if self.cause.is_some() {
+            return;
+        }
+        let _ = self.session.step(Input::Resumed, self.now.into_std());
+        let seen = self.session.taken();
+        let welcome = claim.welcome.map(|(payload, granted)| (payload, Granted { seen, ..granted }));
+        if self.peer.resume(welcome.as_ref(), claim.seen).is_err() {
+            return self.end_deaf(Closed::slow()); // a welcome that no wire could carry
+        }
+        self.io = Some(io);
+        (self.read_ahead, self.decoded, self.decoder) = (read_ahead, 0, decoder);
+        self.unheard = welcome.is_some();
+        self.ready = claim.ready.or(self.ready.take());
+        self.side.resumed();
+        self.again = true;
     }
 
     /// This side ends the connection: what still waits is dropped, nothing more is heard.
@@ -134,18 +173,20 @@ where
                 None => return,
             };
             // A deadline that moved away is met early and set anew then, so that traffic costs nothing.
-            if due < self.timer.deadline() || self.timer.is_elapsed() {
-                self.timer.as_mut().reset(due);
+            if due > self.now {
+                if due < self.timer.deadline() || self.timer.is_elapsed() {
+                    self.timer.as_mut().reset(due);
+                }
+                if self.timer.as_mut().poll(cx).is_pending() {
+                    return;
+                }
+                self.now = Instant::now();
             }
-            if self.timer.as_mut().poll(cx).is_pending() {
-                return;
-            }
-            self.now = Instant::now();
             if self.cause.is_some() {
                 if self.now >= self.close_deadline {
                     self.io = None;
                 }
-            } else if self.welcomed && !self.has_room() && self.now >= due {
+            } else if self.welcomed && self.io.is_some() && !self.has_room() && self.now >= due {
                 // A peer that is not read is not silent. A ping finds out whether it is there at all.
                 let step = self.session.step(Input::Deaf, self.now.into_std());
                 self.act(step, cx);

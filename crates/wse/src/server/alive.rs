@@ -90,9 +90,9 @@ impl Alive {
     }
 
     /// Ends every connection that is left, at once.
-    pub(crate) fn cut(&self) {
+    pub(crate) fn abort(&self) {
         for peer in self.lock().values() {
-            peer.outbox.cut();
+            peer.outbox.abort();
         }
     }
 

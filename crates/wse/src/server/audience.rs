@@ -148,12 +148,12 @@ impl Audience {
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<usize, SendError> {
         let chosen = self.chosen();
         let message = Encoded::for_these(&self.server.0, message.name(), &payload, &chosen)?;
-        Ok(chosen.iter().filter(|conn| conn.send_encoded(&message).is_ok()).count())
+        Ok(chosen.iter().filter(|conn| conn.queue(&message).is_ok()).count())
     }
 
     /// Queues a message that was [encoded](Server::encode) before; gives how many devices took it.
     pub fn send_encoded(&self, message: &Encoded) -> usize {
-        self.chosen().iter().filter(|conn| conn.send_encoded(message).is_ok()).count()
+        self.chosen().iter().filter(|conn| conn.queue(message).is_ok()).count()
     }
 
     fn chosen(&self) -> Vec<Conn> {

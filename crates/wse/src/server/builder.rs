@@ -4,6 +4,7 @@ use super::{Event, Inner, Server, Spoken, Stranger, Verdict, alive::Alive, regis
 use crate::{
     handlers::Handlers,
     hook::Hooks,
+    lot::Lot,
     names::{Message, Procedure},
     server::Conn,
     side::Task,
@@ -117,6 +118,7 @@ impl ServerBuilder<Identified> {
             protocols,
             codecs,
             registry: Arc::new(Registry::new(self.options.whens.clone())),
+            lot: Lot::new(self.options.limits.parked_bytes),
             whens: self.options.whens,
             limits: self.options.limits,
             origins: self.options.origins,

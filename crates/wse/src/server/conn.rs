@@ -1,17 +1,23 @@
-//! One device of one user. It may never outlive its connection: afterwards it answers questions
-//! about the past, and every send is an error.
+//! One device of one user. It may never outlive its connection, or its session where it has one:
+//! afterwards it answers questions about the past, and every send is an error.
 
 use super::{Encoded, Inner, Server, User};
 use crate::{
     error::{CallError, SendError},
     names::{Message, Procedure},
     peer::Peer,
+    receipt::Receipt,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use wse_proto::{Cid, Closed, DecodeError, Hello, Reason};
 
 /// A connection of an accepted device. Cheap to clone; equal when it is the same connection.
+///
+/// A device with a session stays the same `Conn` when it loses its connection and comes back in
+/// time ([`Event::Parked`](crate::Event::Parked), [`Event::Resumed`](crate::Event::Resumed)):
+/// what is sent and called meanwhile goes out then, and identity, meta and address stay those of
+/// the first time.
 ///
 /// ```
 /// # use wse::{CallError, Conn, Rp};
@@ -87,24 +93,31 @@ impl Conn {
         self.0.remote_addr
     }
 
-    /// Whether it takes messages: neither ended nor ending.
+    /// Whether it takes messages: neither ended nor ending. So it is while its session waits for
+    /// another connection.
     pub fn is_open(&self) -> bool {
         self.0.peer.outbox.is_open()
     }
 
-    /// Queues a message for this device and returns at once.
+    /// Queues a message for this device and returns at once. What it gives can be waited for until
+    /// the message has arrived, or dropped.
     ///
     /// # Errors
     /// [`SendError`]; after `Slow` the connection is being closed.
-    pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<(), SendError> {
-        self.0.server.hooks.send(self, &self.0.peer, message.name(), &payload)
+    pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Receipt, SendError> {
+        let number = self.0.server.hooks.send(self, &self.0.peer, message.name(), &payload)?;
+        Ok(Receipt::new(&self.0.peer, number))
     }
 
     /// Queues a message that was [encoded](Server::encode) once for many.
     ///
     /// # Errors
     /// [`SendError`]; after `Slow` the connection is being closed.
-    pub fn send_encoded(&self, message: &Encoded) -> Result<(), SendError> {
+    pub fn send_encoded(&self, message: &Encoded) -> Result<Receipt, SendError> {
+        Ok(Receipt::new(&self.0.peer, self.queue(message)?))
+    }
+
+    pub(crate) fn queue(&self, message: &Encoded) -> Result<Option<u64>, SendError> {
         let frame = message.frame(self)?;
         self.0.server.hooks.look_again(self, &self.0.peer, message.name(), message.payload(self))?;
         self.0.peer.send_shared(frame)
@@ -142,6 +155,12 @@ impl Conn {
     /// too. It leaves its user at once; running handlers finish.
     pub fn drop(&self, reason: impl Into<Reason>) {
         self.close(Closed::normal(reason.into().or(Reason::BY_SERVER)));
+    }
+
+    /// Breaks the connection without a goodbye, as a lost network does, for tests: a session is
+    /// parked, any other device has left with 1006.
+    pub fn cut(&self) {
+        self.0.peer.outbox.cut();
     }
 
     pub(crate) fn close(&self, closed: Closed) {

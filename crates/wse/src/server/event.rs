@@ -8,7 +8,7 @@ use wse_proto::{Closed, Payload, RpError};
 /// What happens on a server, told to the handlers given to
 /// [`when`](crate::ServerBuilder::when).
 ///
-/// `Joined`/`Left` and `Connected`/`Disconnected` come strictly in pairs, each once. The four of
+/// `Joined`/`Left` and `Connected`/`Disconnected` come strictly in pairs, each once. Those of
 /// one user come in order, one handler at a time: `Joined`, `Connected`, …, `Disconnected`, `Left`.
 /// The handlers of a connection start after its `Connected` was handled.
 ///
@@ -36,6 +36,12 @@ pub enum Event {
     Connected(Conn),
     /// A device has gone, and how: 1006 when it said no goodbye.
     Disconnected(Conn, Closed),
+    /// A device has lost its connection, but not its session: it counts as there, and what is sent
+    /// to it is kept, for [`Limits::resume_window`](crate::Limits::resume_window). `Resumed` or
+    /// `Disconnected` follows.
+    Parked(Conn),
+    /// The same device goes on over another connection. Nothing was lost, nothing comes twice.
+    Resumed(Conn),
     /// A message came that no handler listens to.
     Ignored {
         /// From whom.

@@ -5,14 +5,15 @@ use super::{Conn, Event, Inner, Stranger, alive::Entry, conn::ConnInner, strange
 use crate::{
     handlers::Handlers,
     hook::Hooks,
+    line::Claim,
     peer::Peer,
     run::caught,
-    side::{Asked, Report, Side, Task},
+    side::{Asked, Opened, Report, Side, Task},
 };
 use http::request::Parts;
 use std::{future::ready, net::IpAddr, sync::Arc};
-use tokio::sync::oneshot;
-use wse_proto::{Accepted, AnyServerSession, Closed, Kind, Limits, Question, Reason};
+use tokio::time::Instant;
+use wse_proto::{Accepted, AnyServerSession, Cid, Closed, Granted, Ledger, Limits, Question, Reason, Token, Wanted};
 
 pub(crate) struct Host {
     pub(crate) server: Arc<Inner>,
@@ -77,13 +78,25 @@ impl Side for Host {
         })
     }
 
-    fn open(&mut self, accepted: Accepted, peer: &Arc<Peer>) -> Result<Option<oneshot::Receiver<()>>, Closed> {
-        let Accepted { cid, welcome, hello } = accepted;
+    fn open(&mut self, accepted: Accepted, peer: &Arc<Peer>) -> Result<Opened, Closed> {
+        let Accepted { cid, welcome, hello, session } = accepted;
         (self.request, self.place) = (None, None);
         if self.server.registry.is_behind(&cid) {
             return Err(Closed::slow());
         }
         let codec = self.server.codec_of(self.protocol, Some(hello.identity.format()));
+        let session = session.filter(|_| !self.server.limits.resume_window.is_zero());
+        let token = Token::new(rand::random());
+        if let Some(Wanted::Resume { token: used, seen }) = &session {
+            let now = Instant::now().into_std();
+            let is_claimed = |conn: &Conn| conn.0.codec == codec && conn.0.peer.outbox.claim(used, &token, *seen, now);
+            if let Some(conn) = self.server.registry.conns(&cid).into_iter().find(is_claimed) {
+                let granted = self.grant(token, cid, true);
+                let (peer, seen, welcome) = (conn.0.peer.clone(), *seen, Some((welcome, granted)));
+                return Ok(Opened::Resumed(Claim { peer, seen, welcome, ready: None }));
+            }
+        }
+        let granted = session.map(|_| self.grant(token, cid.clone(), false));
         peer.speak(self.server.codecs[codec].codec.clone());
         let conn = Conn(Arc::new(ConnInner {
             peer: peer.clone(),
@@ -96,10 +109,31 @@ impl Side for Host {
             server: self.server.clone(),
         }));
         // The welcome is queued before anybody can find the connection, so it is its first frame.
-        peer.send_own(Kind::Welcome, &welcome).map_err(|_| Closed::slow())?;
+        peer.welcome(&welcome, granted.as_ref()).map_err(|_| Closed::slow())?;
+        let ledger = granted.map(|granted| {
+            let now = Instant::now().into_std();
+            let ledger = Ledger::new(granted.beat, granted.window, now);
+            peer.outbox.keep(Some(granted.token), self.server.limits.session_bytes);
+            ledger
+        });
         let ready = self.server.registry.join(&conn, self.server.limits.conns_per_user);
         self.conn = Some(conn);
-        Ok(ready)
+        Ok(Opened::New(ready, ledger))
+    }
+
+    fn parked(&mut self, closed: &Closed, _taken: u64, bytes: usize) {
+        let Some(conn) = &self.conn else { return };
+        tracing::debug!(%closed, cid = conn.cid().as_str(), conn_id = self.conn_id, "parked");
+        self.server.registry.tell_of(conn, Event::Parked(conn.clone()));
+        let peer = &conn.0.peer;
+        let (seat, evicted) = self.server.lot.enter(peer.clone(), bytes + peer.outbox.kept_bytes());
+        peer.outbox.take_seat(seat);
+        evicted.end();
+    }
+
+    fn resumed(&mut self) {
+        let Some(conn) = &self.conn else { return };
+        self.server.registry.tell_of(conn, Event::Resumed(conn.clone()));
     }
 
     fn report(&self, report: Report<'_>) -> Option<Task<()>> {
@@ -131,6 +165,13 @@ impl Side for Host {
             Some(conn) => self.server.registry.leave(conn, closed),
             None => tracing::debug!(%closed, remote_addr = ?self.remote_addr, "a stranger has gone"),
         }
+    }
+}
+
+impl Host {
+    fn grant(&self, token: Token, cid: Cid, resumed: bool) -> Granted {
+        let Limits { ping_interval: beat, resume_window: window, .. } = self.server.limits;
+        Granted { token, cid, seen: 0, resumed, beat, window }
     }
 }
 

@@ -31,6 +31,7 @@ use crate::{
     error::{RegisterError, SendError, ServeError},
     handlers::{HandlerId, Handlers},
     hook::Hooks,
+    lot::Lot,
     names::{Message, Procedure},
     peer::Peer,
     pump::Pump,
@@ -95,6 +96,7 @@ pub(crate) struct Inner {
     pub(crate) path: Option<String>,
     pub(crate) expose_errors: bool,
     pub(crate) registry: Arc<registry::Registry>,
+    pub(crate) lot: Arc<Lot>,
     pub(crate) strangers: Arc<strangers::Strangers>,
     pub(crate) alive: Arc<alive::Alive>,
     pub(crate) conn_ids: AtomicU64,
@@ -280,7 +282,7 @@ impl Server {
         }
         let now = tokio::time::Instant::now().into_std();
         let session = inner.protocols[protocol].server_session(&inner.limits, now);
-        Some(tokio::spawn(Pump::new(io, read_ahead, Role::Server, session, host, peer)))
+        Some(tokio::spawn(Pump::new(Box::new(io), read_ahead, Role::Server, session, host, peer)))
     }
 
     /// Stops: no new connections, running handlers may answer, everyone is closed with 1012
@@ -307,7 +309,7 @@ impl Server {
             self.0.registry.empty().await;
         };
         if tokio::time::timeout(grace, quiet).await.is_err() {
-            self.0.alive.cut();
+            self.0.alive.abort();
             self.0.alive.empty().await;
         }
     }

@@ -132,6 +132,14 @@ impl Registry {
         self.forget(conn.cid(), &mut users);
     }
 
+    /// Tells of a device, unless it has left.
+    pub(crate) fn tell_of(self: &Arc<Self>, conn: &Conn, event: Event) {
+        let mut users = self.lock();
+        let Some(entry) = users.get_mut(conn.cid()).filter(|entry| entry.conns.contains(conn)) else { return };
+        self.tell(entry, event, None);
+        self.drain(conn.cid(), entry);
+    }
+
     /// Forgets a user who is not there and of whom nothing is left to tell.
     fn forget(&self, cid: &Cid, users: &mut HashMap<Cid, Entry>) {
         if users.get(cid).is_some_and(Entry::is_over) {

@@ -68,13 +68,13 @@ impl User {
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<usize, SendError> {
         let conns = self.conns();
         let message = Encoded::for_these(&self.server.0, message.name(), &payload, &conns)?;
-        Ok(conns.iter().filter(|conn| conn.send_encoded(&message).is_ok()).count())
+        Ok(conns.iter().filter(|conn| conn.queue(&message).is_ok()).count())
     }
 
     /// Queues a message that was [encoded](Server::encode) once for many; gives how many devices
     /// took it.
     pub fn send_encoded(&self, message: &Encoded) -> usize {
-        self.conns().iter().filter(|conn| conn.send_encoded(message).is_ok()).count()
+        self.conns().iter().filter(|conn| conn.queue(message).is_ok()).count()
     }
 
     /// Ends all connections of the user with 1000 and the reason, by default `wse.by-server`; 4003

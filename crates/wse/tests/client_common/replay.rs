@@ -71,7 +71,7 @@ async fn perform(client: Client, mut events: Events, acts: Vec<Act>) {
                 client.connect().await.expect("welcome");
                 assert_eq!(client.welcome::<Value>().expect("JSON").to_string(), welcome);
             }
-            Send(name, payload) => client.send(name, raw(payload)).expect("it is connected"),
+            Send(name, payload) => _ = client.send(name, raw(payload)).expect("it is connected"),
             Call(rp, payload, outcome) => assert_eq!(call(&client, rp, payload).await, outcome, "{rp}"),
             Calls([a, b]) => {
                 let (one, other) = tokio::join!(call(&client, a.0, a.1), call(&client, b.0, b.1));

@@ -1,0 +1,38 @@
+//! The stream below a connection, and what goes from one connection to another when a session has
+//! a new one. It may never know what is said over it.
+
+use crate::peer::Peer;
+use std::sync::Arc;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
+};
+use wse_frame::Decoder;
+use wse_proto::{Granted, Payload};
+
+/// A stream of bytes, whatever is below it.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Boxed, so that a session can go on over another kind of stream than it began on.
+pub(crate) type Io = Box<dyn Stream>;
+
+/// A welcomed connection, for the task in which its session began.
+pub(crate) struct Line {
+    pub(crate) io: Io,
+    /// Read of it already, but not decoded.
+    pub(crate) read_ahead: Vec<u8>,
+    pub(crate) decoder: Decoder,
+    pub(crate) claim: Claim,
+}
+
+/// A session that a welcome resumes.
+pub(crate) struct Claim {
+    pub(crate) peer: Arc<Peer>,
+    /// How much of what this side has sent the other has taken in.
+    pub(crate) seen: u64,
+    /// The welcome that the server still has to write.
+    pub(crate) welcome: Option<(Payload<'static>, Granted)>,
+    /// What messages and calls wait for.
+    pub(crate) ready: Option<oneshot::Receiver<()>>,
+}

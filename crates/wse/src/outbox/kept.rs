@@ -1,0 +1,229 @@
+//! What an outbox keeps for a session: copies of what was sent, the tokens to come back with, and
+//! who waits to hear that something has arrived. It may never be touched without the outbox's lock.
+
+use super::{Out, Outbox};
+use crate::{
+    line::Line,
+    lot::{Evicted, Seat},
+    queue::Queue,
+};
+use bytes::Bytes;
+use std::{collections::BTreeMap, time::Instant};
+use tokio::sync::oneshot;
+use wse_frame::put_again;
+use wse_proto::{Full, ProtocolError, Replay, Token, Tokens};
+
+pub(super) struct Kept {
+    replay: Replay<Bytes>,
+    /// The server's.
+    tokens: Option<Tokens>,
+    /// There is no connection.
+    pub(super) parked: bool,
+    /// A connection is on its way that has used the token up.
+    claimed: bool,
+    /// The place among the parked sessions of a server.
+    seat: Option<Seat>,
+    /// The connection to go on over.
+    pub(super) line: Option<Box<Line>>,
+    /// By the number of the frame.
+    receipts: BTreeMap<u64, oneshot::Sender<()>>,
+}
+
+/// Whether the peer has taken a frame in.
+pub(crate) enum Receipt {
+    Arrived,
+    /// Nobody will ever say.
+    Unknown,
+    Wait(oneshot::Receiver<()>),
+}
+
+/// To be dropped without the lock: it wakes tasks and closes sockets.
+pub(super) type Remains = (BTreeMap<u64, oneshot::Sender<()>>, Option<Seat>, Option<Box<Line>>);
+
+impl Kept {
+    /// Keeps a frame. Gives its number, and whoever has no place any more.
+    pub(super) fn push(&mut self, frame: Out<'_>) -> Result<(u64, Evicted), Full> {
+        let before = self.replay.bytes();
+        let number = self.replay.push(frame.to_bytes())?;
+        let more = self.replay.bytes() - before;
+        Ok((number, self.seat.as_ref().map(|seat| seat.grow(more)).unwrap_or_default()))
+    }
+
+    /// Nothing can be resumed any more.
+    pub(super) fn give_up(&mut self) -> Remains {
+        self.replay.give_up();
+        (std::mem::take(&mut self.receipts), self.seat.take(), self.line.take())
+    }
+
+    fn acknowledge(&mut self, count: u64) -> Result<BTreeMap<u64, oneshot::Sender<()>>, ProtocolError> {
+        self.replay.acknowledge(count)?;
+        if self.receipts.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let waiting = self.receipts.split_off(&(count + 1));
+        Ok(std::mem::replace(&mut self.receipts, waiting))
+    }
+}
+
+fn arrived(receipts: BTreeMap<u64, oneshot::Sender<()>>) {
+    for receipt in receipts.into_values() {
+        let _ = receipt.send(()); // who waited may have gone
+    }
+}
+
+impl Outbox {
+    /// Begins a session that keeps at most `limit` bytes; `token` is the server's first.
+    pub(crate) fn keep(&self, token: Option<Token>, limit: usize) {
+        self.lock().session = Some(Box::new(Kept {
+            replay: Replay::new(limit),
+            tokens: token.map(Tokens::new),
+            parked: false,
+            claimed: false,
+            seat: None,
+            line: None,
+            receipts: BTreeMap::new(),
+        }));
+    }
+
+    /// Uses a token up, if it is this session's and all is there that its client has not seen.
+    pub(crate) fn claim(&self, token: &Token, next: &Token, seen: u64, now: Instant) -> bool {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return false;
+        }
+        let Some(kept) = &mut state.session else { return false };
+        let lost = kept.parked && !kept.claimed;
+        let ours = kept.tokens.as_mut().is_some_and(|tokens| tokens.claim(token, next, lost, now));
+        // Both are always looked at, so that the time does not tell which of them failed.
+        let claimed = kept.replay.covers(seen) & ours;
+        kept.claimed |= claimed;
+        claimed
+    }
+
+    /// Whether all is there that a peer needs which has seen so much.
+    pub(crate) fn covers(&self, seen: u64) -> bool {
+        let state = self.lock();
+        state.closed.is_none() && state.session.as_ref().is_some_and(|kept| kept.replay.covers(seen))
+    }
+
+    /// The client has got its last token.
+    pub(crate) fn confirm(&self) {
+        if let Some(tokens) = self.lock().session.as_mut().and_then(|kept| kept.tokens.as_mut()) {
+            tokens.confirm();
+        }
+    }
+
+    /// Gives a session another connection, unless it has ended meanwhile: then that is dropped.
+    pub(crate) fn adopt(&self, line: Line) {
+        let mut state = self.lock();
+        let open = state.closed.is_none();
+        let before = match &mut state.session {
+            Some(kept) if open => kept.line.replace(Box::new(line)),
+            _ => Some(Box::new(line)),
+        };
+        Self::wake(state);
+        drop(before);
+    }
+
+    /// The connection is gone: only copies are kept from now on. False when that is not possible.
+    pub(crate) fn park(&self) -> bool {
+        let mut state = self.lock();
+        let open = state.closed.is_none();
+        let Some(kept) = &mut state.session else { return false };
+        if !open || !kept.replay.is_whole() {
+            return false;
+        }
+        kept.parked = true;
+        (state.queue, state.bytes, state.slack, state.cut) = (Queue::default(), 0, 0, false);
+        true
+    }
+
+    /// Bytes kept of a session.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.lock().session.as_ref().map_or(0, |kept| kept.replay.bytes())
+    }
+
+    /// The place of a parked session among the others.
+    pub(crate) fn take_seat(&self, seat: Seat) {
+        let mut state = self.lock();
+        let open = state.closed.is_none();
+        if let Some(kept) = state.session.as_mut().filter(|kept| kept.parked && open) {
+            kept.seat = Some(seat);
+        }
+    }
+
+    /// There is a connection again, over which the peer has `seen` so much: queues `first`, then
+    /// what it has not seen, then `last`.
+    pub(crate) fn resume(&self, first: &[u8], seen: u64, last: &[u8]) {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return;
+        }
+        let mut queue = Queue::default();
+        queue.push(first);
+        let Some(kept) = &mut state.session else { return };
+        (kept.parked, kept.claimed) = (false, false);
+        let seat = kept.seat.take();
+        // It was covered when the session was claimed, and the peer has been silent since.
+        let told = kept.acknowledge(seen).unwrap_or_default();
+        let mut again = Vec::new();
+        for frame in kept.replay.frames() {
+            if self.masked {
+                again.clear();
+                put_again(&mut again, frame, rand::random());
+                queue.push(&again);
+            } else {
+                queue.push_shared(frame);
+            }
+        }
+        queue.push(last);
+        (state.bytes, state.slack) = (queue.len(), queue.len());
+        state.queue = queue;
+        Self::wake(state);
+        drop(seat);
+        arrived(told);
+    }
+
+    /// The peer has taken in the first `count` frames.
+    ///
+    /// # Errors
+    /// When there were not so many.
+    pub(crate) fn acknowledge(&self, count: u64) -> Result<(), ProtocolError> {
+        let mut state = self.lock();
+        let Some(kept) = &mut state.session else { return Ok(()) };
+        let told = kept.acknowledge(count)?;
+        drop(state);
+        arrived(told);
+        Ok(())
+    }
+
+    /// Whether a frame has arrived.
+    pub(crate) fn receipt(&self, number: u64) -> Receipt {
+        let mut state = self.lock();
+        let open = state.closed.is_none();
+        let Some(kept) = &mut state.session else { return Receipt::Unknown };
+        if kept.replay.acknowledged() >= number {
+            return Receipt::Arrived;
+        }
+        if !open || !kept.replay.is_whole() {
+            return Receipt::Unknown;
+        }
+        let (told, waiter) = oneshot::channel();
+        kept.receipts.insert(number, told);
+        Receipt::Wait(waiter)
+    }
+
+    /// How many frames were sent in a session of which nobody said that they arrived.
+    pub(crate) fn unconfirmed(&self) -> u64 {
+        self.lock().session.as_ref().map_or(0, |kept| kept.replay.unconfirmed())
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept")
+            .field("bytes", &self.replay.bytes())
+            .field("parked", &self.parked)
+            .finish_non_exhaustive()
+    }
+}
