@@ -1,5 +1,6 @@
 //! How long a client waits before it tries again. It may never draw the random number itself.
 
+use crate::hint::below;
 use std::time::Duration;
 
 /// Full jitter: a wait drawn evenly from zero to a ceiling that starts at `min` and grows by
@@ -44,9 +45,7 @@ impl Backoff {
 
     /// The wait after `failed` attempts in a row, for 32 random bits.
     pub fn wait(&self, failed: u32, random: u32) -> Duration {
-        let ceiling = self.ceiling(failed);
-        let wait = ceiling.as_secs_f64() * (f64::from(random) / f64::from(u32::MAX));
-        Duration::try_from_secs_f64(wait).unwrap_or(ceiling).min(ceiling)
+        below(self.ceiling(failed), random)
     }
 }
 

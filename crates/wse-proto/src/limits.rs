@@ -61,6 +61,10 @@ pub struct Limits {
     /// Bytes of all sessions of a server whose connections are lost, 4 KiB more for each: 64 MiB.
     /// Beyond, the one that was lost first ends.
     pub parked_bytes: usize,
+    /// Handshakes in a second that a server can bear: 1000; at least 1. A shutdown closes its
+    /// connections over a spread of time, and tells each when to come back, so that the returns stay
+    /// a little below. It refuses nobody by itself.
+    pub returns_per_second: u32,
     /// A client's time for one attempt to connect, from the dial to the welcome: 10 s. On the
     /// subprotocol `ws-messaging` its auth timeout is added.
     pub connect_timeout: Duration,
@@ -90,6 +94,7 @@ impl Default for Limits {
             resume_window: Duration::from_secs(60),
             session_bytes: 1 << 20,
             parked_bytes: 64 << 20,
+            returns_per_second: 1000,
             connect_timeout: Duration::from_secs(10),
         }
     }
@@ -98,7 +103,7 @@ impl Default for Limits {
 impl Limits {
     /// The same with what no setting can go beyond: a duration is at most thirty years, as a clock
     /// cannot hold every one; a user has at least one device, a connection at least one handler; an
-    /// upgrade request may have at least 8 KiB.
+    /// upgrade request may have at least 8 KiB; at least one client a second may come back.
     pub fn within_reason(mut self) -> Self {
         for duration in [
             &mut self.http_timeout,
@@ -114,6 +119,7 @@ impl Limits {
         }
         self.conns_per_user = self.conns_per_user.max(1);
         self.handlers_per_conn = self.handlers_per_conn.max(1);
+        self.returns_per_second = self.returns_per_second.max(1);
         self.http_bytes = self.http_bytes.max(8 << 10);
         self
     }
@@ -128,6 +134,7 @@ mod tests {
         assert_eq!(Limits::default().within_reason(), Limits::default());
         let wild =
             Limits { close_timeout: Duration::MAX, handlers_per_conn: 0, conns_per_user: 0, ..Limits::default() };
+        assert_eq!(Limits { returns_per_second: 0, ..wild.clone() }.within_reason().returns_per_second, 1);
         let tame = wild.within_reason();
         assert_eq!((tame.close_timeout, tame.handlers_per_conn, tame.conns_per_user), (THIRTY_YEARS, 1, 1));
     }

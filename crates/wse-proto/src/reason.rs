@@ -1,7 +1,11 @@
 //! Why connections end: reasons as both sides write them, and the close code with its reason as
 //! one value. It may never hold a text that was not meant for the peer.
 
-use std::{borrow::Cow, fmt};
+use crate::hint::asked;
+use std::{borrow::Cow, fmt, time::Duration};
+
+/// What stands before the milliseconds in a reason.
+const AFTER: &str = "after=";
 
 /// The text of a close frame that one side chose, at most 123 bytes on the wire (RFC 6455
 /// section 5.5); a longer one is cut at a character.
@@ -32,7 +36,7 @@ impl Reason {
     pub const AUTH_TIMEOUT: Reason = Reason::known("wse.auth-timeout");
     /// The peer does not read what it is sent, or the server cannot keep up.
     pub const SLOW: Reason = Reason::known("wse.slow");
-    /// The server restarts.
+    /// The server restarts: the first word of [`Closed::restart`].
     pub const RESTART: Reason = Reason::known("wse.restart");
     /// The peer answered no ping.
     pub const SILENT: Reason = Reason::known("wse.silent");
@@ -116,9 +120,21 @@ impl Closed {
         Closed { code: 1013, reason: Reason::SLOW }
     }
 
-    /// The server restarts: 1012 `wse.restart`.
-    pub fn restart() -> Self {
-        Closed { code: 1012, reason: Reason::RESTART }
+    /// The server restarts, and this client's turn to come back is after that time: 1012
+    /// `wse.restart after=MS`, in milliseconds from this end on.
+    pub fn restart(after: Duration) -> Self {
+        let reason = format!("{} {AFTER}{}", Reason::RESTART.as_str(), after.as_millis());
+        Closed { code: 1012, reason: reason.into() }
+    }
+
+    /// When to come back, where the server has said so: `after=MS` among the words of the reason of
+    /// a 1012. Whatever else stands there is passed over; more than 5 minutes are 5 minutes.
+    pub fn after(&self) -> Option<Duration> {
+        if self.code != 1012 {
+            return None;
+        }
+        let mut words = self.reason.as_str().split(' ').filter_map(|word| word.strip_prefix(AFTER));
+        words.find_map(|digits| asked(digits, Duration::from_millis))
     }
 
     /// The peer answered no ping: 1006 `wse.silent`; no close frame is sent.
@@ -171,6 +187,49 @@ mod tests {
         assert_eq!(Reason::from("").or(Reason::BY_SERVER).as_str(), "");
         assert_eq!(Reason::from("banned").or(Reason::BY_SERVER).as_str(), "banned");
         assert_eq!(Reason::default().as_str(), "");
+    }
+
+    #[test]
+    fn a_restart_says_when_to_come_back_and_the_client_reads_it() {
+        for (millis, text) in [(0, "wse.restart after=0"), (1234, "wse.restart after=1234")] {
+            let closed = Closed::restart(Duration::from_millis(millis));
+            assert_eq!((closed.code, closed.reason.as_str()), (1012, text));
+            assert_eq!(closed.after(), Some(Duration::from_millis(millis)));
+        }
+        assert_eq!(Closed::restart(Duration::from_nanos(1_999_999)).reason.as_str(), "wse.restart after=1");
+    }
+
+    #[test]
+    fn when_to_come_back_is_read_with_patience_and_bounded() {
+        let read = |code, reason: &str| Closed { code, reason: reason.into() }.after().map(|after| after.as_millis());
+        for (reason, millis) in [
+            ("after=5", 5),
+            ("wse.restart  after=5 for=ever", 5),
+            ("maintenance until noon after=soon after=7", 7),
+            ("wse.restart after=300001", 300_000),
+            ("wse.restart after=99999999999999999999999999", 300_000),
+        ] {
+            assert_eq!(read(1012, reason), Some(millis), "{reason}");
+        }
+        for reason in [
+            "",
+            "wse.restart",
+            "wse.restart after=",
+            "wse.restart after=-1",
+            "wse.restart after=+1",
+            "after=1.5",
+            "after=1ms",
+            "hereafter=1",
+            "after = 1",
+            "AFTER=1",
+            "after=\u{0661}",
+            "after=\u{1f600}",
+        ] {
+            assert_eq!(read(1012, reason), None, "{reason}");
+        }
+        for code in [1000, 1005, 1006, 1011, 1013, 4000, 4003] {
+            assert_eq!(read(code, "wse.restart after=5"), None, "{code}");
+        }
     }
 
     #[test]

@@ -66,7 +66,7 @@ async fn show(addr: SocketAddr) -> Result<(), Box<dyn Error>> {
 
     let Err(error) = Client::builder(&members).connect().await else { panic!("let in without a token") };
     println!("/members without a token: {error}");
-    assert!(matches!(error, ConnectError::UpgradeRefused(401)));
+    assert!(matches!(error, ConnectError::UpgradeRefused { status: 401, .. }));
 
     let bob = Client::builder(&format!("ws://{addr}/guests")).identity("bob").connect().await?;
     let count = http_get(addr, "/count").await?;

@@ -1,7 +1,8 @@
 //! What can go wrong, one small enum a verb, each with the code that both languages compare.
 //! No error may hold a payload or an identity.
 
-use wse_proto::{Closed, Code, DecodeError, EncodeError, Protocol, RpError};
+use std::time::Duration;
+use wse_proto::{Closed, Code, DecodeError, EncodeError, Hint, Protocol, RpError};
 
 /// A message was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -145,8 +146,14 @@ pub enum ConnectError {
     #[error("not reachable: {0}")]
     Unreachable(std::io::Error),
     /// The server answered the upgrade with another status than 101.
-    #[error("the upgrade was refused with status {0}")]
-    UpgradeRefused(u16),
+    #[error("the upgrade was refused with status {status}")]
+    UpgradeRefused {
+        /// The status.
+        status: u16,
+        /// How long to stay away at least, where a 503 or 429 says so in seconds: its `Retry-After`,
+        /// at most 5 minutes. A client that reconnects does.
+        retry_after: Option<Duration>,
+    },
     /// The server refused the identity, or the solution of its challenge.
     #[error("refused: {0}")]
     Refused(Closed),
@@ -182,9 +189,18 @@ impl ConnectError {
         use std::io::ErrorKind::{InvalidData, InvalidInput};
         match self {
             ConnectError::Unreachable(error) => !matches!(error.kind(), InvalidData | InvalidInput),
-            ConnectError::UpgradeRefused(status) => matches!(status, 408 | 429 | 500..),
+            ConnectError::UpgradeRefused { status, .. } => matches!(status, 408 | 429 | 500..),
             ConnectError::Closed(closed) => protocol.client_codec().is_temporary(closed),
             _ => false,
+        }
+    }
+
+    /// What the server has said about coming back.
+    pub(crate) fn hint(&self) -> Hint {
+        match self {
+            ConnectError::UpgradeRefused { retry_after: Some(floor), .. } => Hint::Floor(*floor),
+            ConnectError::Closed(closed) => Hint::from(closed),
+            _ => Hint::Nothing,
         }
     }
 

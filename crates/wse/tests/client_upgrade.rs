@@ -60,7 +60,7 @@ async fn a_status_that_refuses_fails_connect_for_good() {
         let (connecting, request, mut dials) = asking().await;
         let _wire = request.answer(&format!("{status} No"), "Content-Length: 0\r\n").await;
         let error = soon(connecting).await.unwrap().unwrap_err();
-        assert!(matches!(error, ConnectError::UpgradeRefused(refused) if refused == status), "{error}");
+        assert!(matches!(error, ConnectError::UpgradeRefused { status: told, .. } if told == status), "{error}");
         dials.none_within(Duration::from_secs(60)).await;
     }
 }
@@ -77,7 +77,7 @@ async fn a_status_that_passes_is_tried_again_with_reconnect_only() {
     let connecting = tokio::spawn(builder.connect());
     let request = dials.next().await.request().await;
     let _wire = request.answer("503 Later", "Content-Length: 0\r\n").await;
-    assert!(matches!(soon(connecting).await.unwrap(), Err(ConnectError::UpgradeRefused(503))));
+    assert!(matches!(soon(connecting).await.unwrap(), Err(ConnectError::UpgradeRefused { status: 503, .. })));
 }
 
 #[tokio::test(start_paused = true)]

@@ -358,6 +358,6 @@ async fn ctrl_c_sends_everybody_away_to_come_back() {
     let mut ann = chat.enter("ann", "laptop").await.unwrap();
     let pid = chat.child.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
-    assert_eq!(ann.next("closed").await, "1012 wse.restart");
+    assert_eq!(ann.next("closed").await, "1012 wse.restart after=1000");
     assert!(timeout(PATIENCE, chat.child.wait()).await.unwrap().unwrap().success());
 }

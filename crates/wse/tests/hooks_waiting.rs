@@ -130,7 +130,7 @@ async fn a_server_that_shuts_down_does_not_wait_for_a_hook() {
     peer.emit("wait", json!([1])).await;
     settle().await;
     let down = tokio::spawn(async move { server.shutdown(5 * S).await });
-    assert_eq!(peer.closed().await, (1012, "wse.restart".into()));
+    assert_eq!(peer.closed().await, (1012, "wse.restart after=1000".into()));
     let (time, done) = common::timed(down).await;
     done.unwrap();
     assert!(time < S, "{time:?}");

@@ -95,12 +95,12 @@ async fn a_restart_is_1012_on_every_wire_and_for_strangers_too() {
         let server = server.clone();
         async move { server.shutdown(Duration::from_secs(1)).await }
     });
-    for peer in [&mut messaging, &mut wse, &mut stranger] {
-        assert_eq!(peer.closed().await, (1012, "wse.restart".into()));
+    for (peer, after) in [(&mut messaging, 1000), (&mut wse, 1001), (&mut stranger, 1002)] {
+        assert_eq!(peer.closed().await, (1012, format!("wse.restart after={after}")));
     }
     down.await.unwrap();
     let told = events.take(4).await;
-    assert!(told.contains(&"disconnected ann 1 1012 wse.restart".into()), "{told:?}");
+    assert!(told.contains(&"disconnected ann 1 1012 wse.restart after=1000".into()), "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]

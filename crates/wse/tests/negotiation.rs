@@ -149,7 +149,7 @@ async fn a_client_is_refused_by_a_server_that_does_not_speak_its_protocol() {
     tokio::spawn(async move { server.serve(listener).await });
     for protocol in [Protocol::Wse, WsMessaging::new().into()] {
         let error = Client::builder(&url).identity("ann").protocol(protocol).connect().await.unwrap_err();
-        assert!(matches!(error, ConnectError::UpgradeRefused(400)), "{error}");
+        assert!(matches!(error, ConnectError::UpgradeRefused { status: 400, .. }), "{error}");
     }
     let client = Client::builder(&url).protocol(Protocol::WseMsgpack).identity("ann").connect().await;
     client.unwrap().close("done").await;

@@ -85,7 +85,7 @@ async fn two_servers_live_on_two_paths_beside_ordinary_routes() {
 
     // One is shut down; the other, and the routes, go on.
     let (_, closed) = tokio::join!(red.shutdown(std::time::Duration::from_secs(5)), one.closed());
-    assert_eq!(closed, (1012, "wse.restart".into()));
+    assert_eq!(closed, (1012, "wse.restart after=1000".into()));
     assert_eq!(dial(addr, request("/red", &[])).await.status, 503);
     upgrade(addr, "/blue").await.enter("ann").await;
 }

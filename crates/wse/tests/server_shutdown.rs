@@ -34,7 +34,7 @@ async fn down(server: &Server, grace: Duration) {
 }
 
 fn restart() -> Got {
-    Got::Close(Some((1012, "wse.restart".into())))
+    Got::Close(Some((1012, "wse.restart after=1000".into())))
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,8 +45,8 @@ async fn everyone_is_told_to_come_back_and_strangers_too() {
     events.take(4).await;
     let (time, _) = timed(async {
         tokio::join!(down(&server, 5 * S), async {
-            for peer in [&mut ann, &mut bob, &mut stranger] {
-                assert_eq!(peer.closed().await, (1012, "wse.restart".into()));
+            for (peer, after) in [(&mut ann, 1000), (&mut bob, 1001), (&mut stranger, 1002)] {
+                assert_eq!(peer.closed().await, (1012, format!("wse.restart after={after}")));
             }
         })
     })
@@ -58,10 +58,10 @@ async fn everyone_is_told_to_come_back_and_strangers_too() {
     assert_eq!(
         told,
         [
-            "disconnected ann 1 1012 wse.restart",
-            "disconnected bob 2 1012 wse.restart",
-            "left ann 1012 wse.restart",
-            "left bob 1012 wse.restart"
+            "disconnected ann 1 1012 wse.restart after=1000",
+            "disconnected bob 2 1012 wse.restart after=1001",
+            "left ann 1012 wse.restart after=1000",
+            "left bob 1012 wse.restart after=1001"
         ]
     );
 }
@@ -104,7 +104,7 @@ async fn handlers_that_run_may_answer_and_nothing_new_starts() {
     server.broadcast("m", 1).unwrap();
     assert_eq!(peer.text().await, r#"["m",1,null]"#);
     assert_eq!(peer.text().await, r#"["~wse:response",3,"three"]"#);
-    assert_eq!(peer.closed().await, (1012, "wse.restart".into()));
+    assert_eq!(peer.closed().await, (1012, "wse.restart after=1000".into()));
     shutdown.await.unwrap();
 }
 
@@ -205,7 +205,7 @@ async fn a_stranger_whom_identify_thinks_about_is_told_too() {
     peer.hi(json!(1), json!({})).await;
     settle().await;
     let (time, (_, closed)) = timed(async { tokio::join!(down(&server, 5 * S), peer.closed()) }).await;
-    assert_eq!(closed, (1012, "wse.restart".into()));
+    assert_eq!(closed, (1012, "wse.restart after=1000".into()));
     assert!(time < S, "{time:?}");
 }
 
@@ -226,7 +226,10 @@ async fn the_application_is_told_of_every_end_before_the_shutdown_is_done_but_wi
         let mut peer = enter(&server, "ann").await;
         let (time, _) = timed(async { tokio::join!(down(&server, 5 * S), peer.closed()) }).await;
         if takes == S {
-            assert_eq!(log.take(), ["disconnected ann 1 1012 wse.restart", "left ann 1012 wse.restart"]);
+            assert_eq!(
+                log.take(),
+                ["disconnected ann 1 1012 wse.restart after=1000", "left ann 1012 wse.restart after=1000"]
+            );
         }
         assert!(time <= expected, "{time:?}");
     }
@@ -257,8 +260,8 @@ async fn a_procedure_that_calls_back_gets_its_answer_though_the_peer_floods_befo
     }
     ann.send(&json!(["~wse:response", "yes", confirm[2]]).to_string()).await;
     assert_eq!(ann.text().await, r#"["~wse:response","yes","s"]"#);
-    assert_eq!(ann.closed().await, (1012, "wse.restart".into()));
-    assert_eq!(bob.closed().await, (1012, "wse.restart".into()));
+    assert_eq!(ann.closed().await, (1012, "wse.restart after=1000".into()));
+    assert_eq!(bob.closed().await, (1012, "wse.restart after=1001".into()));
     assert!(shutdown.await.unwrap() < 3 * S);
     assert!(log.take().is_empty());
 }

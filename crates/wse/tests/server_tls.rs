@@ -64,7 +64,7 @@ async fn a_conversation_over_tls_is_as_any_other() {
     let mut peer = knock(dial(&connector, addr).await, request("/ws", &[])).await.upgraded();
     peer.enter("bob").await;
     let (_, closed) = tokio::join!(server.shutdown(Duration::from_secs(5)), peer.closed());
-    assert_eq!(closed, (1012, "wse.restart".into()));
+    assert_eq!(closed, (1012, "wse.restart after=1000".into()));
     served.await.unwrap().unwrap();
 }
 

@@ -177,7 +177,10 @@ async fn with_reconnect_it_finds_the_testbed_again_after_a_restart() {
     let mut client = connected(&testbed, &["--reconnect", "--backoff-min", "20ms", "--backoff-max", "100ms"]).await;
     client.event("ready").await;
     testbed.terminate().await;
-    assert_eq!(client.event("closed").await, json!({"event": "closed", "code": 1012, "reason": "wse.restart"}));
+    assert_eq!(
+        client.event("closed").await,
+        json!({"event": "closed", "code": 1012, "reason": "wse.restart after=1000"})
+    );
     client.find(|line| line["status"] == "RE_CONNECTING").await;
     let testbed = Testbed::start(&["--host", "127.0.0.5", "--port", &port]).await;
     client.event("ready").await;

@@ -33,9 +33,9 @@ async fn it_says_where_it_is_ready_and_ends_with_0_when_asked_to() {
         assert_ne!(port, 0);
         let (_client, mut events) = testbed.enter("user-ann", json!({})).await;
         testbed.program.signal(signal).await;
-        assert_eq!(closed(&mut events).await, "closed 1012 wse.restart");
+        assert_eq!(closed(&mut events).await, "closed 1012 wse.restart after=1000");
         let left = testbed.program.event("left").await;
-        assert_eq!(left, json!({"event": "left", "cid": "user-ann", "code": 1012, "reason": "wse.restart"}));
+        assert_eq!(left, json!({"event": "left", "cid": "user-ann", "code": 1012, "reason": "wse.restart after=1000"}));
         assert_eq!(testbed.program.ended().await.0, Some(0), "{signal}");
     }
 }
@@ -49,7 +49,7 @@ async fn a_handler_at_work_may_answer_before_the_end() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     testbed.terminate().await;
     assert_eq!(soon(calling).await.unwrap().unwrap(), 400);
-    assert_eq!(closed(&mut events).await, "closed 1012 wse.restart");
+    assert_eq!(closed(&mut events).await, "closed 1012 wse.restart after=1000");
     drop(client);
 }
 
@@ -197,7 +197,7 @@ async fn origin_is_an_allow_list() {
         assert!(answer.contains(&format!(" {status} ")), "{origin}: {answer}");
     }
     let error = soon(ann(&testbed).header("Origin", "https://a.example.evil").connect()).await.unwrap_err();
-    assert!(matches!(error, ConnectError::UpgradeRefused(403)), "{error}");
+    assert!(matches!(error, ConnectError::UpgradeRefused { status: 403, .. }), "{error}");
     testbed.terminate().await;
     let open = Testbed::start(&[]).await;
     assert!(open.knock("/", "Origin: https://any.example\r\n").await.contains(" 101 "));
@@ -259,7 +259,7 @@ async fn a_client_that_reconnects_finds_it_again_after_a_restart_on_the_same_por
     let backoff = Backoff { min: Duration::from_millis(20), max: Duration::from_millis(100), ..Backoff::default() };
     let client = soon(ann(&testbed).when(when).reconnect(backoff).connect()).await.unwrap();
     testbed.terminate().await;
-    assert_eq!(closed(&mut events).await, "closed 1012 wse.restart");
+    assert_eq!(closed(&mut events).await, "closed 1012 wse.restart after=1000");
     let testbed = Testbed::start(&["--host", "127.0.0.4", "--port", &port]).await;
     soon(events.next_like("ready")).await;
     assert_eq!(soon(client.call::<_, i64>("add", (2, 3))).await.unwrap(), 5);

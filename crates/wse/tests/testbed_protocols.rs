@@ -50,7 +50,10 @@ async fn protocols_are_all_three_by_default_and_else_those_that_are_named() {
                     client.close("done").await;
                 }
                 Err(error) => {
-                    assert!(!speaks && matches!(error, ConnectError::UpgradeRefused(400)), "{options:?} {error}");
+                    assert!(
+                        !speaks && matches!(error, ConnectError::UpgradeRefused { status: 400, .. }),
+                        "{options:?} {error}"
+                    );
                 }
             }
         }

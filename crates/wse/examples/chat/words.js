@@ -23,7 +23,8 @@ const CODES = {
 };
 
 /** Why a connection ended. A reason that is not known is a text for people. */
-export const inWords = (code, reason) => (REASONS[reason] ?? (reason || CODES[code])) || "no reason was given";
+export const inWords = (code, reason) =>
+  (REASONS[reason.split(" after=")[0]] ?? (reason || CODES[code])) || "no reason was given";
 
 const ERRORS = {
   [WSE_ERROR.CONNECTION_NOT_READY]: "Not connected: nothing was sent.",

@@ -114,8 +114,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Tries again after a connection was lost or could not be made, with these waits. What the
-    /// server refuses, and every close code that is final, still ends it at once. While a server
+    /// Tries again after a connection was lost or could not be made, with these waits. A server that
+    /// restarts says by its 1012 when to come back instead, and a full one by `Retry-After` when not to
+    /// come before. What the server refuses, and every close code that is final, still ends it at once. While a server
     /// cannot be reached, `connect` and `jump` go on waiting until [`Backoff::retries`] are used up; drop them or
     /// [`close`](Client::close) to give up.
     pub fn reconnect(mut self, backoff: Backoff) -> Self {

@@ -9,12 +9,13 @@ use crate::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::{io, sync::Arc};
 use tokio::net::TcpStream;
+use wse_proto::Hint;
 
 /// Makes a stream to an address.
 pub(crate) type Dial = Arc<dyn Fn(Uri) -> Task<io::Result<Io>> + Send + Sync>;
@@ -69,7 +70,7 @@ pub(crate) async fn upgrade(
     let response = sender.send_request(request).await.map_err(unreachable)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         connection.abort();
-        return Err(ConnectError::UpgradeRefused(response.status().as_u16()));
+        return Err(refused(&response));
     }
     let headers = response.headers();
     let upgraded = has_token(headers, &header::UPGRADE, "websocket")
@@ -90,6 +91,14 @@ pub(crate) async fn upgrade(
     let upgraded = hyper::upgrade::on(response).await.map_err(unreachable)?;
     let parts = upgraded.downcast::<TokioIo<Io>>().map_err(|_| not_a_server("the stream was lost in the upgrade"))?;
     Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
+}
+
+/// What a status other than 101 says. Of those that pass only two say when to come back.
+fn refused<B>(response: &Response<B>) -> ConnectError {
+    let busy = matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+    let value = response.headers().get(header::RETRY_AFTER).filter(|_| busy);
+    let retry_after = value.and_then(|value| Hint::retry_after(value.to_str().ok()?));
+    ConnectError::UpgradeRefused { status: response.status().as_u16(), retry_after }
 }
 
 /// The authority without what may stand before an `@`.

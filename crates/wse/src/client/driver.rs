@@ -11,7 +11,7 @@ use super::{
 use crate::error::ConnectError;
 use std::sync::{Arc, Weak};
 use tokio::sync::{mpsc, oneshot};
-use wse_proto::{Closed, Reason, RpError, Token, Wanted};
+use wse_proto::{Closed, Hint, Reason, RpError, Token, Wanted};
 
 pub(crate) type Reply = oneshot::Sender<Result<(), ConnectError>>;
 
@@ -51,8 +51,8 @@ pub(crate) struct Left {
 enum Next {
     /// Another attempt at once.
     Again,
-    /// Another attempt after a wait.
-    Later,
+    /// Another attempt after a wait, of which the server may have said how long.
+    Later(Hint),
     /// Nothing, until the application says so.
     Stop,
 }
@@ -102,10 +102,10 @@ impl Driver {
                     (failed, self.left) = (0, None);
                     self.status(Status::Connecting);
                 }
-                Next::Later => {
+                Next::Later(hint) => {
                     self.status(Status::ReConnecting);
                     let backoff = self.shared.options.reconnect.unwrap_or_default();
-                    let wait = tokio::time::sleep(backoff.wait(failed, rand::random()));
+                    let wait = tokio::time::sleep(hint.wait(&backoff, failed, rand::random()));
                     failed = failed.saturating_add(1);
                     match self.or_told(wait).await {
                         Ok(()) => {}
@@ -173,7 +173,7 @@ impl Driver {
     async fn live(&mut self, connection: Option<Connection>, welcomed: Welcomed) -> Next {
         let Welcomed { release, token, resumed, lost } = welcomed;
         let before = self.left.take().map(|left| left.connection);
-        let Some(mut connection) = connection.or(before) else { return Next::Later };
+        let Some(mut connection) = connection.or(before) else { return Next::Later(Hint::Nothing) };
         self.status(Status::Ready);
         let welcome = self.shared.welcome();
         self.tell(ClientEvent::Ready { welcome, resumed, lost }, Some(release));
@@ -206,8 +206,9 @@ impl Driver {
     fn ended(&mut self, closed: Closed) -> Next {
         let codec = self.shared.options.protocol.client_codec();
         let later = codec.is_temporary(&closed) && self.tries_again(0);
+        let hint = Hint::from(&closed);
         self.tell(ClientEvent::Closed(closed), None);
-        if later { Next::Later } else { Next::Stop }
+        if later { Next::Later(hint) } else { Next::Stop }
     }
 
     /// Whether another attempt follows after so many that were tried again.
@@ -222,7 +223,7 @@ impl Driver {
         }
         if error.is_temporary(&self.shared.options.protocol) && self.tries_again(failed) {
             tracing::info!(%error, "not connected, trying again");
-            return Next::Later;
+            return Next::Later(error.hint());
         }
         if self.waiting.is_some() {
             self.answer(Err(error));

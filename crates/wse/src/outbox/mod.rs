@@ -39,7 +39,8 @@ struct State {
     slack: usize,
     /// How the connection ends; nothing is taken in any more.
     closed: Option<Closed>,
-    drain: bool,
+    /// How it is to end once no handler runs.
+    drain: Option<Closed>,
     abort: bool,
     cut: bool,
     session: Option<Box<Kept>>,
@@ -51,8 +52,8 @@ struct State {
 
 /// What the pump finds besides bytes and the end.
 pub(crate) struct Signals {
-    /// No handler shall start any more; close when none runs.
-    pub(crate) drain: bool,
+    /// No handler shall start any more; close like this when none runs.
+    pub(crate) drain: Option<Closed>,
     /// End at once.
     pub(crate) abort: bool,
     /// Lose the connection.
@@ -171,9 +172,9 @@ impl Outbox {
     }
 
     /// Lets running handlers finish, then closes.
-    pub(crate) fn drain(&self) {
+    pub(crate) fn drain(&self, closed: Closed) {
         let mut state = self.lock();
-        state.drain = true;
+        state.drain = Some(closed);
         Self::wake(state);
     }
 
@@ -209,7 +210,7 @@ impl Outbox {
         }
         state.news = false;
         let line = state.session.as_mut().and_then(|kept| kept.line.take());
-        Signals { drain: state.drain, abort: state.abort, cut: std::mem::take(&mut state.cut), line }
+        Signals { drain: state.drain.take(), abort: state.abort, cut: std::mem::take(&mut state.cut), line }
     }
 
     /// For the pump: so many bytes have left.

@@ -80,7 +80,7 @@ impl<S: Side> Pump<S> {
 
     /// A message or call starts its handler, or waits behind those that came before.
     pub(super) fn arrived(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
-        if self.draining {
+        if self.draining.is_some() {
             return; // nothing starts any more
         }
         if self.inbox.is_empty() && self.may_start() { self.start(envelope, cx) } else { self.inbox.push(envelope) }

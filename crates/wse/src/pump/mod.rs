@@ -65,11 +65,12 @@ pub(crate) struct Pump<S: Side> {
     peer_closed: bool,
     /// When a peer that does not answer the close frame is cut.
     close_deadline: Instant,
-    draining: bool,
     /// The welcomed connection is for the task of this session.
     claim: Option<Claim>,
     /// The peer has said nothing yet over the connection that the session goes on over.
     unheard: bool,
+    /// No handler starts any more; how the connection ends when none runs.
+    draining: Option<Closed>,
     /// Something was begun or freed in this round, so there is more to poll.
     again: bool,
 }
@@ -100,9 +101,9 @@ impl<S: Side> Pump<S> {
             cause: None,
             peer_closed: false,
             close_deadline: now,
-            draining: false,
             claim: None,
             unheard: false,
+            draining: None,
             again: false,
         }
     }

@@ -26,16 +26,18 @@ impl<S: Side> Pump<S> {
             if signals.cut && self.io.is_some() {
                 self.lost(Closed::broken(Reason::default()));
             }
+            if let (Some(closed), None) = (signals.drain, &self.draining) {
+                self.draining = Some(closed);
+                self.drop_waiting();
+            }
             if let Some(line) = signals.line {
                 self.adopt(*line);
                 continue;
             }
-            if signals.drain && !self.draining {
-                self.draining = true;
-                self.drop_waiting();
-            }
-            if self.cause.is_none() && self.draining && (self.flights.is_empty() || !self.welcomed) {
-                self.end_deaf(Closed::restart());
+            if let (None, Some(closed)) = (&self.cause, &self.draining)
+                && (self.flights.is_empty() || !self.welcomed)
+            {
+                self.end_deaf(closed.clone());
                 continue;
             }
             let Some(io) = &mut self.io else { return };

@@ -5,8 +5,14 @@ use crate::peer::Peer;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+    vec,
 };
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+use wse_proto::{Restart, Turn};
 
 pub(crate) struct Alive {
     peers: Mutex<HashMap<u64, Arc<Peer>>>,
@@ -21,6 +27,13 @@ pub(crate) struct Alive {
 pub(crate) struct Entry {
     alive: Arc<Alive>,
     conn_id: u64,
+}
+
+/// A shutdown under way. It is over when this is dropped; whose turn has not come by then goes at once.
+pub(crate) struct Shutdown {
+    alive: Arc<Alive>,
+    began: Instant,
+    turns: vec::IntoIter<(Arc<Peer>, Turn)>,
 }
 
 impl Alive {
@@ -58,24 +71,18 @@ impl Alive {
         let _ = self.done.subscribe().wait_for(|done| *done).await; // fails only without a sender
     }
 
-    /// The shutdown is over when this is dropped.
-    pub(crate) fn shutting_down(self: &Arc<Self>) -> impl Drop + use<> {
-        struct Done(Arc<Alive>);
-        impl Drop for Done {
-            fn drop(&mut self) {
-                self.0.done.send_replace(true);
-            }
-        }
-        Done(self.clone())
-    }
-
-    /// Begins the shutdown: every connection lets its handlers finish, then closes.
-    pub(crate) fn drain(&self) {
-        let peers = self.lock();
-        self.down.send_replace(true);
-        for peer in peers.values() {
-            peer.outbox.drain();
-        }
+    /// Begins the shutdown: nobody enters any more, and whoever is there gets a turn to go, the
+    /// oldest first.
+    pub(crate) fn shut_down(self: &Arc<Self>, returns_per_second: u32, grace: Duration) -> Shutdown {
+        let mut peers: Vec<(u64, Arc<Peer>)> = {
+            let peers = self.lock();
+            self.down.send_replace(true);
+            peers.iter().map(|(conn_id, peer)| (*conn_id, peer.clone())).collect()
+        };
+        peers.sort_unstable_by_key(|(conn_id, _)| *conn_id);
+        let turns = Restart::new(peers.len(), returns_per_second, grace).turns();
+        let turns: Vec<(Arc<Peer>, Turn)> = peers.into_iter().map(|(_, peer)| peer).zip(turns).collect();
+        Shutdown { alive: self.clone(), began: Instant::now(), turns: turns.into_iter() }
     }
 
     /// Resolves when no connection is left.
@@ -98,6 +105,32 @@ impl Alive {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Peer>>> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shutdown {
+    /// Has every connection let its handlers finish and close, each when its turn comes.
+    pub(crate) async fn drain(&mut self) {
+        while let Some((_, turn)) = self.turns.as_slice().first() {
+            let due = self.began + turn.at;
+            if due > Instant::now() {
+                tokio::time::sleep_until(due).await;
+            }
+            self.next();
+        }
+    }
+
+    /// Closes the next one. False when none is left.
+    fn next(&mut self) -> bool {
+        let next = self.turns.next();
+        next.map(|(peer, turn)| peer.outbox.drain(turn.end)).is_some()
+    }
+}
+
+impl Drop for Shutdown {
+    fn drop(&mut self) {
+        while self.next() {}
+        self.alive.done.send_replace(true);
     }
 }
 

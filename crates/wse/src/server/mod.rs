@@ -285,11 +285,16 @@ impl Server {
         Some(tokio::spawn(Pump::new(Box::new(io), read_ahead, Role::Server, session, host, peer)))
     }
 
-    /// Stops: no new connections, running handlers may answer, everyone is closed with 1012
-    /// `wse.restart`, and the application is told. What is left when the grace is over is cut.
-    /// Returns when no connection is left; [`listen`](Server::listen) and its siblings return then
-    /// too. The server cannot be used again. Called by a handler it would wait for itself until the
-    /// grace is over.
+    /// Stops: no new connections, everyone's turn comes, running handlers may answer, everyone is
+    /// closed with 1012 `wse.restart after=MS`, and the application is told. What is left when the
+    /// grace is over is cut. Returns when no connection is left; [`listen`](Server::listen) and its
+    /// siblings return then too. The server cannot be used again. Called by a handler it would wait
+    /// for itself until the grace is over. Dropping the future closes whoever is left without a spread.
+    ///
+    /// A few connections are closed at once, many over a spread of time: 20 for every one of
+    /// [`Limits::returns_per_second`] in a second, within half of the grace. Until its turn a connection
+    /// is served as ever. `MS` tells each client when to come back. The first of them comes a second
+    /// after the last close, and then they come evenly, a tenth below that rate.
     ///
     /// ```no_run
     /// # async fn example(server: wse::Server) -> Result<(), wse::ServeError> {
@@ -302,10 +307,12 @@ impl Server {
     /// # }
     /// ```
     pub async fn shutdown(&self, grace: Duration) {
-        let _done = self.0.alive.shutting_down();
-        self.0.alive.drain();
+        let mut shutdown = self.0.alive.shut_down(self.0.limits.returns_per_second, grace);
         let quiet = async {
-            self.0.alive.empty().await;
+            tokio::select! {
+                () = shutdown.drain() => self.0.alive.empty().await,
+                () = self.0.alive.empty() => {} // some have gone before their turn
+            }
             self.0.registry.empty().await;
         };
         if tokio::time::timeout(grace, quiet).await.is_err() {

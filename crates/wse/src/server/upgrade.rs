@@ -96,7 +96,8 @@ pub(crate) fn refuse(status: StatusCode, why: impl Into<String>) -> Answer {
     answer
 }
 
-/// The answer when there is no place: come back in a second.
+/// The answer when there is no place: come back in a second. It is the same for everybody, so that it
+/// tells nobody how full the server is.
 pub(crate) fn full(why: &str) -> Answer {
     let mut answer = refuse(StatusCode::SERVICE_UNAVAILABLE, why);
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
