@@ -8,12 +8,14 @@ mod messaging;
 mod raw;
 pub(crate) mod recordings;
 mod replay;
+mod session;
 
 pub(crate) use events::{Events, Log, events, line};
 pub(crate) use http::{Answer, dial, knock, request, upgrade};
 pub(crate) use messaging::{attach_to, messaging, offering, pack, sit_down, unpack};
 pub(crate) use raw::{Got, Raw, Reader, Writer, frame, header, text};
 pub(crate) use replay::replay;
+pub(crate) use session::{again, begin, counting, resume, three_devices};
 
 use ::http::Request;
 use std::time::Duration;
