@@ -26,7 +26,12 @@ pub(crate) fn events() -> (impl FnOnce(ClientEvent) -> Ready<()> + Clone + Send 
 pub(crate) fn line(event: &ClientEvent) -> String {
     match event {
         ClientEvent::Status(status) => status.to_string(),
-        ClientEvent::Ready { welcome, .. } => format!("ready {}", welcome.decode::<Value>().expect("JSON")),
+        ClientEvent::Ready { welcome, resumed, lost } => {
+            let welcome = welcome.decode::<Value>().expect("JSON");
+            let resumed = if *resumed { " resumed" } else { "" };
+            let lost = if *lost > 0 { format!(" lost {lost}") } else { String::new() };
+            format!("ready {welcome}{resumed}{lost}")
+        }
         ClientEvent::Closed(closed) => format!("closed {closed}"),
         ClientEvent::Ignored { name, payload } => {
             format!("ignored {name} {}", payload.decode::<Value>().expect("JSON"))
