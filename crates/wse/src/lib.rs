@@ -99,6 +99,7 @@ mod receipt;
 mod run;
 mod server;
 mod side;
+mod sync;
 mod when;
 
 pub use client::{Client, ClientBuilder, ClientEvent, Status};

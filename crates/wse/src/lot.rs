@@ -1,10 +1,13 @@
 //! The parking lot: all sessions of a server whose connections are lost, and the bytes they keep.
 //! It may never lock an outbox while it is locked itself.
 
-use crate::peer::Peer;
+use crate::{
+    peer::Peer,
+    sync::{Mutex, MutexGuard},
+};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 use wse_proto::Closed;
 
@@ -60,6 +63,12 @@ impl Lot {
         parked.sessions.insert(number, (peer, PARKED + bytes));
         let evicted = parked.evict(self.limit);
         (Seat { lot: self.clone(), number }, evicted)
+    }
+
+    /// Bytes that all of them take.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
     }
 
     fn lock(&self) -> MutexGuard<'_, Parked> {

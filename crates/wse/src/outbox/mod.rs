@@ -5,16 +5,19 @@ mod kept;
 
 pub(crate) use kept::Receipt;
 
-use crate::{error::SendError, line::Line, lot::Evicted, queue::Queue};
-use bytes::Bytes;
-use kept::{Kept, Remains};
-use std::{
+use crate::{
+    error::SendError,
+    line::Line,
+    lot::Evicted,
+    queue::Queue,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
-    task::Waker,
 };
+use bytes::Bytes;
+use kept::{Kept, Remains};
+use std::{sync::PoisonError, task::Waker};
 use wse_frame::put_close;
 use wse_proto::{Closed, Full};
 

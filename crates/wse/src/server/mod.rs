@@ -8,6 +8,8 @@ mod conn;
 mod event;
 mod host;
 mod listen;
+#[cfg(test)]
+mod races;
 mod registry;
 mod remote;
 mod service;

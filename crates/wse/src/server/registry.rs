@@ -2,13 +2,16 @@
 //! be held across an await, nor while anything of the application runs.
 
 use super::{Conn, Event, User};
-use crate::when::Whens;
-use std::{
-    collections::{HashMap, VecDeque},
+use crate::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
+    when::Whens,
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, OnceLock, PoisonError},
 };
 use tokio::{
     runtime::Handle,
@@ -186,7 +189,7 @@ impl Registry {
         });
     }
 
-    fn next_event(&self, cid: &Cid) -> Option<(Event, Option<oneshot::Sender<()>>)> {
+    pub(super) fn next_event(&self, cid: &Cid) -> Option<(Event, Option<oneshot::Sender<()>>)> {
         let mut users = self.lock();
         let entry = users.get_mut(cid)?;
         let next = entry.events.pop_front();

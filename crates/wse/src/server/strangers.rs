@@ -1,10 +1,11 @@
 //! How many connections have no verdict yet, in all and from one address. A place may never be
 //! kept after the verdict or the end.
 
+use crate::sync::{Mutex, MutexGuard};
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 use wse_proto::Limits;
 
@@ -66,6 +67,10 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_it_is_dropped() {
+        shuttle::check_random(places, 1);
+    }
+
+    fn places() {
         let limits = Limits { strangers: 3, strangers_per_address: 2, ..Limits::default() };
         let (one, two) = (Some(IpAddr::from([127, 0, 0, 1])), Some(IpAddr::from([127, 0, 0, 2])));
         let strangers = Arc::new(Strangers::default());

@@ -1,0 +1,229 @@
+//! Threads that meet: the registry, the outbox and the parking lot under thousands of orders, found
+//! by shuttle. A wake-up that is lost is a deadlock there, and found as one.
+
+use super::{Conn, Event, Server, conn::ConnInner};
+use crate::{
+    lot::Lot,
+    outbox::Out,
+    peer::Peer,
+    queue::Queue,
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+};
+use shuttle::thread::{self, Thread};
+use std::{
+    io::IoSlice,
+    sync::Arc,
+    task::{Wake, Waker},
+    time::Instant,
+};
+use wse_proto::{Cid, Closed, Codec, Format, Hello, Limits, Payload, Reason, Token};
+
+/// Orders tried by each test.
+const ORDERS: usize = 1000;
+
+fn peer() -> Arc<Peer> {
+    Arc::new(Peer::new(Codec::Json, &Limits::default(), false))
+}
+
+/// A device of ann's, welcomed a moment ago.
+fn login(server: &Server, conn_id: u64) -> Conn {
+    let hello = Hello { identity: Payload::null(Format::Json), meta: Hello::no_meta(Format::Json) };
+    Conn(Arc::new(ConnInner {
+        peer: peer(),
+        cid: Cid::from("ann"),
+        conn_id,
+        protocol: 0,
+        codec: 0,
+        hello: Arc::new(hello),
+        remote_addr: None,
+        server: server.0.clone(),
+    }))
+}
+
+/// Wakes a thread that has parked itself.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// A thread that sends four frames of one byte each.
+fn sender(peer: &Arc<Peer>, number: u8) -> thread::JoinHandle<()> {
+    let peer = peer.clone();
+    thread::spawn(move || (0..4).for_each(|n| _ = peer.outbox.send(Out::Own(&[number << 4 | n])).unwrap()))
+}
+
+/// Writes all that is in a queue. Gives how much it was.
+fn write(queue: &mut Queue, got: &mut Vec<u8>) -> usize {
+    let mut slices = [IoSlice::new(&[]); 64];
+    let filled = queue.slices(&mut slices);
+    let before = got.len();
+    got.extend(slices[..filled].iter().flat_map(|slice| slice.iter()));
+    let written = got.len() - before;
+    queue.advance(written);
+    written
+}
+
+/// Sleeps unless there is news, as a task does.
+fn sleep(peer: &Peer) {
+    let waker: Waker = Arc::new(Unpark(thread::current())).into();
+    if peer.outbox.sleep(&waker) {
+        thread::park();
+    }
+}
+
+fn assert_whole(got: &[u8], senders: u8) {
+    for sender in 0..senders {
+        let of_it: Vec<u8> = got.iter().filter(|byte| *byte >> 4 == sender).map(|byte| byte & 15).collect();
+        assert_eq!(of_it, [0, 1, 2, 3], "{got:?}");
+    }
+}
+
+#[test]
+fn of_a_hundred_logins_at_once_three_are_left_and_all_events_are_in_pairs() {
+    let race = || {
+        // Its events wait in the registry, as there is no runtime here.
+        let server = Server::builder().when(async |_| ());
+        let server = server.identify(async |stranger, name: String| Ok(stranger.accept(name))).build();
+        let come = |conn: Conn| thread::spawn(move || _ = conn.0.server.registry.join(&conn, 3));
+        // The task of a connection learns that it was pushed out.
+        let go = |conn: Conn| {
+            thread::spawn(move || {
+                let closed = conn.0.peer.outbox.closed();
+                closed.map(|closed| conn.0.server.registry.leave(&conn, &closed));
+            })
+        };
+        let mut conns: Vec<Conn> = (0..100).map(|conn_id| login(&server, conn_id)).collect();
+        let late = conns.split_off(50);
+        let first: Vec<_> = conns.iter().cloned().map(come).collect();
+        first.into_iter().for_each(|login| login.join().unwrap());
+        let both: Vec<_> = late.into_iter().map(come).chain(conns.into_iter().map(go)).collect();
+        both.into_iter().for_each(|thread| thread.join().unwrap());
+        let cid = Cid::from("ann");
+        let live = server.0.registry.conns(&cid);
+        assert_eq!((live.len(), server.conn_count(), server.user_count()), (3, 3, 1));
+        for conn in &live {
+            assert!(conn.is_open());
+            server.0.registry.leave(conn, &Closed::broken(Reason::default()));
+        }
+        let (mut there, mut users, mut came) = (Vec::new(), 0, 0);
+        while let Some((event, _)) = server.0.registry.next_event(&cid) {
+            match event {
+                Event::Joined(_) => users += 1,
+                Event::Left(..) => users -= 1,
+                Event::Connected(conn) => {
+                    there.push(conn.conn_id());
+                    came += 1;
+                }
+                Event::Disconnected(conn, _) => {
+                    let place = there.iter().position(|conn_id| *conn_id == conn.conn_id());
+                    there.remove(place.expect("it was connected, and not disconnected before"));
+                }
+                other => panic!("{other:?}"),
+            }
+            assert!(users == 1 || (users == 0 && there.is_empty()));
+            assert!(there.len() <= 4, "three, and the newest that pushes one of them out");
+        }
+        assert_eq!((came, there.len(), users), (100, 0, 0));
+    };
+    shuttle::check_random(race, ORDERS / 20);
+}
+
+#[test]
+fn frames_of_many_senders_leave_whole_and_in_order_and_no_wake_up_is_lost() {
+    let race = || {
+        let peer = peer();
+        let senders = [0, 1, 2].map(|number| sender(&peer, number));
+        let (mut queue, mut got) = (Queue::default(), Vec::new());
+        loop {
+            peer.outbox.collect(&mut queue);
+            peer.outbox.written(write(&mut queue, &mut got));
+            if got.len() == 12 {
+                break;
+            }
+            sleep(&peer);
+        }
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        assert_whole(&got, 3);
+    };
+    shuttle::check_random(race, ORDERS);
+}
+
+#[test]
+fn a_session_loses_and_doubles_nothing_while_it_is_parked_and_resumed_under_its_senders() {
+    let race = || {
+        let peer = peer();
+        peer.outbox.keep(None, 1 << 20);
+        let senders = [0, 1].map(|number| sender(&peer, number));
+        let (mut queue, mut got, mut lost) = (Queue::default(), Vec::new(), false);
+        loop {
+            peer.outbox.collect(&mut queue);
+            lost = !lost;
+            if lost {
+                // With what was about to be written.
+                assert!(peer.outbox.park());
+                queue = Queue::default();
+                thread::yield_now();
+                peer.outbox.resume(&[], got.len() as u64, &[]);
+                continue;
+            }
+            peer.outbox.written(write(&mut queue, &mut got));
+            peer.outbox.acknowledge(got.len() as u64 / 2).unwrap();
+            if got.len() == 8 {
+                break;
+            }
+            sleep(&peer);
+        }
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        assert_whole(&got, 2);
+    };
+    shuttle::check_random(race, ORDERS);
+}
+
+#[test]
+fn of_many_that_race_for_one_token_one_gets_the_session() {
+    let race = || {
+        let (peer, now, won) = (peer(), Instant::now(), Arc::new(AtomicUsize::new(0)));
+        peer.outbox.keep(Some(Token::new(0)), 1000);
+        assert!(peer.outbox.park());
+        let claims = [1, 2, 3, 4].map(|next| {
+            let (peer, won) = (peer.clone(), won.clone());
+            thread::spawn(move || {
+                let claimed = peer.outbox.claim(&Token::new(0), &Token::new(next), 0, now);
+                won.fetch_add(usize::from(claimed), SeqCst);
+            })
+        });
+        claims.into_iter().for_each(|claim| claim.join().unwrap());
+        assert_eq!(won.load(SeqCst), 1);
+    };
+    shuttle::check_random(race, ORDERS);
+}
+
+#[test]
+fn the_lot_holds_its_bound_while_sessions_come_grow_and_go() {
+    const BOUND: usize = 3 * (4 << 10) + 500;
+    let race = || {
+        let lot = Lot::new(BOUND);
+        let sessions = [(); 5].map(|()| {
+            let lot = lot.clone();
+            thread::spawn(move || {
+                let peer = peer();
+                peer.outbox.keep(None, 1 << 20);
+                assert!(peer.outbox.park());
+                let (seat, evicted) = lot.enter(peer.clone(), 0);
+                peer.outbox.take_seat(seat);
+                evicted.end();
+                let sent = peer.outbox.send(Out::Own(&[0; 100]));
+                assert!(lot.bytes() <= BOUND);
+                assert!(sent.is_ok() || !peer.outbox.is_open(), "an error only after the end");
+                peer.outbox.resume(&[], 0, &[]);
+                peer
+            })
+        });
+        sessions.into_iter().for_each(|session| drop(session.join().unwrap()));
+        assert_eq!(lot.bytes(), 0);
+    };
+    shuttle::check_random(race, ORDERS);
+}
