@@ -100,6 +100,7 @@ mod run;
 mod server;
 mod side;
 mod sync;
+pub mod test;
 mod when;
 
 pub use client::{Client, ClientBuilder, ClientEvent, Status};
@@ -110,13 +111,14 @@ pub use receipt::Receipt;
 pub use server::{Audience, Conn, Encoded, Event, Identified, Server, ServerBuilder, Stranger, User, Verdict};
 pub use wse_proto::{Backoff, Cid, Closed, Code, Limits, Protocol, Reason, RpError, WsMessaging};
 
+pub use http;
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
-pub use {http, ipnet};
 
-/// What it takes to mount a server in another's router.
+/// What it takes to mount a server in another's router, and behind proxies.
 pub mod service {
     pub use crate::server::{RemoteAddr, ServerService};
+    pub use ipnet;
 }
 
 /// What hooks see, what a handler takes that passes payloads on, and what a codec of your own is

@@ -95,8 +95,8 @@ fn of_a_hundred_logins_at_once_three_are_left_and_all_events_are_in_pairs() {
                 closed.map(|closed| conn.0.server.registry.leave(&conn, &closed));
             })
         };
-        let mut conns: Vec<Conn> = (0..100).map(|conn_id| login(&server, conn_id)).collect();
-        let late = conns.split_off(50);
+        let mut conns: Vec<Conn> = (0..120).map(|conn_id| login(&server, conn_id)).collect();
+        let late = conns.split_off(20);
         let first: Vec<_> = conns.iter().cloned().map(come).collect();
         first.into_iter().for_each(|login| login.join().unwrap());
         let both: Vec<_> = late.into_iter().map(come).chain(conns.into_iter().map(go)).collect();
@@ -126,7 +126,7 @@ fn of_a_hundred_logins_at_once_three_are_left_and_all_events_are_in_pairs() {
             assert!(users == 1 || (users == 0 && there.is_empty()));
             assert!(there.len() <= 4, "three, and the newest that pushes one of them out");
         }
-        assert_eq!((came, there.len(), users), (100, 0, 0));
+        assert_eq!((came, there.len(), users), (120, 0, 0));
     };
     shuttle::check_random(race, ORDERS / 20);
 }
