@@ -49,7 +49,7 @@ struct Options {
     ws_ping_interval: Duration,
     #[arg(long, default_value = "20s", value_parser = duration)]
     ws_ping_timeout: Duration,
-    /// With --reconnect: a session that survives a lost connection.
+    /// Reconnects, in a session that survives a lost connection.
     #[arg(long)]
     resume: bool,
 }
@@ -167,9 +167,13 @@ fn client(options: &Options) -> (Client, watch::Receiver<Status>) {
         let now = if let ClientEvent::Status(status) = &event { Some(*status) } else { None };
         let line = match event {
             ClientEvent::Status(status) => json!({"event": "status", "status": status.as_str()}),
-            ClientEvent::Ready { welcome, resumed, lost } if resume => json!({
-                "event": "ready", "welcome": welcome.decode::<Value>().ok(), "resumed": resumed, "lost": lost,
-            }),
+            ClientEvent::Ready { welcome, resumed, lost } if resume => {
+                let mut line = json!({"event": "ready", "welcome": welcome.decode::<Value>().ok(), "resumed": resumed});
+                if lost > 0 {
+                    line["lost"] = json!(lost);
+                }
+                line
+            }
             ClientEvent::Ready { welcome, .. } => json!({"event": "ready", "welcome": welcome.decode::<Value>().ok()}),
             ClientEvent::Closed(closed) => {
                 json!({"event": "closed", "code": closed.code, "reason": closed.reason.as_str()})
@@ -210,7 +214,7 @@ fn client(options: &Options) -> (Client, watch::Receiver<Status>) {
         .register("fail", async |_, how: String| fail(&how))
         .when(print)
         .limits(limits);
-    if options.reconnect {
+    if options.reconnect || options.resume {
         let backoff = Backoff { min: options.backoff_min, max: options.backoff_max, ..Backoff::default() };
         client = client.reconnect(backoff);
     }

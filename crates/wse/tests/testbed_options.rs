@@ -236,9 +236,9 @@ fn threads(id: u32) -> usize {
 }
 
 #[tokio::test]
-async fn workers_and_resume_window_are_taken() {
+async fn workers_sets_the_threads() {
     for workers in ["1", "3"] {
-        let testbed = Testbed::start(&["--workers", workers, "--resume-window", "5s"]).await;
+        let testbed = Testbed::start(&["--workers", workers]).await;
         let (client, _events) = testbed.enter("user-ann", json!({})).await;
         assert_eq!(soon(client.call::<_, i64>("add", (2, 3))).await.unwrap(), 5);
         // A thread has its name only a moment after it was started.

@@ -91,8 +91,9 @@ fn of_a_hundred_logins_at_once_three_are_left_and_all_events_are_in_pairs() {
         // The task of a connection learns that it was pushed out.
         let go = |conn: Conn| {
             thread::spawn(move || {
-                let closed = conn.0.peer.outbox.closed();
-                closed.map(|closed| conn.0.server.registry.leave(&conn, &closed));
+                if let Some(closed) = conn.0.peer.outbox.closed() {
+                    conn.0.server.registry.leave(&conn, &closed);
+                }
             })
         };
         let mut conns: Vec<Conn> = (0..120).map(|conn_id| login(&server, conn_id)).collect();

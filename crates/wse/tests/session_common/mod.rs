@@ -31,7 +31,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     fn note(&self, side: &Mutex<Vec<String>>, what: String) {
-        side.lock().unwrap().push(what);
+        side.lock().expect("no panic while locked").push(what);
         self.news.notify_waiters();
     }
 
@@ -47,7 +47,7 @@ impl Seen {
 
     /// What began like this, in order.
     fn of(side: &Mutex<Vec<String>>, kind: &str) -> Vec<u32> {
-        let all = side.lock().unwrap();
+        let all = side.lock().expect("no panic while locked");
         all.iter().filter_map(|line| line.strip_prefix(kind)?.trim().parse().ok()).collect()
     }
 }
@@ -106,7 +106,7 @@ pub(crate) fn client(seen: &Arc<Seen>, builder: ClientBuilder, limits: Limits) -
         })
         .when(async move |event| {
             if let ClientEvent::Ready { lost, .. } = event {
-                *ready.lost.lock().unwrap() += lost;
+                *ready.lost.lock().expect("no panic while locked") += lost;
             }
         })
 }
@@ -152,8 +152,8 @@ pub(crate) fn check(seen: &Seen, length: u32, what: &str) {
     assert_eq!(sorted(&seen.client, "double"), even, "{what}: each answer of the server");
     assert_eq!(sorted(&seen.client, "triple"), even, "{what}: each call of the server, once");
     assert_eq!(sorted(&seen.server, "triple"), even, "{what}: each answer of the client");
-    assert_eq!(*seen.lost.lock().unwrap(), 0, "{what}: nothing was lost");
-    check_events(&seen.events.lock().unwrap(), what);
+    assert_eq!(*seen.lost.lock().expect("no panic while locked"), 0, "{what}: nothing was lost");
+    check_events(&seen.events.lock().expect("no panic while locked"), what);
 }
 
 /// Joined and left, connected and disconnected, parked and resumed are in pairs.
