@@ -67,8 +67,10 @@
 //!
 //! - No code of the application but the upgrade hook, a codec of its own and `identify` runs for
 //!   a device that was not accepted.
-//! - Messages from one sender to one connection arrive in order, at most once. A session does not
-//!   survive its connection yet.
+//! - Messages from one sender to one connection arrive in order: exactly once over lost connections
+//!   in a session that is resumed within [`Limits::resume_window`], else at most once. A client that
+//!   [reconnects](ClientBuilder::reconnect) asks for one by default. [`Receipt::delivered`] tells
+//!   when a message has arrived.
 //! - A call ends exactly once: result, error, timed out, disconnected, or dropped by its caller.
 //! - Sending never waits. A device that does not read is closed as slow once
 //!   [`Limits::queue_bytes`] wait for it; nobody else notices.
