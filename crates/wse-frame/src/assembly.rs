@@ -3,7 +3,6 @@
 use crate::{FrameError, Message, Opcode, Payload};
 
 /// A message that comes in pieces: of a frame, or of several.
-#[derive(Debug)]
 pub(crate) struct Assembly {
     bytes: Vec<u8>,
     opcode: Opcode,

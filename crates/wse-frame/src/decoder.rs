@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod limit_tests;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -41,7 +42,6 @@ use crate::{
 /// assert_eq!(hello.text(), Some("hello"));
 /// # Ok::<(), wse_frame::FrameError>(())
 /// ```
-#[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
     state: State,

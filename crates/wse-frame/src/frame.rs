@@ -1,6 +1,7 @@
 //! `Frame`: a frame encoded once. May never be masked, and so never be sent by a client.
 
 use bytes::Bytes;
+use std::fmt;
 
 use crate::{
     Opcode,
@@ -11,7 +12,7 @@ use crate::{
 /// A frame encoded once, header and payload in one piece of memory, cheap to clone and to share.
 ///
 /// It is final and not masked, as a server sends it (RFC 6455 section 5.1). A client masks each
-/// frame anew: it uses [`put_frame`](crate::put_frame).
+/// frame anew: it uses [`put_frame`](crate::put_frame). Its `Debug` form shows the length only.
 ///
 /// ```
 /// use wse_frame::{Frame, Opcode};
@@ -20,7 +21,7 @@ use crate::{
 /// let for_another_peer = line.clone(); // the same memory
 /// assert_eq!(&for_another_peer.as_bytes()[..], b"\x81\x05hello");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Frame(Bytes);
 
 impl Frame {
@@ -56,5 +57,11 @@ impl Frame {
 impl From<Frame> for Bytes {
     fn from(frame: Frame) -> Bytes {
         frame.0
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({} bytes)", self.len())
     }
 }

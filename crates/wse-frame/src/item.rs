@@ -2,6 +2,7 @@
 //! connection's state.
 
 use crate::{CloseFrame, Opcode};
+use std::fmt;
 
 /// What a [`Decoder`](crate::Decoder) takes out of its input.
 #[derive(Debug, PartialEq)]
@@ -47,8 +48,7 @@ impl Message<'_> {
 
 /// The bytes of a message.
 ///
-/// Two payloads are equal if their bytes are.
-#[derive(Debug)]
+/// Two payloads are equal if their bytes are. The `Debug` form shows how many there are, never which.
 pub enum Payload<'b> {
     /// They lay whole in the input: lent out of it, unmasked in place.
     Borrowed(&'b mut [u8]),
@@ -80,14 +80,22 @@ impl AsRef<[u8]> for Payload<'_> {
     }
 }
 
+impl fmt::Debug for Payload<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if matches!(self, Payload::Borrowed(_)) { "Borrowed" } else { "Owned" };
+        write!(f, "{kind}({} bytes)", self.as_slice().len())
+    }
+}
+
 impl PartialEq for Payload<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.as_slice() == other.as_slice()
     }
 }
 
-/// The payload of a ping or a pong: at most 125 bytes (RFC 6455 section 5.5).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The payload of a ping or a pong: at most 125 bytes (RFC 6455 section 5.5). Its `Debug` form shows
+/// how many, never which.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Control(pub(crate) Vec<u8>);
 
 impl Control {
@@ -100,5 +108,11 @@ impl Control {
 impl AsRef<[u8]> for Control {
     fn as_ref(&self) -> &[u8] {
         self.as_slice()
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Control({} bytes)", self.0.len())
     }
 }

@@ -279,3 +279,25 @@ fn a_char_may_lie_across_fragments_but_not_across_messages() {
 fn bytes_that_are_not_text_need_not_be_utf8() {
     assert_eq!(read_with(&mut client(), &[frame(0x82, b"\xff"), frame(0x02, b"\xff")].concat()).1, Ok(()));
 }
+
+#[test]
+fn nothing_that_holds_bytes_of_the_peer_shows_them() {
+    let mut decoder = client();
+    // A header, a control frame and a message, each half there.
+    let mut half = [frame(0x01, b"secret"), vec![0x89, 20], b"secret".to_vec()].concat();
+    assert_eq!(decoder.next(&mut &mut half[..]), Ok(None));
+    let mut header = client();
+    header.next(&mut &mut b"\x82\x7e\x00"[..].to_vec()[..]).unwrap();
+    header.next(&mut &mut b"\xffsecretsecretsecret"[..].to_vec()[..]).unwrap();
+    let mut bytes = [frame(0x89, b"secret"), frame(0x81, b"secret")].concat();
+    let (mut whole, mut input) = (client(), &mut bytes[..]);
+    let ping = format!("{:?}", whole.next(&mut input));
+    let text = format!("{:?}", whole.next(&mut input));
+    let frame = crate::Frame::new(Opcode::Text, b"secret");
+    let owned = Payload::Owned(b"secret".to_vec());
+    let shown = [format!("{decoder:?}"), format!("{header:?}"), ping, text, format!("{frame:?}"), format!("{owned:?}")];
+    let bytes = format!("{:?}", b"secret");
+    for shown in shown {
+        assert!(!shown.contains("secret") && !shown.contains(bytes.trim_matches(['[', ']'])), "{shown}");
+    }
+}

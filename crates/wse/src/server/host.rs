@@ -22,7 +22,7 @@ pub(crate) struct Host {
     pub(crate) remote_addr: Option<IpAddr>,
     /// The request, until the verdict.
     pub(crate) request: Option<Arc<Parts>>,
-    /// The place among the strangers, until the verdict.
+    /// The place among the strangers, until the device is accepted or its task ends.
     pub(crate) place: Option<Place>,
     /// After the verdict.
     pub(crate) conn: Option<Conn>,
@@ -160,7 +160,8 @@ impl Side for Host {
     }
 
     fn ended(&mut self, closed: &Closed) {
-        (self.request, self.place) = (None, None);
+        // A stranger's place goes with the task: what the application is told of it may still wait.
+        self.request = None;
         match &self.conn {
             Some(conn) => self.server.registry.leave(conn, closed),
             None => tracing::debug!(%closed, remote_addr = ?self.remote_addr, "a stranger has gone"),

@@ -1,5 +1,5 @@
-//! How many connections have no verdict yet, in all and from one address. A place may never be
-//! kept after the verdict or the end.
+//! How many connections are not accepted yet, in all and from one address. A place may never be
+//! kept by a device that was accepted, nor given back while something of a stranger still waits.
 
 use crate::sync::{Mutex, MutexGuard};
 use std::{
