@@ -4,7 +4,7 @@
 import { build } from "esbuild";
 import { gzipSync } from "node:zlib";
 
-const LIMITS = { "src/index.ts": 4000, "src/react.ts": 800 };
+const LIMITS = { "src/index.ts": 4600, "src/react.ts": 800 };
 
 /** Bytes of one entry, gzipped. */
 export async function size(entry) {

@@ -2,16 +2,17 @@
 // touch a socket, nor leave a promise unsettled.
 
 import { calls } from "./calls.js";
-import { type Connection, connection, type Dial, type SocketConstructor, type Target } from "./connection.js";
+import type { SocketConstructor } from "./connection.js";
 import type { Argument, Channel, Contract, Name, Part, Rest, Result } from "./contract.js";
-import { type Deferred, deferred } from "./deferred.js";
 import { emitter, type Off } from "./emitter.js";
-import { unwelcome, WSE_ERROR, WseError, wrap } from "./error.js";
+import { WSE_ERROR, WseError, wrap } from "./error.js";
+import { type Link, link } from "./link.js";
 import { messages } from "./messages.js";
-import { WSE_REASON, WSE_STATUS, type WseStatus } from "./names.js";
+import { WSE_REASON, type WseStatus } from "./names.js";
 import { answer, type Procedure } from "./procedures.js";
 import type { Protocol } from "./protocol.js";
-import { type Bounds, wait } from "./wait.js";
+import type { Arrival } from "./session.js";
+import type { Bounds } from "./wait.js";
 
 /** Who this is: a value, or a function that is asked at every attempt to connect. */
 export type Identity = unknown | (() => unknown);
@@ -28,6 +29,8 @@ export interface Options {
   url: string;
   /** Whether to come back after a lost connection, and how patiently. Default false. */
   re?: boolean | Bounds;
+  /** Whether, with `re`, the server is asked for a session that survives a cut. Default true. */
+  resume?: boolean;
   /** How long a call waits for its answer, in seconds; 0 is for ever. Default 20 s. */
   tO?: number;
   /** The wire format. Default `wse-default-json`. */
@@ -52,8 +55,8 @@ export interface CallOptions {
 
 /** Hooks for what happens to a client. Each gives what takes the listener off again. */
 export interface When<W = any> {
-  /** Welcomed: every time. Called at once when the client is ready already. */
-  ready(listener: (welcome: W) => unknown): Off;
+  /** Welcomed: every time, and what became of the session. Called at once when the client is ready already. */
+  ready(listener: (welcome: W, arrival: Arrival) => unknown): Off;
   /** The socket is open and the hi is sent; the server has not decided yet. */
   connected(listener: () => unknown): Off;
   /** A connection, or an attempt to make one, has ended: 1006 when there was no goodbye. */
@@ -66,14 +69,12 @@ export interface When<W = any> {
   ignored(listener: (type: string, payload: any) => unknown): Off;
 }
 
-const { IDLE, CONNECTING, READY, OFFLINE, RE_CONNECTING } = WSE_STATUS;
-
 /**
  * One device of one user: a connection to a server, kept up as long as is asked for.
  *
- * Messages arrive in the order they were sent, at most once. Nothing is kept for later: what is
- * sent while there is no connection is an error. Every promise settles, and rejects with a
- * {@link WseError} only.
+ * Messages arrive in the order they were sent: exactly once in a session, which survives cuts, and
+ * at most once without. Without one nothing is kept for later: what is sent while there is no
+ * connection is an error. Every promise settles, and rejects with a {@link WseError} only.
  *
  * ```ts
  * const client = new WseClient({ url: "wss://chat.example.com/ws", re: true });
@@ -85,63 +86,77 @@ const { IDLE, CONNECTING, READY, OFFLINE, RE_CONNECTING } = WSE_STATUS;
  */
 export class WseClient<C extends Contract = any> {
   /** Messages from the server, by type: `on`, `once`, `off`. */
-  readonly channel: Channel<Part<C, "channel">>;
+  declare readonly channel: Channel<Part<C, "channel">>;
   /** Hooks for what happens to this client. */
-  readonly when: When<Part<C, "welcome">>;
+  declare readonly when: When<Part<C, "welcome">>;
 
-  #dial: Dial;
-  #target: Target;
-  #re: boolean | Bounds;
+  #link: Link;
   #timeout: number;
-  #status: WseStatus = IDLE;
-  #welcome: any;
-  #waiting?: Deferred;
-  /** From the first step of an attempt to the end of what came of it. */
-  #connection?: Connection;
-  #failed = 0;
-  #stopWaiting = () => {};
   #solver?: Challenge;
   #calls = calls();
   #procedures = new Map<string, Procedure>();
-  #expose: boolean;
-  #channel = emitter((error, type) => this.#report(WSE_ERROR.MESSAGE_PROCESSING_ERROR, error, { type }));
   #events = emitter((error) => console.error(error));
 
   /** Does nothing until {@link connect}. */
-  constructor(options: Options) {
-    const { url, re = false, tO = 20, exposeErrors = false, ...dial } = options;
-    this.#dial = dial;
-    this.#target = { url, identity: "", meta: {} };
-    this.#re = re;
+  constructor({ tO = 20, exposeErrors = false, ...way }: Options) {
+    const events = this.#events;
+    /** Tells of a failure that is nobody's answer. */
+    const report = (code: string, raw: any, about: object) => {
+      const error = wrap(code, raw, about);
+      if (!events.emit("error", error)) console.error(error);
+    };
+    /** Adds listeners of an event; one that comes late is told `now`. */
+    const hook =
+      (event: string, now?: () => unknown[] | false) =>
+      (listener: (...args: any[]) => unknown): Off => {
+        const own = async (...args: unknown[]) => listener(...args);
+        const args = now?.();
+        events.on(event, own);
+        if (args) own(...args).catch(console.error);
+        return () => void events.off(event, own);
+      };
+    const challenge = async (quest: unknown) => {
+      let solve!: (solution: unknown) => void;
+      const solved = new Promise((resolve) => (solve = resolve));
+      const solution = await this.#solver!(quest, solve);
+      return this.#solver!.length > 1 ? solved : solution;
+    };
+    const channel = emitter((error, type) => report(WSE_ERROR.MESSAGE_PROCESSING_ERROR, error, { type }));
+    this.#link = link(way, events, this.#calls, challenge, {
+      message: (type, payload) => channel.emit(type, payload) || events.emit("ignored", type, payload),
+      call: (call, reply) =>
+        answer(this.#procedures.get(call.type), call, reply, exposeErrors, (error) =>
+          report(WSE_ERROR.RP_EXECUTION_FAILED, error, { rp: call.type }),
+        ),
+    });
     this.#timeout = tO * 1000;
-    this.#expose = exposeErrors;
-    this.channel = this.#channel as any;
+    this.channel = channel as any;
     this.when = {
-      ready: this.#hook("ready", () => this.#status === READY && [this.#welcome]),
-      connected: this.#hook("connected"),
-      closed: this.#hook("closed"),
-      error: this.#hook("error"),
-      updated: this.#hook("updated", () => this.#status !== IDLE && [this.#status]),
-      ignored: this.#hook("ignored"),
+      ready: hook("ready", () => this.status === "READY" && this.#link.ready()),
+      connected: hook("connected"),
+      closed: hook("closed"),
+      error: hook("error"),
+      updated: hook("updated", () => this.status !== "IDLE" && [this.status]),
+      ignored: hook("ignored"),
     };
   }
 
   /** Where this client stands: one of `WSE_STATUS`. */
   get status(): WseStatus {
-    return this.#status;
+    return this.#link.status();
   }
 
   /** The address it is, or was last, or will be connected to. */
   get url(): string {
-    return this.#target.url;
+    return this.#link.target().url;
   }
 
   /**
    * The user's id, as far as this side knows it: the field `cid` of the last welcome, else of the
-   * meta that was given to `connect`. The protocol itself does not tell it to the client.
+   * meta that was given to `connect`.
    */
   get cid(): string | undefined {
-    return this.#welcome?.cid ?? (this.#target.meta as any)?.cid;
+    return this.#link.ready()[0]?.cid ?? (this.#link.target().meta as any)?.cid;
   }
 
   /**
@@ -156,8 +171,7 @@ export class WseClient<C extends Contract = any> {
    * else, with `details.code` and `details.reason` of the close.
    */
   connect(identity?: Identity, meta?: unknown): Promise<Part<C, "welcome">> {
-    if (this.#connection) return Promise.reject(new WseError(WSE_ERROR.CLIENT_ALREADY_CONNECTED));
-    return this.#go(this.url, identity, meta);
+    return this.#link.go(1006, this.url, identity, meta);
   }
 
   /**
@@ -168,8 +182,7 @@ export class WseClient<C extends Contract = any> {
    * Rejects as {@link connect} does; the client is not connected to the old server any more.
    */
   jump(url: string, identity?: Identity, meta?: unknown): Promise<Part<C, "welcome">> {
-    this.#connection?.close(4000, "jump");
-    return this.#go(url, identity, meta);
+    return this.#link.go(4000, url, identity, meta);
   }
 
   /**
@@ -178,8 +191,7 @@ export class WseClient<C extends Contract = any> {
    * calls in flight and a `connect` that waits are rejected.
    */
   close(reason: string = WSE_REASON.BY_CLIENT): void {
-    this.#connection?.close(1000, reason);
-    this.#turn(OFFLINE, 1000, reason);
+    this.#link.close(reason);
   }
 
   /** The same as {@link close}. */
@@ -188,10 +200,12 @@ export class WseClient<C extends Contract = any> {
   }
 
   /**
-   * Sends a message and returns at once; whether it arrives is not known.
+   * Sends a message and returns at once; whether it arrives is not known. In a session that has
+   * lost its connection it is kept, as long as no more than 1 MiB is.
    *
-   * Throws `wse.client.not-ready` while not `READY`, and `wse.client.rp.invalid` when the payload
-   * cannot be encoded or the name is empty or the protocol's own.
+   * Throws `wse.client.not-ready` without a connection or such a session, and
+   * `wse.client.rp.invalid` when the payload cannot be encoded or the name is empty or the
+   * protocol's own.
    */
   send<K extends Name<C, "send">>(type: K, ...[payload]: Rest<Part<C, "send">[K]>): void {
     this.#write(type, payload);
@@ -218,7 +232,7 @@ export class WseClient<C extends Contract = any> {
    * client goes `OFFLINE`; leaving the loop stops it.
    */
   messages<K extends Name<C, "channel">>(type: K): AsyncIterableIterator<Part<C, "channel">[K]> {
-    return messages(this.#channel, type, this.#events);
+    return messages(this.channel as any, type, this.#events);
   }
 
   /**
@@ -250,93 +264,13 @@ export class WseClient<C extends Contract = any> {
     this.#solver = handler;
   }
 
-  #go(url: string, identity = this.#target.identity, meta = this.#target.meta): Promise<any> {
-    this.#target = { url, identity, meta };
-    const { promise } = (this.#waiting ??= deferred());
-    this.#turn(CONNECTING, 4000, "jump");
-    return promise;
-  }
-
-  /** The connection, if there was one, is gone, and this follows. All is settled before anybody is told. */
-  #turn(status: WseStatus, code: number, reason: string, error = unwelcome(code, reason)) {
-    const before = this.#status;
-    const parted = this.#connection;
-    this.#status = status;
-    this.#connection = undefined;
-    this.#stopWaiting();
-    this.#calls.closed(code, reason);
-    if (status === CONNECTING) this.#attempt();
-    if (status === RE_CONNECTING) this.#stopWaiting = wait(this.#re as Bounds, this.#failed++, () => this.#attempt());
-    if (status === OFFLINE) {
-      this.#failed = 0;
-      this.#waiting?.reject(error);
-      this.#waiting = undefined;
-    }
-    if (parted) this.#events.emit("closed", code, reason);
-    if (status !== before && status === this.#status) this.#events.emit("updated", status);
-  }
-
-  #attempt() {
-    const attempt = connection(this.#dial, this.#target, {
-      connected: () => this.#events.emit("connected"),
-      challenge: (quest) => this.#solve(quest),
-      ready: (welcome) => this.#welcomed(welcome),
-      message: (type, payload) => this.#channel.emit(type, payload) || this.#events.emit("ignored", type, payload),
-      call: (call) =>
-        answer(this.#procedures.get(call.rp), call, attempt.reply, this.#expose, (error) =>
-          this.#report(WSE_ERROR.RP_EXECUTION_FAILED, error, { rp: call.rp }),
-        ),
-      answer: this.#calls.answer,
-      closed: (temporary, code, reason, error = unwelcome(code, reason)) => {
-        const again = temporary && this.#re;
-        const told = this.#status === READY || (this.#waiting && !again);
-        this.#turn(again ? RE_CONNECTING : OFFLINE, code, reason, error);
-        if (!told) this.#events.emit("error", error);
-      },
-    });
-    this.#connection = attempt;
-  }
-
-  async #solve(quest: unknown): Promise<unknown> {
-    let solve!: (solution: unknown) => void;
-    const solved = new Promise((resolve) => (solve = resolve));
-    const solution = await this.#solver!(quest, solve);
-    return this.#solver!.length > 1 ? solved : solution;
-  }
-
-  #welcomed(welcome: unknown) {
-    this.#failed = 0;
-    this.#welcome = welcome;
-    this.#status = READY;
-    this.#waiting?.resolve(welcome);
-    this.#waiting = undefined;
-    this.#events.emit("updated", READY);
-    if (this.#status === READY) this.#events.emit("ready", welcome);
-  }
-
   #write(type: string, payload: unknown, stamp?: string) {
-    if (!this.#connection?.ready()) throw new WseError(WSE_ERROR.CONNECTION_NOT_READY);
+    let sent;
     try {
-      this.#connection.send(type, payload, stamp);
+      sent = this.#link.send(type, payload, stamp);
     } catch (raw) {
       throw wrap(WSE_ERROR.RP_INVALID, raw, { type });
     }
-  }
-
-  /** Adds listeners of an event; one that comes late is told `now`. */
-  #hook(event: string, now?: () => unknown[] | false) {
-    return (listener: (...args: any[]) => unknown): Off => {
-      const own = async (...args: unknown[]) => listener(...args);
-      const args = now?.();
-      this.#events.on(event, own);
-      if (args) own(...args).catch(console.error);
-      return () => void this.#events.off(event, own);
-    };
-  }
-
-  /** Tells of a failure that is nobody's answer. */
-  #report(code: string, raw: any, about: object) {
-    const error = wrap(code, raw, about);
-    if (!this.#events.emit("error", error)) console.error(error);
+    if (!sent) throw new WseError(WSE_ERROR.CONNECTION_NOT_READY);
   }
 }

@@ -6,6 +6,11 @@ export type Off = () => void;
 
 type Listener = (...args: any[]) => unknown;
 
+interface Entry {
+  listener: Listener;
+  once?: boolean;
+}
+
 /** Listeners by name, called in the order they were added. */
 export interface Emitter {
   /** Adds a listener, which stays until it is taken off. Added twice, it is called twice. */
@@ -20,8 +25,9 @@ export interface Emitter {
 
 /** `failed` is told what a listener throws or rejects with. */
 export function emitter(failed: (error: unknown, name: string) => void): Emitter {
-  const all = new Map<string, { listener: Listener; once?: boolean }[]>();
+  const all = new Map<string, Entry[]>();
   const of = (name: string) => all.get(name) ?? [];
+  const remove = (name: string, gone?: Entry) => all.set(name, of(name).filter((entry) => entry !== gone));
   const run = async (name: string, listener: Listener, args: unknown[]) => {
     try {
       await listener(...args);
@@ -36,15 +42,15 @@ export function emitter(failed: (error: unknown, name: string) => void): Emitter
     },
     once: (name, listener) => self.on(name, listener, true),
     off(name, listener) {
-      const at = of(name).findIndex((entry) => entry.listener === listener);
-      all.set(name, listener ? of(name).filter((_, index) => index !== at) : []);
+      if (listener) remove(name, of(name).find((entry) => entry.listener === listener));
+      else all.delete(name);
       return self;
     },
     emit(name, ...args) {
       const listeners = of(name);
       for (const entry of listeners) {
         // The entry, and not the first one of that listener.
-        if (entry.once) all.set(name, of(name).filter((other) => other !== entry));
+        if (entry.once) remove(name, entry);
         void run(name, entry.listener, args);
       }
       return listeners.length > 0;

@@ -7,7 +7,7 @@ export const WSE_ERROR = Object.freeze({
   INVALID_CRA_HANDLER: "wse.client.invalid-cra-handler",
   /** No answer came in time. Whether the procedure ran is unknown. */
   RP_TIMEOUT: "wse.client.rp.timeout",
-  /** The connection ended before the answer. Whether the procedure ran is unknown. */
+  /** The connection, or the session, ended before the answer. Whether the procedure ran is unknown. */
   RP_DISCONNECT: "wse.client.rp.disconnect",
   /** The caller's signal was aborted. Whether the procedure ran is unknown. */
   RP_ABORTED: "wse.client.rp.aborted",
@@ -19,7 +19,7 @@ export const WSE_ERROR = Object.freeze({
   WS_CLIENT_ERROR: "wse.client.ws-error",
   /** The server refused the identity. */
   NOT_AUTHORIZED: "wse.not-authorized",
-  /** There is no connection to send on. Nothing was sent, and nothing is kept for later. */
+  /** There is no connection, and no session with room that waits for one. Nothing was sent or kept. */
   CONNECTION_NOT_READY: "wse.client.not-ready",
   /** A procedure failed, and its own error has no code. */
   RP_EXECUTION_FAILED: "wse.server.rp.failed",
@@ -41,16 +41,15 @@ export const WSE_ERROR = Object.freeze({
  * ```
  */
 export class WseError extends Error {
-  constructor(
-    /** What went wrong: one of {@link WSE_ERROR}, or a code of the application's. */
-    readonly code: string,
-    /** What belongs to it; an object, empty when there is nothing to say. */
-    readonly details: Record<string, any> = {},
-    /** For people. It is the code when left out, and then does not cross the wire. */
-    message = code,
-  ) {
+  /** What went wrong: one of {@link WSE_ERROR}, or a code of the application's. */
+  declare readonly code: string;
+  /** What belongs to it; an object, empty when there is nothing to say. */
+  declare readonly details: Record<string, any>;
+
+  /** The message is for people. It is the code when left out, and then does not cross the wire. */
+  constructor(code: string, details: Record<string, any> = {}, message = code) {
     super(message);
-    this.name = "WseError";
+    Object.assign(this, { code, details, name: "WseError" });
   }
 }
 
@@ -65,11 +64,5 @@ export const asDetails = (value: any): Record<string, any> =>
 /** Reads the error object of a failed call, however malformed it is. */
 export const readError = (error: any): WseError =>
   typeof error?.code === "string"
-    ? new WseError(error.code, asDetails(error.details), typeof error.message === "string" ? error.message : error.code)
+    ? new WseError(error.code, asDetails(error.details), typeof error.message === "string" ? error.message : undefined)
     : new WseError(WSE_ERROR.RP_EXECUTION_FAILED, asDetails(error));
-
-/** What a `connect` fails with when the connection ended before the welcome. */
-export function unwelcome(code: number, reason: string): WseError {
-  const refused = reason === WSE_ERROR.NOT_AUTHORIZED; // code and reason are the same string
-  return new WseError(refused ? reason : WSE_ERROR.WS_CLIENT_ERROR, { code, reason }, `closed: ${code} ${reason}`);
-}

@@ -1,7 +1,7 @@
 // Messages of one type as something to iterate over. It may never lose one between two steps.
 
 import type { Emitter } from "./emitter.js";
-import { WSE_STATUS } from "./names.js";
+import type { WseStatus } from "./names.js";
 
 /**
  * Begins to listen at once and keeps what comes until it is asked for. When the client goes
@@ -16,7 +16,7 @@ export function messages<M>(channel: Emitter, type: string, events: Emitter): As
     kept.push(message);
     wake();
   };
-  const check = (status: string) => status === WSE_STATUS.OFFLINE && stop();
+  const check = (status: WseStatus) => status === "OFFLINE" && stop();
   const stop = () => {
     ended = true;
     channel.off(type, keep);

@@ -2,18 +2,14 @@
 // text of an error out that was not meant for the peer.
 
 import { asDetails, WSE_ERROR } from "./error.js";
+import type { Envelope } from "./protocol.js";
 
 /** A procedure: gives the result, or a promise of it. */
 export type Procedure = (payload: any, stamp: string) => unknown;
 
-/** A call of the server. */
-export interface Call {
-  rp: string;
-  payload: unknown;
-  stamp: string;
-}
+/** Sends the answer of a call: a result, or an error object. */
+export type Reply = (ok: boolean, answer: unknown) => void;
 
-const { RP_EXECUTION_FAILED, RP_NOT_REGISTERED } = WSE_ERROR;
 const FAILED = "RPC execution failed";
 
 /** What of a payload may be repeated, so that the error itself can be read: 16 KiB, 125 brackets. */
@@ -23,38 +19,37 @@ const repeated = (payload: unknown) => {
 };
 
 /** The error object of a failed call. `failed` is told of an error that was not made on purpose. */
-function told(error: any, { rp, payload }: Call, expose: boolean, failed: (error: unknown) => void) {
+function told(error: any, { type, payload }: Envelope, expose: boolean, failed: (error: unknown) => void) {
   const tell = (code: string, message?: string, details?: unknown) => ({
     code,
     message,
-    details: { ...asDetails(details), rpc: rp, ...repeated(payload) },
+    details: { ...asDetails(details), rpc: type, ...repeated(payload) },
   });
   const { code, message, details } = error ?? {};
   if (typeof code === "string" && details) return tell(code, message === code ? undefined : message, details);
-  if (Object(error) === error && !(error instanceof Error)) return tell(RP_EXECUTION_FAILED, FAILED, error);
+  if (Object(error) === error && !(error instanceof Error)) return tell(WSE_ERROR.RP_EXECUTION_FAILED, FAILED, error);
   failed(error);
-  if (!expose) return tell(RP_EXECUTION_FAILED, FAILED);
-  const origin = error instanceof Error ? error : new Error(error);
-  return tell(RP_EXECUTION_FAILED, origin.message, { origin: { name: origin.name, message: origin.message } });
+  if (!expose) return tell(WSE_ERROR.RP_EXECUTION_FAILED, FAILED);
+  const { name, message: text } = error instanceof Error ? error : new Error(error);
+  return tell(WSE_ERROR.RP_EXECUTION_FAILED, text, { origin: { name, message: text } });
 }
 
 /** Runs a procedure and replies exactly once, whatever it does. */
 export async function answer(
   procedure: Procedure | undefined,
-  call: Call,
-  reply: (stamp: string, ok: boolean, answer: unknown) => void,
+  call: Envelope,
+  reply: Reply,
   expose: boolean,
   failed: (error: unknown) => void,
 ): Promise<void> {
-  const { payload, stamp } = call;
-  if (!procedure) return reply(stamp, false, { code: RP_NOT_REGISTERED });
+  if (!procedure) return reply(false, { code: WSE_ERROR.RP_NOT_REGISTERED });
   try {
-    reply(stamp, true, await procedure(payload, stamp));
+    reply(true, await procedure(call.payload, call.stamp!));
   } catch (error) {
     try {
-      reply(stamp, false, told(error, call, expose, failed));
+      reply(false, told(error, call, expose, failed));
     } catch (unreadable) {
-      reply(stamp, false, { code: RP_EXECUTION_FAILED, message: FAILED });
+      reply(false, { code: WSE_ERROR.RP_EXECUTION_FAILED, message: FAILED });
       failed(unreadable);
     }
   }

@@ -20,7 +20,10 @@ export type Packed = Partial<Envelope> | readonly unknown[];
 export interface Protocol {
   /** The subprotocol's name, which the server must speak. */
   name: string;
-  /** Encodes an envelope: a string goes out as a text message, bytes as a binary one. */
+  /**
+   * Encodes an envelope: a string goes out as a text message, bytes as a binary one. Bytes may be
+   * sent once more after a cut, so they are not to be written to again.
+   */
   pack(envelope: Envelope): string | ArrayBuffer | ArrayBufferView;
   /**
    * Decodes a message: a string, or an `ArrayBuffer` when it was binary. What it throws at is a
@@ -35,6 +38,8 @@ export interface Protocol {
     call?: string;
     response: string;
     response_error: string;
+    /** Default `~wse:ack`. */
+    ack?: string;
   };
 }
 
@@ -42,11 +47,8 @@ export interface Protocol {
 export const JSON_PROTOCOL: Protocol = {
   name: "wse-default-json",
   pack: ({ type, payload, stamp }) => JSON.stringify([type, payload, stamp]),
-  unpack(text) {
-    const envelope = JSON.parse(text);
-    if (!Array.isArray(envelope)) throw envelope;
-    return envelope;
-  },
+  // Only what has places has a `slice`, and a string has no type.
+  unpack: (text) => JSON.parse(text).slice(),
   internal_types: {
     hi: "~wse:hi",
     challenge: "~wse:challenge",
@@ -57,11 +59,20 @@ export const JSON_PROTOCOL: Protocol = {
   },
 };
 
-/** Reads a message. Missing places are `null`, an empty stamp is none; what is no envelope throws. */
+/** Makes a message of an envelope. What is left out is `null`. */
+export const pack = (protocol: Protocol, type: string, payload: unknown = null, stamp: string | null = null) =>
+  protocol.pack({ type, payload, stamp });
+
+/**
+ * Reads a message. Missing places are `null`, an empty stamp is none; what is no envelope throws.
+ * Only in a welcome the stamp may be an object, which may have come as its text.
+ */
 export function readEnvelope(protocol: Protocol, data: unknown): Envelope {
   const packed: any = protocol.unpack(data);
   const places = Array.isArray(packed) ? packed : [packed.type, packed.payload, packed.stamp];
-  const [type, payload = null, stamp] = places;
-  if (places.length > 3 || !type || typeof type !== "string" || typeof (stamp ?? "") !== "string") throw packed;
+  let [type, payload = null, stamp] = places;
+  if (type === protocol.internal_types.welcome) stamp = /^{/.test(stamp) ? JSON.parse(stamp) : stamp;
+  else if (typeof (stamp ?? "") !== "string") throw packed;
+  if (places.length > 3 || !type || typeof type !== "string") throw packed;
   return { type, payload, stamp: stamp || null };
 }

@@ -9,11 +9,15 @@ export interface Bounds {
   max?: number;
 }
 
+/** No server is waited for longer than this, in milliseconds. */
+const LONGEST = 300_000;
+
 /**
  * Waits a time drawn evenly from 0 to a ceiling, which doubles with every attempt that failed, then
- * goes on: at once when the network is back or the hidden page is looked at. Gives what stops it.
+ * goes on: at once when the network is back or the hidden page is looked at. A time `asked` for by
+ * the server is waited instead, and up to a tenth more. Gives what stops it.
  */
-export function wait({ min = 500, max = 20_000 }: Bounds, failed: number, go: () => void): () => void {
+export function wait({ min = 500, max = 20_000 }: Bounds, failed: number, asked: any, go: () => void): () => void {
   const { document } = globalThis as any;
   const stop = () => {
     clearTimeout(timer);
@@ -28,7 +32,8 @@ export function wait({ min = 500, max = 20_000 }: Bounds, failed: number, go: ()
     globalThis[how]?.("online", now);
     document?.[how]("visibilitychange", seen);
   };
-  const timer = setTimeout(now, Math.random() * Math.min(max, min * 2 ** failed));
+  const least = Math.min(LONGEST, asked) || 0;
+  const timer = setTimeout(now, least + Math.random() * (least / 10 || Math.min(max, min * 2 ** failed)));
   listen("addEventListener");
   return stop;
 }

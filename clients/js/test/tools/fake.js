@@ -61,7 +61,8 @@ export function fakeClient(options = {}) {
   const client = new WseClient({ url: "ws://a.test/", WebSocket: Socket, ...options });
   clients.push(client);
   const told = [];
-  for (const event of ["ready", "connected", "closed", "updated", "ignored"]) {
+  client.when.ready((welcome) => told.push(`ready ${typeof welcome === "string" ? welcome : JSON.stringify(welcome)}`));
+  for (const event of ["connected", "closed", "updated", "ignored"]) {
     client.when[event]((...args) => told.push([event, ...args.map((arg) => (typeof arg === "string" ? arg : JSON.stringify(arg)))].join(" ")));
   }
   client.when.error((error) => told.push(`error ${error.code} ${error.message}`));

@@ -1,7 +1,7 @@
 // What must compile, and behind `@ts-expect-error` what must not. Checked by tsc, never run.
 
 import WebSocket from "ws";
-import { type Contract, type Protocol, WSE_ERROR, WSE_STATUS, WseClient, WseError, type WseStatus } from "wse-client";
+import { type Arrival, type Contract, type Protocol, WSE_ERROR, WSE_STATUS, WseClient, WseError, type WseStatus } from "wse-client";
 
 interface Line {
   from: string;
@@ -16,7 +16,7 @@ interface Chat {
   register: { whoami(): string; double(n: number): number };
 }
 
-const chat = new WseClient<Chat>({ url: "ws://a.test/", re: { min: 100 }, tO: 5, WebSocket });
+const chat = new WseClient<Chat>({ url: "ws://a.test/", re: { min: 100 }, resume: false, tO: 5, WebSocket });
 
 export async function typed() {
   const { hey } = await chat.connect("token");
@@ -79,6 +79,9 @@ export async function typed() {
 export function hooks() {
   const off: () => void = chat.when.ready(({ hey }) => hey.length);
   off();
+  chat.when.ready((welcome, { resumed, lost }: Arrival) => resumed || lost.toFixed() + welcome.hey);
+  // @ts-expect-error no such field
+  chat.when.ready((_, { late }) => late);
   chat.when.closed((code, reason) => code.toFixed() + reason.trim());
   chat.when.error(({ code, details }) => code === WSE_ERROR.RP_TIMEOUT && details.rpc);
   chat.when.updated((status: WseStatus) => status === WSE_STATUS.READY);
@@ -105,6 +108,8 @@ export async function untyped() {
   client.challenge((quest, solve) => solve(quest.a + result));
   // @ts-expect-error a URL is needed
   new WseClient({});
+  // @ts-expect-error yes or no
+  new WseClient({ url: "ws://a.test/", resume: "no" });
   // @ts-expect-error seconds are a number
   new WseClient({ url: "ws://a.test/", tO: "20" });
   // @ts-expect-error a name is a string
@@ -136,6 +141,7 @@ export const protocol: Protocol = {
   internal_types: { hi: "h", challenge: "c", welcome: "w", response: "r", response_error: "e" },
 };
 void new WseClient({ url: "ws://a.test/", protocol });
+void new WseClient({ url: "ws://a.test/", protocol: { ...protocol, internal_types: { ...protocol.internal_types, ack: "a" } } });
 // @ts-expect-error a protocol has a name
 void new WseClient({ url: "ws://a.test/", protocol: { pack: protocol.pack, unpack: protocol.unpack } });
 

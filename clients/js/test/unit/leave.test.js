@@ -46,7 +46,7 @@ test("jump closes with 4000 jump and connects there with the same identity and m
 
 test("jump uses a new identity, and reconnects go to the new server with it", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
-  const { client, sockets } = await readyClient({ re: true });
+  const { client, sockets } = await readyClient({ re: true, resume: false });
   const welcome = client.jump("ws://b.test/", "bob", { device: 2 });
   await tick();
   sockets[1].open();

@@ -73,7 +73,7 @@ test("the wait is drawn evenly from 0 to the ceiling, and the bounds may be give
 
 test("a reconnect says hi again, and the application sees each step once", async (t) => {
   const pass = still(t);
-  const { socket, sockets, told, client } = await readyClient({ re: true });
+  const { socket, sockets, told, client } = await readyClient({ re: true, resume: false });
   socket.end(1012, "wse.restart");
   await pass(500);
   sockets[1].open();
@@ -260,5 +260,23 @@ test("the ceiling starts over when the client was closed or has given up", async
     end();
     await tick();
     assert.equal(client.status, "OFFLINE");
+  }
+});
+
+test("a restart that says when to come back is waited for, with a tenth more at most, and not longer than 5 minutes", async (t) => {
+  const pass = still(t);
+  for (const [reason, wait] of [["wse.restart after=7000", 7700], ["wse.restart after=900000", 330_000], ["wse.restart after=soon", 500], ["wse.restart", 500]]) {
+    const { client, socket, sockets } = await readyClient({ re: true });
+    socket.end(1012, reason);
+    await pass(wait - 1);
+    assert.equal(sockets.length, 1, reason);
+    await pass(1);
+    assert.equal(sockets.length, 2, reason);
+    sockets[1].end();
+    await pass(999);
+    assert.equal(sockets.length, 2);
+    await pass(1);
+    assert.equal(sockets.length, 3, "then as after every failed attempt");
+    client.close();
   }
 });

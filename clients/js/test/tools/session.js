@@ -1,0 +1,45 @@
+// Clients with a session on sockets in memory, and a server's half of it. It may never wait for real time.
+
+import assert from "node:assert/strict";
+import { fakeClient, tick } from "./fake.js";
+
+/** Timers that a test moves; the wait before an attempt is 500 ms. */
+export function still(t) {
+  t.mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+  t.mock.method(Math, "random", () => 1);
+  return async (ms) => {
+    t.mock.timers.tick(ms);
+    await tick();
+  };
+}
+
+export const grant = (more) => ({ session: "T1", cid: "ann", seen: 0, resumed: false, beat: 0, window: 60_000, ...more });
+
+/** A client with a session whose token is T1. */
+export async function sessionClient(options) {
+  const fake = fakeClient({ re: true, ...options?.client });
+  const arrivals = [];
+  fake.client.when.ready((welcome, arrival) => arrivals.push(arrival));
+  const welcome = fake.client.connect("ann");
+  await tick();
+  const [socket] = fake.sockets;
+  socket.open();
+  assert.deepEqual(socket.take(), [["~wse:hi", { identity: "ann", meta: {}, session: {} }, null]]);
+  socket.say("~wse:welcome", { hey: 1 }, grant(options));
+  await welcome;
+  fake.told.length = arrivals.length = 0;
+  return { ...fake, socket, arrivals };
+}
+
+/** The next attempt, with its hi sent; gives the socket and what it asks for. */
+export async function again({ sockets }, pass) {
+  const before = sockets.length;
+  for (let waited = 0; sockets.length === before && waited < 20_000; waited += 500) await pass(500);
+  const socket = sockets.at(-1);
+  socket.open();
+  const [[type, { session }]] = socket.take();
+  assert.equal(type, "~wse:hi");
+  return { socket, asked: session };
+}
+
+export const resumed = (socket, seen, token = "T2", more) => socket.say("~wse:welcome", { hey: 2 }, grant({ session: token, seen, resumed: true, ...more }));
