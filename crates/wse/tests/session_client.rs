@@ -299,3 +299,42 @@ async fn a_client_that_is_closed_during_the_cut_fails_what_waits() {
     assert!(matches!(soon(calling).await.unwrap(), Err(CallError::Disconnected)));
     assert!(matches!(client.send("m", 1), Err(SendError::NotReady)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_window_ends_while_it_is_being_resumed_is_begun_anew() {
+    let (builder, mut dials, mut events) = builder();
+    let (_client, wire) = connected(builder, &mut dials).await;
+    settle().await;
+    events.so_far();
+    drop(wire);
+    let mut late = dials.upgraded().await;
+    assert_eq!(late.json().await[1]["session"]["resume"], "t1");
+    // Not the first attempt of this client that takes long.
+    let mut wire = loop {
+        let (waited, next) = timed(dials.next()).await;
+        assert!(waited < 11 * S, "{waited:?}");
+        let mut wire = next.request().await.upgrade().await;
+        if wire.json().await[1]["session"] == json!({}) {
+            break wire;
+        }
+        late = wire;
+    };
+    late.send(&json!(["~wse:welcome", "late", granted("t2", 0, true)]).to_string()).await;
+    wire.send(&json!(["~wse:welcome", "new", granted("u1", 0, false)]).to_string()).await;
+    assert_eq!(events.next_like("ready").await, r#"ready "new""#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_welcome_that_resumes_what_has_just_ended_is_followed_by_a_new_session() {
+    let (builder, mut dials, mut events) = builder();
+    let limits = Limits { connect_timeout: 100 * S, ping_interval: Duration::ZERO, ..Limits::default() };
+    let (_client, wire) = connected(builder.limits(limits), &mut dials).await;
+    drop(wire);
+    let mut late = dials.upgraded().await;
+    assert_eq!(late.json().await[1]["session"]["resume"], "t1");
+    tokio::time::sleep(61 * S).await;
+    late.send(&json!(["~wse:welcome", "late", granted("t2", 0, true)]).to_string()).await;
+    let (_wire, asked) = welcome(&mut dials, granted("u1", 0, false)).await;
+    assert_eq!(asked, json!({}));
+    assert_eq!(events.next_like("ready \"hey\"").await, r#"ready "hey""#);
+}

@@ -101,6 +101,11 @@ async fn the_token_before_is_good_while_the_welcome_may_not_have_arrived() {
         drop(peer); // the welcome was read here, but the server cannot know
     }
     settle().await;
+    let (mut peer, _) = resume(&server, "ann", &first["session"], 0).await;
+    peer.write(&common::frame(wse_frame::Opcode::Ping, b"")).await; // may have left before the welcome came
+    settle().await;
+    drop(peer);
+    settle().await;
     let (silent, granted) = resume(&server, "ann", &first["session"], 0).await;
     assert_eq!(granted["resumed"], true);
     tokio::time::sleep(S).await;

@@ -3,9 +3,11 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::running::{output_of, tee};
+use crate::running::{Running, output_of, tee};
 use crate::screen;
 use crate::step::Outcome;
 use crate::tally::Tally;
@@ -13,6 +15,8 @@ use crate::workspace::Workspace;
 
 /// How long one target is run.
 const SECONDS: u64 = 20;
+/// So much of what a failed target has said is shown.
+const LINES: usize = 80;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// All targets of `fuzz/`; each counts as one test.
@@ -28,22 +32,43 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Outcome, String> {
     }
     let list = output_of(nightly(workspace, &["fuzz", "list"]), MINUTE)?;
     succeed(nightly(workspace, &["fuzz", "build"]), 5 * MINUTE)?;
-    let mut tally = Tally::default();
-    for target in list.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        screen::say(format!("fuzzing {target} for {SECONDS} s"));
-        match fuzz(workspace, target) {
-            Ok(()) => tally += Tally::PASSED,
-            Err(why) => {
-                screen::say(format!("{target} FAILED: {why}"));
-                tally += Tally::FAILED;
-            }
+    let targets = Mutex::new(list.lines().map(str::trim).filter(|line| !line.is_empty()));
+    let tally = Mutex::new(Tally::default());
+    // On as many targets at a time as there are cores.
+    let work = || {
+        while let Some(target) = next(&targets) {
+            let one = one(workspace, target);
+            *tally.lock().unwrap_or_else(PoisonError::into_inner) += one;
         }
-    }
-    Ok(Outcome::Ran(tally))
+    };
+    thread::scope(|scope| {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        (0..cores).for_each(|_| drop(scope.spawn(work)));
+    });
+    Ok(Outcome::Ran(tally.into_inner().unwrap_or_else(PoisonError::into_inner)))
 }
 
-/// New inputs go to the build output, so that the seeds stay as committed.
-fn fuzz(workspace: &Workspace, target: &str) -> Result<(), String> {
+fn next<'a>(targets: &Mutex<impl Iterator<Item = &'a str>>) -> Option<&'a str> {
+    targets.lock().unwrap_or_else(PoisonError::into_inner).next()
+}
+
+fn one(workspace: &Workspace, target: &str) -> Tally {
+    screen::say(format!("fuzzing {target} for {SECONDS} s"));
+    match fuzz(workspace, target) {
+        Ok(runs) => {
+            screen::say(format!("{target}: {runs}"));
+            Tally::PASSED
+        }
+        Err(why) => {
+            screen::say(format!("{target} FAILED: {why}"));
+            Tally::FAILED
+        }
+    }
+}
+
+/// Gives how much was run; what was said is shown only for a failure. New inputs go to the build
+/// output, so that the seeds stay as committed.
+fn fuzz(workspace: &Workspace, target: &str) -> Result<String, String> {
     let corpus = workspace.target.join("fuzz-corpus").join(target);
     std::fs::create_dir_all(&corpus).map_err(|e| format!("{}: {e}", corpus.display()))?;
     let mut command = nightly(workspace, &["fuzz", "run", target]);
@@ -53,7 +78,18 @@ fn fuzz(workspace: &Workspace, target: &str) -> Result<(), String> {
         command.arg(seeds);
     }
     command.args(["--", &format!("-max_total_time={SECONDS}"), "-print_final_stats=1"]);
-    succeed(command, Duration::from_secs(SECONDS) + 3 * MINUTE)
+    let until = Instant::now() + Duration::from_secs(SECONDS) + 3 * MINUTE;
+    let mut running = Running::start(command)?;
+    let mut lines = Vec::new();
+    while let Some(line) = running.line(until)? {
+        lines.push(line);
+    }
+    let status = running.wait(until)?;
+    if !status.success() {
+        let from = lines.len().saturating_sub(LINES);
+        return Err(format!("it ended with {status}\n{}", lines[from..].join("\n")));
+    }
+    Ok(lines.into_iter().rev().find(|line| line.starts_with("Done ")).unwrap_or_default())
 }
 
 /// Installs cargo-fuzz into the build output, unless it is there or the machine has it.

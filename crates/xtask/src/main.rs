@@ -14,6 +14,7 @@ mod report;
 mod running;
 mod screen;
 mod snippets;
+mod soak;
 mod step;
 mod suite;
 mod tally;
@@ -25,9 +26,10 @@ use step::{STEPS, Step};
 use workspace::Workspace;
 
 /// What `cargo xtask` can be asked to do: the name, its arguments and one line about it.
-const COMMANDS: [(&str, &str, &str); 3] = [
+const COMMANDS: [(&str, &str, &str); 4] = [
     ("test", " [STEP]...", "runs every step, or only those named, and prints totals"),
     ("autobahn", "", "runs the Autobahn suite against wse-frame's echo examples, both roles"),
+    ("soak", " [SECONDS]", "runs the simulation of sessions on fresh seeds, for 60 s or so many"),
     ("snippets", "", "checks that the documents' Rust blocks are compiled and README's commands exist"),
 ];
 
@@ -41,6 +43,15 @@ fn main() -> ExitCode {
         ("help" | "--help" | "-h", _) => {
             screen::say(usage());
             return ExitCode::SUCCESS;
+        }
+        ("soak", [] | [_]) => {
+            return match soak::run(rest.first().map(String::as_str)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(why) => {
+                    screen::say(format!("xtask: {why}"));
+                    ExitCode::FAILURE
+                }
+            };
         }
         ("test", names) => chosen(names),
         ("autobahn", []) => chosen(&[String::from("autobahn")]),

@@ -2,6 +2,7 @@
 //! compared in a time that tells how much of it was right.
 
 use std::{
+    collections::VecDeque,
     fmt,
     time::{Duration, Instant},
 };
@@ -51,14 +52,18 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The tokens of one session: the one it gave out last, and, until something has come from the
-/// client that got it, the one before.
+/// The tokens of one session: the one it gave out last, and, until an envelope has come from the
+/// client that got it, those before.
 #[derive(Debug)]
 pub struct Tokens {
     current: Token,
-    /// Used to get the current one, and when.
-    before: Option<(Token, Instant)>,
+    /// Given out before, since the client was last known to have one, and when they were used or
+    /// followed by the next.
+    before: VecDeque<(Token, Instant)>,
 }
+
+/// More welcomes than this are not lost in a row.
+const BEFORE: usize = 8;
 
 /// A second use of a token within this time, while the connection of the first stands, is a race
 /// and not a client whose welcome was lost.
@@ -67,29 +72,34 @@ const RACE: Duration = Duration::from_secs(1);
 impl Tokens {
     /// Of a session that gives out its first.
     pub fn new(first: Token) -> Self {
-        Self { current: first, before: None }
+        Self { current: first, before: VecDeque::new() }
     }
 
     /// Uses a token up: true when it was one of this session, and `next` is the current one from
     /// now on. `lost` says that the session has no connection.
     pub fn claim(&mut self, token: &Token, next: &Token, lost: bool, now: Instant) -> bool {
-        // Both are always compared, whatever the first says.
+        // All are always compared, whatever the first says.
         let current = self.current == *token;
-        let before = self.before.as_ref().is_some_and(|(before, used)| {
+        let again = self.before.iter().enumerate().fold(None, |found, (place, (before, used))| {
             let late = lost || now >= *used + RACE;
-            (before == token) & late
+            if (before == token) & late { Some(place) } else { found }
         });
-        if !(current | before) {
+        if !current && again.is_none() {
             return false;
         }
-        self.before = Some((token.clone(), now));
-        self.current = next.clone();
+        // The one that was used stays among the last ones.
+        let used = again.and_then(|place| self.before.remove(place)).map(|(used, _)| used);
+        let given = std::mem::replace(&mut self.current, next.clone());
+        self.before.extend(used.into_iter().chain([given]).map(|before| (before, now)));
+        while self.before.len() > BEFORE {
+            self.before.pop_front();
+        }
         true
     }
 
-    /// The client has the current token: the one before is good no more.
+    /// The client has the current token: those before are good no more.
     pub fn confirm(&mut self) {
-        self.before = None;
+        self.before = VecDeque::new();
     }
 }
 
@@ -128,7 +138,13 @@ mod tests {
         assert!(!tokens.claim(&a, &c, false, now), "a race");
         assert!(tokens.claim(&a, &c, true, now), "its welcome was lost");
         assert!(tokens.claim(&a, &d, false, now + RACE), "its welcome was lost without a sound");
-        assert!(!tokens.claim(&b, &a, true, now), "the one that never arrived");
-        assert!(tokens.claim(&d, &a, true, now));
+        assert!(tokens.claim(&b, &c, true, now), "a welcome that did arrive, though nothing came back");
+        assert!(tokens.claim(&d, &c, true, now));
+        for number in 10..110 {
+            assert!(tokens.claim(&c, &Token::new(number), true, now), "{number}");
+        }
+        assert!(!tokens.claim(&a, &d, true, now), "long ago");
+        tokens.confirm();
+        assert!(!tokens.claim(&c, &d, true, now) && tokens.claim(&Token::new(109), &d, true, now));
     }
 }

@@ -98,6 +98,10 @@ impl Side for Guest {
         let mut welcomed = Welcomed { release, token: None, resumed: resumed.is_some(), lost: 0 };
         let (peer, opened) = match resumed {
             Some((granted, before)) => {
+                if !before.outbox.is_open() {
+                    // It has ended while this attempt was under way: another one asks for a new one.
+                    return Err(Closed::broken(Reason::default()));
+                }
                 if !before.outbox.covers(granted.seen) {
                     return Err(Closed::protocol_error());
                 }

@@ -44,9 +44,6 @@ impl<S: Side> Pump<S> {
             match read {
                 Poll::Ready(Ok(())) if filled > 0 => {
                     let _ = self.session.step(Input::Heard, self.now.into_std());
-                    if std::mem::take(&mut self.unheard) {
-                        self.peer.outbox.confirm();
-                    }
                     let rest = self.take_in(&mut scratch[..filled], cx);
                     if rest > 0 {
                         self.read_ahead = scratch[filled - rest..filled].to_vec();
@@ -83,7 +80,9 @@ impl<S: Side> Pump<S> {
                     // Fails only when the connection ends, which is noticed soon enough.
                     let _ = self.peer.pong(ping.as_slice());
                 }
-                Ok(Some(Item::Ping(_) | Item::Pong(_))) => {}
+                // The answer to the ping behind a welcome that resumes; a ping may have been on its way before.
+                Ok(Some(Item::Pong(_))) => self.heard(),
+                Ok(Some(Item::Ping(_))) => {}
                 Ok(Some(Item::Close(frame))) => {
                     self.peer_closed = true;
                     let (code, reason) =
@@ -99,11 +98,19 @@ impl<S: Side> Pump<S> {
         }
     }
 
+    /// Something has come that a client can only send when it has its welcome.
+    fn heard(&mut self) {
+        if std::mem::take(&mut self.unheard) {
+            self.peer.outbox.confirm();
+        }
+    }
+
     pub(super) fn message(&mut self, message: &Message<'_>, cx: &mut Context<'_>) {
         self.heed();
         if self.cause.is_some() {
             return;
         }
+        self.heard();
         let said = self.session.read(message.payload.as_slice(), message.opcode == Opcode::Binary);
         let input = match said {
             Ok(envelope) => Input::Envelope(envelope),

@@ -1,0 +1,348 @@
+//! One end of a conversation, as its driver has it: the machine, what it keeps of a session, calls
+//! and handlers, the bytes of its socket. It may never decide anything that a machine decides.
+
+use crate::{
+    history::{Ending, Name, Sight},
+    network::End,
+    world::World,
+};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+use wse_proto::{
+    Closed, Codec, Envelope, Full, Input, Kind, Ledger, Limits, Payload, Pending, Reason, Replay, Session, Settled,
+    Stamp, Step,
+};
+
+/// What the side of the party acts on.
+pub(crate) enum Event<Q, O> {
+    Asked(Q),
+    Opened(O),
+    Parked,
+    Ended(Closed),
+}
+
+pub(crate) type EventOf<S> = Event<<S as Session>::Question, <S as Session>::Opening>;
+
+pub(crate) struct Party<S> {
+    pub(crate) name: Name,
+    pub(crate) machine: S,
+    pub(crate) codec: Codec,
+    pub(crate) end: Option<End>,
+    /// What has come and is no whole frame yet.
+    unread: Vec<u8>,
+    pub(crate) replay: Option<Replay<Vec<u8>>>,
+    calls: Pending<u64>,
+    /// In the order in which they end.
+    timeouts: VecDeque<(Instant, Stamp, u64)>,
+    /// Procedures at work: until when, for which stamp and call.
+    handlers: Vec<(Instant, String, u64)>,
+    pub(crate) held: Vec<Envelope<'static>>,
+    sent: u64,
+    /// Bytes of the frames that were sent, summed up after each.
+    bytes: Vec<usize>,
+    full: bool,
+    /// How many have come that the peer was not told of, and since when.
+    untold: Option<(u64, Instant)>,
+    pub(crate) open: bool,
+    pub(crate) heard: Instant,
+    /// An envelope has come over this connection: its peer has the welcome.
+    pub(crate) spoken: bool,
+}
+
+const MESSAGE: u8 = 0;
+const PING: u8 = 1;
+const PONG: u8 = 2;
+const CLOSE: u8 = 3;
+
+/// From whom, the how many-th, about which call, and something to carry.
+type Said = (u64, u64, u64, String);
+
+impl<S: Session> Party<S> {
+    pub(crate) fn new(name: Name, machine: S, codec: Codec, end: End, limits: &Limits, now: Instant) -> Self {
+        Self {
+            name,
+            machine,
+            codec,
+            end: Some(end),
+            unread: Vec::new(),
+            replay: None,
+            calls: Pending::new(limits.calls_per_conn, false),
+            timeouts: VecDeque::new(),
+            handlers: Vec::new(),
+            held: Vec::new(),
+            sent: 0,
+            bytes: vec![0],
+            full: false,
+            untold: None,
+            open: false,
+            heard: now,
+            spoken: false,
+        }
+    }
+
+    /// From now on it is a session.
+    pub(crate) fn keep(&mut self, beat: Duration, window: Duration, world: &World) {
+        self.machine.keep(Ledger::new(beat, window, world.now()));
+        self.replay = Some(Replay::new(world.plan.limits.session_bytes));
+    }
+
+    pub(crate) fn hear(&mut self, bytes: &[u8], world: &World) {
+        self.heard = world.now();
+        let _ = self.machine.step(Input::Heard, world.now());
+        self.unread.extend_from_slice(bytes);
+    }
+
+    /// Acts on the frames that have come, up to one that the side has to act on.
+    pub(crate) fn read(&mut self, world: &mut World) -> Option<EventOf<S>> {
+        loop {
+            let (header, rest) = self.unread.split_first_chunk::<5>()?;
+            let length = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
+            let (kind, frame) = (header[4], rest.get(..length)?.to_vec());
+            self.unread.drain(..5 + length);
+            let event = match kind {
+                PING => {
+                    self.put(PONG, &[], world);
+                    None
+                }
+                CLOSE => {
+                    let reason = std::str::from_utf8(&frame[2..]).expect("a reason");
+                    let code = u16::from_le_bytes([frame[0], frame[1]]);
+                    let _ = self.machine.step(Input::Close, world.now());
+                    Some(Event::Ended(Closed { code, reason: Reason::from(reason) }))
+                }
+                MESSAGE => {
+                    self.spoken = true;
+                    let envelope = self.machine.read(&frame, self.codec.binary()).expect("an envelope");
+                    self.step(Input::Envelope(envelope), world)
+                }
+                _ => None,
+            };
+            if event.is_some() {
+                return event;
+            }
+        }
+    }
+
+    /// Gives the machine an input and does what it says.
+    pub(crate) fn step(&mut self, input: Input<'_, S::Answer>, world: &mut World) -> Option<EventOf<S>> {
+        let now = world.now();
+        match self.machine.step(input, now) {
+            Step::Wait => {}
+            Step::Hold(envelope) => self.held.push(envelope.into_owned()),
+            Step::Ask(question) => return Some(Event::Asked(question)),
+            Step::Open(opening) => return Some(Event::Opened(opening)),
+            Step::Send(envelope) => {
+                if envelope.name == Kind::Ack.as_str() {
+                    self.untold = None;
+                }
+                self.send_own(&envelope.name, &envelope.payload, world);
+            }
+            Step::Deliver { payload, .. } => drop(self.said(&payload, world)),
+            Step::Invoke { payload, stamp, .. } => {
+                let call = self.said(&payload, world);
+                world.history.invoked(call, self.name);
+                let most = if world.chance.one_in(8) { 8_000 } else { 500 };
+                self.handlers.push((now + world.chance.millis(0..most), stamp.into_owned(), call));
+            }
+            Step::Settle { stamp, outcome: Ok(payload) | Err(payload) } => {
+                let about = self.said(&payload, world);
+                if let Settled::Call(call) = self.calls.settle(&stamp) {
+                    assert_eq!(about, call, "the answer to something else");
+                    world.history.settled(call, Ending::Answered);
+                }
+            }
+            Step::Acknowledged(count) => {
+                world.history.acknowledged(self.name, count);
+                let replay = self.replay.as_mut().expect("an ack is of a session");
+                replay.acknowledge(count).expect("no more than was sent");
+            }
+            Step::Ping => self.put(PING, &[], world),
+            Step::Park(_) => return Some(Event::Parked),
+            Step::Close(closed) => {
+                assert_ne!(closed, Closed::protocol_error(), "{} sees a breach of the protocol", self.name);
+                let cut = closed.code == 1006 && self.replay.is_some() && self.end.is_some();
+                assert!(!cut, "the session of {} ends with its connection", self.name);
+                return Some(Event::Ended(closed));
+            }
+        }
+        None
+    }
+
+    /// What another party's application has said, and about which call.
+    fn said(&mut self, payload: &Payload<'_>, world: &mut World) -> u64 {
+        let (from, number, about, _): Said = payload.decode().expect("as it was sent");
+        world.history.received(self.name, from, number);
+        self.untold.get_or_insert((0, world.now())).0 += 1;
+        about
+    }
+
+    /// What time alone does: calls time out, procedures finish, the machine ticks.
+    pub(crate) fn pass(&mut self, world: &mut World) -> Option<EventOf<S>> {
+        let now = world.now();
+        while let Some((_, stamp, call)) = self.timeouts.front().copied().filter(|(at, ..)| *at <= now) {
+            self.timeouts.pop_front();
+            if self.calls.cancel(&stamp).is_some() {
+                world.history.settled(call, Ending::TimedOut);
+            }
+        }
+        while let Some(done) = self.handlers.iter().position(|(at, ..)| *at <= now) {
+            let (_, stamp, call) = self.handlers.remove(done);
+            world.history.answered(call, self.name);
+            let kind = if call.is_multiple_of(5) { Kind::ResponseErr } else { Kind::Response };
+            if let Some(event) = self.send(kind.as_str(), call, Some(&stamp), 0, world) {
+                return Some(event);
+            }
+        }
+        for _ in 0..9 {
+            if self.machine.deadline().is_none_or(|at| at > now) {
+                return None;
+            }
+            if let Some(event) = self.step(Input::Tick, world) {
+                return Some(event);
+            }
+        }
+        panic!("{} ticks for ever", self.name);
+    }
+
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let timeout = self.timeouts.front().map(|(at, ..)| *at);
+        let handler = self.handlers.iter().map(|(at, ..)| *at).min();
+        [self.machine.deadline(), timeout, handler].into_iter().flatten().min()
+    }
+
+    /// Sends a frame of the application's. The event is the end of a session that has no connection
+    /// and no room any more.
+    pub(crate) fn send(
+        &mut self,
+        name: &str,
+        about: u64,
+        stamp: Option<&str>,
+        bytes: usize,
+        world: &mut World,
+    ) -> Option<EventOf<S>> {
+        self.sent += 1;
+        world.history.sent(self.name, self.sent);
+        let said: Said = (self.name, self.sent, about, "x".repeat(bytes));
+        let payload = Payload::encode(self.codec.format(), &said).expect("it has a form");
+        let mut frame = Vec::new();
+        self.codec.write_encoded(&mut frame, name, &payload, stamp).expect("it can be sent");
+        self.bytes.push(self.bytes[self.bytes.len() - 1] + frame.len());
+        let full = match self.replay.as_mut().map(|replay| replay.push(frame.clone())) {
+            Some(Ok(number)) => {
+                assert_eq!(number, self.sent, "the count is wrong");
+                false
+            }
+            Some(Err(Full)) => {
+                self.must_be_full(world);
+                true
+            }
+            None => false,
+        };
+        self.put(MESSAGE, &frame, world);
+        (full && self.end.is_none()).then(|| Event::Ended(Closed::broken(Reason::SLOW)))
+    }
+
+    /// Once given up, it stays so.
+    fn must_be_full(&mut self, world: &World) {
+        if !std::mem::replace(&mut self.full, true) {
+            let acknowledged = world.history.confirmed(self.name) as usize;
+            let sent = self.bytes.len() - 1;
+            let kept = self.bytes[sent] - self.bytes[acknowledged] + 64 * (sent - acknowledged);
+            assert!(kept > world.plan.limits.session_bytes, "{} is full with {kept} bytes", self.name);
+        }
+    }
+
+    pub(crate) fn call(&mut self, world: &mut World) -> Option<EventOf<S>> {
+        let call = world.name();
+        let stamp = self.calls.open(world.chance.wide(), call).ok()?;
+        world.history.called(call, self.name);
+        self.timeouts.push_back((world.now() + world.plan.limits.rpc_timeout, stamp, call));
+        self.send("add", call, Some(stamp.as_str()), 0, world)
+    }
+
+    /// The stamp of a call that this party waits for: for a forger.
+    pub(crate) fn secret(&self) -> Option<Stamp> {
+        self.timeouts.back().map(|(_, stamp, _)| *stamp)
+    }
+
+    /// Sends an envelope that is not the application's, and of which no copy is kept.
+    pub(crate) fn send_own(&mut self, name: &str, payload: &Payload<'_>, world: &mut World) {
+        let mut frame = Vec::new();
+        self.codec.write_encoded(&mut frame, name, payload, None).expect("it can be sent");
+        self.put(MESSAGE, &frame, world);
+    }
+
+    pub(crate) fn send_frame(&mut self, frame: &[u8], world: &mut World) {
+        self.put(MESSAGE, frame, world);
+    }
+
+    pub(crate) fn ping(&mut self, world: &mut World) {
+        self.put(PING, &[], world);
+    }
+
+    fn put(&mut self, kind: u8, payload: &[u8], world: &mut World) {
+        let Some(end) = self.end else { return };
+        let now = world.now();
+        world.net.send(end, &frame(kind, payload), now, &mut world.chance);
+    }
+
+    /// Has no connection any more.
+    pub(crate) fn detach(&mut self, world: &mut World) {
+        if let Some(end) = self.end.take() {
+            let now = world.now();
+            world.net.leave(end, now);
+        }
+    }
+
+    /// Goes on over the connection of a party that has done the handshake for it.
+    pub(crate) fn resume(&mut self, handshake: &mut Party<S>, seen: u64, world: &mut World) {
+        (self.end, self.unread) = (handshake.end.take(), std::mem::take(&mut handshake.unread));
+        (self.heard, self.spoken, self.untold) = (world.now(), false, None);
+        assert!(self.step(Input::Resumed, world).is_none(), "going on is not answered");
+        world.history.acknowledged(self.name, seen);
+        world.history.resumed(self.name);
+        self.replay.as_mut().expect("a session").acknowledge(seen).expect("no more than was sent");
+    }
+
+    /// Sends again what the other side has not seen.
+    pub(crate) fn repeat(&mut self, world: &mut World) {
+        let frames: Vec<_> = self.replay.iter().flat_map(Replay::frames).cloned().collect();
+        frames.iter().for_each(|frame| self.put(MESSAGE, frame, world));
+    }
+
+    /// The conversation is over, and so: everybody on this side is told.
+    pub(crate) fn finish(&mut self, closed: &Closed, world: &mut World) {
+        let _ = self.machine.step(Input::Close, world.now());
+        assert_eq!(self.machine.deadline(), None, "it ticks after its end");
+        if !matches!(closed.code, 1005 | 1006) {
+            self.put(CLOSE, &[&closed.code.to_le_bytes(), closed.reason.as_str().as_bytes()].concat(), world);
+        }
+        self.detach(world);
+        let calls: std::collections::BTreeSet<_> = self.calls.drain().collect();
+        calls.into_iter().for_each(|call| world.history.settled(call, Ending::Disconnected));
+        world.history.ended(self.name, self.replay.as_ref().map(Replay::unconfirmed));
+    }
+
+    pub(crate) fn sight(&self, now: Instant) -> Sight {
+        let waits = self.replay.is_some() && self.end.is_some() && self.machine.deadline().is_some_and(|at| at > now);
+        Sight {
+            name: self.name,
+            kept: self.replay.as_ref().map(Replay::bytes),
+            taken: self.machine.taken(),
+            untold: self.untold.filter(|_| waits),
+            heard: (self.open && self.end.is_some()).then_some(self.heard),
+        }
+    }
+}
+
+/// A frame on the wire of this network: length, kind, payload.
+fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+    [&(payload.len() as u32).to_le_bytes()[..], &[kind], payload].concat()
+}
+
+/// For a double of an attempt.
+pub(crate) fn message(payload: &[u8]) -> Vec<u8> {
+    frame(MESSAGE, payload)
+}

@@ -1,0 +1,191 @@
+//! A run from its seed to its end: what comes next in virtual time, and what is checked after it.
+//! It may never let two things happen at once.
+
+use crate::{
+    chance::Chance,
+    guest::Guest,
+    history::{Count, History, Name},
+    network::{End, Network, Side},
+    party::{EventOf, Party},
+    plan::{Action, PEACE, Place, Plan, TROUBLE},
+    server::Server,
+    world::World,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::{Duration, Instant},
+};
+use wse_proto::{Closed, Kind, Reason, Session, Stamp};
+
+pub(crate) struct Run {
+    world: World,
+    server: Server,
+    guests: Vec<Guest>,
+    actions: VecDeque<(Instant, Action)>,
+    trouble: Instant,
+}
+
+impl Run {
+    pub(crate) fn new(seed: u64, told: bool) -> Self {
+        let (mut chance, start) = (Chance::new(seed), Instant::now());
+        let plan = Plan::new(&mut chance);
+        let mut history = History::new(start, plan.limits.clone(), told);
+        history.note(|| format!("{plan:#?}"));
+        let net = Network::new(plan.latency);
+        let guests = plan.guests.iter().map(|guest| Guest::new(guest.clone(), start)).collect();
+        let actions = plan.actions.iter().map(|(at, action)| (start + Duration::from_millis(*at), *action)).collect();
+        let world = World {
+            net,
+            history,
+            chance,
+            plan,
+            names: 0,
+            dialled: BTreeMap::new(),
+            welcomed: BTreeSet::new(),
+            peace: false,
+        };
+        Self { world, server: Server::default(), guests, actions, trouble: start + Duration::from_millis(TROUBLE) }
+    }
+
+    pub(crate) fn run(mut self) -> (u64, Count) {
+        let end = self.trouble + PEACE;
+        let mut steps = 0;
+        while let Some(next) = self.next().filter(|next| *next < end) {
+            self.world.history.now = next.max(self.world.now());
+            self.happen();
+            let now = self.world.now();
+            let sights = self.server.parties().map(|party| party.sight(now));
+            let sights = sights.chain(self.guests.iter().flat_map(Guest::parties).map(|party| party.sight(now)));
+            self.world.history.check(sights);
+            steps += 1;
+            assert!(steps < 100_000, "it never ends");
+        }
+        let live = self.server.parties().map(|party| party.name);
+        let live = live.chain(self.guests.iter().flat_map(Guest::parties).map(|party| party.name)).collect();
+        self.world.history.finish(&live);
+        // The server does not know a socket that was cut before anything came.
+        for end in self.world.net.ends().filter(|end| !self.world.dialled.contains_key(&end.socket)) {
+            let served = self.server.parties().any(|party| party.end == Some(end));
+            assert!(served || self.guests.iter().any(|guest| guest.owns(end)), "nobody has closed {end:?}");
+        }
+        (self.world.history.print, self.world.history.count)
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let action = self.actions.front().map(|(at, _)| *at);
+        let peace = (!self.world.peace).then_some(self.trouble);
+        let guests = self.guests.iter().filter_map(Guest::due);
+        let others = [action, peace, self.world.net.due(), self.server.due()];
+        others.into_iter().flatten().chain(guests).min()
+    }
+
+    /// One thing: what arrives, what somebody does, or what time does.
+    fn happen(&mut self) {
+        let world = &mut self.world;
+        let now = world.now();
+        if !world.peace && now >= self.trouble {
+            world.peace = true;
+            world.net.heal();
+        } else if let Some((end, bytes)) = world.net.arrival(now) {
+            match end.side {
+                Side::Server => self.server.hear(end, bytes, world),
+                Side::Client => {
+                    if let Some(guest) = self.guests.iter_mut().find(|guest| guest.owns(end)) {
+                        guest.hear(end, bytes, world);
+                    }
+                }
+            }
+        } else if let Some((_, action)) = self.actions.front().copied().filter(|(at, _)| *at <= now) {
+            self.actions.pop_front();
+            self.act(action);
+        } else {
+            self.server.pass(world);
+            self.guests.iter_mut().for_each(|guest| guest.pass(world));
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        self.world.history.note(|| format!("{action:?}"));
+        let world = &mut self.world;
+        let now = world.now();
+        let chosen = |socket: usize, world: &World| {
+            let sockets = world.net.sockets();
+            sockets.get(socket % sockets.len().max(1)).copied()
+        };
+        match action {
+            Action::Cut { socket, seen } => {
+                if let Some(socket) = chosen(socket, world) {
+                    world.net.cut(socket, seen, now, &mut world.chance);
+                }
+            }
+            Action::Stall { socket, side, wait } => {
+                if let Some(socket) = chosen(socket, world) {
+                    world.net.stall(End { socket, side }, wait, now);
+                }
+            }
+            Action::Say { from, messages, bytes } => {
+                (0..messages).for_each(|_| self.talk(from, Talk::Say(bytes)));
+            }
+            Action::Call { from } => self.talk(from, Talk::Call),
+            Action::Forge { from } => {
+                let number = self.world.chance.below(100);
+                let Some(victim) = self.server.choose(number) else { return };
+                let Some(stamp) = victim.secret() else { return };
+                let victim = victim.name;
+                self.talk(from, Talk::Forge { victim, stamp });
+            }
+            Action::Close { from: Place::Client(number) } => {
+                let number = number % self.guests.len();
+                self.guests[number].end(&Closed::normal(Reason::BY_CLIENT), world);
+            }
+            Action::Close { from: Place::Server(number) } => {
+                if let Some(name) = self.server.choose(number).map(|party| party.name) {
+                    self.server.end(name, &Closed::normal(Reason::BY_SERVER), world);
+                }
+            }
+        }
+    }
+
+    fn talk(&mut self, from: Place, what: Talk) {
+        let world = &mut self.world;
+        match from {
+            Place::Client(number) => {
+                let number = number % self.guests.len();
+                let guest = &mut self.guests[number];
+                if let Some(party) = guest.party() {
+                    let event = what.by(party, world);
+                    guest.act(false, event, world);
+                }
+            }
+            Place::Server(number) => {
+                if let Some(party) = self.server.choose(number) {
+                    let name = party.name;
+                    let event = what.by(party, world);
+                    self.server.act(name, event, world);
+                }
+            }
+        }
+    }
+}
+
+/// What an application does with its party.
+enum Talk {
+    Say(usize),
+    Call,
+    /// Answers what the victim asks, but not of this party.
+    Forge {
+        victim: Name,
+        stamp: Stamp,
+    },
+}
+
+impl Talk {
+    fn by<S: Session>(&self, party: &mut Party<S>, world: &mut World) -> Option<EventOf<S>> {
+        match self {
+            Talk::Say(bytes) => party.send("say", 0, None, *bytes, world),
+            Talk::Call => party.call(world),
+            Talk::Forge { victim, .. } if world.history.peer(*victim) == Some(party.name) => None,
+            Talk::Forge { stamp, .. } => party.send(Kind::Response.as_str(), 0, Some(stamp.as_str()), 0, world),
+        }
+    }
+}

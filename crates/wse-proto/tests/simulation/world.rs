@@ -1,0 +1,38 @@
+//! What everybody in a run acts on. It may never act itself.
+
+use crate::{
+    chance::Chance,
+    history::{History, Name},
+    network::Network,
+    plan::Plan,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
+use wse_proto::Codec;
+
+pub(crate) struct World {
+    pub(crate) net: Network,
+    pub(crate) history: History,
+    pub(crate) chance: Chance,
+    pub(crate) plan: Plan,
+    pub(crate) names: u64,
+    /// What is spoken on a socket that the server has not heard from.
+    pub(crate) dialled: BTreeMap<u64, Codec>,
+    /// The welcomes that have arrived.
+    pub(crate) welcomed: BTreeSet<Name>,
+    /// Nothing bad happens any more.
+    pub(crate) peace: bool,
+}
+
+impl World {
+    pub(crate) fn now(&self) -> Instant {
+        self.history.now
+    }
+
+    pub(crate) fn name(&mut self) -> Name {
+        self.names += 1;
+        self.names
+    }
+}

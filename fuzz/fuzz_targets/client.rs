@@ -1,0 +1,37 @@
+//! The client's machine under any events: no panic, and only lawful steps.
+//!
+//! The first byte says whether it asks for a session; the rest is a script. May never look into the machine: it sees
+//! what a driver sees.
+
+#![no_main]
+
+mod script;
+
+use libfuzzer_sys::fuzz_target;
+use script::{Case, Law, Script};
+use std::time::Instant;
+use wse_proto::{ClientSession, Codec, Format, Hello, Kind, Limits, Payload, Wanted};
+
+fuzz_target!(|data: &[u8]| {
+    let (now, mut script) = (Instant::now(), Script(data));
+    let hello = Hello { identity: Payload::null(Format::Json), meta: Hello::no_meta(Format::Json) };
+    let wanted = script.pick(&[None, Some(&Wanted::New)]);
+    let (session, _) = ClientSession::new(Codec::Json, &hello, wanted, &Limits::default(), now);
+    Case::new(session, Codec::Json, now).run(script, Client);
+});
+
+struct Client;
+
+impl Law<ClientSession> for Client {
+    fn answer(&mut self, script: &mut Script<'_>) -> Payload<'static> {
+        Payload::json(script.pick(&["1", "null"])).expect("it is JSON")
+    }
+
+    fn opens(&self, _: Option<&Payload<'static>>, kind: Option<Kind>) -> bool {
+        kind == Some(Kind::Welcome)
+    }
+
+    fn asks(&self, kind: Kind) -> bool {
+        kind == Kind::Challenge
+    }
+}

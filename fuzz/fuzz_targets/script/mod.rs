@@ -1,0 +1,277 @@
+//! A conversation made of bytes: what happens to a machine, and what it may answer with. May never look into a
+//! machine: it sees what a driver sees.
+//!
+//! Each byte chooses what happens next; some take more bytes behind it. Beyond the last one everything is zero.
+
+use std::{
+    fmt::Debug,
+    time::{Duration, Instant},
+};
+use wse_proto::{Closed, Codec, Envelope, Input, Kind, Ledger, Payload, ProtocolError, Reason, Session, Step};
+
+pub struct Script<'a>(pub &'a [u8]);
+
+impl<'a> Script<'a> {
+    pub fn byte(&mut self) -> u8 {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *first
+    }
+
+    fn bytes(&mut self) -> &'a [u8] {
+        let length = usize::from(self.byte()).min(self.0.len());
+        let (bytes, rest) = self.0.split_at(length);
+        self.0 = rest;
+        bytes
+    }
+
+    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[usize::from(self.byte()) % choices.len()]
+    }
+}
+
+const PAYLOADS: [&str; 12] = [
+    r#"{"identity":"ann","meta":{}}"#,
+    r#"{"identity":"ann","session":{}}"#,
+    r#"{"session":{"resume":"AAAAAAAAAAAAAAAAAAAAAA","seen":3}}"#,
+    "null",
+    "0",
+    "1",
+    "2",
+    "40",
+    "-1",
+    "18446744073709551615",
+    "\"text\"",
+    "[[]]",
+];
+const STAMPS: [Option<&str>; 5] = [
+    None,
+    Some("AAAAAAAAAAAAAAAA"),
+    Some("x"),
+    Some(r#"{"session":"A","cid":"ann","seen":0,"resumed":false,"beat":25000,"window":60000}"#),
+    Some(r#"{"session":"A","cid":"ann","seen":7,"resumed":true,"window":60000}"#),
+];
+/// Milliseconds around every limit there is.
+const WAITS: [u64; 12] = [0, 1, 999, 1_000, 9_999, 10_000, 24_999, 25_000, 35_000, 60_000, 1 << 30, 1 << 40];
+
+/// What is known of a machine from outside.
+pub struct Case<S> {
+    session: S,
+    codec: Codec,
+    now: Instant,
+    open: bool,
+    closed: bool,
+    kept: bool,
+    /// Until when a session waits for a connection.
+    parked: Option<Instant>,
+    asked: bool,
+    taken: u64,
+    told: u64,
+}
+
+/// What a side has to say of what both do not share.
+pub trait Law<S: Session> {
+    /// An answer of the application.
+    fn answer(&mut self, script: &mut Script<'_>) -> S::Answer;
+    /// Whether this input may open the conversation.
+    fn opens(&self, answer: Option<&S::Answer>, kind: Option<Kind>) -> bool;
+    /// Whether this envelope may lead to a question.
+    fn asks(&self, kind: Kind) -> bool;
+}
+
+const WINDOW: Duration = Duration::from_secs(60);
+
+impl<S: Session> Case<S>
+where
+    S::Question: Debug,
+    S::Opening: Debug,
+{
+    pub fn new(session: S, codec: Codec, now: Instant) -> Self {
+        Self {
+            session,
+            codec,
+            now,
+            open: false,
+            closed: false,
+            kept: false,
+            parked: None,
+            asked: false,
+            taken: 0,
+            told: 0,
+        }
+    }
+
+    pub fn run(mut self, mut script: Script<'_>, mut law: impl Law<S>) {
+        while !script.0.is_empty() {
+            let raw;
+            let choice = script.byte() % 16;
+            let input = match choice {
+                // Its connection is gone: nothing comes.
+                0..=5 | 7..=9 | 15 if self.parked.is_some() => continue,
+                0 => Input::Envelope(envelope(Kind::Hi.as_str(), &mut script)),
+                1 => Input::Envelope(envelope(Kind::Welcome.as_str(), &mut script)),
+                2 => Input::Envelope(envelope(Kind::Challenge.as_str(), &mut script)),
+                3 => {
+                    let name = script.pick(&["m", "~wse:response", "~wse:response-err", "~wse:call", "~wse:", "n"]);
+                    Input::Envelope(envelope(name, &mut script))
+                }
+                4 => Input::Envelope(envelope(Kind::Ack.as_str(), &mut script)),
+                5 => {
+                    raw = script.bytes();
+                    match self.session.read(raw, self.codec.binary()) {
+                        Ok(envelope) => Input::Envelope(envelope),
+                        Err(error) => Input::Garbage(error),
+                    }
+                }
+                6 => Input::Answer(law.answer(&mut script)),
+                7 => Input::Heard,
+                8 => Input::Pong,
+                9 => Input::Deaf,
+                10 => {
+                    self.now += Duration::from_millis(script.pick(&WAITS));
+                    Input::Tick
+                }
+                11 => Input::Lost(Closed::broken(Reason::default())),
+                12 if self.parked.is_some() => Input::Resumed,
+                13 => Input::Close,
+                14 if self.open && !self.kept && !self.closed && self.taken == 0 => {
+                    let beat = Duration::from_millis(script.pick(&WAITS));
+                    self.session.keep(Ledger::new(beat, WINDOW, self.now));
+                    self.kept = true;
+                    continue;
+                }
+                15 => Input::Garbage(ProtocolError::new("no envelope")),
+                _ => continue,
+            };
+            self.happens(input, &law);
+        }
+    }
+
+    /// One input, one step, and only a lawful one.
+    fn happens(&mut self, input: Input<'_, S::Answer>, law: &impl Law<S>) {
+        let (mut came, mut answer, mut lost) = (None, false, false);
+        let (mut tick, mut deaf, mut resumed, mut garbage) = (false, false, false, false);
+        let mut may_open = false;
+        match &input {
+            Input::Envelope(envelope) => {
+                let kind = kind(&envelope.name);
+                may_open = law.opens(None, kind);
+                came = Some((kind, envelope.clone().into_owned()));
+            }
+            Input::Answer(given) => {
+                may_open = law.opens(Some(given), None);
+                answer = true;
+            }
+            Input::Lost(_) => lost = true,
+            Input::Tick => tick = true,
+            Input::Deaf => (deaf, tick) = (true, true),
+            Input::Resumed => resumed = true,
+            Input::Garbage(_) => garbage = true,
+            Input::Close => {
+                assert!(matches!(self.session.step(input, self.now), Step::Wait), "an end is not answered");
+                self.closed = true;
+                return self.rest();
+            }
+            Input::Heard | Input::Pong => {}
+        }
+        let step = self.session.step(input, self.now);
+        if self.closed {
+            assert!(matches!(step, Step::Wait), "after the end: {step:?}");
+            return self.rest();
+        }
+        let counted = self.open && self.kept && came.as_ref().is_some_and(|(kind, _)| *kind != Some(Kind::Ack));
+        self.taken += u64::from(counted);
+        if resumed {
+            (self.parked, self.told) = (None, self.taken);
+        }
+        match step {
+            Step::Wait => {}
+            Step::Close(_) => {
+                let parked = self.parked.is_some_and(|until| self.now >= until);
+                let silent = tick && self.parked.is_none() && !(self.open && self.kept);
+                let cut = lost && !(self.open && self.kept);
+                assert!(came.is_some() || answer || garbage || parked || silent || cut, "it ends by itself");
+                self.closed = true;
+            }
+            Step::Open(opening) => {
+                assert!(!self.open && may_open, "it opens without a verdict: {opening:?}");
+                self.open = true;
+            }
+            Step::Ask(question) => {
+                let asks = came.as_ref().and_then(|(kind, _)| *kind).is_some_and(|kind| law.asks(kind));
+                assert!(!self.open && !self.asked && asks, "it asks: {question:?}");
+                self.asked = true;
+            }
+            Step::Park(_) => {
+                assert!(self.open && self.kept && (lost || tick), "parked without a session");
+                self.parked.get_or_insert(self.now + WINDOW);
+            }
+            Step::Ping => assert!((tick || deaf) && self.parked.is_none(), "a ping by itself"),
+            Step::Send(sent) if sent.name == Kind::Ack.as_str() => {
+                assert!(tick && self.open && self.kept && self.parked.is_none(), "an ack by itself");
+                let count: u64 = sent.payload.decode().expect("a count");
+                assert!(count == self.taken && count >= self.told, "{count} of {} after {}", self.taken, self.told);
+                self.told = count;
+            }
+            Step::Send(sent) => {
+                assert!(!self.open && answer && sent.name == Kind::Challenge.as_str(), "{sent:?}");
+            }
+            Step::Acknowledged(count) => {
+                let (kind, ack) = came.clone().expect("it was told");
+                assert!(self.open && self.kept && kind == Some(Kind::Ack));
+                assert_eq!(ack.payload.decode::<u64>().ok(), Some(count));
+            }
+            Step::Hold(held) => {
+                assert!(!self.open && came.as_ref().is_some_and(|(kind, came)| kind.is_none() && *came == held));
+            }
+            step => {
+                assert!(self.open, "the application hears before it is let in: {step:?}");
+                let (kind, came) = came.as_ref().expect("somebody has said it");
+                delivered(*kind, came, step);
+            }
+        }
+        if answer {
+            self.asked = false;
+        }
+        self.rest();
+    }
+
+    /// What holds after every step.
+    fn rest(&self) {
+        let due = self.session.deadline();
+        assert_eq!(due.is_none(), self.closed, "a deadline while it lives, and none after");
+        if let (Some(until), Some(due), false) = (self.parked, due, self.closed) {
+            assert_eq!(due, until, "a parked session waits for its window");
+        }
+        if !self.closed {
+            assert_eq!(self.session.taken(), self.taken, "it has counted wrong");
+        }
+    }
+}
+
+/// The very envelope reaches the application, as what it is.
+fn delivered<Q: Debug, O: Debug>(kind: Option<Kind>, came: &Envelope<'_>, step: Step<'_, Q, O>) {
+    match (kind, step) {
+        (None, Step::Deliver { name, payload }) => {
+            assert_eq!((&name, &payload, &None), (&came.name, &came.payload, &came.stamp));
+        }
+        (None, Step::Invoke { rp, payload, stamp }) => {
+            assert_eq!((&rp, &payload, Some(stamp)), (&came.name, &came.payload, came.stamp.clone()));
+        }
+        (Some(Kind::Response), Step::Settle { stamp, outcome: Ok(payload) })
+        | (Some(Kind::ResponseErr), Step::Settle { stamp, outcome: Err(payload) }) => {
+            assert_eq!((Some(stamp), payload), (came.stamp.clone(), came.payload.clone()));
+        }
+        (_, step) => panic!("{came:?} gives {step:?}"),
+    }
+}
+
+fn envelope(name: &'static str, script: &mut Script<'_>) -> Envelope<'static> {
+    let payload = Payload::json(script.pick(&PAYLOADS)).expect("it is JSON");
+    Envelope { name: name.into(), payload, stamp: script.pick(&STAMPS).map(Into::into) }
+}
+
+fn kind(name: &str) -> Option<Kind> {
+    let all = [Kind::Hi, Kind::Challenge, Kind::Welcome, Kind::Response, Kind::ResponseErr, Kind::Ack, Kind::Call];
+    all.into_iter().find(|kind| kind.as_str() == name)
+}
