@@ -18,7 +18,7 @@ const TESTS: Duration = Duration::from_secs(400);
 
 /// `npm run test:browser` of the client; each test counts as one.
 pub(crate) fn run(workspace: &Workspace) -> Result<Outcome, String> {
-    client::npm(workspace, chromium, "test:browser", ("WSE_CHAT", "chat"), TESTS)
+    client::npm(workspace, chromium, "test:browser", &[("WSE_CHAT", "chat")], TESTS)
 }
 
 /// Chromium, installed where this machine lets us; or why there is none.

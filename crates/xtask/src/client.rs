@@ -14,16 +14,16 @@ const TESTS: Duration = Duration::from_secs(300);
 
 /// `npm test` of the client; each test counts as one.
 pub(crate) fn run(workspace: &Workspace) -> Result<Outcome, String> {
-    npm(workspace, || Ok(()), "test", ("WSE_TESTBED", "testbed"), TESTS)
+    npm(workspace, || Ok(()), "test", &[("WSE_TESTBED", "testbed"), ("WSE_FAULTS", "faults")], TESTS)
 }
 
-/// A script of the client's, which tests an example that it finds by a variable. What it `needs`
+/// A script of the client's, which tests examples that it finds by variables. What it `needs`
 /// besides Node is seen to first; the error says why there is none.
 pub(crate) fn npm(
     workspace: &Workspace,
     needs: fn() -> Result<(), String>,
     script: &str,
-    (variable, example): (&str, &str),
+    examples: &[(&str, &str)],
     limit: Duration,
 ) -> Result<Outcome, String> {
     if let Err(why) = node::tools(NODE).and_then(|()| needs()) {
@@ -33,8 +33,9 @@ pub(crate) fn npm(
     if let Some(why) = node::install(&folder)? {
         return Ok(Outcome::Skipped(why));
     }
-    node::build(workspace, &[example])?;
+    node::build(workspace, &examples.iter().map(|(_, example)| *example).collect::<Vec<_>>())?;
     let mut tests = Command::new("npm");
-    tests.current_dir(folder).args(["run", "--silent", script]).env(variable, workspace.example(example));
+    tests.current_dir(folder).args(["run", "--silent", script]);
+    tests.envs(examples.iter().map(|(variable, example)| (variable, workspace.example(example))));
     Ok(Outcome::Ran(node::count(tests, limit)))
 }

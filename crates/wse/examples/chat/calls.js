@@ -14,7 +14,7 @@ export function asDevice() {
 
 client.register("whoami", asDevice);
 
-/** Calls the server and shows what comes of it. Without a connection that is an error at once. */
+/** Calls the server and shows what comes of it. Without a connection it waits for the next one of the session, or is an error at once. */
 async function ask(output, rp, payload, tell) {
   const started = performance.now();
   try {

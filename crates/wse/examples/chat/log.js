@@ -19,7 +19,8 @@ client.channel.on("line", (line) => {
   if (document.hidden && line.from !== client.cid) document.title = `(${++unread}) wse chat`;
 });
 
-// Behind every welcome come the last messages: those that were missed are shown now.
+// Behind the welcome of a new session come the last messages: those that were missed are shown now.
+// A session that goes on has missed none.
 client.channel.on("history", (history) => {
   log.ariaBusy = "true"; // the past is not read out
   for (const line of [...history, ...(early ?? [])]) if (line.at > lastAt) show(line);
@@ -27,7 +28,7 @@ client.channel.on("history", (history) => {
   early = undefined;
   if (!log.childElementCount) note("Nobody has said anything yet.");
 });
-client.when.closed(() => (early = []));
+client.when.ready((_, { resumed }) => resumed || (early = []));
 
 /** A message; those that follow one another from one to the same share a head. */
 function show(line) {

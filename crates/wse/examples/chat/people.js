@@ -23,8 +23,8 @@ client.channel.on("here", (list) => {
   offer([...here.keys()]);
 });
 
-// Whoever comes and goes meanwhile is not news: the next list is the first one again.
-client.when.closed(() => (here = new Map()));
+// Whoever comes and goes between two sessions is not news: the next list is the first one again.
+client.when.ready((_, { resumed }) => resumed || (here = new Map()));
 
 function person({ name, devices }) {
   const button = make("button", "person");
