@@ -125,9 +125,26 @@ impl Outbox {
         if state.bytes + length > self.limit + state.slack {
             return Err(self.too_slow(state));
         }
-        let parked = state.session.as_ref().is_some_and(|kept| kept.parked);
+        if state.session.is_some() {
+            return self.admit_kept(state, frame, counted);
+        }
+        Self::enqueue(state, frame);
+        Ok(None)
+    }
+
+    /// The same for a session, which keeps a copy of what is counted, and no more than that while it
+    /// has no connection.
+    #[inline(never)]
+    fn admit_kept(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        frame: Out<'_>,
+        counted: bool,
+    ) -> Result<Option<u64>, SendError> {
+        let Some(kept) = &mut state.session else { return Ok(None) };
+        let parked = kept.parked;
         let (mut number, mut evicted, mut remains) = (None, Evicted::default(), None);
-        if counted && let Some(kept) = &mut state.session {
+        if counted {
             match kept.push(frame) {
                 Ok((first, others)) => (number, evicted) = (Some(first), others),
                 Err(Full) if parked => return Err(self.too_slow(state)),
@@ -135,19 +152,23 @@ impl Outbox {
                 Err(Full) => remains = Some(kept.give_up()),
             }
         }
-        if !parked {
-            state.bytes += length;
-            match frame {
-                Out::Own(frame) => state.queue.push(frame),
-                Out::Shared(frame) => state.queue.push_shared(frame),
-            }
-            Self::wake(state);
+        if parked {
+            drop(state)
         } else {
-            drop(state);
+            Self::enqueue(state, frame)
         }
         evicted.end();
         drop(remains);
         Ok(number)
+    }
+
+    fn enqueue(mut state: MutexGuard<'_, State>, frame: Out<'_>) {
+        state.bytes += frame.len();
+        match frame {
+            Out::Own(frame) => state.queue.push(frame),
+            Out::Shared(frame) => state.queue.push_shared(frame),
+        }
+        Self::wake(state);
     }
 
     /// More waits than may: what the pump has begun to write stays, so that the close frame can

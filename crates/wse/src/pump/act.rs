@@ -50,7 +50,7 @@ impl<S: Side> Pump<S> {
                 }
                 Ok(Opened::Resumed(claim)) => {
                     self.decoder.set_limits(frame_limits(self.side.limits(), true));
-                    self.claim = Some(claim); // handed over once what is being decoded is put aside
+                    self.claim = Some(Box::new(claim)); // handed over once what is being decoded is put aside
                 }
                 Err(closed) => self.end_deaf(closed),
             },

@@ -66,7 +66,7 @@ pub(crate) struct Pump<S: Side> {
     /// When a peer that does not answer the close frame is cut.
     close_deadline: Instant,
     /// The welcomed connection is for the task of this session.
-    claim: Option<Claim>,
+    claim: Option<Box<Claim>>,
     /// The peer has said nothing yet over the connection that the session goes on over.
     unheard: bool,
     /// No handler starts any more; how the connection ends when none runs.
@@ -116,7 +116,7 @@ impl<S: Side> Pump<S> {
         let decoder = Decoder::new(self.role, frame_limits(self.side.limits(), true));
         let decoder = std::mem::replace(&mut self.decoder, decoder);
         let peer = claim.peer.clone();
-        peer.outbox.adopt(Line { io, read_ahead, decoder, claim });
+        peer.outbox.adopt(Line { io, read_ahead, decoder, claim: *claim });
         self.cause = Some(self.peer.outbox.close(Closed::broken(Reason::default())));
         let _ = self.session.step(Input::Close, self.now.into_std());
     }
