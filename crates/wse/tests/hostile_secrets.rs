@@ -41,10 +41,8 @@ fn server(seen: &Seen) -> Server {
             if what["fail"] == true {
                 return Err(RpError::new("failed").details(&what));
             }
-            {
-                conn.send("m", what)?;
-                Ok(())
-            }
+            conn.send("m", what)?;
+            Ok(())
         })
         .on("account", async |_, _: Account| Ok(()))
         .register("echo", async |_, what: Value| Ok(what))
@@ -134,6 +132,25 @@ async fn talk(server: &Server, seen: &Seen) {
     seen.show("Encoded and others", &(&message, server.everyone(), server.users(), server.service()));
     seen.show("SendError", &server.broadcast("m", secret_text.repeat(10_000)).expect_err("it is too big"));
     known.leave().await;
+}
+
+/// Sessions that are resumed, lost and refused. Gives their tokens.
+async fn resume(server: &Server) -> Vec<String> {
+    let identity = json!({"password": secret("identity")});
+    let mut tokens: Vec<String> = Vec::new();
+    for round in 0..4 {
+        let mut peer = attach(server);
+        let used = tokens.last().filter(|_| round < 3);
+        let session = used.map_or(json!({}), |token| json!({"resume": token, "seen": 0}));
+        peer.say("~wse:hi", json!({"identity": identity, "session": session})).await;
+        let welcome = peer.json().await;
+        assert_eq!(welcome[2]["resumed"], json!(used.is_some()), "{welcome}");
+        tokens.push(welcome[2]["session"].as_str().expect("a token").to_owned());
+        peer.say("m", json!({"text": secret("payload")})).await;
+        peer.say("~wse:ack", json!(1000 * u32::from(round == 3))).await;
+        until("it is lost", || round == 3 || server.conn_count() == 1).await;
+    }
+    tokens
 }
 
 /// The same on the other wires.
@@ -252,11 +269,13 @@ async fn no_secret_stands_in_a_line_of_the_log_or_in_a_debug_form() {
     talk(&server, &seen).await;
     talk_otherwise(&server).await;
     connect(&server, &seen).await;
+    let tokens = resume(&server).await;
     server.shutdown(Duration::from_secs(10)).await;
     until("everybody has gone", || server.conn_count() == 0).await;
 
     let lines = seen.lines();
-    let mut leaking: Vec<&String> = lines.iter().filter(|line| leaks(line)).collect();
+    let mut leaking: Vec<&String> =
+        lines.iter().filter(|line| leaks(line) || tokens.iter().any(|token| line.contains(token))).collect();
     leaking.sort();
     leaking.dedup();
     assert!(leaking.is_empty(), "{} lines, such as {:#?}", leaking.len(), &leaking[..leaking.len().min(20)]);
@@ -266,6 +285,8 @@ async fn no_secret_stands_in_a_line_of_the_log_or_in_a_debug_form() {
         "wse::server::host: failed",
         "wse::server::host: a message that no handler listens to",
         "wse::server::host: a stranger has gone",
+        "wse::server::host: parked",
+        "Event: Resumed",
         "wse::client::guest: failed",
         "Event: Error",
         "Event: Ignored",

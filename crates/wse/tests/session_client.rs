@@ -35,7 +35,7 @@ fn builder() -> (ClientBuilder, Dials, Events) {
 async fn connected(builder: ClientBuilder, dials: &mut Dials) -> (Client, Wire) {
     let client = builder.build();
     let (connected, (wire, asked)) = tokio::join!(client.connect(), welcome(dials, granted("t1", 0, false)));
-    connected.unwrap();
+    connected.expect("it is let in");
     assert_eq!(asked, json!({}));
     (client, wire)
 }

@@ -24,8 +24,8 @@ fn watchful() -> Limits {
 async fn run(what: String, faults: impl FnOnce(Faults)) {
     let seen = Arc::new(Seen::default());
     let server = server(&seen, watchful());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let proxy = Proxy::new(listener.local_addr().unwrap()).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let proxy = Proxy::new(listener.local_addr().expect("an address")).await.expect("a port");
     let serving = tokio::spawn({
         let server = server.clone();
         async move { server.serve(listener).await }
@@ -38,7 +38,7 @@ async fn run(what: String, faults: impl FnOnce(Faults)) {
     };
     tokio::time::timeout(Duration::from_secs(30), talked).await.unwrap_or_else(|_| panic!("{what} does not end"));
     server.shutdown(Duration::from_secs(2)).await;
-    serving.await.unwrap().unwrap();
+    serving.await.expect("no panic").expect("it served");
     check(&seen, LENGTH, &what);
 }
 
@@ -47,8 +47,10 @@ async fn sweep(name: &str, step: usize, fault: impl Fn(Faults, u64) + Copy + Sen
     let mut running = JoinSet::new();
     for to_server in [true, false] {
         for bytes in (0..=512).step_by(step) {
-            if running.len() >= AT_ONCE {
-                running.join_next().await.unwrap().unwrap();
+            if running.len() >= AT_ONCE
+                && let Some(ended) = running.join_next().await
+            {
+                ended.expect("nothing was lost");
             }
             let what = format!("{name}, to_server {to_server}, after {bytes}");
             running.spawn(run(what, move |faults| {
@@ -58,7 +60,7 @@ async fn sweep(name: &str, step: usize, fault: impl Fn(Faults, u64) + Copy + Sen
         }
     }
     while let Some(ended) = running.join_next().await {
-        ended.unwrap();
+        ended.expect("nothing was lost");
     }
 }
 

@@ -1,7 +1,7 @@
 //! How a client is put together. It may never print an identity.
 
 use super::{
-    Client, ClientEvent, Handle, Identity, Options, Shared, Status, Target,
+    Client, ClientEvent, Handle, Identity, Options, Shared, Target,
     dial::{self, Dial},
     tls,
 };
@@ -24,7 +24,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{mpsc, watch},
+    sync::mpsc,
 };
 use wse_proto::{Backoff, Envelope, Format, Hello, Limits, Payload, Protocol, RpError};
 
@@ -275,14 +275,7 @@ impl ClientBuilder {
     pub fn build(self) -> Client {
         let nobody = || super::fixed(Ok(self.options.protocol.default_identity()));
         let identity = self.identity.unwrap_or_else(nobody);
-        let shared = Arc::new(Shared {
-            options: self.options,
-            handlers: self.handlers,
-            whens: self.whens,
-            status: watch::Sender::new(Status::Idle),
-            connected: Mutex::default(),
-            url: Mutex::new(self.url.clone()),
-        });
+        let shared = Arc::new(Shared::new(self.options, self.handlers, self.whens, &self.url));
         let (commands, receiver) = mpsc::unbounded_channel();
         let target = Target { url: self.url, identity, meta: self.meta };
         Client(Arc::new(Handle { shared, commands, target: Mutex::new(target), receiver: Mutex::new(Some(receiver)) }))

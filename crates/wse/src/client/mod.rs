@@ -8,6 +8,7 @@ mod dial;
 mod driver;
 mod event;
 mod guest;
+mod shared;
 mod status;
 #[cfg(feature = "tls")]
 mod tls;
@@ -19,28 +20,25 @@ pub use builder::ClientBuilder;
 pub use event::ClientEvent;
 pub use status::Status;
 
+pub(crate) use shared::{Identity, Options, Shared, Target, fixed, identity};
+
 use crate::{
     error::{CallError, ConnectError, RegisterError, SendError},
-    handlers::{HandlerId, Handlers},
-    hook::Hooks,
+    handlers::HandlerId,
     names::{Message, Procedure},
     peer::Peer,
     receipt::Receipt,
-    run::Start,
-    side::Task,
-    when::Whens,
 };
 use driver::{Command, Driver, handle_events};
-use http::HeaderMap;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fmt,
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use wse_proto::{Backoff, DecodeError, Format, Limits, Payload, Protocol, Reason, RpError};
+use wse_proto::{DecodeError, Payload, Reason, RpError};
 
 /// One device of one user: a connection to a server. A handle, cheap to clone.
 ///
@@ -75,86 +73,6 @@ pub(crate) struct Handle {
     receiver: Mutex<Option<mpsc::UnboundedReceiver<Command>>>,
 }
 
-/// What the application's handles and the client's task share.
-pub(crate) struct Shared {
-    pub(crate) options: Options,
-    pub(crate) handlers: Handlers<Client>,
-    pub(crate) whens: Whens<ClientEvent>,
-    pub(crate) status: watch::Sender<Status>,
-    connected: Mutex<Connected>,
-    url: Mutex<String>,
-}
-
-pub(crate) struct Options {
-    pub(crate) limits: Limits,
-    pub(crate) reconnect: Option<Backoff>,
-    pub(crate) resume: bool,
-    pub(crate) protocol: Protocol,
-    pub(crate) hooks: Hooks<Client>,
-    pub(crate) headers: HeaderMap,
-    pub(crate) challenge: Option<Start<Client>>,
-    pub(crate) dial: Option<dial::Dial>,
-    pub(crate) wrap: dial::Wrap,
-    pub(crate) expose_errors: bool,
-    /// What was put together wrong, told when connecting.
-    pub(crate) mistake: Option<String>,
-}
-
-/// Where to connect, and as whom.
-#[derive(Clone)]
-pub(crate) struct Target {
-    pub(crate) url: String,
-    pub(crate) identity: Identity,
-    pub(crate) meta: Payload<'static>,
-}
-
-/// Gives the identity for the next connection.
-pub(crate) type Identity = Arc<dyn Fn(Format) -> Task<Result<Payload<'static>, RpError>> + Send + Sync>;
-
-#[derive(Default)]
-struct Connected {
-    /// While ready.
-    peer: Option<Arc<Peer>>,
-    /// The last one.
-    welcome: Option<Payload<'static>>,
-}
-
-/// An identity that is always the same.
-fn identity<T: Serialize + ?Sized>(identity: &T, format: Format) -> Identity {
-    fixed(Payload::encode(format, identity).map_err(|error| error.to_string()))
-}
-
-fn fixed(identity: Result<Payload<'static>, String>) -> Identity {
-    Arc::new(move |_| {
-        let identity = identity.clone().map_err(|error| RpError::from(std::io::Error::other(error)));
-        Box::pin(std::future::ready(identity))
-    })
-}
-
-impl Shared {
-    fn connected(&self) -> MutexGuard<'_, Connected> {
-        self.connected.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn welcomed(&self, peer: Arc<Peer>, welcome: Payload<'static>) {
-        *self.connected() = Connected { peer: Some(peer), welcome: Some(welcome) };
-    }
-
-    fn parted(&self, peer: &Arc<Peer>) {
-        let mut connected = self.connected();
-        connected.peer = connected.peer.take().filter(|other| !Arc::ptr_eq(other, peer));
-    }
-
-    /// The payload of the last welcome; null before the first.
-    fn welcome(&self) -> Payload<'static> {
-        self.connected().welcome.clone().unwrap_or_else(|| Payload::null(Format::Json))
-    }
-
-    fn set_url(&self, url: &str) {
-        url.clone_into(&mut self.url.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
 impl Client {
     /// Begins a client for a `ws` or `wss` URL.
     pub fn builder(url: &str) -> ClientBuilder {
@@ -164,11 +82,12 @@ impl Client {
     /// Connects and waits for the welcome.
     ///
     /// With [`reconnect`](ClientBuilder::reconnect) it goes on trying while the server cannot be
-    /// reached, as often as [`Backoff::retries`] allows; what is final fails at once. Dropping the future does not end the attempt:
-    /// [`close`](Client::close) does. Must be called within a tokio runtime.
+    /// reached, as often as [`Backoff::retries`](crate::Backoff::retries) allows; what is final fails
+    /// at once. Dropping the future does not end the attempt: [`close`](Client::close) does. Must be
+    /// called within a tokio runtime.
     ///
     /// # Errors
-    /// [`ConnectError`]; one attempt takes at most [`Limits::connect_timeout`].
+    /// [`ConnectError`]; one attempt takes at most [`Limits::connect_timeout`](crate::Limits::connect_timeout).
     pub async fn connect(&self) -> Result<(), ConnectError> {
         self.ask(Command::Connect).await
     }
@@ -268,7 +187,7 @@ impl Client {
     }
 
     /// Calls a procedure of the server and waits for the answer, at most
-    /// [`Limits::rpc_timeout`]. Dropping the future cancels the wait.
+    /// [`Limits::rpc_timeout`](crate::Limits::rpc_timeout). Dropping the future cancels the wait.
     ///
     /// # Errors
     /// [`CallError`].
@@ -295,7 +214,7 @@ impl Client {
     }
 
     fn peer(&self) -> Option<Arc<Peer>> {
-        self.0.shared.connected().peer.clone()
+        self.0.shared.peer()
     }
 
     /// Where the client stands.
@@ -311,7 +230,7 @@ impl Client {
 
     /// The address it is or was last connected to.
     pub fn url(&self) -> String {
-        self.0.shared.url.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.shared.url()
     }
 
     /// Adds a handler, as [`ClientBuilder::on`] does.

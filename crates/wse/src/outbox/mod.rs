@@ -118,7 +118,7 @@ impl Outbox {
         if length > self.limit {
             return Err(SendError::TooBig(length));
         }
-        let mut state = self.lock();
+        let state = self.lock();
         if state.closed.is_some() {
             return Err(SendError::NotReady);
         }
