@@ -6,20 +6,22 @@ mod session_common;
 use session_common::{LENGTH, Seen, check, client, server, talk};
 use std::{sync::Arc, time::Duration};
 use wse::{
-    Limits,
+    Limits, Protocol,
+    codec::{CustomCodec, EncodeError, Envelope, Payload, ProtocolError},
     test::{Cut, Faults, Net},
 };
 
 /// One conversation over a network of its own.
 async fn run(what: &str, faults: impl FnOnce(Faults)) -> u64 {
-    run_long(what, LENGTH, faults).await
+    run_over(what, Protocol::Wse, LENGTH, faults).await
 }
 
-async fn run_long(what: &str, length: u32, faults: impl FnOnce(Faults)) -> u64 {
+/// The same of that length over that wire.
+async fn run_over(what: &str, protocol: Protocol, length: u32, faults: impl FnOnce(Faults)) -> u64 {
     let seen = Arc::new(Seen::default());
-    let net = Net::new(&server(&seen, Limits::default()));
+    let net = Net::new(&server(&seen, Limits::default(), protocol.clone()));
     faults(net.faults());
-    let client = talk(&seen, client(&seen, net.client(), Limits::default()), length).await;
+    let client = talk(&seen, client(&seen, net.client().protocol(protocol), Limits::default()), length).await;
     tokio::time::timeout(Duration::from_secs(60), client.close("")).await.expect("it closes");
     check(&seen, length, what);
     net.counts().connections
@@ -90,7 +92,7 @@ async fn nor_when_the_network_swallows_what_is_sent() {
 #[tokio::test(start_paused = true)]
 async fn nor_on_the_hundredth_cut_over_a_slow_network_that_splits() {
     for seed in 0..5u64 {
-        let connections = run_long(&format!("seed {seed}"), 400, |faults| {
+        let connections = run_over(&format!("seed {seed}"), Protocol::Wse, 400, |faults| {
             faults.latency(Duration::from_millis(seed)).split(1 + seed as usize);
             // Long enough for the handshake, and then for some frames more.
             for nth in 1..=150 {
@@ -99,5 +101,47 @@ async fn nor_on_the_hundredth_cut_over_a_slow_network_that_splits() {
         })
         .await;
         assert!(connections > 100, "{connections}");
+    }
+}
+
+/// Name, stamp and payload behind one another. It knows nothing of sessions.
+struct Lines;
+
+impl CustomCodec for Lines {
+    fn name(&self) -> &str {
+        "lines"
+    }
+
+    fn write(&self, envelope: &Envelope<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let stamp = envelope.stamp.as_deref().unwrap_or("-");
+        out.extend_from_slice(format!("{} {stamp} ", envelope.name).as_bytes());
+        out.extend_from_slice(envelope.payload.as_bytes());
+        Ok(())
+    }
+
+    fn read<'a>(&self, frame: &'a [u8]) -> Result<Envelope<'a>, ProtocolError> {
+        let text = std::str::from_utf8(frame).map_err(|_| ProtocolError::new("no text"))?;
+        let mut parts = text.splitn(3, ' ');
+        let (Some(name), Some(stamp), Some(payload)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(ProtocolError::new("not three parts"));
+        };
+        let stamp = (stamp != "-").then(|| stamp.into());
+        Ok(Envelope { name: name.into(), payload: Payload::json(payload)?, stamp })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_in_messagepack_or_a_codec_of_the_applications_own() {
+    for protocol in [Protocol::WseMsgpack, Protocol::custom(Lines)] {
+        for to_server in [true, false] {
+            for bytes in (0..=512).step_by(11) {
+                let what = format!("{}, to_server {to_server}, after {bytes}", protocol.name());
+                run_over(&what, protocol.clone(), LENGTH, |faults| {
+                    way(&faults, 1, to_server).cut_after(bytes);
+                    way(&faults, 2, !to_server).cut_after(bytes + 100);
+                })
+                .await;
+            }
+        }
     }
 }

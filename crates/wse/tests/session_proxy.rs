@@ -7,7 +7,7 @@ use session_common::{LENGTH, Seen, check, client, server, talk};
 use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet};
 use wse::{
-    Client, Limits,
+    Client, Limits, Protocol,
     test::{Cut, Faults, Proxy},
 };
 
@@ -23,7 +23,7 @@ fn watchful() -> Limits {
 /// One conversation with a server of its own, through a proxy of its own.
 async fn run(what: String, faults: impl FnOnce(Faults)) {
     let seen = Arc::new(Seen::default());
-    let server = server(&seen, watchful());
+    let server = server(&seen, watchful(), Protocol::Wse);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let proxy = Proxy::new(listener.local_addr().expect("an address")).await.expect("a port");
     let serving = tokio::spawn({

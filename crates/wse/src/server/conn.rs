@@ -152,7 +152,8 @@ impl Conn {
 
     /// Ends this connection: what is queued is still sent, then 1000 and the reason, by default
     /// `wse.by-server`; 4003 on the subprotocol `ws-messaging`, so that the device stays away there
-    /// too. It leaves its user at once; running handlers finish.
+    /// too. It leaves its user at once; running handlers finish. A device whose session waits for a
+    /// connection cannot be told: should it come back, `identify` decides about it anew.
     pub fn drop(&self, reason: impl Into<Reason>) {
         self.close(Closed::normal(reason.into().or(Reason::BY_SERVER)));
     }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::Notify;
-use wse::{Backoff, Client, ClientBuilder, ClientEvent, Conn, Event, Limits, Server};
+use wse::{Backoff, Client, ClientBuilder, ClientEvent, Conn, Event, Limits, Protocol, Server};
 
 /// Messages of each side; half as many calls.
 pub(crate) const LENGTH: u32 = 8;
@@ -53,9 +53,10 @@ impl Seen {
 }
 
 /// A server that says back what it hears, and calls back for every call.
-pub(crate) fn server(seen: &Arc<Seen>, limits: Limits) -> Server {
+pub(crate) fn server(seen: &Arc<Seen>, limits: Limits, protocol: Protocol) -> Server {
     let (say, double, events) = (seen.clone(), seen.clone(), seen.clone());
     Server::builder()
+        .protocols([protocol])
         .identify(async |stranger, name: String| Ok(stranger.accept(name)))
         .limits(Limits { rpc_timeout: PATIENT, ..limits })
         .on("say", async move |conn: Conn, n: u32| {
