@@ -39,10 +39,11 @@ chatTest("a server that is killed and started again finds both pages back", { al
     await sees(page, "#status-text", "Reconnecting…");
     await sees(page, "#last-close", "(1006)");
   }
+  // It waits for the session, which the new server does not know.
   await bob.type("#text", "kept");
   await bob.press("#text", "Enter");
-  await sees(bob, "#send-error", "Not connected: nothing was sent.");
   await chat.start();
+  await sees(bob, "#send-error", "The connection ended before the answer came.");
   for (const page of [ann, bob]) {
     await sees(page, ".note", /^Connected again after \d+\.\d s\.$/);
     await misses(page, "#banner");

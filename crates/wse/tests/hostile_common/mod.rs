@@ -87,6 +87,8 @@ pub(crate) fn every_wire() -> [Protocol; 3] {
 /// held before, and the client's round trips take at most twice as long as before.
 pub(crate) async fn harmless(server: &Server, most: usize, attack: impl AsyncFn()) {
     let mut peer = enter(server, "the good one").await;
+    // Where panics print where they come from, the first one reads the symbols of the whole program.
+    drop(std::backtrace::Backtrace::capture().to_string());
     let growth = Growth::begin();
     let enough = Arc::new(AtomicBool::new(true));
     let mut calm;
