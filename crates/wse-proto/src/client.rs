@@ -98,10 +98,7 @@ impl Session for ClientSession {
                 self.talk.heartbeat.heard(now);
                 Step::Wait
             }
-            Input::Deaf if self.state != State::Closed => {
-                self.talk.heartbeat.heard(now);
-                Step::Ping
-            }
+            Input::Deaf if self.state != State::Closed => self.talk.deaf(now),
             Input::Tick if self.state != State::Closed => self.talk.tick(now),
             Input::Lost(closed) if self.state != State::Closed => self.talk.lost(closed, now),
             Input::Resumed => {

@@ -158,10 +158,7 @@ impl Session for ServerSession {
                 self.talk.heartbeat.heard(now);
                 Step::Wait
             }
-            Input::Deaf if matches!(self.state, State::Open) => {
-                self.talk.heartbeat.heard(now);
-                Step::Ping
-            }
+            Input::Deaf if matches!(self.state, State::Open) => self.talk.deaf(now),
             Input::Lost(closed) => match self.state {
                 State::Closed => Step::Wait,
                 State::Open => self.talk.lost(closed, now),

@@ -65,6 +65,17 @@ impl Talk {
         }
     }
 
+    /// A deadline is there, but this side does not read: silence proves nothing.
+    pub(crate) fn deaf<'a, Q, O>(&mut self, now: Instant) -> Step<'a, Q, O> {
+        if now < self.heartbeat.due()
+            && let Some(count) = self.session.as_mut().and_then(|kept| kept.ledger.tell(now))
+        {
+            return self.acknowledge(count);
+        }
+        self.heartbeat.heard(now);
+        Step::Ping
+    }
+
     fn acknowledge<'a, Q, O>(&self, count: u64) -> Step<'a, Q, O> {
         let count = Payload::encode(self.format, &count);
         Step::<(), ()>::send(Kind::Ack, count.unwrap_or_else(|_| Payload::null(self.format))) // a number encodes

@@ -8,7 +8,7 @@ use tokio::{
     sync::oneshot,
 };
 use wse_frame::Decoder;
-use wse_proto::{Granted, Payload};
+use wse_proto::{Granted, Payload, Token};
 
 /// A stream of bytes, whatever is below it.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -33,6 +33,8 @@ pub(crate) struct Claim {
     pub(crate) seen: u64,
     /// The welcome that the server still has to write.
     pub(crate) welcome: Option<(Payload<'static>, Granted)>,
+    /// What the client has to come back with from now on.
+    pub(crate) token: Option<Token>,
     /// What messages and calls wait for.
     pub(crate) ready: Option<oneshot::Receiver<()>>,
 }

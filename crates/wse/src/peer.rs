@@ -125,11 +125,19 @@ impl Peer {
 
     /// The session goes on over another connection: queues its welcome, where that is this side's
     /// part, what the peer has not seen, and a ping, whose answer tells that the welcome has arrived.
-    pub(crate) fn resume(&self, welcome: Option<&(Payload<'_>, Granted)>, seen: u64) -> Result<(), SendError> {
+    pub(crate) fn resume(
+        &self,
+        welcome: Option<&(Payload<'_>, Granted)>,
+        seen: u64,
+        mark: &[u8],
+    ) -> Result<(), SendError> {
         let (mut first, mut last) = (Vec::new(), Vec::new());
         if let Some((payload, granted)) = welcome {
             put_frame(&mut first, self.opcode(), None, self.welcoming(payload, Some(granted)))?;
-            put_frame(&mut last, Opcode::Ping, None, |_| Ok::<_, EncodeError>(()))?;
+            put_frame(&mut last, Opcode::Ping, None, |out| {
+                out.extend_from_slice(mark);
+                Ok::<_, EncodeError>(())
+            })?;
         }
         self.outbox.resume(&first, seen, &last);
         Ok(())

@@ -4,7 +4,7 @@
 use crate::{handlers::Handlers, hook::Hooks, line::Claim, peer::Peer};
 use std::{future::Future, pin::Pin, sync::Arc};
 use tokio::sync::oneshot;
-use wse_proto::{Closed, Ledger, Limits, Payload, RpError, Session};
+use wse_proto::{Closed, Ledger, Limits, Payload, RpError, Session, Token};
 
 /// A future of the application's.
 pub(crate) type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -49,12 +49,14 @@ pub(crate) trait Side: Send + Unpin + 'static {
     /// Admits the peer, and welcomes it where that is this side's part.
     fn open(&mut self, opening: <Self::Session as Session>::Opening, peer: &Arc<Peer>) -> Result<Opened, Closed>;
 
-    /// The session has lost its connection; `taken` envelopes have come so far, and `bytes` of them
-    /// wait for their handlers.
-    fn parked(&mut self, closed: &Closed, taken: u64, bytes: usize);
+    /// The session has lost its connection; `taken` envelopes have come so far.
+    fn parked(&mut self, closed: &Closed, taken: u64);
 
-    /// It has another one. Always after `parked`.
-    fn resumed(&mut self);
+    /// It has to wait for another one, with so many bytes that wait for their handlers.
+    fn waits(&mut self, _bytes: usize) {}
+
+    /// It has another one. Always after `parked`. The client has got that token with it.
+    fn resumed(&mut self, token: Option<Token>);
 
     /// Tells the application; the future, if any, is its handler at work.
     fn report(&self, report: Report<'_>) -> Option<Task<()>>;

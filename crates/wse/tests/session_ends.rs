@@ -47,7 +47,7 @@ async fn an_old_a_foreign_and_a_made_up_token_give_a_new_session_and_no_hint() {
     settle().await;
     let (mut peer, second) = resume(&server, "ann", &first["session"], 0).await;
     again(&mut peer).await;
-    peer.write(&common::frame(wse_frame::Opcode::Pong, b"")).await;
+    peer.say("~wse:ack", json!(0)).await;
     settle().await;
     drop(peer);
     settle().await;
@@ -112,7 +112,7 @@ async fn the_token_before_is_good_while_the_welcome_may_not_have_arrived() {
     let (mut peer, granted) = resume(&server, "ann", &first["session"], 0).await;
     assert_eq!(granted["resumed"], true, "over a connection on which nothing arrives");
     drop(silent);
-    peer.write(&common::frame(wse_frame::Opcode::Pong, b"")).await;
+    peer.say("~wse:ack", json!(0)).await;
     settle().await;
     drop(peer);
     settle().await;
@@ -197,9 +197,9 @@ async fn a_session_over_its_bound_ends_at_once_without_a_connection_and_with_the
     for _ in 0..21 {
         peer.json().await; // the connection goes on
     }
-    assert!(matches!(receipt.delivered().await, Err(wse::SendError::Unconfirmed)));
     drop(peer);
     assert_eq!(events.take(4).await[2..], ["disconnected ann 1 1006", "left ann 1006"]);
+    assert!(matches!(receipt.delivered().await, Err(wse::SendError::Unconfirmed)));
     let (_peer, granted) = resume(&server, "ann", &granted["session"], 21).await;
     assert_eq!(granted["resumed"], false);
 }

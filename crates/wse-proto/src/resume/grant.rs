@@ -110,9 +110,9 @@ impl Granted {
     }
 }
 
-/// At most what a double counts in ones.
+/// At most what a timer of a browser counts, which fires at once beyond: 24.8 days.
 fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min(1 << 53)
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min((1 << 31) - 1)
 }
 
 #[cfg(test)]
@@ -160,7 +160,7 @@ mod tests {
         };
         let written = granted.write();
         assert!(!written.contains(' '), "{written}");
-        assert_eq!(Granted::read(&written), Some(Granted { window: Duration::from_millis(1 << 53), ..granted }));
+        assert_eq!(Granted::read(&written), Some(Granted { window: Duration::from_millis((1 << 31) - 1), ..granted }));
         for none in ["", "{}", "5", r#"{"session":"","cid":"a","seen":0,"resumed":false,"window":1}"#] {
             assert_eq!(Granted::read(none), None, "{none}");
         }

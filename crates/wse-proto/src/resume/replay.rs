@@ -4,13 +4,13 @@
 use crate::ProtocolError;
 use std::collections::VecDeque;
 
-/// The bound is reached.
+/// The bound is reached: nothing up to the frame of that number is kept.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Full;
+pub struct Full(pub u64);
 
 /// Frames that were sent, in order, from the first that is not acknowledged.
 ///
-/// Once something did not fit, or was given up, nothing can be resumed any more; the count goes on.
+/// Once something did not fit nothing can be resumed until it is acknowledged; the count goes on.
 #[derive(Debug)]
 pub struct Replay<F> {
     kept: VecDeque<F>,
@@ -21,13 +21,14 @@ pub struct Replay<F> {
     sent: u64,
     /// Of them the other side has taken in.
     acknowledged: u64,
-    whole: bool,
+    /// The last that did not fit.
+    broken: u64,
 }
 
 impl<F: AsRef<[u8]>> Replay<F> {
     /// At most `limit` bytes, an entry's own counted.
     pub fn new(limit: usize) -> Self {
-        Self { kept: VecDeque::new(), bytes: 0, limit, sent: 0, acknowledged: 0, whole: true }
+        Self { kept: VecDeque::new(), bytes: 0, limit, sent: 0, acknowledged: 0, broken: 0 }
     }
 
     /// What keeping a frame takes: it, its place here, and what an allocator adds.
@@ -43,10 +44,8 @@ impl<F: AsRef<[u8]>> Replay<F> {
         self.sent += 1;
         let weight = Self::weight(&frame);
         if self.bytes + weight > self.limit {
-            self.give_up();
-        }
-        if !self.whole {
-            return Err(Full);
+            (self.kept, self.bytes, self.broken) = (VecDeque::new(), 0, self.broken.max(self.sent));
+            return Err(Full(self.sent));
         }
         self.bytes += weight;
         self.kept.push_back(frame);
@@ -61,10 +60,10 @@ impl<F: AsRef<[u8]>> Replay<F> {
         if count > self.sent {
             return Err(ProtocolError::new("more was acknowledged than was sent"));
         }
-        while self.acknowledged < count
-            && let Some(frame) = self.kept.pop_front()
-        {
-            self.acknowledged += 1;
+        // What did not fit was counted, but is not here.
+        let first = self.sent - self.kept.len() as u64;
+        for _ in first..count {
+            let Some(frame) = self.kept.pop_front() else { break };
             self.bytes -= Self::weight(&frame);
         }
         self.acknowledged = self.acknowledged.max(count);
@@ -76,7 +75,7 @@ impl<F: AsRef<[u8]>> Replay<F> {
 
     /// Whether all is there that a side needs which has taken in the first `seen`.
     pub fn covers(&self, seen: u64) -> bool {
-        self.whole && (self.acknowledged..=self.sent).contains(&seen)
+        self.is_whole() && (self.acknowledged..=self.sent).contains(&seen)
     }
 
     /// What is to be sent again.
@@ -84,15 +83,14 @@ impl<F: AsRef<[u8]>> Replay<F> {
         self.kept.iter()
     }
 
-    /// Keeps nothing any more.
+    /// Keeps nothing any more: the session is over.
     pub fn give_up(&mut self) {
-        self.whole = false;
-        (self.kept, self.bytes) = (VecDeque::new(), 0);
+        (self.kept, self.bytes, self.broken) = (VecDeque::new(), 0, u64::MAX);
     }
 
     /// Whether the session can be resumed.
     pub fn is_whole(&self) -> bool {
-        self.whole
+        self.acknowledged >= self.broken
     }
 
     /// How many were acknowledged.
@@ -134,17 +132,22 @@ mod tests {
     }
 
     #[test]
-    fn over_the_bound_it_keeps_nothing_but_the_count() {
+    fn what_does_not_fit_breaks_it_until_it_is_acknowledged() {
         let mut replay = Replay::new(2 * Replay::weight(&"aaaa"));
-        assert_eq!(["aaaa", "bbbb", "cccc", "d"].map(|frame| replay.push(frame)), [Ok(1), Ok(2), Err(Full), Err(Full)]);
-        assert_eq!((replay.bytes(), replay.is_whole(), replay.covers(3)), (0, false, false));
-        replay.acknowledge(3).unwrap();
-        assert_eq!((replay.acknowledged(), replay.unconfirmed()), (3, 1));
+        let pushed = ["aaaa", "bbbb", "cccc", "d", "e"].map(|frame| replay.push(frame));
+        assert_eq!(pushed, [Ok(1), Ok(2), Err(Full(3)), Ok(4), Ok(5)]);
+        assert_eq!((kept(&replay), replay.is_whole(), replay.covers(3)), (vec!["d", "e"], false, false));
+        replay.acknowledge(2).unwrap();
+        assert_eq!((kept(&replay), replay.is_whole(), replay.unconfirmed()), (vec!["d", "e"], false, 3));
+        replay.acknowledge(4).unwrap();
+        assert_eq!((kept(&replay), replay.is_whole(), replay.covers(4)), (vec!["e"], true, true));
+        replay.give_up();
+        assert_eq!((replay.bytes(), replay.covers(5), replay.unconfirmed()), (0, false, 1));
     }
 
     #[test]
     fn a_frame_without_bytes_takes_room_too() {
         let mut replay = Replay::new(10_000);
-        assert!((0..10_000).any(|_| replay.push("") == Err(Full)));
+        assert!((0..10_000).any(|_| replay.push("").is_err()));
     }
 }

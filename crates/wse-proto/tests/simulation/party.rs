@@ -234,7 +234,7 @@ impl<S: Session> Party<S> {
                 assert_eq!(number, self.sent, "the count is wrong");
                 false
             }
-            Some(Err(Full)) => {
+            Some(Err(Full(_))) => {
                 self.must_be_full(world);
                 true
             }

@@ -79,6 +79,7 @@ impl Attempt {
             events,
             verdict: Some(verdict),
             peer: None,
+            token: None,
             left,
             unsolved: Arc::default(),
             gone: Some(lost),

@@ -7,7 +7,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
-use wse_proto::{Closed, Reason};
+use wse_proto::{Closed, Reason, Token};
 
 /// A connection, whose task runs by itself; ended at once when dropped, unless it ends by itself.
 pub(crate) struct Connection {
@@ -24,8 +24,8 @@ pub(crate) struct Connection {
 
 /// The stream is gone.
 pub(crate) enum Gone {
-    /// Its session is not: so many envelopes have come over it.
-    Parked(Closed, u64),
+    /// Its session is not: what to come back with, and how many envelopes have come over it.
+    Parked(Closed, Token, u64),
     Ended(Closed),
 }
 
@@ -52,6 +52,25 @@ impl Connection {
         let (closed, deadline) = self.ended.clone().unwrap_or_else(|| (broken(), Instant::now()));
         let _ = tokio::time::timeout_at(deadline, &mut self.drained).await;
         Gone::Ended(closed)
+    }
+
+    /// What has become of a session since it was left. It is lost first if it has gone on over a
+    /// connection whose attempt was given up.
+    pub(crate) async fn settle(&mut self) -> Option<Gone> {
+        let mut latest = None;
+        loop {
+            latest = match self.gone.try_recv() {
+                Ok(gone) => Some(gone),
+                Err(_) if self.peer.outbox.is_open() && !self.peer.outbox.is_parked() => {
+                    self.peer.outbox.cut();
+                    Some(self.next().await)
+                }
+                Err(_) => return latest,
+            };
+            if let Some(Gone::Ended(closed)) = &latest {
+                self.ended = Some((closed.clone(), Instant::now()));
+            }
+        }
     }
 
     async fn next(&mut self) -> Gone {

@@ -42,9 +42,15 @@ pub(crate) struct Driver {
 /// A session whose connection is lost, or that has ended with it: then to tell what was lost.
 pub(crate) struct Left {
     connection: Connection,
-    token: Token,
-    /// How many envelopes of the server have come over it.
-    taken: u64,
+    /// What to come back with, and how many envelopes of the server have come over it.
+    resume: Option<(Token, u64)>,
+}
+
+impl Left {
+    /// How far both directions have come.
+    fn progress(&self) -> (u64, u64) {
+        (self.resume.as_ref().map_or(0, |(_, taken)| *taken), self.connection.peer.outbox.acknowledged())
+    }
 }
 
 /// What follows.
@@ -88,10 +94,15 @@ impl Driver {
         let mut failed = 0;
         self.status(Status::Connecting);
         loop {
+            let before = self.left.as_ref().map(Left::progress);
             let next = match self.attempt().await {
                 Ok(Ok((connection, welcomed))) => {
-                    failed = 0;
-                    self.live(connection, welcomed).await
+                    let resumed = welcomed.resumed;
+                    let next = self.live(connection, welcomed).await;
+                    // A session that is cut again and again without getting on is no success.
+                    let stuck = resumed && before == self.left.as_ref().map(Left::progress);
+                    failed = if stuck { failed } else { 0 };
+                    next
                 }
                 Ok(Err(error)) => self.failed(error, failed),
                 Err(next) => next,
@@ -121,9 +132,14 @@ impl Driver {
     }
 
     async fn attempt(&mut self) -> Result<Result<(Option<Connection>, Welcomed), ConnectError>, Next> {
+        if let Some(left) = &mut self.left
+            && let Some(Gone::Parked(_, token, taken)) = left.connection.settle().await
+        {
+            left.resume = Some((token, taken));
+        }
         let left = self.left.as_ref();
-        let resume = left.filter(|left| left.connection.is_open());
-        let resume = resume.map(|left| Wanted::Resume { token: left.token.clone(), seen: left.taken });
+        let resume = left.filter(|left| left.connection.is_open()).and_then(|left| left.resume.clone());
+        let resume = resume.map(|(token, seen)| Wanted::Resume { token, seen });
         let asks = self.shared.options.resume && self.shared.options.reconnect.is_some();
         let attempt = Attempt {
             shared: self.shared.clone(),
@@ -171,7 +187,7 @@ impl Driver {
     /// A connection, from the welcome until it is lost or ends: a new one, or another one of the
     /// session before.
     async fn live(&mut self, connection: Option<Connection>, welcomed: Welcomed) -> Next {
-        let Welcomed { release, token, resumed, lost } = welcomed;
+        let Welcomed { release, resumed, lost } = welcomed;
         let before = self.left.take().map(|left| left.connection);
         let Some(mut connection) = connection.or(before) else { return Next::Later(Hint::Nothing) };
         self.status(Status::Ready);
@@ -181,11 +197,11 @@ impl Driver {
         loop {
             let command = tokio::select! {
                 gone = connection.gone() => {
-                    let (closed, taken) = match gone {
-                        Gone::Parked(closed, taken) => (closed, taken),
-                        Gone::Ended(closed) => (closed, 0),
+                    let (closed, resume) = match gone {
+                        Gone::Parked(closed, token, taken) => (closed, Some((token, taken))),
+                        Gone::Ended(closed) => (closed, None),
                     };
-                    self.left = token.map(|token| Left { connection, token, taken });
+                    self.left = Some(Left { connection, resume });
                     return self.ended(closed);
                 }
                 command = self.commands.recv() => command,

@@ -21,8 +21,6 @@ use wse_proto::{AnyClientSession, Closed, Ledger, Limits, Payload, Reason, RpErr
 pub(crate) struct Welcomed {
     /// Lets the server's messages through.
     pub(crate) release: oneshot::Sender<()>,
-    /// What to come back with.
-    pub(crate) token: Option<Token>,
     /// The session before goes on.
     pub(crate) resumed: bool,
     /// Envelopes of the session before, if it does not, of which nobody said that they arrived.
@@ -33,6 +31,8 @@ pub(crate) struct Guest {
     pub(crate) shared: Arc<Shared>,
     pub(crate) client: Weak<Handle>,
     pub(crate) events: mpsc::UnboundedSender<Told>,
+    /// What to come back with.
+    pub(crate) token: Option<Token>,
     /// Told once: welcomed, or why not.
     pub(crate) verdict: Option<oneshot::Sender<Result<Welcomed, ConnectError>>>,
     /// The connection, once welcomed.
@@ -95,46 +95,46 @@ impl Side for Guest {
         let left = self.left.take();
         let (release, ready) = oneshot::channel();
         let resumed = session.as_ref().filter(|granted| granted.resumed).zip(left.clone());
-        let mut welcomed = Welcomed { release, token: None, resumed: resumed.is_some(), lost: 0 };
-        let (peer, opened) = match resumed {
-            Some((granted, before)) => {
-                if !before.outbox.is_open() {
-                    // It has ended while this attempt was under way: another one asks for a new one.
-                    return Err(Closed::broken(Reason::default()));
-                }
-                if !before.outbox.covers(granted.seen) {
-                    return Err(Closed::protocol_error());
-                }
-                let claim = Claim { peer: before.clone(), seen: granted.seen, welcome: None, ready: Some(ready) };
-                (before, Opened::Resumed(claim))
+        if let Some((granted, before)) = &resumed {
+            if !before.outbox.is_open() {
+                // It has ended while this attempt was under way: another one asks for a new one.
+                return Err(Closed { code: 4000, reason: Reason::from("wse.session-over") });
             }
-            None => {
-                welcomed.lost = left.map_or(0, |before| over(&before));
-                let ledger = session.as_ref().map(|granted| {
-                    peer.outbox.keep(None, self.shared.options.limits.session_bytes);
-                    Ledger::new(granted.beat, granted.window, Instant::now().into_std())
-                });
-                self.peer = Some(peer.clone());
-                (peer.clone(), Opened::New(Some(ready), ledger))
+            if !before.outbox.covers(granted.seen) {
+                return Err(Closed::protocol_error());
             }
-        };
-        welcomed.token = session.map(|granted| granted.token);
-        self.shared.welcomed(peer, payload);
-        if let Some(verdict) = self.verdict.take() {
-            // The client may have given this attempt up a moment ago; then the end follows.
-            let _ = verdict.send(Ok(welcomed));
         }
-        Ok(opened)
+        let lost = if resumed.is_some() { 0 } else { left.map_or(0, |before| over(&before)) };
+        let welcomed = Welcomed { release, resumed: resumed.is_some(), lost };
+        // Whoever made this attempt has given it up a moment ago.
+        let verdict = self.verdict.take();
+        if verdict.is_some_and(|verdict| verdict.send(Ok(welcomed)).is_err()) {
+            return Err(Closed::broken(Reason::default()));
+        }
+        let token = session.as_ref().map(|granted| granted.token.clone());
+        if let Some((granted, before)) = resumed {
+            self.shared.welcomed(before.clone(), payload);
+            let (seen, ready) = (granted.seen, Some(ready));
+            return Ok(Opened::Resumed(Claim { peer: before, seen, welcome: None, token, ready }));
+        }
+        let ledger = session.map(|granted| {
+            peer.outbox.keep(None, self.shared.options.limits.session_bytes);
+            Ledger::new(granted.beat, granted.window, Instant::now().into_std())
+        });
+        (self.peer, self.token) = (Some(peer.clone()), token);
+        self.shared.welcomed(peer.clone(), payload);
+        Ok(Opened::New(Some(ready), ledger))
     }
 
-    fn parked(&mut self, closed: &Closed, taken: u64, _bytes: usize) {
-        if let Some(gone) = &self.gone {
-            let _ = gone.send(Gone::Parked(closed.clone(), taken)); // who is told may have gone
+    fn parked(&mut self, closed: &Closed, taken: u64) {
+        if let (Some(gone), Some(token)) = (&self.gone, &self.token) {
+            let _ = gone.send(Gone::Parked(closed.clone(), token.clone(), taken)); // who is told may have gone
         }
     }
 
-    /// The client's task knows it by the attempt that was welcomed.
-    fn resumed(&mut self) {}
+    fn resumed(&mut self, token: Option<Token>) {
+        self.token = token.or(self.token.take());
+    }
 
     fn report(&self, report: Report<'_>) -> Option<Task<()>> {
         let event = match report {

@@ -37,8 +37,9 @@ pub(crate) enum Receipt {
     Wait(oneshot::Receiver<()>),
 }
 
-/// To be dropped without the lock: it wakes tasks and closes sockets.
-pub(super) type Remains = (BTreeMap<u64, oneshot::Sender<()>>, Option<Seat>, Option<Box<Line>>);
+/// To be dropped without the lock: it wakes tasks. A connection that comes too late stays, for the
+/// pump to drop.
+pub(super) type Remains = (BTreeMap<u64, oneshot::Sender<()>>, Option<Seat>);
 
 impl Kept {
     /// Keeps a frame. Gives its number, and whoever has no place any more.
@@ -49,10 +50,10 @@ impl Kept {
         Ok((number, self.seat.as_ref().map(|seat| seat.grow(more)).unwrap_or_default()))
     }
 
-    /// Nothing can be resumed any more.
+    /// The session is over.
     pub(super) fn give_up(&mut self) -> Remains {
         self.replay.give_up();
-        (std::mem::take(&mut self.receipts), self.seat.take(), self.line.take())
+        (std::mem::take(&mut self.receipts), self.seat.take())
     }
 
     fn acknowledge(&mut self, count: u64) -> Result<BTreeMap<u64, oneshot::Sender<()>>, ProtocolError> {
@@ -118,7 +119,10 @@ impl Outbox {
         let mut state = self.lock();
         let open = state.closed.is_none();
         let before = match &mut state.session {
-            Some(kept) if open => kept.line.replace(Box::new(line)),
+            Some(kept) if open => {
+                kept.claimed = true;
+                kept.line.replace(Box::new(line))
+            }
             _ => Some(Box::new(line)),
         };
         Self::wake(state);
@@ -136,6 +140,11 @@ impl Outbox {
         kept.parked = true;
         (state.queue, state.bytes, state.slack, state.cut) = (Queue::default(), 0, 0, false);
         true
+    }
+
+    /// Whether there is no connection, and none on its way.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.lock().session.as_ref().is_some_and(|kept| kept.parked && !kept.claimed)
     }
 
     /// Bytes kept of a session.
@@ -205,12 +214,17 @@ impl Outbox {
         if kept.replay.acknowledged() >= number {
             return Receipt::Arrived;
         }
-        if !open || !kept.replay.is_whole() {
+        if !open {
             return Receipt::Unknown;
         }
         let (told, waiter) = oneshot::channel();
         kept.receipts.insert(number, told);
         Receipt::Wait(waiter)
+    }
+
+    /// How many frames of this side the peer has taken in.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.lock().session.as_ref().map_or(0, |kept| kept.replay.acknowledged())
     }
 
     /// How many frames were sent in a session of which nobody said that they arrived.

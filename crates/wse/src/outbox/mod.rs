@@ -19,7 +19,7 @@ use bytes::Bytes;
 use kept::{Kept, Remains};
 use std::{sync::PoisonError, task::Waker};
 use wse_frame::put_close;
-use wse_proto::{Closed, Full};
+use wse_proto::{Closed, Full, Reason};
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -143,13 +143,13 @@ impl Outbox {
     ) -> Result<Option<u64>, SendError> {
         let Some(kept) = &mut state.session else { return Ok(None) };
         let parked = kept.parked;
-        let (mut number, mut evicted, mut remains) = (None, Evicted::default(), None);
+        let (mut number, mut evicted) = (None, Evicted::default());
         if counted {
             match kept.push(frame) {
                 Ok((first, others)) => (number, evicted) = (Some(first), others),
-                Err(Full) if parked => return Err(self.too_slow(state)),
-                // The connection goes on, and the session ends with it.
-                Err(Full) => remains = Some(kept.give_up()),
+                Err(Full(_)) if parked => return Err(self.too_slow(state)),
+                // The connection goes on; until this one is acknowledged the session ends with it.
+                Err(Full(first)) => number = Some(first),
             }
         }
         if parked {
@@ -158,7 +158,6 @@ impl Outbox {
             Self::enqueue(state, frame)
         }
         evicted.end();
-        drop(remains);
         Ok(number)
     }
 
@@ -206,7 +205,10 @@ impl Outbox {
     pub(crate) fn abort(&self) {
         let mut state = self.lock();
         state.abort = true;
+        let open = state.closed.is_none();
+        let remains = open.then(|| self.end(&mut state, Closed::broken(Reason::default())));
         Self::wake(state);
+        drop(remains);
     }
 
     /// Loses the connection, as a broken network does.

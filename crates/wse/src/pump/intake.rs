@@ -80,9 +80,8 @@ impl<S: Side> Pump<S> {
                     // Fails only when the connection ends, which is noticed soon enough.
                     let _ = self.peer.pong(ping.as_slice());
                 }
-                // The answer to the ping behind a welcome that resumes; a ping may have been on its way before.
-                Ok(Some(Item::Pong(_))) => self.heard(),
-                Ok(Some(Item::Ping(_))) => {}
+                Ok(Some(Item::Pong(pong))) if self.unheard.is_some_and(|mark| pong.as_slice() == mark) => self.heard(),
+                Ok(Some(Item::Ping(_) | Item::Pong(_))) => {}
                 Ok(Some(Item::Close(frame))) => {
                     self.peer_closed = true;
                     let (code, reason) =
@@ -100,7 +99,7 @@ impl<S: Side> Pump<S> {
 
     /// Something has come that a client can only send when it has its welcome.
     fn heard(&mut self) {
-        if std::mem::take(&mut self.unheard) {
+        if self.unheard.take().is_some() {
             self.peer.outbox.confirm();
         }
     }

@@ -1,6 +1,6 @@
-//! One task a connection, or a session and all its connections, one after the other: from the socket through decoder, codec and session to the handlers, and
-//! from the outbox back to the socket. It may never decide what an envelope means, nor wait for
-//! anybody but its own peer.
+//! One task a connection, or a session and all its connections, one after the other: from the socket
+//! through decoder, codec and session to the handlers, and from the outbox back to the socket. It may
+//! never decide what an envelope means, nor wait for anybody but its own peer.
 
 mod act;
 mod intake;
@@ -67,8 +67,8 @@ pub(crate) struct Pump<S: Side> {
     close_deadline: Instant,
     /// The welcomed connection is for the task of this session.
     claim: Option<Box<Claim>>,
-    /// The peer has said nothing yet over the connection that the session goes on over.
-    unheard: bool,
+    /// The ping behind a welcome that resumes, until something shows that the client has it.
+    unheard: Option<[u8; 8]>,
     /// No handler starts any more; how the connection ends when none runs.
     draining: Option<Closed>,
     /// Something was begun or freed in this round, so there is more to poll.
@@ -102,7 +102,7 @@ impl<S: Side> Pump<S> {
             peer_closed: false,
             close_deadline: now,
             claim: None,
-            unheard: false,
+            unheard: None,
             draining: None,
             again: false,
         }
@@ -115,6 +115,7 @@ impl<S: Side> Pump<S> {
         let read_ahead = self.read_ahead.split_off(self.decoded);
         let decoder = Decoder::new(self.role, frame_limits(self.side.limits(), true));
         let decoder = std::mem::replace(&mut self.decoder, decoder);
+        self.drop_waiting(); // a client that resumes has nothing to say before the welcome
         let peer = claim.peer.clone();
         peer.outbox.adopt(Line { io, read_ahead, decoder, claim: *claim });
         self.cause = Some(self.peer.outbox.close(Closed::broken(Reason::default())));

@@ -1,7 +1,7 @@
 //! From the outbox to the socket, and how a connection ends. It may never wait for anybody but its
 //! own peer.
 
-use super::Pump;
+use super::{Pump, frame_limits};
 use crate::{line::Line, queue::Queue, side::Side};
 use std::{
     future::Future,
@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::{io::AsyncWrite, time::Instant};
-use wse_frame::Role;
+use wse_frame::{Decoder, Role};
 use wse_proto::{Closed, Granted, Input, Reason, Session, Step};
 
 impl<S: Side> Pump<S> {
@@ -23,16 +23,15 @@ impl<S: Side> Pump<S> {
                 self.io = None;
                 self.flights.clear();
             }
-            if signals.cut && self.io.is_some() {
-                self.lost(Closed::broken(Reason::default()));
-            }
             if let (Some(closed), None) = (signals.drain, &self.draining) {
                 self.draining = Some(closed);
                 self.drop_waiting();
             }
             if let Some(line) = signals.line {
                 self.adopt(*line);
-                continue;
+            }
+            if signals.cut && self.io.is_some() {
+                self.lost(Closed::broken(Reason::default()));
             }
             if let (None, Some(closed)) = (&self.cause, &self.draining)
                 && (self.flights.is_empty() || !self.welcomed)
@@ -101,21 +100,33 @@ impl<S: Side> Pump<S> {
 
     /// The session waits for another connection, if all is there that it will need.
     pub(super) fn park(&mut self, closed: Closed) {
+        self.part(closed);
+        if self.cause.is_none() {
+            self.side.waits(self.inbox.bytes());
+        }
+    }
+
+    /// The connection goes, the session stays, if all is there that another one will need.
+    fn part(&mut self, closed: Closed) {
         self.io = None;
         (self.read_ahead, self.decoded) = (Vec::new(), 0);
+        // Nothing of a message that came in part is kept: it will come again.
+        self.decoder = Decoder::new(self.role, frame_limits(self.side.limits(), true));
         (self.writing, self.flushed) = (Queue::default(), true);
         self.again = true; // the timer has to learn of it
         if !self.peer.outbox.park() {
             return self.end(closed);
         }
-        self.side.parked(&closed, self.session.taken(), self.inbox.bytes());
+        self.side.parked(&closed, self.session.taken());
     }
 
     /// The session goes on over another connection.
     fn adopt(&mut self, Line { io, read_ahead, decoder, claim }: Line) {
         if self.io.is_some() {
             // Only the peer has noticed that the one before is lost.
-            self.lost(Closed::broken(Reason::default()));
+            let closed = Closed::broken(Reason::default());
+            let _ = self.session.step(Input::Lost(closed.clone()), self.now.into_std());
+            self.part(closed);
         }
         if self.cause.is_some() {
             return;
@@ -123,14 +134,15 @@ impl<S: Side> Pump<S> {
         let _ = self.session.step(Input::Resumed, self.now.into_std());
         let seen = self.session.taken();
         let welcome = claim.welcome.map(|(payload, granted)| (payload, Granted { seen, ..granted }));
-        if self.peer.resume(welcome.as_ref(), claim.seen).is_err() {
+        let mark: [u8; 8] = rand::random();
+        if self.peer.resume(welcome.as_ref(), claim.seen, &mark).is_err() {
             return self.end_deaf(Closed::slow()); // a welcome that no wire could carry
         }
         self.io = Some(io);
         (self.read_ahead, self.decoded, self.decoder) = (read_ahead, 0, decoder);
-        self.unheard = welcome.is_some();
+        self.unheard = welcome.is_some().then_some(mark);
         self.ready = claim.ready.or(self.ready.take());
-        self.side.resumed();
+        self.side.resumed(claim.token);
         self.again = true;
     }
 
@@ -144,7 +156,7 @@ impl<S: Side> Pump<S> {
     }
 
     /// What has come but not reached its handler is not heard any more.
-    fn drop_waiting(&mut self) {
+    pub(super) fn drop_waiting(&mut self) {
         self.inbox.clear();
         self.checking = None;
     }

@@ -93,7 +93,7 @@ impl Side for Host {
             if let Some(conn) = self.server.registry.conns(&cid).into_iter().find(is_claimed) {
                 let granted = self.grant(token, cid, true);
                 let (peer, seen, welcome) = (conn.0.peer.clone(), *seen, Some((welcome, granted)));
-                return Ok(Opened::Resumed(Claim { peer, seen, welcome, ready: None }));
+                return Ok(Opened::Resumed(Claim { peer, seen, welcome, token: None, ready: None }));
             }
         }
         let granted = session.map(|_| self.grant(token, cid.clone(), false));
@@ -121,17 +121,21 @@ impl Side for Host {
         Ok(Opened::New(ready, ledger))
     }
 
-    fn parked(&mut self, closed: &Closed, _taken: u64, bytes: usize) {
+    fn parked(&mut self, closed: &Closed, _taken: u64) {
         let Some(conn) = &self.conn else { return };
         tracing::debug!(%closed, cid = conn.cid().as_str(), conn_id = self.conn_id, "parked");
         self.server.registry.tell_of(conn, Event::Parked(conn.clone()));
+    }
+
+    fn waits(&mut self, bytes: usize) {
+        let Some(conn) = &self.conn else { return };
         let peer = &conn.0.peer;
         let (seat, evicted) = self.server.lot.enter(peer.clone(), bytes + peer.outbox.kept_bytes());
         peer.outbox.take_seat(seat);
         evicted.end();
     }
 
-    fn resumed(&mut self) {
+    fn resumed(&mut self, _: Option<Token>) {
         let Some(conn) = &self.conn else { return };
         self.server.registry.tell_of(conn, Event::Resumed(conn.clone()));
     }
