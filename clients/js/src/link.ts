@@ -86,7 +86,7 @@ export function link(
     if (next === "OFFLINE" || code !== 1006 || !talk.closed()) forget(code, reason);
     if (next === "CONNECTING") attempt();
     if (next === "RE_CONNECTING") {
-      stopWaiting = wait(re as Bounds, failed++, reason.split("wse.restart after=")[1], attempt);
+      stopWaiting = wait(re as Bounds, failed++, reason.match(/\bafter=(\d+)\b/)?.[1], attempt);
     }
     if (next === "OFFLINE") {
       failed = 0;

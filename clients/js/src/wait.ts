@@ -15,7 +15,7 @@ const LONGEST = 300_000;
 /**
  * Waits a time drawn evenly from 0 to a ceiling, which doubles with every attempt that failed, then
  * goes on: at once when the network is back or the hidden page is looked at. A time `asked` for by
- * the server is waited instead, and up to a tenth more. Gives what stops it.
+ * the server is waited instead, and up to a tenth more, at most 100 ms. Gives what stops it.
  */
 export function wait({ min = 500, max = 20_000 }: Bounds, failed: number, asked: any, go: () => void): () => void {
   const { document } = globalThis as any;
@@ -33,7 +33,7 @@ export function wait({ min = 500, max = 20_000 }: Bounds, failed: number, asked:
     document?.[how]("visibilitychange", seen);
   };
   const least = Math.min(LONGEST, asked) || 0;
-  const timer = setTimeout(now, least + Math.random() * (least / 10 || Math.min(max, min * 2 ** failed)));
+  const timer = setTimeout(now, least + Math.random() * (Math.min(least / 10, 100) || Math.min(max, min * 2 ** failed)));
   listen("addEventListener");
   return stop;
 }

@@ -56,7 +56,8 @@ pub struct Limits {
     /// A client keeps its own as long as the server says.
     pub resume_window: Duration,
     /// Bytes sent in one session that the peer has not acknowledged, 64 more for each frame: 1 MiB.
-    /// Beyond, the session ends with its connection, at once if that is lost already.
+    /// Beyond, a cut ends the session until all of that is acknowledged; without a connection it ends
+    /// at once.
     pub session_bytes: usize,
     /// Bytes of all sessions of a server whose connections are lost, 4 KiB more for each: 64 MiB.
     /// Beyond, the one that was lost first ends.

@@ -23,7 +23,11 @@ use std::{collections::HashMap, net::SocketAddr, time::Duration};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use wse::test::{Cut, Faults, Proxy};
 
+/// Breaks connections as it is told by JSON lines on its input.
 #[derive(Parser)]
+#[command(after_help = r#"{"id":1,"do":"open"} is answered {"id":1,"ok":"ws://127.0.0.1:40123"}; then
+{"id":2,"do":"fault","url":"ws://127.0.0.1:40123","nth":1,"way":"to_server","fault":{"cut_after":300}}
+and {"id":3,"do":"drop","url":"ws://127.0.0.1:40123"}. The head of its source has all faults."#)]
 struct Options {
     /// The address of the server behind.
     #[arg(long)]
@@ -139,7 +143,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 Ok(ok) => json!({"id": id, "ok": ok}),
                 Err(error) => json!({"id": id, "err": error}),
             },
-            Err(error) => json!({"id": null, "err": error.to_string()}),
+            Err(error) => {
+                let id = serde_json::from_str::<Value>(&line).ok().and_then(|line| line.get("id").cloned());
+                json!({"id": id, "err": error.to_string()})
+            }
         };
         println!("{answered}");
     }

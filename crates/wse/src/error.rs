@@ -14,7 +14,8 @@ pub enum SendError {
     /// The frame alone is larger than the connection's whole queue ([`Limits::queue_bytes`](crate::Limits::queue_bytes)).
     #[error("{0} bytes do not fit into the queue of the connection")]
     TooBig(usize),
-    /// The queue of the connection is full: it is being closed as slow, with 1013 `wse.slow`.
+    /// The queue of the connection is full: it is being closed as slow, with 1013 `wse.slow`. Without
+    /// a connection: more is kept for its session than may be, which has ended.
     #[error("the peer does not read")]
     Slow,
     /// The payload does not encode, or the name is none for the wire of that connection.

@@ -24,14 +24,17 @@ impl Receipt {
 
     /// Resolves when the peer has acknowledged the message: about a second after it has arrived,
     /// sooner when much is sent, and later by as long as the connection is lost. It has reached the
-    /// peer's library then, which hands it to a handler; that the handler has run is not said.
+    /// peer's library then, which hands it to a handler unless it ends the connection before; that the
+    /// handler has run is not said. Dropping the future does not take the message back.
     ///
     /// It works with a peer that has a session: a client that asked for one
     /// ([`ClientBuilder::resume`](crate::ClientBuilder::resume)), a server that grants them
     /// ([`Limits::resume_window`](crate::Limits::resume_window)).
     ///
     /// # Errors
-    /// [`SendError::Unconfirmed`] when nobody will ever say: there is no session, or it ended before.
+    /// [`SendError::Unconfirmed`] when nobody will ever say: there is no session (a client that does
+    /// not [reconnect](crate::ClientBuilder::reconnect) asks for none), or it ended before. A goodbye
+    /// within the second after the message ends it so, too.
     pub async fn delivered(self) -> Result<(), SendError> {
         let Some((peer, number)) = self.0 else { return Err(SendError::Unconfirmed) };
         match peer.outbox.receipt(number) {

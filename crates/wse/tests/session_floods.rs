@@ -275,3 +275,26 @@ async fn an_attempt_that_is_given_up_when_its_welcome_comes_costs_nothing() {
     assert_eq!(calling.await.expect("no panic").expect("its answer crosses the cut"), 20);
     assert_eq!(server.conn_count(), 1);
 }
+
+#[test]
+fn an_idle_session_costs_at_most_a_kilobyte_more_than_a_connection_without_one() {
+    alone(async {
+        const MANY: usize = 2000;
+        let server = server(|builder| builder);
+        let mut peers = Vec::new();
+        let mut more = usize::MAX;
+        for round in 0..4 {
+            let mut held = [0, 0];
+            for (session, held) in [json!(null), json!({})].iter().zip(&mut held) {
+                let growth = Growth::begin();
+                for number in 0..MANY {
+                    peers.push(begin(&server, &format!("{round}-{session}-{number}"), session.clone()).await.0);
+                }
+                *held = growth.most() / MANY;
+            }
+            // The first round fills what the allocator had free.
+            more = if round == 0 { more } else { more.min(held[1].saturating_sub(held[0])) };
+        }
+        assert!(more <= 1024, "{more} bytes");
+    });
+}
