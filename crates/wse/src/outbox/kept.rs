@@ -118,6 +118,7 @@ impl Outbox {
     pub(crate) fn adopt(&self, line: Line) {
         let mut state = self.lock();
         let open = state.closed.is_none();
+        state.signalled = true;
         let before = match &mut state.session {
             Some(kept) if open => {
                 kept.claimed = true;

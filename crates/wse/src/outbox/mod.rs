@@ -46,6 +46,8 @@ struct State {
     drain: Option<Closed>,
     abort: bool,
     cut: bool,
+    /// One of these, or a connection to go on over, waits for the pump.
+    signalled: bool,
     session: Option<Box<Kept>>,
     /// Something has changed since the pump last looked.
     news: bool,
@@ -197,14 +199,14 @@ impl Outbox {
     /// Lets running handlers finish, then closes.
     pub(crate) fn drain(&self, closed: Closed) {
         let mut state = self.lock();
-        state.drain = Some(closed);
+        (state.drain, state.signalled) = (Some(closed), true);
         Self::wake(state);
     }
 
     /// Ends the connection at once, and a session with it.
     pub(crate) fn abort(&self) {
         let mut state = self.lock();
-        state.abort = true;
+        (state.abort, state.signalled) = (true, true);
         let open = state.closed.is_none();
         let remains = open.then(|| self.end(&mut state, Closed::broken(Reason::default())));
         Self::wake(state);
@@ -214,7 +216,7 @@ impl Outbox {
     /// Loses the connection, as a broken network does.
     pub(crate) fn cut(&self) {
         let mut state = self.lock();
-        state.cut = true;
+        (state.cut, state.signalled) = (true, true);
         Self::wake(state);
     }
 
@@ -229,14 +231,18 @@ impl Outbox {
     }
 
     /// For the pump: takes what is queued, once `writing` is empty, and every signal.
-    pub(crate) fn collect(&self, writing: &mut Queue) -> Signals {
+    pub(crate) fn collect(&self, writing: &mut Queue) -> Option<Signals> {
         let mut state = self.lock();
         if writing.is_empty() {
             *writing = std::mem::take(&mut state.queue);
         }
         state.news = false;
+        if !state.signalled {
+            return None; // most often
+        }
+        state.signalled = state.abort; // it holds for whatever begins late, too
         let line = state.session.as_mut().and_then(|kept| kept.line.take());
-        Signals { drain: state.drain.take(), abort: state.abort, cut: std::mem::take(&mut state.cut), line }
+        Some(Signals { drain: state.drain.take(), abort: state.abort, cut: std::mem::take(&mut state.cut), line })
     }
 
     /// For the pump: so many bytes have left.

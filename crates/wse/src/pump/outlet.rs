@@ -2,7 +2,7 @@
 //! own peer.
 
 use super::{Pump, frame_limits};
-use crate::{line::Line, queue::Queue, side::Side};
+use crate::{line::Line, outbox::Signals, queue::Queue, side::Side};
 use std::{
     future::Future,
     io::IoSlice,
@@ -18,20 +18,8 @@ impl<S: Side> Pump<S> {
         loop {
             let signals = self.peer.outbox.collect(&mut self.writing);
             self.heed();
-            if signals.abort {
-                self.end_deaf(Closed::broken(Reason::default()));
-                self.io = None;
-                self.flights.clear();
-            }
-            if let (Some(closed), None) = (signals.drain, &self.draining) {
-                self.draining = Some(closed);
-                self.drop_waiting();
-            }
-            if let Some(line) = signals.line {
-                self.adopt(*line);
-            }
-            if signals.cut && self.io.is_some() {
-                self.lost(Closed::broken(Reason::default()));
+            if let Some(signals) = signals {
+                self.obey(signals);
             }
             if let (None, Some(closed)) = (&self.cause, &self.draining)
                 && (self.flights.is_empty() || !self.welcomed)
@@ -59,6 +47,24 @@ impl<S: Side> Pump<S> {
                 Poll::Ready(_) => return self.lost(Closed::broken(Reason::default())),
                 Poll::Pending => return,
             }
+        }
+    }
+
+    fn obey(&mut self, Signals { drain, abort, cut, line }: Signals) {
+        if abort {
+            self.end_deaf(Closed::broken(Reason::default()));
+            self.io = None;
+            self.flights.clear();
+        }
+        if let (Some(closed), None) = (drain, &self.draining) {
+            self.draining = Some(closed);
+            self.drop_waiting();
+        }
+        if let Some(line) = line {
+            self.adopt(*line);
+        }
+        if cut && self.io.is_some() {
+            self.lost(Closed::broken(Reason::default()));
         }
     }
 
