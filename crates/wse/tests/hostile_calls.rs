@@ -6,7 +6,7 @@ mod hostile_common;
 
 use common::{Raw, attach_to, attach_with, end, enter, recordings, server, text};
 use futures_util::future::join_all;
-use hostile_common::{alone, every_wire, flood, harmless, pour, serving, until};
+use hostile_common::{MIB, alone, every_wire, flood, harmless, many_devices, pour, serving, until};
 use http::Request;
 use serde_json::{Value, json};
 use std::{
@@ -17,31 +17,24 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::sync::Semaphore;
 use wse::{CallError, Conn, Limits, Server};
 
-const MIB: usize = 1 << 20;
 const CALLS: usize = 20_000;
 
-fn many_devices() -> Limits {
-    let (close_timeout, rpc_timeout) = (Duration::from_millis(300), Duration::from_secs(85));
-    Limits { conns_per_user: 10_000, close_timeout, rpc_timeout, ..Limits::default() }
+/// Calls that nobody answers for as long as a test may take.
+fn patient() -> Limits {
+    Limits { rpc_timeout: Duration::from_secs(85), ..many_devices() }
 }
 
 fn conn_of(server: &Server, cid: &str) -> Conn {
     server.user(cid).conns().pop().expect("it is there")
 }
 
-/// Nothing comes for a while.
-async fn hears_nothing(peer: &mut Raw) {
-    let heard = timeout(Duration::from_millis(50), peer.next()).await;
-    assert!(heard.is_err(), "{heard:?}");
-}
-
 #[test]
 fn forged_late_and_doubled_answers_settle_nothing_and_are_never_answered() {
     alone(async {
-        let server = serving(|builder| builder.limits(many_devices()).protocols(every_wire()));
+        let server = serving(|builder| builder.limits(patient()).protocols(every_wire()));
         harmless(&server, 24 * MIB, async || {
             let mut ann = enter(&server, "ann").await;
             let conn = conn_of(&server, "ann");
@@ -55,7 +48,7 @@ fn forged_late_and_doubled_answers_settle_nothing_and_are_never_answered() {
             for name in ["ann", "eve"] {
                 let mut other = enter(&server, name).await;
                 flood(&mut other.writer, &forged, 100).await;
-                hears_nothing(&mut other).await;
+                other.hears_nothing().await;
                 assert_eq!(other.call("echo", json!(1)).await, json!(["~wse:response", 1]));
             }
             let (mut other, _) = attach_to(&server, "ws-messaging");
@@ -64,7 +57,7 @@ fn forged_late_and_doubled_answers_settle_nothing_and_are_never_answered() {
             for answer in numbers.lines() {
                 other.send(answer).await;
             }
-            hears_nothing(&mut other).await;
+            other.hears_nothing().await;
             assert!(!call.is_finished());
 
             // To nothing at all: made up, nearly right, without a stamp, of any size.
@@ -79,14 +72,14 @@ fn forged_late_and_doubled_answers_settle_nothing_and_are_never_answered() {
             made_up_answers.extend(text(r#"["~wse:response-err"]"#));
             made_up_answers.extend(text(&json!(["~wse:response", 1, "s".repeat(10_000)]).to_string()));
             flood(&mut ann.writer, &made_up_answers, 1000).await;
-            hears_nothing(&mut ann).await;
+            ann.hears_nothing().await;
             assert!(!call.is_finished());
 
             // The true one, then the same again and again.
             ann.send(&json!(["~wse:response", 42, stamp]).to_string()).await;
             flood(&mut ann.writer, &forged, 100).await;
             assert_eq!(call.await.expect("no panic").expect("an answer"), 42);
-            hears_nothing(&mut ann).await;
+            ann.hears_nothing().await;
             assert_eq!(ann.call("echo", json!(1)).await, json!(["~wse:response", 1]));
         })
         .await;
@@ -96,7 +89,7 @@ fn forged_late_and_doubled_answers_settle_nothing_and_are_never_answered() {
 #[test]
 fn answers_that_come_too_late_are_dropped_by_the_thousand() {
     alone(async {
-        let server = serving(|builder| builder.limits(many_devices()));
+        let server = serving(|builder| builder.limits(patient()));
         harmless(&server, 32 * MIB, async || {
             let mut peer = enter(&server, "eve").await;
             let conn = conn_of(&server, "eve");
@@ -111,7 +104,7 @@ fn answers_that_come_too_late_are_dropped_by_the_thousand() {
             for stamp in stamps.iter().chain(&stamps) {
                 peer.send(&json!(["~wse:response", 666, stamp]).to_string()).await;
             }
-            hears_nothing(&mut peer).await;
+            peer.hears_nothing().await;
             assert_eq!(peer.call("echo", json!(1)).await, json!(["~wse:response", 1]));
         })
         .await;
@@ -148,7 +141,7 @@ fn gated(pass: usize) -> (Server, Gate) {
     let gate = Gate { open: Arc::new(Semaphore::new(pass)), running: Arc::default(), most: Arc::default() };
     let state = gate.clone();
     let server = serving(|builder| {
-        builder.limits(many_devices()).register("slow", async move |_, what: u32| {
+        builder.limits(patient()).register("slow", async move |_, what: u32| {
             let Running(gate) = &Running::new(state);
             let _pass = gate.open.acquire().await;
             tokio::task::yield_now().await;
@@ -223,7 +216,7 @@ fn a_peer_whose_20_000_calls_wait_makes_the_server_keep_its_inbox_and_no_more() 
 #[test]
 fn a_peer_that_calls_and_does_not_read_is_closed_as_slow_when_its_answers_fill_the_queue() {
     alone(async {
-        let server = serving(|builder| builder.limits(Limits { queue_bytes: 128 << 10, ..many_devices() }));
+        let server = serving(|builder| builder.limits(Limits { queue_bytes: 128 << 10, ..patient() }));
         let call = text(&json!(["echo", "x".repeat(1 << 10), "s"]).to_string());
         harmless(&server, 16 * MIB, async || {
             let mut peers = Vec::new();
@@ -246,7 +239,7 @@ fn a_peer_that_calls_and_does_not_read_is_closed_as_slow_when_its_answers_fill_t
 #[test]
 fn of_20_000_calls_of_our_own_1024_are_in_flight_and_the_rest_is_busy_at_once() {
     alone(async {
-        let server = serving(|builder| builder.limits(many_devices()));
+        let server = serving(|builder| builder.limits(patient()));
         harmless(&server, 48 * MIB, async || {
             let mut peer = enter(&server, "eve").await;
             let conn = conn_of(&server, "eve");
@@ -270,7 +263,7 @@ fn of_20_000_calls_of_our_own_1024_are_in_flight_and_the_rest_is_busy_at_once() 
             }
             calling.await.expect("no panic");
             assert_eq!(done.load(SeqCst), 1024);
-            hears_nothing(&mut peer).await;
+            peer.hears_nothing().await;
             // Every place is free again.
             let again = tokio::spawn(async move { conn.call::<_, usize>("double", 1).await });
             let call = peer.json().await;
@@ -284,7 +277,7 @@ fn of_20_000_calls_of_our_own_1024_are_in_flight_and_the_rest_is_busy_at_once() 
 #[test]
 fn a_peer_that_leaves_20_000_calls_behind_ends_them_all() {
     alone(async {
-        let limits = Limits { calls_per_conn: CALLS, queue_bytes: 8 * MIB, ..many_devices() };
+        let limits = Limits { calls_per_conn: CALLS, queue_bytes: 8 * MIB, ..patient() };
         let server = server(|builder| builder.limits(limits).register("echo", async |_, what: Value| Ok(what)));
         harmless(&server, 64 * MIB, async || {
             let (peer, ended) = {

@@ -5,7 +5,7 @@ mod common;
 mod hostile_common;
 
 use common::{Raw, knock, request};
-use hostile_common::{alone, harmless, leave, serving, socket, upgrade_before_long, upgrade_from};
+use hostile_common::{MIB, alone, harmless, leave, serving, socket, upgrade_before_long, upgrade_from};
 use std::time::{Duration, Instant};
 use tokio::{
     io::AsyncWriteExt,
@@ -13,7 +13,6 @@ use tokio::{
 };
 use wse::Limits;
 
-const MIB: usize = 1 << 20;
 const MS: Duration = Duration::from_millis(1);
 
 #[test]

@@ -5,13 +5,12 @@ mod common;
 mod hostile_common;
 
 use common::{Got, attach, enter, frame, header, log, text};
-use hostile_common::{alone, any_frame, code_of, harmless, noting, peer, serving};
+use hostile_common::{MIB, alone, any_frame, code_of, harmless, noting, peer, serving};
 use serde_json::Value;
 use wse::{Conn, Limits};
 use wse_frame::{Opcode, put_close};
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-const MIB: usize = 1 << 20;
 
 /// The first bytes of frames.
 const TEXT_BEGINS: u8 = 0x01;

@@ -5,7 +5,7 @@ mod common;
 mod hostile_common;
 
 use common::{knock, request};
-use hostile_common::{alone, harmless, serving, socket};
+use hostile_common::{MIB, alone, harmless, serving, socket};
 use std::time::{Duration, Instant};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
@@ -13,7 +13,6 @@ use tokio::{
 };
 use wse::{Limits, Server};
 
-const MIB: usize = 1 << 20;
 const MS: Duration = Duration::from_millis(1);
 
 /// The status that a request is answered with.

@@ -5,13 +5,11 @@ mod common;
 mod hostile_common;
 
 use common::{Got, Log, Raw, attach, attach_to, enter, events, log, text};
-use hostile_common::{alone, every_wire, harmless, serving};
+use hostile_common::{MIB, alone, every_wire, harmless, serving};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
 use wse::{Limits, Server, Stranger, codec::Payload};
-
-const MIB: usize = 1 << 20;
 
 /// Names that mean something to JavaScript, to this protocol's relatives, or to a terminal.
 const NAMES: [&str; 16] = [

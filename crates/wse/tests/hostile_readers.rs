@@ -5,20 +5,15 @@ mod hostile_common;
 
 use common::{Got, PIPE, Raw, attach, attach_with, end, enter, events, frame, text};
 use futures_util::future::join_all;
-use hostile_common::{alone, flood, harmless, pour, serving};
+use hostile_common::{MIB, alone, flood, harmless, many_devices, pour, serving};
 use http::Request;
 use serde_json::{Value, json};
 use std::{future::pending, time::Duration};
 use tokio::{task::JoinHandle, time::timeout};
-use wse::{Closed, Limits, SendError, Server};
+use wse::{Closed, SendError, Server};
 use wse_frame::Opcode;
 
-const MIB: usize = 1 << 20;
 const KIB: usize = 1 << 10;
-
-fn many_devices() -> Limits {
-    Limits { conns_per_user: 10_000, close_timeout: Duration::from_millis(300), ..Limits::default() }
-}
 
 /// Devices of one user, each at the end of a small pipe.
 async fn devices(server: &Server, number: usize) -> Vec<(Raw, JoinHandle<Closed>)> {

@@ -7,7 +7,7 @@ mod hostile_common;
 
 use client_common::{Got, Wire, scripted};
 use futures_util::future::join_all;
-use hostile_common::{Growth, alone, until};
+use hostile_common::{Growth, MIB, alone, until};
 use serde_json::{Value, json};
 use std::{
     collections::HashSet,
@@ -20,7 +20,6 @@ use std::{
 use tokio::time::timeout;
 use wse::{CallError, Client, Limits};
 
-const MIB: usize = 1 << 20;
 const CALLS: usize = 20_000;
 
 /// A client of a server by hand.
@@ -39,11 +38,6 @@ fn frame(first: u8, length: u64, payload: &[u8]) -> Vec<u8> {
     frame.extend(length.to_be_bytes());
     frame.extend(payload);
     frame
-}
-
-async fn hears_nothing(wire: &mut Wire) {
-    let heard = timeout(Duration::from_millis(50), wire.next()).await;
-    assert!(heard.is_err(), "{heard:?}");
 }
 
 #[test]
@@ -96,7 +90,7 @@ fn a_server_that_calls_20_000_times_is_answered_each_time_once_and_its_made_up_a
                 }
             }
         }
-        hears_nothing(&mut wire).await;
+        wire.hears_nothing().await;
         assert!(growth.most() < 16 * MIB, "{} KiB", growth.most() >> 10);
         assert_eq!(client.status(), wse::Status::Ready);
     });
@@ -127,7 +121,7 @@ fn of_20_000_calls_of_a_client_1024_are_in_flight_and_the_rest_is_busy_at_once()
             wire.respond(&call, double).await; // the second is nobody's
         }
         calling.await.expect("no panic");
-        hears_nothing(&mut wire).await;
+        wire.hears_nothing().await;
         assert!(growth.most() < 48 * MIB, "{} KiB", growth.most() >> 10);
     });
 }

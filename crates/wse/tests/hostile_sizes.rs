@@ -4,12 +4,10 @@ mod common;
 mod hostile_common;
 
 use common::{Got, Raw, attach_to, enter, frame, header, pack, text};
-use hostile_common::{Growth, alone, any_frame, code_of, every_wire, flood, harmless, noting, peer, serving};
+use hostile_common::{Growth, MIB, alone, any_frame, code_of, every_wire, flood, harmless, noting, peer, serving};
 use serde_json::json;
 use wse::Limits;
 use wse_frame::Opcode;
-
-const MIB: usize = 1 << 20;
 
 /// The first bytes of frames.
 const TEXT: u8 = 0x81;

@@ -5,7 +5,7 @@ mod common;
 mod hostile_common;
 
 use common::{Got, Log, PIPE, Raw, attach, attach_with, end, header, knock, log, request, text};
-use hostile_common::{alone, every_wire, flood, harmless, pour, until, upgrade_before_long};
+use hostile_common::{MIB, alone, every_wire, flood, harmless, pour, until, upgrade_before_long};
 use http::Request;
 use serde_json::{Value, json};
 use std::{
@@ -18,8 +18,6 @@ use std::{
 };
 use tokio::sync::Notify;
 use wse::{Limits, RpError, Server, Stranger, Verdict};
-
-const MIB: usize = 1 << 20;
 
 /// What became of those whom identify was asked about.
 #[derive(Clone, Default)]

@@ -91,7 +91,7 @@ impl Connection {
         }
     }
 
-    /// Whether the session waits for another connection.
+    /// Whether it, or its session, has not ended.
     pub(crate) fn is_open(&self) -> bool {
         self.peer.outbox.is_open()
     }

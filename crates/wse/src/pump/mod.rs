@@ -113,13 +113,18 @@ impl<S: Side> Pump<S> {
         let Some(claim) = self.claim.take() else { return };
         let Some(io) = self.io.take() else { return };
         let read_ahead = self.read_ahead.split_off(self.decoded);
-        let decoder = Decoder::new(self.role, frame_limits(self.side.limits(), true));
-        let decoder = std::mem::replace(&mut self.decoder, decoder);
+        let decoder = self.forget_message();
         self.drop_waiting(); // a client that resumes has nothing to say before the welcome
         let peer = claim.peer.clone();
         peer.outbox.adopt(Line { io, read_ahead, decoder, claim: *claim });
         self.cause = Some(self.peer.outbox.close(Closed::broken(Reason::default())));
         let _ = self.session.step(Input::Close, self.now.into_std());
+    }
+
+    /// Begins decoding anew. Gives the decoder with what it holds of a message that came in part.
+    fn forget_message(&mut self) -> Decoder {
+        let anew = Decoder::new(self.role, frame_limits(self.side.limits(), true));
+        std::mem::replace(&mut self.decoder, anew)
     }
 
     fn is_done(&self) -> bool {

@@ -1,7 +1,7 @@
 //! From the outbox to the socket, and how a connection ends. It may never wait for anybody but its
 //! own peer.
 
-use super::{Pump, frame_limits};
+use super::Pump;
 use crate::{line::Line, outbox::Signals, queue::Queue, side::Side};
 use std::{
     future::Future,
@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::{io::AsyncWrite, time::Instant};
-use wse_frame::{Decoder, Role};
+use wse_frame::Role;
 use wse_proto::{Closed, Granted, Input, Reason, Session, Step};
 
 impl<S: Side> Pump<S> {
@@ -116,8 +116,7 @@ impl<S: Side> Pump<S> {
     fn part(&mut self, closed: Closed) {
         self.io = None;
         (self.read_ahead, self.decoded) = (Vec::new(), 0);
-        // Nothing of a message that came in part is kept: it will come again.
-        self.decoder = Decoder::new(self.role, frame_limits(self.side.limits(), true));
+        drop(self.forget_message()); // it will come again
         (self.writing, self.flushed) = (Queue::default(), true);
         self.again = true; // the timer has to learn of it
         if !self.peer.outbox.park() {

@@ -230,7 +230,7 @@ impl Wire {
         (code, reason)
     }
 
-    /// For paused time: nothing comes, however long one waits that is shorter than a heartbeat.
+    /// Nothing comes for 100 ms: in paused time, however long one waits that is shorter than a heartbeat.
     pub(crate) async fn hears_nothing(&mut self) {
         let heard = tokio::time::timeout(Duration::from_millis(100), self.read()).await;
         assert!(heard.is_err(), "{heard:?}");

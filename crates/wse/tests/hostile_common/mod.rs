@@ -27,7 +27,9 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
     time::timeout,
 };
-use wse::{Protocol, Server, ServerBuilder, WsMessaging};
+use wse::{Limits, Protocol, Server, ServerBuilder, WsMessaging};
+
+pub(crate) const MIB: usize = 1 << 20;
 
 /// What is never too slow, as the machine itself may take as long for it: half of the round trips
 /// within the one, 99 % within the other.
@@ -71,6 +73,11 @@ pub(crate) fn alone(test: impl Future<Output = ()>) {
     let runtime = runtime.expect("a runtime");
     runtime.block_on(async { timeout(crate::common::WAIT, test).await.expect("the flood has an end") });
     runtime.shutdown_timeout(Duration::from_secs(5));
+}
+
+/// Limits for many devices of one user, whose ends are waited for.
+pub(crate) fn many_devices() -> Limits {
+    Limits { conns_per_user: 10_000, close_timeout: Duration::from_millis(300), ..Limits::default() }
 }
 
 /// A server that answers good clients, and whatever else is set.
