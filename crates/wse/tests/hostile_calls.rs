@@ -3,8 +3,10 @@
 
 mod common;
 mod hostile_common;
+#[path = "recordings/mod.rs"]
+mod recordings;
 
-use common::{Raw, attach_to, attach_with, end, enter, recordings, server, text};
+use common::{Raw, attach_to, attach_with, end, enter, server, text};
 use futures_util::future::join_all;
 use hostile_common::{MIB, alone, every_wire, flood, harmless, many_devices, pour, serving, until};
 use http::Request;

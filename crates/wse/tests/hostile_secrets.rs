@@ -3,8 +3,10 @@
 
 mod common;
 mod hostile_common;
+#[path = "recordings/mod.rs"]
+mod recordings;
 
-use common::{PIPE, attach, attach_to, frame, pack, recordings, text};
+use common::{PIPE, attach, attach_to, frame, pack, text};
 use hostile_common::{MARK, Seen, every_wire, leaks, secret, until};
 use serde_json::{Value, json};
 use std::time::Duration;

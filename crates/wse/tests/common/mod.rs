@@ -1,20 +1,17 @@
 //! What the tests of this crate share: a raw peer, a log of events, the HTTP of an upgrade, the
-//! other wires, the recordings. Nothing in here may use the library's own client.
+//! other wires. Nothing in here may use the library's own client.
 #![allow(dead_code, unused_imports, reason = "every test file uses a part of this")]
 
 mod events;
 mod http;
 mod messaging;
 mod raw;
-pub(crate) mod recordings;
-mod replay;
 mod session;
 
 pub(crate) use events::{Events, Log, events, line};
 pub(crate) use http::{Answer, dial, knock, request, upgrade};
 pub(crate) use messaging::{attach_to, messaging, offering, pack, sit_down, unpack};
 pub(crate) use raw::{Got, Raw, Reader, Writer, frame, header, text};
-pub(crate) use replay::replay;
 pub(crate) use session::{again, begin, counting, resume, three_devices};
 
 use ::http::Request;

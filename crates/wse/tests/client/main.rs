@@ -1,0 +1,23 @@
+//! The client, against a scripted server and against real ones.
+
+#[path = "../client_common/mod.rs"]
+mod client_common;
+#[path = "../recordings/mod.rs"]
+mod recordings;
+
+mod calls;
+mod close;
+mod connect;
+mod events;
+mod handlers;
+mod hooks;
+mod jump;
+mod messaging_replayed;
+mod reconnect;
+mod replay;
+mod replayed;
+mod restart;
+mod tls;
+mod told;
+mod upgrade;
+mod wire;

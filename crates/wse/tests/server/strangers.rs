@@ -1,0 +1,99 @@
+//! What those may cost and cause whom nobody has let in, and what the server knows of them.
+
+use crate::common::{Got, PIPE, Raw, attach, attach_with, frame, knock, log, request, server, settle, text};
+use http::Request;
+use serde_json::{Value, json};
+use std::{net::IpAddr, time::Duration};
+use tokio::time::timeout;
+use wse::{Server, Stranger, service::RemoteAddr};
+use wse_frame::Opcode;
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_offers_no_subprotocol_is_never_identified_even_if_its_hi_comes_along() {
+    let log = log();
+    let asked = log.clone();
+    let server = Server::builder()
+        .identify(async move |stranger: Stranger, name: String| {
+            asked.add(&name);
+            Ok(stranger.accept(name))
+        })
+        .build();
+    let (ours, theirs) = tokio::io::duplex(PIPE);
+    tokio::spawn(async move { server.serve_stream(theirs, None).await });
+    let mut bytes = request("/", &[("Sec-WebSocket-Protocol", "")]).into_bytes();
+    bytes.extend(text(r#"["~wse:hi",{"identity":"ann"}]"#));
+    let mut peer = knock(ours, bytes).await.upgraded(); // 101
+    assert_eq!(peer.closed().await, (1000, "wse.protocol-error".into()));
+    settle().await;
+    assert_eq!(log.take(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_was_attached_has_the_address_that_a_trusted_proxy_tells() {
+    for (peer, trusted, seen) in [
+        ("10.0.0.1", Some("10.0.0.0/8"), "198.51.100.7"),
+        ("192.0.2.1", Some("10.0.0.0/8"), "192.0.2.1"),
+        ("10.0.0.1", None, "10.0.0.1"),
+    ] {
+        let server = server(|builder| match trusted {
+            Some(network) => builder.trusted_proxy(network.parse().expect("a network")),
+            None => builder,
+        });
+        let mut request = Request::new(());
+        request.extensions_mut().insert(RemoteAddr(peer.parse().unwrap()));
+        request.headers_mut().insert("x-forwarded-for", "198.51.100.7".parse().unwrap());
+        let (mut raw, _ended) = attach_with(&server, PIPE, request);
+        raw.enter("ann").await;
+        let expected: IpAddr = seen.parse().unwrap();
+        assert_eq!(server.user("ann").conns()[0].remote_addr(), Some(expected), "{peer} {trusted:?}");
+    }
+}
+
+/// Reads pongs until none come any more; gives their bytes.
+async fn pongs(peer: &mut Raw) -> usize {
+    let mut bytes = 0;
+    while let Ok(got) = timeout(Duration::from_millis(100), peer.next()).await {
+        let Got::Pong(payload) = got else { panic!("no pong: {got:?}") };
+        bytes += 2 + payload.len();
+    }
+    bytes
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_that_floods_pings_and_does_not_read_makes_the_server_keep_a_few_kib() {
+    const SMALL_PIPE: usize = 1 << 10;
+    let server = server(|builder| builder.register("echo", async |_, what: Value| Ok(what)));
+    let (mut peer, _ended) = attach_with(&server, SMALL_PIPE, Request::new(()));
+    let ping = frame(Opcode::Ping, &[7; 125]);
+    for welcomed in [false, true] {
+        if welcomed {
+            peer.enter("ann").await;
+        }
+        // Half a MiB: less than the queue would take.
+        for _ in 0..4000 {
+            peer.write(&ping).await;
+        }
+        settle().await;
+        let kept = pongs(&mut peer).await;
+        assert!((SMALL_PIPE..SMALL_PIPE + (8 << 10)).contains(&kept), "{kept}, welcomed: {welcomed}");
+        // It is not held against the peer, and the next ping is answered again.
+        peer.write(&frame(Opcode::Ping, b"still there?")).await;
+        assert_eq!(peer.next().await, Got::Pong(b"still there?".to_vec()));
+    }
+    assert_eq!(peer.call("echo", json!(1)).await, json!(["~wse:response", 1]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ordinary_ping_is_answered_before_and_after_the_welcome() {
+    let server = server(|builder| builder);
+    let mut peer = attach(&server);
+    for payload in [&b""[..], b"a", &[7; 125]] {
+        peer.write(&frame(Opcode::Ping, payload)).await;
+        assert_eq!(peer.next().await, Got::Pong(payload.to_vec()));
+    }
+    peer.enter("ann").await;
+    for payload in [&b""[..], b"a", &[7; 125]] {
+        peer.write(&frame(Opcode::Ping, payload)).await;
+        assert_eq!(peer.next().await, Got::Pong(payload.to_vec()));
+    }
+}

@@ -1,0 +1,101 @@
+//! The server behind TLS, with a certificate made for the test.
+#![expect(clippy::unwrap_used, reason = "a test may panic in its helpers too")]
+#![cfg(feature = "tls")]
+
+use crate::common::{events, knock, request, server};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{
+    TlsConnector,
+    client::TlsStream,
+    rustls::{
+        ClientConfig, RootCertStore, ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
+    },
+};
+use wse::{Limits, ServeError};
+
+/// A server's configuration, and a client's that trusts it.
+fn certificate() -> (Arc<ServerConfig>, TlsConnector) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate: CertificateDer<'static> = made.cert.der().clone();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let server =
+        ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], key).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    (Arc::new(server), TlsConnector::from(Arc::new(client)))
+}
+
+async fn dial(connector: &TlsConnector, addr: std::net::SocketAddr) -> TlsStream<TcpStream> {
+    let tcp = TcpStream::connect(addr).await.unwrap();
+    connector.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_conversation_over_tls_is_as_any_other() {
+    let (config, connector) = certificate();
+    let (when, mut events) = events();
+    let server = server(|builder| builder.path("/ws").when(when).register("echo", async |_, what: Value| Ok(what)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let serving = server.clone();
+    let served = tokio::spawn(async move { serving.serve_tls(listener, config).await });
+
+    let mut peer = knock(dial(&connector, addr).await, request("/ws", &[])).await.upgraded();
+    peer.enter("ann").await;
+    for size in [0, 10, 100_000, 900_000] {
+        let what = json!("x".repeat(size));
+        assert_eq!(peer.call("echo", what.clone()).await, json!(["~wse:response", what]));
+    }
+    assert_eq!(server.user("ann").conns()[0].remote_addr().unwrap().to_string(), "127.0.0.1");
+    peer.leave().await;
+    let told = events.take(4).await;
+    assert_eq!(told[2..], ["disconnected ann 1 1000 wse.by-client", "left ann 1000 wse.by-client"]);
+    assert_eq!(knock(dial(&connector, addr).await, request("/other", &[])).await.status, 404);
+
+    let mut peer = knock(dial(&connector, addr).await, request("/ws", &[])).await.upgraded();
+    peer.enter("bob").await;
+    let (_, closed) = tokio::join!(server.shutdown(Duration::from_secs(5)), peer.closed());
+    assert_eq!(closed, (1012, "wse.restart after=1000".into()));
+    served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_is_given_up_and_holds_nobody_up() {
+    let (config, connector) = certificate();
+    let limits = Limits { http_timeout: Duration::from_millis(200), ..Limits::default() };
+    let server = server(|builder| builder.limits(limits));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let serving = server.clone();
+    tokio::spawn(async move { serving.serve_tls(listener, config).await });
+
+    let mut silent = TcpStream::connect(addr).await.unwrap();
+    let mut peer = knock(dial(&connector, addr).await, request("/", &[])).await.upgraded();
+    peer.enter("ann").await;
+    let read = tokio::time::timeout(Duration::from_secs(10), silent.read(&mut [0; 16])).await;
+    assert_eq!(read.expect("it is hung up on").unwrap_or(0), 0);
+    peer.leave().await;
+}
+
+#[tokio::test]
+async fn listen_tls_binds_and_says_when_it_cannot() {
+    let (config, connector) = certificate();
+    let server = server(|builder| builder);
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = taken.local_addr().unwrap();
+    assert!(matches!(server.listen_tls(addr, config.clone()).await, Err(ServeError::Listen(_))));
+    drop(taken);
+    let listening = server.clone();
+    tokio::spawn(async move { listening.listen_tls(addr, config).await });
+    while TcpStream::connect(addr).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    knock(dial(&connector, addr).await, request("/", &[])).await.upgraded().enter("ann").await;
+}

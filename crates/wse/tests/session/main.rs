@@ -1,0 +1,14 @@
+//! Sessions: each half by itself, both over a network that fails.
+
+#[path = "../client_common/mod.rs"]
+mod client_common;
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../session_common/mod.rs"]
+mod session_common;
+
+mod client;
+mod ends;
+mod faults;
+mod proxy;
+mod server;
