@@ -1,6 +1,7 @@
-//! The rules of the tree that no tool knows: headings, lengths, machine paths, public names.
+//! The rules of the tree that no tool knows: headings, lengths, links, machine paths, public names.
 //! It may never change a file, and never look at what git ignores.
 
+use crate::links;
 use crate::names::public_names;
 use crate::screen;
 use crate::snippets;
@@ -33,6 +34,9 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, String> {
                 lines if lines > LONG => notes.push(format!("note: {file}: {lines} lines, aim at {LONG}")),
                 _ => {}
             }
+        }
+        if file.ends_with(".md") {
+            breaches.extend(links::dead(workspace, file, &text));
         }
         if file != "Cargo.lock" {
             breaches.extend(machine_bound(file, &text));

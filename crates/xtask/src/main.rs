@@ -8,6 +8,7 @@ mod client;
 mod fuzz;
 mod house;
 mod interop;
+mod links;
 mod names;
 mod node;
 mod report;
