@@ -65,7 +65,8 @@ impl ClientSession {
                 let session = envelope.stamp.filter(|_| self.asked).and_then(|granted| Granted::read(&granted));
                 Step::Open(Welcome { payload: envelope.payload.into_owned(), session })
             }
-            (State::Open | State::Closed, _) => Step::Wait,
+            (State::Closed, _) => self.talk.last_word(&envelope),
+            (State::Open, _) => Step::Wait,
             (State::Waiting | State::Solving, _) => Step::Close(Closed::protocol_error()),
         }
     }
@@ -101,15 +102,15 @@ impl Session for ClientSession {
             Input::Deaf if self.state != State::Closed => self.talk.deaf(now),
             Input::Tick if self.state != State::Closed => self.talk.tick(now),
             Input::Lost(closed) if self.state != State::Closed => self.talk.lost(closed, now),
-            Input::Resumed => {
+            Input::Resumed if self.state != State::Closed => {
                 self.talk.resumed(true, now);
                 Step::Wait
             }
             Input::Close => {
                 self.state = State::Closed;
-                Step::Wait
+                self.talk.goodbye(now)
             }
-            Input::Answer(_) | Input::Deaf | Input::Tick | Input::Lost(_) => Step::Wait,
+            Input::Answer(_) | Input::Deaf | Input::Tick | Input::Lost(_) | Input::Resumed => Step::Wait,
         };
         if matches!(step, Step::Close(_)) {
             self.state = State::Closed;
@@ -123,6 +124,10 @@ impl Session for ClientSession {
 
     fn keep(&mut self, ledger: Ledger) {
         self.talk.keep(ledger);
+    }
+
+    fn seal(&mut self, whole: bool) {
+        self.talk.seal(whole);
     }
 
     fn taken(&self) -> u64 {

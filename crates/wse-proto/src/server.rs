@@ -99,7 +99,8 @@ impl ServerSession {
             // Upstream loses what comes before the verdict; here it waits for it.
             (State::Thinking(_) | State::Challenged(..), None) => Step::Hold(envelope),
             // One hi and one answer at a time: more of them change nothing.
-            (State::Thinking(_), Some(_)) | (State::Open | State::Closed, _) => Step::Wait,
+            (State::Closed, _) => self.talk.last_word(&envelope),
+            (State::Thinking(_), Some(_)) | (State::Open, _) => Step::Wait,
             (State::Stranger | State::Challenged(..), _) => Step::Close(Closed::protocol_error()),
         }
     }
@@ -164,14 +165,15 @@ impl Session for ServerSession {
                 State::Open => self.talk.lost(closed, now),
                 _ => Step::Close(closed),
             },
-            Input::Resumed => {
+            Input::Resumed if !matches!(self.state, State::Closed) => {
                 self.talk.resumed(false, now);
                 Step::Wait
             }
             Input::Deaf | Input::Tick => self.tick(now),
+            Input::Resumed => Step::Wait,
             Input::Close => {
                 self.state = State::Closed;
-                Step::Wait
+                self.talk.goodbye(now)
             }
         };
         if matches!(step, Step::Close(_)) {
@@ -190,6 +192,10 @@ impl Session for ServerSession {
 
     fn keep(&mut self, ledger: Ledger) {
         self.talk.keep(ledger);
+    }
+
+    fn seal(&mut self, whole: bool) {
+        self.talk.seal(whole);
     }
 
     fn taken(&self) -> u64 {

@@ -26,7 +26,9 @@ pub trait Session {
 
     /// Takes one input; the caller does what the step says before it gives the next.
     ///
-    /// After [`Step::Close`] or [`Input::Close`] every step is [`Step::Wait`].
+    /// After [`Step::Close`] or [`Input::Close`] every step is [`Step::Wait`], but for two of a
+    /// session: [`Input::Close`] may give an acknowledgement to send before the goodbye, and one of
+    /// the peer still counts.
     fn step<'a>(&mut self, input: Input<'a, Self::Answer>, now: Instant) -> Step<'a, Self::Question, Self::Opening>;
 
     /// When to give the next [`Input::Tick`]; `None` once closed.
@@ -35,6 +37,11 @@ pub trait Session {
     /// The conversation that has just opened is a session: it counts from now on, and outlives its
     /// connection. Without effect on a wire that has none.
     fn keep(&mut self, _ledger: Ledger) {}
+
+    /// This side stops listening before the connection ends: what comes from now on is not counted as
+    /// taken in. Unless `whole`, something is dropped that was, and all of which the peer was not
+    /// told counts as not taken in. Only the first time has an effect.
+    fn seal(&mut self, _whole: bool) {}
 
     /// How many envelopes of the peer the session has taken in.
     fn taken(&self) -> u64 {
@@ -165,6 +172,13 @@ where
         match self {
             Either::Left(left) => left.keep(ledger),
             Either::Right(right) => right.keep(ledger),
+        }
+    }
+
+    fn seal(&mut self, whole: bool) {
+        match self {
+            Either::Left(left) => left.seal(whole),
+            Either::Right(right) => right.seal(whole),
         }
     }
 

@@ -33,6 +33,12 @@ impl Talk {
         self.session = Some(Box::new(Kept { ledger, parked: None }));
     }
 
+    pub(crate) fn seal(&mut self, whole: bool) {
+        if let Some(kept) = &mut self.session {
+            kept.ledger.seal(whole);
+        }
+    }
+
     pub(crate) fn taken(&self) -> u64 {
         self.session.as_ref().map_or(0, |kept| kept.ledger.taken())
     }
@@ -48,6 +54,22 @@ impl Talk {
         match envelope.payload.decode() {
             Ok(count) => Step::Acknowledged(count),
             Err(_) => Step::Close(Closed::protocol_error()),
+        }
+    }
+
+    /// What an envelope means after the end: a peer that has not said goodbye yet may still tell
+    /// what has arrived.
+    pub(crate) fn last_word<'a, Q, O>(&self, envelope: &Envelope<'_>) -> Step<'a, Q, O> {
+        let ack = self.session.is_some() && Kind::of(&envelope.name) == Some(Kind::Ack);
+        let count = ack.then(|| envelope.payload.decode().ok()).flatten();
+        count.map_or(Step::Wait, Step::Acknowledged)
+    }
+
+    /// The connection ends: what this side says before its goodbye.
+    pub(crate) fn goodbye<'a, Q, O>(&mut self, now: Instant) -> Step<'a, Q, O> {
+        match self.session.as_deref_mut() {
+            Some(Kept { ledger, parked: None }) => ledger.last(now).map_or(Step::Wait, |count| self.acknowledge(count)),
+            _ => Step::Wait,
         }
     }
 

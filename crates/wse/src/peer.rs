@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::oneshot;
-use wse_frame::{Opcode, put_frame};
+use wse_frame::{Opcode, put_close, put_frame};
 use wse_proto::{Closed, Codec, EncodeError, Envelope, Granted, Kind, Limits, Payload, Pending, Settled, Stamp};
 
 /// An answer as it came, undecoded.
@@ -141,6 +141,19 @@ impl Peer {
         }
         self.outbox.resume(&first, seen, &last);
         Ok(())
+    }
+
+    /// Queues what is said before the close frame, and that. For the pump, once the end was chosen.
+    pub(crate) fn goodbye(&self, last: Option<&Envelope<'_>>, closed: &Closed) {
+        let mask = || self.masked.then(rand::random);
+        let mut frames = Vec::new();
+        if let Some(Envelope { name, payload, stamp }) = last {
+            let encode = |out: &mut Vec<u8>| self.codec().write_encoded(out, name, payload, stamp.as_deref());
+            // What a codec of the application's does not write is not said.
+            let _ = put_frame(&mut frames, self.opcode(), mask(), encode);
+        }
+        put_close(&mut frames, mask(), closed.code, closed.reason.as_str());
+        self.outbox.goodbye(&frames);
     }
 
     /// Queues a ping: the frame, or the call that stands for it.

@@ -23,7 +23,8 @@ impl Receipt {
     }
 
     /// Resolves when the peer has acknowledged the message: about a second after it has arrived,
-    /// sooner when much is sent, and later by as long as the connection is lost. It has reached the
+    /// sooner when much is sent or one side says goodbye, and later by as long as the connection is
+    /// lost. It has reached the
     /// peer's library then, which hands it to a handler unless it ends the connection before; that the
     /// handler has run is not said. Dropping the future does not take the message back.
     ///
@@ -33,8 +34,10 @@ impl Receipt {
     ///
     /// # Errors
     /// [`SendError::Unconfirmed`] when nobody will ever say: there is no session (a client that does
-    /// not [reconnect](crate::ClientBuilder::reconnect) asks for none), or it ended before. A goodbye
-    /// within the second after the message ends it so, too.
+    /// not [reconnect](crate::ClientBuilder::reconnect) asks for none), or it ended before: without a
+    /// goodbye, or with one of a peer that could not say what had arrived (a browser closed by the
+    /// server) or drops what it has. It is said when the connection is gone, after
+    /// [`Limits::close_timeout`](crate::Limits::close_timeout) at the latest.
     pub async fn delivered(self) -> Result<(), SendError> {
         let Some((peer, number)) = self.0 else { return Err(SendError::Unconfirmed) };
         match peer.outbox.receipt(number) {

@@ -168,7 +168,8 @@ where
             Input::Resumed => resumed = true,
             Input::Garbage(_) => garbage = true,
             Input::Close => {
-                assert!(matches!(self.session.step(input, self.now), Step::Wait), "an end is not answered");
+                let step = self.session.step(input, self.now);
+                self.said_last(&step);
                 self.closed = true;
                 return self.rest();
             }
@@ -176,7 +177,11 @@ where
         }
         let step = self.session.step(input, self.now);
         if self.closed {
-            assert!(matches!(step, Step::Wait), "after the end: {step:?}");
+            let ack = came.as_ref().is_some_and(|(kind, _)| self.kept && *kind == Some(Kind::Ack));
+            assert!(
+                matches!(step, Step::Wait) || ack && matches!(step, Step::Acknowledged(_)),
+                "after the end: {step:?}"
+            );
             return self.rest();
         }
         let counted = self.open && self.kept && came.as_ref().is_some_and(|(kind, _)| *kind != Some(Kind::Ack));
@@ -234,6 +239,20 @@ where
             self.asked = false;
         }
         self.rest();
+    }
+
+    /// Before a goodbye the peer is told what it does not know, and nothing else.
+    fn said_last(&mut self, step: &Step<'_, S::Question, S::Opening>) {
+        let counts = self.open && self.kept && self.parked.is_none();
+        match step {
+            Step::Send(last) => {
+                assert!(counts && last.name == Kind::Ack.as_str(), "at the end: {last:?}");
+                assert_eq!(last.payload.decode::<u64>().ok(), Some(self.taken));
+                self.told = self.taken;
+            }
+            Step::Wait => assert!(!counts || self.told == self.taken, "{} of {} told", self.told, self.taken),
+            step => panic!("at the end: {step:?}"),
+        }
     }
 
     /// What holds after every step.

@@ -22,6 +22,8 @@ pub struct Ledger {
     beat: Duration,
     window: Duration,
     due: Instant,
+    /// Nothing is taken in any more.
+    sealed: bool,
 }
 
 impl Ledger {
@@ -29,7 +31,7 @@ impl Ledger {
     /// sake); without a connection it lasts for `window`.
     pub fn new(beat: Duration, window: Duration, now: Instant) -> Self {
         let beat = if beat.is_zero() { Duration::MAX } else { beat };
-        Self { taken: 0, told: 0, untold: 0, beat, window, due: later(now, beat) }
+        Self { taken: 0, told: 0, untold: 0, beat, window, due: later(now, beat), sealed: false }
     }
 
     /// How many envelopes have been taken in.
@@ -44,6 +46,9 @@ impl Ledger {
 
     /// One more was taken in, of about so many bytes.
     pub fn take(&mut self, bytes: usize, now: Instant) {
+        if self.sealed {
+            return;
+        }
         self.taken += 1;
         self.untold += bytes;
         let untold = self.taken - self.told;
@@ -68,6 +73,20 @@ impl Ledger {
     pub fn told(&mut self, now: Instant) -> u64 {
         (self.told, self.untold, self.due) = (self.taken, 0, later(now, self.beat));
         self.taken
+    }
+
+    /// What the other side is told before a goodbye; `None` when it knows all.
+    pub fn last(&mut self, now: Instant) -> Option<u64> {
+        (self.taken > self.told).then(|| self.told(now))
+    }
+
+    /// Nothing is taken in from now on. Unless `whole`, some of what was is not handled either: all
+    /// that the other side was not told of counts as not taken in.
+    pub fn seal(&mut self, whole: bool) {
+        if !self.sealed && !whole {
+            (self.taken, self.untold) = (self.told, 0);
+        }
+        self.sealed = true;
     }
 
     /// The other side is to be told as soon as possible.
@@ -95,6 +114,32 @@ mod tests {
         ledger.take(1, start + 3 * S);
         assert_eq!((ledger.tell(start + 3 * S), ledger.tell(start + 4 * S)), (None, Some(34)));
         assert_eq!((ledger.due(), ledger.tell(start + 29 * S)), (start + 29 * S, Some(34)));
+    }
+
+    #[test]
+    fn before_a_goodbye_the_other_side_is_told_what_it_does_not_know() {
+        let start = Instant::now();
+        let mut ledger = Ledger::new(25 * S, 60 * S, start);
+        assert_eq!(ledger.last(start), None);
+        ledger.take(1, start);
+        assert_eq!((ledger.last(start), ledger.last(start)), (Some(1), None));
+    }
+
+    #[test]
+    fn once_sealed_it_counts_no_more_and_forgets_what_was_dropped_untold() {
+        let start = Instant::now();
+        let sealed = |whole| {
+            let mut ledger = Ledger::new(25 * S, 60 * S, start);
+            ledger.take(1, start);
+            ledger.told(start);
+            (0..3).for_each(|_| ledger.take(1, start));
+            ledger.seal(whole);
+            ledger.take(1, start);
+            ledger.seal(false); // the first one holds
+            (ledger.taken(), ledger.last(start))
+        };
+        assert_eq!(sealed(true), (4, Some(4)));
+        assert_eq!(sealed(false), (1, None));
     }
 
     #[test]

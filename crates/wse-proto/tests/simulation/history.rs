@@ -81,6 +81,7 @@ pub(crate) struct Count {
     pub(crate) parked: u64,
     pub(crate) resumed: u64,
     pub(crate) ended: u64,
+    pub(crate) goodbyes: u64,
 }
 
 impl Count {
@@ -91,6 +92,7 @@ impl Count {
         self.parked += other.parked;
         self.resumed += other.resumed;
         self.ended += other.ended;
+        self.goodbyes += other.goodbyes;
     }
 }
 
@@ -174,6 +176,17 @@ impl History {
         let party = self.party(name);
         assert!(count >= party.acknowledged, "{name} is told less than before");
         party.acknowledged = count;
+    }
+
+    /// Its peer has said goodbye, and before it how much has arrived.
+    pub(crate) fn heard_goodbye(&mut self, name: Name) {
+        self.mark("hears a goodbye", name, 0);
+        let received = self.heard_by_peer(name);
+        let party = self.party(name);
+        if party.open == Some(true) {
+            self.count.goodbyes += 1;
+            assert_eq!(self.party(name).acknowledged, received, "{name} is not told how much has arrived");
+        }
     }
 
     pub(crate) fn parked(&mut self, name: Name) {

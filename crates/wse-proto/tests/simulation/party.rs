@@ -109,7 +109,7 @@ impl<S: Session> Party<S> {
                 CLOSE => {
                     let reason = std::str::from_utf8(&frame[2..]).expect("a reason");
                     let code = u16::from_le_bytes([frame[0], frame[1]]);
-                    let _ = self.machine.step(Input::Close, world.now());
+                    world.history.heard_goodbye(self.name);
                     Some(Event::Ended(Closed { code, reason: Reason::from(reason) }))
                 }
                 MESSAGE => {
@@ -314,9 +314,12 @@ impl<S: Session> Party<S> {
 
     /// The conversation is over, and so: everybody on this side is told.
     pub(crate) fn finish(&mut self, closed: &Closed, world: &mut World) {
-        let _ = self.machine.step(Input::Close, world.now());
+        let last = self.machine.step(Input::Close, world.now());
         assert_eq!(self.machine.deadline(), None, "it ticks after its end");
         if !matches!(closed.code, 1005 | 1006) {
+            if let Step::Send(Envelope { name, payload, .. }) = last {
+                self.send_own(&name, &payload, world);
+            }
             self.put(CLOSE, &[&closed.code.to_le_bytes(), closed.reason.as_str().as_bytes()].concat(), world);
         }
         self.detach(world);

@@ -26,8 +26,12 @@ pub(super) struct Kept {
     /// The connection to go on over.
     pub(super) line: Option<Box<Line>>,
     /// By the number of the frame.
-    receipts: BTreeMap<u64, oneshot::Sender<()>>,
+    receipts: Receipts,
+    /// Nothing will be acknowledged any more.
+    over: bool,
 }
+
+type Receipts = BTreeMap<u64, oneshot::Sender<()>>;
 
 /// Whether the peer has taken a frame in.
 pub(crate) enum Receipt {
@@ -36,10 +40,6 @@ pub(crate) enum Receipt {
     Unknown,
     Wait(oneshot::Receiver<()>),
 }
-
-/// To be dropped without the lock: it wakes tasks. A connection that comes too late stays, for the
-/// pump to drop.
-pub(super) type Remains = (BTreeMap<u64, oneshot::Sender<()>>, Option<Seat>);
 
 impl Kept {
     /// Keeps a frame. Gives its number, and whoever has no place any more.
@@ -50,23 +50,24 @@ impl Kept {
         Ok((number, self.seat.as_ref().map(|seat| seat.grow(more)).unwrap_or_default()))
     }
 
-    /// The session is over.
-    pub(super) fn give_up(&mut self) -> Remains {
+    /// The session ends: nothing is sent again. A connection that comes too late stays, for the pump
+    /// to drop. Gives what is to be dropped without the lock.
+    pub(super) fn end(&mut self) -> Option<Seat> {
         self.replay.give_up();
-        (std::mem::take(&mut self.receipts), self.seat.take())
+        self.seat.take()
     }
 
-    fn acknowledge(&mut self, count: u64) -> Result<BTreeMap<u64, oneshot::Sender<()>>, ProtocolError> {
+    fn acknowledge(&mut self, count: u64) -> Result<Receipts, ProtocolError> {
         self.replay.acknowledge(count)?;
         if self.receipts.is_empty() {
-            return Ok(BTreeMap::new());
+            return Ok(Receipts::new());
         }
         let waiting = self.receipts.split_off(&(count + 1));
         Ok(std::mem::replace(&mut self.receipts, waiting))
     }
 }
 
-fn arrived(receipts: BTreeMap<u64, oneshot::Sender<()>>) {
+fn arrived(receipts: Receipts) {
     for receipt in receipts.into_values() {
         let _ = receipt.send(()); // who waited may have gone
     }
@@ -82,7 +83,8 @@ impl Outbox {
             claimed: false,
             seat: None,
             line: None,
-            receipts: BTreeMap::new(),
+            receipts: Receipts::new(),
+            over: false,
         }));
     }
 
@@ -207,15 +209,30 @@ impl Outbox {
         Ok(())
     }
 
+    /// Whether the peer may still acknowledge something.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.lock().session.as_ref().is_some_and(|kept| !kept.over && kept.replay.unconfirmed() > 0)
+    }
+
+    /// Nothing comes from the peer any more: who waits to hear that something has arrived waits no
+    /// longer.
+    pub(crate) fn give_up(&self) {
+        let mut state = self.lock();
+        let Some(kept) = &mut state.session else { return };
+        kept.over = true;
+        let receipts = std::mem::take(&mut kept.receipts);
+        drop(state);
+        drop(receipts); // it wakes tasks
+    }
+
     /// Whether a frame has arrived.
     pub(crate) fn receipt(&self, number: u64) -> Receipt {
         let mut state = self.lock();
-        let open = state.closed.is_none();
         let Some(kept) = &mut state.session else { return Receipt::Unknown };
         if kept.replay.acknowledged() >= number {
             return Receipt::Arrived;
         }
-        if !open {
+        if kept.over {
             return Receipt::Unknown;
         }
         let (told, waiter) = oneshot::channel();

@@ -16,9 +16,8 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use kept::{Kept, Remains};
+use kept::Kept;
 use std::{sync::PoisonError, task::Waker};
-use wse_frame::put_close;
 use wse_proto::{Closed, Full, Reason};
 
 #[derive(Debug)]
@@ -177,23 +176,24 @@ impl Outbox {
     fn too_slow(&self, mut state: MutexGuard<'_, State>) -> SendError {
         let writing = state.bytes - std::mem::take(&mut state.queue).len();
         state.bytes = writing;
-        let remains = self.end(&mut state, Closed::slow());
-        Self::wake(state);
-        drop(remains);
+        self.end(state, Closed::slow());
         SendError::Slow
     }
 
-    /// Queues the close frame; nothing is taken in after it. Gives the end that holds: this one, or
-    /// the one chosen before.
+    /// Takes nothing in any more; the pump says goodbye. Gives the end that holds: this one, or the
+    /// one chosen before.
     pub(crate) fn close(&self, closed: Closed) -> Closed {
-        let mut state = self.lock();
+        let state = self.lock();
         if let Some(before) = &state.closed {
             return before.clone();
         }
-        let remains = self.end(&mut state, closed.clone());
-        Self::wake(state);
-        drop(remains);
+        self.end(state, closed.clone());
         closed
+    }
+
+    /// For the pump: queues the last frames, behind what was queued before the end was chosen.
+    pub(crate) fn goodbye(&self, frames: &[u8]) {
+        Self::enqueue(self.lock(), Out::Own(frames));
     }
 
     /// Lets running handlers finish, then closes.
@@ -207,10 +207,10 @@ impl Outbox {
     pub(crate) fn abort(&self) {
         let mut state = self.lock();
         (state.abort, state.signalled) = (true, true);
-        let open = state.closed.is_none();
-        let remains = open.then(|| self.end(&mut state, Closed::broken(Reason::default())));
+        if state.closed.is_none() {
+            return self.end(state, Closed::broken(Reason::default()));
+        }
         Self::wake(state);
-        drop(remains);
     }
 
     /// Loses the connection, as a broken network does.
@@ -264,15 +264,12 @@ impl Outbox {
         !state.news
     }
 
-    fn end(&self, state: &mut State, closed: Closed) -> Option<Remains> {
-        let mask = self.masked.then(rand::random);
-        let mut frame = Vec::new();
-        put_close(&mut frame, mask, closed.code, closed.reason.as_str());
-        state.bytes += frame.len();
-        state.queue.push(&frame);
+    fn end(&self, mut state: MutexGuard<'_, State>, closed: Closed) {
         state.closed = Some(closed);
         self.closing.store(true, Ordering::Release);
-        state.session.as_mut().map(|kept| kept.give_up())
+        let seat = state.session.as_mut().and_then(|kept| kept.end());
+        Self::wake(state);
+        drop(seat); // it wakes others
     }
 
     fn wake(mut state: MutexGuard<'_, State>) {

@@ -27,8 +27,6 @@ impl<S: Side> Pump<S> {
                 self.asked = Some(self.side.ask(question));
                 self.again = true;
             }
-            // What came since the shutdown began is not handled, and so not acknowledged.
-            Step::Send(envelope) if self.draining.is_some() && Kind::of(&envelope.name) == Some(Kind::Ack) => {}
             Step::Send(envelope) => {
                 match self.peer.say(&envelope) {
                     Ok(()) | Err(SendError::NotReady | SendError::Slow) => {} // the end is noticed soon enough

@@ -106,8 +106,8 @@ impl<S: Side> Pump<S> {
 
     pub(super) fn message(&mut self, message: &Message<'_>, cx: &mut Context<'_>) {
         self.heed();
-        if self.cause.is_some() {
-            return;
+        if self.cause.is_some() && !self.peer.outbox.is_owed() {
+            return; // what has arrived is all that may still be said
         }
         self.heard();
         let said = self.session.read(message.payload.as_slice(), message.opcode == Opcode::Binary);

@@ -153,6 +153,7 @@ impl<S: Side> Future for Pump<S> {
             this.poll_timer(cx);
             this.poll_write(cx);
             if let (None, Some(closed)) = (&this.io, &this.cause) {
+                this.peer.outbox.give_up();
                 this.side.hung_up(closed, this.inbox.is_empty() && this.checking.is_none());
             }
             if this.is_done() {
@@ -173,6 +174,7 @@ impl<S: Side> Drop for Pump<S> {
     fn drop(&mut self) {
         if self.cause.is_none() {
             let closed = self.peer.outbox.close(Closed::broken(Reason::default()));
+            self.peer.outbox.give_up();
             self.peer.disconnect();
             self.side.ended(&closed);
         }

@@ -160,8 +160,10 @@ impl<S: Side> Pump<S> {
         self.end(self.peer.end(closed));
     }
 
-    /// What has come but not reached its handler is not heard any more.
+    /// What has come but not reached its handler is not heard any more, nor counted as taken in where
+    /// the peer was not told so before.
     pub(super) fn drop_waiting(&mut self) {
+        self.session.seal(self.inbox.is_empty() && self.checking.is_none());
         self.inbox.clear();
         self.checking = None;
     }
@@ -174,7 +176,13 @@ impl<S: Side> Pump<S> {
         let closed = self.peer.outbox.close(closed);
         self.close_deadline = self.now + self.side.limits().close_timeout;
         self.again = true; // the timer has to learn of it
-        let _ = self.session.step(Input::Close, self.now.into_std());
+        let last = match self.session.step(Input::Close, self.now.into_std()) {
+            Step::Send(ack) => Some(ack),
+            _ => None,
+        };
+        if self.io.is_some() {
+            self.peer.goodbye(last.as_ref(), &closed);
+        }
         self.asked = None;
         self.peer.disconnect();
         if !self.welcomed {

@@ -10,5 +10,6 @@ mod session_common;
 mod client;
 mod ends;
 mod faults;
+mod goodbye;
 mod proxy;
 mod server;
