@@ -19,22 +19,23 @@ pub(crate) enum Flight {
     Report(Task<()>),
 }
 
-/// What is needed to answer a call.
+/// What a handler is at work on.
 pub(crate) struct Ticket {
-    pub(crate) rp: String,
-    pub(crate) stamp: String,
-    pub(crate) payload: Payload<'static>,
+    /// The message's type, or the procedure's name.
+    pub(crate) name: String,
+    /// What is needed to answer a call.
+    pub(crate) call: Option<(String, Payload<'static>)>,
 }
 
 /// How a flight ended: nothing for a report.
-pub(crate) type Landed = Option<(Outcome, Option<Box<Ticket>>)>;
+pub(crate) type Landed = Option<(Outcome, Box<Ticket>)>;
 
 impl Future for Flight {
     type Output = Landed;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Landed> {
         match &mut *self {
-            Flight::Handler(run, ticket) => run.as_mut().poll(cx).map(|outcome| Some((outcome, ticket.take()))),
+            Flight::Handler(run, ticket) => run.as_mut().poll(cx).map(|outcome| Some((outcome, ticket.take()?))),
             Flight::Report(report) => report.as_mut().poll(cx).map(|()| None),
         }
     }

@@ -18,7 +18,7 @@ pub(crate) enum Report<'a> {
     /// A message that no handler listens to.
     Ignored { name: &'a str, payload: &'a Payload<'a> },
     /// A handler, procedure or question failed.
-    Failed { code: &'static str, error: RpError },
+    Failed { code: &'static str, name: Option<&'a str>, error: RpError },
 }
 
 /// What a conversation that opens is.

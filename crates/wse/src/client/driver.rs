@@ -248,7 +248,7 @@ impl Driver {
             let code = error.code();
             let mut told = RpError::from(error);
             code.clone_into(&mut told.code);
-            self.tell(ClientEvent::Error { code, error: Arc::new(told) }, None);
+            self.tell(ClientEvent::Error { code, name: None, error: Arc::new(told) }, None);
         }
         Next::Stop
     }

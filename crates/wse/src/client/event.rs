@@ -48,6 +48,8 @@ pub enum ClientEvent {
     Error {
         /// The code for this kind of failure.
         code: &'static str,
+        /// The type of the message or the name of the procedure; `None` for a reconnect.
+        name: Option<Arc<str>>,
         /// What it failed with.
         error: Arc<RpError>,
     },

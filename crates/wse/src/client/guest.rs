@@ -141,9 +141,9 @@ impl Side for Guest {
             Report::Ignored { name, payload } => {
                 ClientEvent::Ignored { name: name.into(), payload: payload.borrowed().into_owned() }
             }
-            Report::Failed { code, error } => {
-                tracing::warn!(code, %error, "failed");
-                ClientEvent::Error { code, error: Arc::new(error) }
+            Report::Failed { code, name, error } => {
+                tracing::warn!(code, name, %error, "failed");
+                ClientEvent::Error { code, name: name.map(Arc::from), error: Arc::new(error) }
             }
         };
         if self.shared.whens.is_empty() {

@@ -31,10 +31,10 @@ impl<S: Side> Pump<S> {
                 match self.peer.say(&envelope) {
                     Ok(()) | Err(SendError::NotReady | SendError::Slow) => {} // the end is noticed soon enough
                     Err(error) if self.welcomed => {
-                        self.report(Report::Failed { code: Code::PROTOCOL_VIOLATION, error: error.into() });
+                        self.report(Report::Failed { code: Code::PROTOCOL_VIOLATION, name: None, error: error.into() });
                     }
                     Err(error) => {
-                        self.report(Report::Failed { code: Code::NOT_AUTHORIZED, error: error.into() });
+                        self.report(Report::Failed { code: Code::NOT_AUTHORIZED, name: None, error: error.into() });
                         self.end_deaf(Closed::not_authorized());
                     }
                 }
@@ -126,7 +126,7 @@ impl<S: Side> Pump<S> {
     fn stopped(&mut self, envelope: &Envelope<'_>, error: RpError) {
         let Envelope { name, payload, stamp } = envelope;
         if let Some(stamp) = stamp {
-            return self.landed(Err(vec![error]), Some((name, stamp, payload)));
+            return self.landed(Err(vec![error]), name, Some((stamp, payload)));
         }
         let told = self.peer.codec().stopped(name, &error, self.side.expose_errors());
         if let Some(Envelope { name, payload, .. }) = &told {
@@ -134,7 +134,7 @@ impl<S: Side> Pump<S> {
             let _ = self.peer.send_encoded(name, payload, None);
         }
         if told.is_none() || error.source().is_some() {
-            self.report(Report::Failed { code: Code::MSG_PROCESSING_ERROR, error });
+            self.report(Report::Failed { code: Code::MSG_PROCESSING_ERROR, name: Some(name), error });
         }
     }
 
@@ -157,12 +157,10 @@ impl<S: Side> Pump<S> {
         };
         // Most handlers finish at once: no place among the flights, nothing kept of the call.
         match run.as_mut().poll(cx) {
-            Poll::Ready(outcome) => self.landed(outcome, stamp.as_deref().map(|stamp| (&*name, stamp, &payload))),
+            Poll::Ready(outcome) => self.landed(outcome, &name, stamp.as_deref().map(|stamp| (stamp, &payload))),
             Poll::Pending => {
-                let ticket = stamp.map(|stamp| {
-                    Box::new(Ticket { rp: name.into_owned(), stamp: stamp.into_owned(), payload: payload.into_owned() })
-                });
-                self.fly(Flight::Handler(run, ticket));
+                let call = stamp.map(|stamp| (stamp.into_owned(), payload.into_owned()));
+                self.fly(Flight::Handler(run, Some(Box::new(Ticket { name: name.into_owned(), call }))));
             }
         }
     }
@@ -171,31 +169,31 @@ impl<S: Side> Pump<S> {
         while let Poll::Ready(Some(landed)) = self.flights.poll_next_unpin(cx) {
             self.again = true;
             if let Some((outcome, ticket)) = landed {
-                let call = ticket.as_ref().map(|ticket| (&*ticket.rp, &*ticket.stamp, &ticket.payload));
-                self.landed(outcome, call);
+                let call = ticket.call.as_ref().map(|(stamp, payload)| (&**stamp, payload));
+                self.landed(outcome, &ticket.name, call);
             }
         }
     }
 
     /// A handler has finished: its call is answered, its errors are reported.
-    pub(super) fn landed(&mut self, outcome: Outcome, call: Option<(&str, &str, &Payload<'_>)>) {
+    pub(super) fn landed(&mut self, outcome: Outcome, name: &str, call: Option<(&str, &Payload<'_>)>) {
         let answered = match (outcome, call) {
-            (Ok(result), Some((_, stamp, _))) => self.answer(stamp, Ok(result)),
+            (Ok(result), Some((stamp, _))) => self.answer(stamp, Ok(result)),
             (Ok(_), None) => Ok(()),
             (Err(errors), _) => Err(errors),
         };
         let Err(errors) = answered else { return };
         let code = if call.is_some() { Code::RP_FAILED } else { Code::MSG_PROCESSING_ERROR };
         for error in errors {
-            if let Some((rp, stamp, payload)) = call
+            if let Some((stamp, payload)) = call
                 && let Err(unsent) =
-                    self.answer(stamp, Err(self.peer.codec().error(&error, rp, payload, self.side.expose_errors())))
+                    self.answer(stamp, Err(self.peer.codec().error(&error, name, payload, self.side.expose_errors())))
             {
-                tracing::warn!(?unsent, rp, "an error could not be sent");
+                tracing::warn!(?unsent, name, "an error could not be sent");
             }
             // What a procedure fails with on purpose is its answer, and nobody else's business.
             if call.is_none() || error.source().is_some() {
-                self.report(Report::Failed { code, error });
+                self.report(Report::Failed { code, name: Some(name), error });
             }
         }
     }
@@ -237,7 +235,7 @@ impl<S: Side> Pump<S> {
                 Err(closed) => self.end_deaf(closed),
             }
             if let Some(error) = failed {
-                self.report(Report::Failed { code: Code::NOT_AUTHORIZED, error });
+                self.report(Report::Failed { code: Code::NOT_AUTHORIZED, name: None, error });
             }
         }
         if let Some(ready) = &mut self.ready

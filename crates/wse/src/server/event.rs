@@ -57,6 +57,8 @@ pub enum Event {
         code: &'static str,
         /// For whom it ran; `None` when identify failed.
         conn: Option<Conn>,
+        /// The type of the message or the name of the procedure; `None` when identify failed.
+        name: Option<Arc<str>>,
         /// What it failed with.
         error: Arc<RpError>,
     },

@@ -147,10 +147,10 @@ impl Side for Host {
                 tracing::debug!(name, "a message that no handler listens to");
                 Event::Ignored { conn: conn?, name: name.into(), payload: payload.borrowed().into_owned() }
             }
-            Report::Failed { code, error } => {
+            Report::Failed { code, name, error } => {
                 let cid = conn.as_ref().map(|conn| conn.cid().as_str());
-                tracing::warn!(code, cid, %error, "failed");
-                Event::Error { code, conn, error: Arc::new(error) }
+                tracing::warn!(code, name, cid, %error, "failed");
+                Event::Error { code, conn, name: name.map(Arc::from), error: Arc::new(error) }
             }
         };
         self.server.whens.tell(event)

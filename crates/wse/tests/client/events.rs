@@ -3,7 +3,7 @@
 use crate::client_common::{Events, Log, events, scripted, settle, soon};
 use serde_json::json;
 use std::time::Duration;
-use wse::{Backoff, Client, ClientEvent, Reason, Status};
+use wse::{Backoff, Client, ClientEvent, Reason, RpError, Status};
 
 /// The next events, up to and with the one given.
 async fn until(events: &mut Events, last: &str) -> Vec<String> {
@@ -255,4 +255,24 @@ async fn an_event_handler_may_jump() {
         settle().await;
         assert_eq!((log.take(), client.status()), (vec!["new".to_owned()], Status::Ready), "{message}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_names_the_message_that_it_is_about() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (builder, mut dials) = scripted();
+    let client = builder
+        .on("m", async |_, _: u32| {
+            tokio::task::yield_now().await;
+            Err(RpError::new("E"))
+        })
+        .when(async move |event| {
+            if let ClientEvent::Error { name, .. } = event {
+                let _ = tell.send(name.as_deref().map(str::to_owned));
+            }
+        });
+    let (client, mut wire) = tokio::join!(client.connect(), dials.welcomed());
+    wire.say("m", json!(1)).await;
+    assert_eq!(told.recv().await, Some(Some("m".to_owned())));
+    drop(client);
 }

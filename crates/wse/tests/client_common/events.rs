@@ -36,7 +36,7 @@ pub(crate) fn line(event: &ClientEvent) -> String {
         ClientEvent::Ignored { name, payload } => {
             format!("ignored {name} {}", payload.decode::<Value>().expect("JSON"))
         }
-        ClientEvent::Error { code, error } => format!("error {code}: {error}"),
+        ClientEvent::Error { code, error, .. } => format!("error {code}: {error}"),
         other => format!("{other:?}"),
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn line(event: &Event) -> String {
         }
         Event::Parked(conn) => format!("parked {} {}", conn.cid(), conn.conn_id()),
         Event::Resumed(conn) => format!("resumed {} {}", conn.cid(), conn.conn_id()),
-        Event::Error { code, conn, error } => {
+        Event::Error { code, conn, error, .. } => {
             let cid = conn.as_ref().map_or("nobody", |conn| conn.cid().as_str());
             format!("error {cid} {code} {error}")
         }

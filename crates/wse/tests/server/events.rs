@@ -4,7 +4,7 @@ use crate::common::{Got, Raw, attach, enter, events, line, log, server, settle, 
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::sleep;
-use wse::{Conn, Event, Limits};
+use wse::{Conn, Event, Limits, RpError, Server, Stranger};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -293,4 +293,39 @@ async fn a_user_whose_events_pile_up_is_held_off_and_loses_none() {
     assert!(welcome > 50, "{welcome}");
     assert_eq!([of("joined"), of("connected"), of("disconnected"), of("left")], [welcome; 4]);
     enter(&server, "ann").await.leave().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_names_the_message_or_procedure_that_it_is_about() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let fail = || RpError::new("E");
+    let server = Server::builder()
+        .identify(
+            async move |stranger: Stranger, name: String| {
+                if name == "nobody" { Err(fail()) } else { Ok(stranger.accept(name)) }
+            },
+        )
+        .on("at-once", async move |_, _: Value| Err(fail()))
+        .on("later", async move |_, _: Value| {
+            tokio::task::yield_now().await;
+            Err(fail())
+        })
+        .register("panic", async |_, _: Value| -> Result<(), RpError> { panic!("oh no") })
+        .on_receive(async move |_, envelope| if envelope.name == "stopped" { Err(fail()) } else { Ok(()) })
+        .when(async move |event| {
+            if let Event::Error { name, conn, .. } = event {
+                let _ = tell.send((name.as_deref().map(str::to_owned), conn.is_some()));
+            }
+        })
+        .build();
+    let mut stranger = attach(&server);
+    stranger.hi(json!("nobody"), json!({})).await;
+    assert_eq!(told.recv().await, Some((None, false)));
+    let mut peer = enter(&server, "ann").await;
+    for name in ["at-once", "later", "stopped"] {
+        peer.say(name, json!(1)).await;
+        assert_eq!(told.recv().await, Some((Some(name.to_owned()), true)));
+    }
+    peer.ask("panic", json!(1), "S").await;
+    assert_eq!(told.recv().await, Some((Some("panic".to_owned()), true)));
 }
