@@ -1,6 +1,9 @@
 //! How a server is put together. It may never build one without identify.
 
-use super::{Event, Inner, Server, Spoken, Stranger, Verdict, alive::Alive, registry::Registry, strangers::Strangers};
+use super::{
+    Event, Inner, Server, Spoken, Stranger, Verdict, alive::Alive, doorstep::Doorstep, registry::Registry,
+    strangers::Strangers,
+};
 use crate::{
     handlers::Handlers,
     hook::Hooks,
@@ -127,6 +130,7 @@ impl ServerBuilder<Identified> {
             path: self.options.path,
             expose_errors: self.options.expose_errors,
             strangers: Arc::new(Strangers::default()),
+            doorstep: Arc::new(Doorstep::default()),
             alive: Arc::new(Alive::new()),
             conn_ids: AtomicU64::new(1),
         }))

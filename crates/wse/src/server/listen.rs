@@ -3,6 +3,7 @@
 
 use super::{
     Server,
+    doorstep::Waiting,
     remote::RemoteAddr,
     service::run_as,
     upgrade::{self, Answer},
@@ -40,13 +41,16 @@ impl Server {
     /// # Errors
     /// When the server was shut down before.
     pub async fn serve(&self, listener: TcpListener) -> Result<(), ServeError> {
-        self.accept(listener, async |server: Server, tcp, addr| server.serve_stream(tcp, Some(addr)).await).await
+        self.accept(listener, async |server: Server, tcp, addr, waiting| {
+            server.serve_request(tcp, Some(addr), waiting).await;
+        })
+        .await
     }
 
     /// Accepts until the shutdown; what is accepted is served in a task of its own.
     pub(crate) async fn accept<F, Fut>(&self, listener: TcpListener, serve: F) -> Result<(), ServeError>
     where
-        F: FnOnce(Server, TcpStream, IpAddr) -> Fut + Clone,
+        F: FnOnce(Server, TcpStream, IpAddr, Waiting) -> Fut + Clone,
         Fut: Future<Output = ()> + Send + 'static,
     {
         if self.0.alive.is_down() {
@@ -63,7 +67,7 @@ impl Server {
                 Ok((tcp, addr)) => {
                     // Fails only on a socket that is gone already.
                     let _ = tcp.set_nodelay(true);
-                    tokio::spawn(serve.clone()(self.clone(), tcp, addr.ip()));
+                    tokio::spawn(serve.clone()(self.clone(), tcp, addr.ip(), self.wait()));
                 }
                 // One connection that is gone again is no reason to wait.
                 Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) => {}
@@ -78,14 +82,28 @@ impl Server {
         Ok(())
     }
 
+    /// A place for a connection whose request has not come yet.
+    fn wait(&self) -> Waiting {
+        self.0.doorstep.enter(self.0.limits.strangers)
+    }
+
     /// Serves one stream from its HTTP request on: a Unix socket, TLS of your own, a pipe in a
     /// test. Returns when the request is answered; an upgraded connection goes on in its own task.
     pub async fn serve_stream<IO>(&self, io: IO, remote_addr: Option<IpAddr>)
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        self.serve_request(io, remote_addr, self.wait()).await;
+    }
+
+    /// The same for a connection that waits already.
+    pub(crate) async fn serve_request<IO>(&self, io: IO, remote_addr: Option<IpAddr>, waiting: Waiting)
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let answer = service_fn(|mut request: Request<Incoming>| {
             let server = self.clone();
+            waiting.goes_in();
             async move {
                 if server.0.path.as_ref().is_some_and(|path| path != request.uri().path()) {
                     return Ok::<_, Infallible>(last(upgrade::refuse(StatusCode::NOT_FOUND, "nothing here")));
@@ -97,15 +115,19 @@ impl Server {
                 Ok(last(server.knock(request.into_parts().0, upgrade, run_as::<IO>).await))
             }
         });
-        let served = http1::Builder::new()
+        let serving = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.0.limits.http_timeout)
             .max_buf_size(self.0.limits.http_bytes)
             .serve_connection(TokioIo::new(io), answer)
-            .with_upgrades()
-            .await;
-        if let Err(error) = served {
-            tracing::debug!(%error, "no request");
+            .with_upgrades();
+        tokio::select! {
+            served = serving => {
+                if let Err(error) = served {
+                    tracing::debug!(%error, "no request");
+                }
+            }
+            () = waiting.pushed_out() => tracing::debug!("no request, and others wait"),
         }
     }
 }

@@ -5,6 +5,7 @@ mod alive;
 mod audience;
 mod builder;
 mod conn;
+mod doorstep;
 mod event;
 mod host;
 mod listen;
@@ -100,6 +101,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Arc<registry::Registry>,
     pub(crate) lot: Arc<Lot>,
     pub(crate) strangers: Arc<strangers::Strangers>,
+    pub(crate) doorstep: Arc<doorstep::Doorstep>,
     pub(crate) alive: Arc<alive::Alive>,
     pub(crate) conn_ids: AtomicU64,
 }

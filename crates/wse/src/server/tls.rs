@@ -24,10 +24,14 @@ impl Server {
     /// When the server was shut down before.
     pub async fn serve_tls(&self, listener: TcpListener, config: Arc<ServerConfig>) -> Result<(), ServeError> {
         let acceptor = TlsAcceptor::from(config);
-        self.accept(listener, async move |server: Server, tcp, addr| {
+        self.accept(listener, async move |server: Server, tcp, addr, waiting| {
             let handshake = tokio::time::timeout(server.0.limits.http_timeout, acceptor.accept(tcp));
-            match handshake.await {
-                Ok(Ok(tls)) => server.serve_stream(tls, Some(addr)).await,
+            let shaken = tokio::select! {
+                shaken = handshake => shaken,
+                () = waiting.pushed_out() => return tracing::debug!("no TLS, and others wait"),
+            };
+            match shaken {
+                Ok(Ok(tls)) => server.serve_request(tls, Some(addr), waiting).await,
                 Ok(Err(error)) => tracing::debug!(%error, "no TLS"),
                 Err(_) => tracing::debug!("no TLS in time"),
             }

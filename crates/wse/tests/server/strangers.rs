@@ -4,8 +4,11 @@ use crate::common::{Got, PIPE, Raw, attach, attach_with, frame, knock, log, requ
 use http::Request;
 use serde_json::{Value, json};
 use std::{net::IpAddr, time::Duration};
-use tokio::time::timeout;
-use wse::{Server, Stranger, service::RemoteAddr};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
+use wse::{Limits, Server, Stranger, service::RemoteAddr};
 use wse_frame::Opcode;
 
 #[tokio::test(start_paused = true)]
@@ -96,4 +99,28 @@ async fn an_ordinary_ping_is_answered_before_and_after_the_welcome() {
         peer.write(&frame(Opcode::Ping, payload)).await;
         assert_eq!(peer.next().await, Got::Pong(payload.to_vec()));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_the_streams_whose_request_has_not_come_the_oldest_goes_and_those_let_in_stay() {
+    let server = server(|builder| builder.limits(Limits { strangers: 2, ..Limits::default() }));
+    let stream = || {
+        let (ours, theirs) = tokio::io::duplex(PIPE);
+        let server = server.clone();
+        tokio::spawn(async move { server.serve_stream(theirs, None).await });
+        ours
+    };
+    let mut inside = knock(stream(), request("/", &[])).await.upgraded();
+    inside.enter("ann").await;
+    let (mut oldest, patient, mut newest) = (stream(), stream(), stream());
+    oldest.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    let mut nothing = Vec::new();
+    oldest.read_to_end(&mut nothing).await.unwrap();
+    assert_eq!(nothing, b"", "it is hung up on before its time");
+    knock(patient, request("/", &[])).await.upgraded().enter("bob").await;
+    let waited = tokio::time::Instant::now();
+    let _ = newest.read_to_end(&mut nothing).await; // in time, or by hyper's own 408
+    assert_eq!(waited.elapsed().as_secs(), 5, "there is a place again, so this one has its time");
+    inside.say("unheard", json!(1)).await;
+    inside.leave().await;
 }
