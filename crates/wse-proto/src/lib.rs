@@ -64,7 +64,7 @@ pub use pending::{Busy, Pending, Settled, Stamp};
 pub use protocol::{AnyClientSession, AnyServerSession, Protocol};
 pub use reason::{Closed, Reason};
 pub use restart::{Restart, Turn};
-pub use resume::{Full, Granted, Ledger, Replay, Token, Tokens, Wanted};
+pub use resume::{Check, Full, Granted, Ledger, Replay, Token, Tokens, Wanted};
 pub use rp_error::RpError;
 pub use server::{Accepted, ServerSession, Verdict};
 pub use session::{Either, Input, Session, Step};

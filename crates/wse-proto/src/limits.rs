@@ -29,8 +29,8 @@ pub struct Limits {
     pub fragments: usize,
     /// Solutions that one connection may try: 3. Then 1000 `wse.not-authorized`.
     pub challenges: u32,
-    /// Connections without a verdict, the whole server: 4096. Beyond: 503 with Retry-After. As many more
-    /// may be there whose request has not come; beyond, the oldest of them is closed.
+    /// Connections without a verdict, the whole server: 4096. Beyond: 503 with Retry-After. As many more,
+    /// and at least 64, may be there whose request has not come; beyond, the oldest of them is closed.
     pub strangers: usize,
     /// Connections without a verdict from one address: 64. Beyond: 503 with Retry-After.
     pub strangers_per_address: usize,

@@ -134,10 +134,7 @@ impl Peer {
         let (mut first, mut last) = (Vec::new(), Vec::new());
         if let Some((payload, granted)) = welcome {
             put_frame(&mut first, self.opcode(), None, self.welcoming(payload, Some(granted)))?;
-            put_frame(&mut last, Opcode::Ping, None, |out| {
-                out.extend_from_slice(mark);
-                Ok::<_, EncodeError>(())
-            })?;
+            put_frame(&mut last, Opcode::Ping, None, raw(mark))?;
         }
         self.outbox.resume(&first, seen, &last);
         Ok(())
@@ -159,19 +156,21 @@ impl Peer {
     /// Queues a ping: the frame, or the call that stands for it.
     pub(crate) fn ping(&self) -> Result<(), SendError> {
         let Some(rp) = self.codec().ping() else {
-            return self.frame(Opcode::Ping, |_| Ok(()), |frame| self.outbox.push(frame));
+            return self.ping_with(&[]);
         };
         let stamp = self.calls().ping(rand::random());
         self.send(rp, &NO_ARGUMENTS, Some(stamp.as_str())).map(drop)
     }
 
+    /// Queues a ping that its answer will be known by.
+    pub(crate) fn ping_with(&self, mark: &[u8]) -> Result<(), SendError> {
+        self.frame(Opcode::Ping, raw(mark), |frame| self.outbox.push(frame))
+    }
+
     /// Queues the answer to a ping.
     pub(crate) fn pong(&self, payload: &[u8]) -> Result<(), SendError> {
         let mut frame = Vec::new();
-        put_frame(&mut frame, Opcode::Pong, self.masked.then(rand::random), |out| {
-            out.extend_from_slice(payload);
-            Ok::<_, EncodeError>(())
-        })?;
+        put_frame(&mut frame, Opcode::Pong, self.masked.then(rand::random), raw(payload))?;
         self.outbox.push_pong(&frame)
     }
 
@@ -252,6 +251,14 @@ impl Peer {
 
     fn calls(&self) -> MutexGuard<'_, Pending<oneshot::Sender<Answer>>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes bytes as they are.
+fn raw(bytes: &[u8]) -> impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError> {
+    move |out| {
+        out.extend_from_slice(bytes);
+        Ok(())
     }
 }
 

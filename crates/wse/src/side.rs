@@ -23,9 +23,15 @@ pub(crate) enum Report<'a> {
 
 /// What a conversation that opens is.
 pub(crate) enum Opened {
-    /// A new one, with what its messages and calls wait for, and, where it is a session, the count
-    /// of what comes.
-    New(Option<oneshot::Receiver<()>>, Option<Ledger>),
+    /// A new one.
+    New {
+        /// What its messages and calls wait for.
+        ready: Option<oneshot::Receiver<()>>,
+        /// Where it is a session, the count of what comes.
+        ledger: Option<Ledger>,
+        /// It is kept only while it lasts, until the peer has shown that it is there.
+        on_trial: bool,
+    },
     /// One that goes on in the task in which it began.
     Resumed(Claim),
 }
@@ -57,6 +63,9 @@ pub(crate) trait Side: Send + Unpin + 'static {
 
     /// It has another one. Always after `parked`. The client has got that token with it.
     fn resumed(&mut self, token: Option<Token>);
+
+    /// The peer has shown that it is there.
+    fn stays(&mut self) {}
 
     /// Tells the application; the future, if any, is its handler at work.
     fn report(&self, report: Report<'_>) -> Option<Task<()>>;

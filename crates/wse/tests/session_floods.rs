@@ -5,6 +5,7 @@ mod common;
 mod hostile_common;
 
 use common::{Got, PIPE, Raw, again, attach_with, begin, counting, frame, header, resume, server, settle, text};
+use futures_util::FutureExt;
 use hostile_common::{Growth, alone};
 use http::Request;
 use serde_json::{Value, json};
@@ -296,5 +297,25 @@ fn an_idle_session_costs_at_most_a_kilobyte_more_than_a_connection_without_one()
             more = if round == 0 { more } else { more.min(held[1].saturating_sub(held[0])) };
         }
         assert!(more <= 1024, "{more} bytes");
+    });
+}
+
+#[test]
+fn receipts_that_nobody_waits_for_any_more_are_not_kept() {
+    alone(async {
+        let (server, _events) = counting(Limits { session_bytes: 1000, ..Limits::default() });
+        let (mut peer, _) = begin(&server, "ann", json!({})).await;
+        let conn = server.user("ann").conns().remove(0);
+        let growth = Growth::begin();
+        for n in 0..30_000 {
+            let receipt = conn.send("m", n).expect("it reads");
+            assert!(receipt.delivered().now_or_never().is_none(), "a peer that never acknowledges");
+            if n % 100 == 0 {
+                for _ in 0..=n.min(99) {
+                    peer.text().await;
+                }
+            }
+        }
+        assert!(growth.most() < 2 << 20, "{} KiB", growth.most() >> 10);
     });
 }

@@ -10,4 +10,4 @@ mod token;
 pub use grant::{Granted, Wanted};
 pub use ledger::Ledger;
 pub use replay::{Full, Replay};
-pub use token::{Token, Tokens};
+pub use token::{Check, Token, Tokens};

@@ -62,11 +62,23 @@ pub struct Tokens {
     before: VecDeque<(Token, Instant)>,
 }
 
+/// What comes of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The session; the token is to be used up.
+    Good,
+    /// Nothing yet: it was used a moment ago. Later it is known whether that welcome has arrived, so
+    /// the client is to come again.
+    TooSoon,
+    /// Nothing: it is none of this session, or no more.
+    Unknown,
+}
+
 /// More welcomes than this are not lost in a row.
 const BEFORE: usize = 8;
 
-/// A second use of a token within this time, while the connection of the first stands, is a race
-/// and not a client whose welcome was lost.
+/// How long after the use of a token nobody can tell, while the connection of that use stands, whether
+/// another one is a race of two, or of a client whose welcome was lost without the server's knowing.
 const RACE: Duration = Duration::from_secs(1);
 
 impl Tokens {
@@ -75,26 +87,33 @@ impl Tokens {
         Self { current: first, before: VecDeque::new() }
     }
 
-    /// Uses a token up: true when it was one of this session, and `next` is the current one from
-    /// now on. `lost` says that the session has no connection.
-    pub fn claim(&mut self, token: &Token, next: &Token, lost: bool, now: Instant) -> bool {
+    /// What a client that comes back with this token is to have. `lost` says that the session has no
+    /// connection.
+    pub fn check(&self, token: &Token, lost: bool, now: Instant) -> Check {
         // All are always compared, whatever the first says.
-        let current = self.current == *token;
-        let again = self.before.iter().enumerate().fold(None, |found, (place, (before, used))| {
-            let late = lost || now >= *used + RACE;
-            if (before == token) & late { Some(place) } else { found }
-        });
-        if !current && again.is_none() {
-            return false;
+        let mut check = if self.current == *token { Check::Good } else { Check::Unknown };
+        for (before, used) in &self.before {
+            if before == token {
+                check = if lost || now >= *used + RACE { Check::Good } else { Check::TooSoon };
+            }
         }
+        check
+    }
+
+    /// Uses up a token that is good: `next` is the current one from now on.
+    pub fn use_up(&mut self, token: &Token, next: &Token, now: Instant) {
         // The one that was used stays among the last ones.
-        let used = again.and_then(|place| self.before.remove(place)).map(|(used, _)| used);
+        let used = self
+            .before
+            .iter()
+            .position(|(before, _)| before == token)
+            .and_then(|place| self.before.remove(place))
+            .map(|(used, _)| used);
         let given = std::mem::replace(&mut self.current, next.clone());
         self.before.extend(used.into_iter().chain([given]).map(|before| (before, now)));
         while self.before.len() > BEFORE {
             self.before.pop_front();
         }
-        true
     }
 
     /// The client has the current token: those before are good no more.
@@ -106,6 +125,15 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Uses a token up if it is good.
+    fn claim(tokens: &mut Tokens, token: &Token, next: &Token, lost: bool, now: Instant) -> bool {
+        let good = tokens.check(token, lost, now) == Check::Good;
+        if good {
+            tokens.use_up(token, next, now);
+        }
+        good
+    }
 
     #[test]
     fn a_token_is_twenty_two_letters_of_all_its_bits() {
@@ -123,28 +151,28 @@ mod tests {
     fn a_token_is_used_once() {
         let (now, [a, b, c, other]) = (Instant::now(), [1, 2, 3, 4].map(Token::new));
         let mut tokens = Tokens::new(a.clone());
-        assert!(!tokens.claim(&other, &b, true, now));
-        assert!(tokens.claim(&a, &b, true, now));
+        assert!(!claim(&mut tokens, &other, &b, true, now));
+        assert!(claim(&mut tokens, &a, &b, true, now));
         tokens.confirm();
-        assert!(!tokens.claim(&a, &c, true, now + RACE), "an old one");
-        assert!(tokens.claim(&b, &c, false, now));
+        assert!(!claim(&mut tokens, &a, &c, true, now + RACE), "an old one");
+        assert!(claim(&mut tokens, &b, &c, false, now));
     }
 
     #[test]
     fn the_one_before_is_good_while_nobody_has_used_the_new_connection() {
         let (now, [a, b, c, d]) = (Instant::now(), [1, 2, 3, 4].map(Token::new));
         let mut tokens = Tokens::new(a.clone());
-        assert!(tokens.claim(&a, &b, true, now));
-        assert!(!tokens.claim(&a, &c, false, now), "a race");
-        assert!(tokens.claim(&a, &c, true, now), "its welcome was lost");
-        assert!(tokens.claim(&a, &d, false, now + RACE), "its welcome was lost without a sound");
-        assert!(tokens.claim(&b, &c, true, now), "a welcome that did arrive, though nothing came back");
-        assert!(tokens.claim(&d, &c, true, now));
+        assert!(claim(&mut tokens, &a, &b, true, now));
+        assert_eq!(tokens.check(&a, false, now), Check::TooSoon, "a race, or its welcome was lost");
+        assert!(claim(&mut tokens, &a, &c, true, now), "its welcome was lost");
+        assert!(claim(&mut tokens, &a, &d, false, now + RACE), "its welcome was lost without a sound");
+        assert!(claim(&mut tokens, &b, &c, true, now), "a welcome that did arrive, though nothing came back");
+        assert!(claim(&mut tokens, &d, &c, true, now));
         for number in 10..110 {
-            assert!(tokens.claim(&c, &Token::new(number), true, now), "{number}");
+            assert!(claim(&mut tokens, &c, &Token::new(number), true, now), "{number}");
         }
-        assert!(!tokens.claim(&a, &d, true, now), "long ago");
+        assert!(!claim(&mut tokens, &a, &d, true, now), "long ago");
         tokens.confirm();
-        assert!(!tokens.claim(&c, &d, true, now) && tokens.claim(&Token::new(109), &d, true, now));
+        assert!(!claim(&mut tokens, &c, &d, true, now) && claim(&mut tokens, &Token::new(109), &d, true, now));
     }
 }

@@ -12,8 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 use wse_proto::{
-    Accepted, Cid, Closed, Codec, Granted, Input, Payload, Question, Reason, Replay, ServerSession, Session, Token,
-    Tokens, Verdict, Wanted,
+    Accepted, Check, Cid, Closed, Codec, Granted, Input, Payload, Question, Reason, Replay, ServerSession, Session,
+    Token, Tokens, Verdict, Wanted,
 };
 
 /// What a client tells of its attempt beside who it is: who talks if there is no session to resume;
@@ -41,7 +41,14 @@ struct Conn {
     before: Vec<(Name, Instant)>,
 }
 
-/// A second use within it is a race.
+/// Whether a client that comes back has its session.
+enum Claimed {
+    Yes(Name),
+    TooSoon,
+    No,
+}
+
+/// Of a second use within it nobody knows whether it is a race.
 const RACE: Duration = Duration::from_secs(1);
 /// What a parked session takes beside its bytes.
 const PARKED: usize = 4 << 10;
@@ -165,12 +172,20 @@ impl Server {
         let meta: Meta = accepted.hello.meta.decode().expect("as it was sent");
         let next = Token::new(world.chance.wide());
         let wanted = accepted.session.filter(|_| !world.plan.limits.resume_window.is_zero());
-        if let Some(Wanted::Resume { token, seen }) = &wanted
-            && let Some(old) = self.claim(&accepted.cid, token, &next, (*seen, meta), world)
-        {
-            assert!(conn.party.held.is_empty(), "who asks for a session waits for the welcome");
-            self.resume(old, conn, next, (*seen, meta), world);
-            return old;
+        if let Some(Wanted::Resume { token, seen }) = &wanted {
+            match self.claim(&accepted.cid, token, &next, (*seen, meta), world) {
+                Claimed::Yes(old) => {
+                    assert!(conn.party.held.is_empty(), "who asks for a session waits for the welcome");
+                    self.resume(old, conn, next, (*seen, meta), world);
+                    return old;
+                }
+                Claimed::TooSoon => {
+                    self.conns.insert(name, conn);
+                    self.end(name, &Closed::broken(Reason::default()), world);
+                    return name;
+                }
+                Claimed::No => {}
+            }
         }
         world.history.opened(name, Some(meta.0), wanted.is_some());
         world.history.arrived(accepted.cid.as_str(), name);
@@ -198,10 +213,9 @@ impl Server {
         next: &Token,
         (seen, (_, session, from)): (u64, Meta),
         world: &World,
-    ) -> Option<Name> {
+    ) -> Claimed {
         let now = world.now();
-        let mut claimed = None;
-        let mut due = None;
+        let (mut claimed, mut due, mut early) = (None, None, false);
         for (name, conn) in self.conns.iter_mut().filter(|(_, conn)| conn.cid.as_ref() == Some(cid)) {
             let (Some(tokens), Some(replay)) = (&mut conn.tokens, &conn.party.replay) else { continue };
             if conn.party.spoken {
@@ -210,19 +224,32 @@ impl Server {
             }
             let lost = conn.lost.is_some();
             let own = *name == session && replay.is_whole() && world.history.covers(*name, seen);
-            let again = conn.before.iter().any(|(before, used)| *before == from && (lost || now >= *used + RACE));
+            let used = conn.before.iter().find(|(before, _)| *before == from).map(|(_, used)| *used);
+            let again = used.is_some_and(|used| lost || now >= used + RACE);
             // It must be while the client cannot know better, and may be until the server does.
-            if own && (conn.last == from || (again && !world.welcomed.contains(&conn.last))) {
+            if own && (conn.last == from || (used.is_some() && !world.welcomed.contains(&conn.last))) {
                 due = Some(*name);
             }
             let may = own && (conn.last == from || again);
-            if claimed.is_none() && replay.covers(seen) && tokens.claim(token, next, lost, now) {
-                assert!(may, "{name} is claimed by an old token, or a stranger's");
-                claimed = Some(*name);
+            match tokens.check(token, lost, now) {
+                Check::Good if claimed.is_none() && replay.covers(seen) => {
+                    assert!(may, "{name} is claimed by an old token, or a stranger's");
+                    tokens.use_up(token, next, now);
+                    claimed = Some(*name);
+                }
+                Check::TooSoon if replay.covers(seen) => {
+                    assert!(own && !again && used.is_some(), "{name} is not known to be lost, or is");
+                    early = true;
+                }
+                _ => {}
             }
         }
-        assert!(due.is_none() || due == claimed, "{due:?} is not resumed");
-        claimed
+        assert!(early || due.is_none() || due == claimed, "{due:?} is not resumed");
+        match claimed {
+            Some(name) => Claimed::Yes(name),
+            None if early => Claimed::TooSoon,
+            None => Claimed::No,
+        }
     }
 
     fn resume(&mut self, name: Name, mut handshake: Conn, next: Token, (seen, meta): (u64, Meta), world: &mut World) {

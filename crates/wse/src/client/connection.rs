@@ -79,7 +79,7 @@ impl Connection {
 
     /// Ends the connection: what is queued is still sent. It waits for no handler: one of them may
     /// be what waits for this.
-    pub(crate) async fn close(mut self, closed: Closed) -> Closed {
+    pub(crate) async fn close(&mut self, closed: Closed) -> Closed {
         self.peer.close(closed);
         loop {
             if let Some((closed, _)) = &self.ended {
@@ -96,6 +96,13 @@ impl Connection {
         self.peer.outbox.is_open()
     }
 
+    /// Ends it at once, and its session, unless it has ended.
+    pub(crate) fn abandon(&self) {
+        if self.ended.is_none() && !self.forgotten {
+            self.peer.outbox.abort();
+        }
+    }
+
     /// Leaves it to its own task.
     pub(crate) fn forget(mut self) {
         self.forgotten = true;
@@ -108,8 +115,6 @@ fn broken() -> Closed {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.ended.is_none() && !self.forgotten {
-            self.peer.outbox.abort();
-        }
+        self.abandon();
     }
 }

@@ -10,8 +10,11 @@ use super::{
 };
 use crate::error::ConnectError;
 use std::sync::{Arc, Weak};
-use tokio::sync::{mpsc, oneshot};
-use wse_proto::{Closed, Hint, Reason, RpError, Token, Wanted};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+use wse_proto::{Backoff, Closed, Hint, Reason, RpError, Token, Wanted};
 
 pub(crate) type Reply = oneshot::Sender<Result<(), ConnectError>>;
 
@@ -35,7 +38,7 @@ pub(crate) struct Driver {
     pub(crate) waiting: Option<Reply>,
     /// Who waits for the end.
     pub(crate) closing: Option<oneshot::Sender<()>>,
-    /// The session of the last connection.
+    /// The last connection, and its session.
     pub(crate) left: Option<Left>,
 }
 
@@ -50,6 +53,12 @@ impl Left {
     /// How far both directions have come.
     fn progress(&self) -> (u64, u64) {
         (self.resume.as_ref().map_or(0, |(_, taken)| *taken), self.connection.peer.outbox.acknowledged())
+    }
+
+    /// The application leaves it: its session is over, and only what was lost is still to be told.
+    fn end(&mut self) {
+        self.connection.abandon();
+        self.resume = None;
     }
 }
 
@@ -80,7 +89,7 @@ impl Driver {
                 }
             }
             self.online().await;
-            self.left = None;
+            self.left.as_mut().map(Left::end);
             self.status(Status::Offline);
             self.answer(Err(ConnectError::GivenUp));
             if let Some(done) = self.closing.take() {
@@ -97,11 +106,11 @@ impl Driver {
             let before = self.left.as_ref().map(Left::progress);
             let next = match self.attempt().await {
                 Ok(Ok((connection, welcomed))) => {
-                    let resumed = welcomed.resumed;
+                    let (resumed, since) = (welcomed.resumed, Instant::now());
                     let next = self.live(connection, welcomed).await;
-                    // A session that is cut again and again without getting on is no success.
+                    // A session that is cut again and again at once without getting on is no success.
                     let stuck = resumed && before == self.left.as_ref().map(Left::progress);
-                    failed = if stuck { failed } else { 0 };
+                    failed = if stuck && since.elapsed() < self.backoff().max { failed } else { 0 };
                     next
                 }
                 Ok(Err(error)) => self.failed(error, failed),
@@ -110,19 +119,20 @@ impl Driver {
             match next {
                 Next::Stop => return,
                 Next::Again => {
-                    (failed, self.left) = (0, None);
+                    failed = 0;
+                    self.left.as_mut().map(Left::end);
                     self.status(Status::Connecting);
                 }
                 Next::Later(hint) => {
                     self.status(Status::ReConnecting);
-                    let backoff = self.shared.options.reconnect.unwrap_or_default();
-                    let wait = tokio::time::sleep(hint.wait(&backoff, failed, rand::random()));
+                    let wait = tokio::time::sleep(hint.wait(&self.backoff(), failed, rand::random()));
                     failed = failed.saturating_add(1);
                     match self.or_told(wait).await {
                         Ok(()) => {}
                         Err(Next::Stop) => return,
                         Err(_) => {
-                            (failed, self.left) = (0, None);
+                            failed = 0;
+                            self.left.as_mut().map(Left::end);
                             self.status(Status::Connecting);
                         }
                     }
@@ -213,6 +223,7 @@ impl Driver {
             };
             if let Some(next) = self.told(command) {
                 let closed = connection.close(closed).await;
+                self.left = Some(Left { connection, resume: None });
                 self.tell(ClientEvent::Closed(closed), None);
                 return next;
             }
@@ -225,6 +236,10 @@ impl Driver {
         let hint = Hint::from(&closed);
         self.tell(ClientEvent::Closed(closed), None);
         if later { Next::Later(hint) } else { Next::Stop }
+    }
+
+    fn backoff(&self) -> Backoff {
+        self.shared.options.reconnect.unwrap_or_default()
     }
 
     /// Whether another attempt follows after so many that were tried again.

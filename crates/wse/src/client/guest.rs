@@ -123,7 +123,7 @@ impl Side for Guest {
         });
         (self.peer, self.token) = (Some(peer.clone()), token);
         self.shared.welcomed(peer.clone(), payload);
-        Ok(Opened::New(Some(ready), ledger))
+        Ok(Opened::New { ready: Some(ready), ledger, on_trial: false })
     }
 
     fn parked(&mut self, closed: &Closed, taken: u64) {

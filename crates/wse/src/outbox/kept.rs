@@ -11,7 +11,7 @@ use bytes::Bytes;
 use std::{collections::BTreeMap, time::Instant};
 use tokio::sync::oneshot;
 use wse_frame::put_again;
-use wse_proto::{Full, ProtocolError, Replay, Token, Tokens};
+use wse_proto::{Check, Full, ProtocolError, Replay, Token, Tokens};
 
 pub(super) struct Kept {
     replay: Replay<Bytes>,
@@ -27,11 +27,22 @@ pub(super) struct Kept {
     pub(super) line: Option<Box<Line>>,
     /// By the number of the frame.
     receipts: Receipts,
+    /// With so many those are looked for that nobody waits for any more.
+    receipts_most: usize,
     /// Nothing will be acknowledged any more.
     over: bool,
 }
 
 type Receipts = BTreeMap<u64, oneshot::Sender<()>>;
+
+/// Whether a client that comes back has its session.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Claimed {
+    Yes,
+    /// It will be known in a moment.
+    TooSoon,
+    No,
+}
 
 /// Whether the peer has taken a frame in.
 pub(crate) enum Receipt {
@@ -84,23 +95,30 @@ impl Outbox {
             seat: None,
             line: None,
             receipts: Receipts::new(),
+            receipts_most: 0,
             over: false,
         }));
     }
 
     /// Uses a token up, if it is this session's and all is there that its client has not seen.
-    pub(crate) fn claim(&self, token: &Token, next: &Token, seen: u64, now: Instant) -> bool {
+    pub(crate) fn claim(&self, token: &Token, next: &Token, seen: u64, now: Instant) -> Claimed {
         let mut state = self.lock();
         if state.closed.is_some() {
-            return false;
+            return Claimed::No;
         }
-        let Some(kept) = &mut state.session else { return false };
-        let lost = kept.parked && !kept.claimed;
-        let ours = kept.tokens.as_mut().is_some_and(|tokens| tokens.claim(token, next, lost, now));
+        let Some(Kept { replay, tokens: Some(tokens), parked, claimed, .. }) = state.session.as_deref_mut() else {
+            return Claimed::No;
+        };
         // Both are always looked at, so that the time does not tell which of them failed.
-        let claimed = kept.replay.covers(seen) & ours;
-        kept.claimed |= claimed;
-        claimed
+        match (tokens.check(token, *parked && !*claimed, now), replay.covers(seen)) {
+            (Check::Good, true) => {
+                tokens.use_up(token, next, now);
+                *claimed = true;
+                Claimed::Yes
+            }
+            (Check::TooSoon, true) => Claimed::TooSoon,
+            _ => Claimed::No,
+        }
     }
 
     /// Whether all is there that a peer needs which has seen so much.
@@ -234,6 +252,10 @@ impl Outbox {
         }
         if kept.over {
             return Receipt::Unknown;
+        }
+        if kept.receipts.len() >= kept.receipts_most {
+            kept.receipts.retain(|_, told| !told.is_closed());
+            kept.receipts_most = 2 * kept.receipts.len().max(32);
         }
         let (told, waiter) = oneshot::channel();
         kept.receipts.insert(number, told);

@@ -3,7 +3,7 @@
 
 mod kept;
 
-pub(crate) use kept::Receipt;
+pub(crate) use kept::{Claimed, Receipt};
 
 use crate::{
     error::SendError,

@@ -40,8 +40,11 @@ impl<S: Side> Pump<S> {
                 }
             }
             Step::Open(opening) => match self.side.open(opening, &self.peer) {
-                Ok(Opened::New(ready, ledger)) => {
+                Ok(Opened::New { ready, ledger, on_trial }) => {
                     self.welcomed = true;
+                    if on_trial {
+                        self.try_out();
+                    }
                     self.ready = ready;
                     self.decoder.set_limits(frame_limits(self.side.limits(), true));
                     if let Some(ledger) = ledger {

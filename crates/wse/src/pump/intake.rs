@@ -101,6 +101,21 @@ impl<S: Side> Pump<S> {
     fn heard(&mut self) {
         if self.unheard.take().is_some() {
             self.peer.outbox.confirm();
+            self.stays();
+        }
+    }
+
+    /// Finds out whether the client is there at all.
+    pub(super) fn try_out(&mut self) {
+        let mark = rand::random();
+        (self.on_trial, self.unheard) = (true, Some(mark));
+        let _ = self.peer.ping_with(&mark); // fails only when the connection ends
+    }
+
+    /// It is.
+    pub(super) fn stays(&mut self) {
+        if std::mem::take(&mut self.on_trial) {
+            self.side.stays();
         }
     }
 

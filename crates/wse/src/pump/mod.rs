@@ -67,8 +67,10 @@ pub(crate) struct Pump<S: Side> {
     close_deadline: Instant,
     /// The welcomed connection is for the task of this session.
     claim: Option<Box<Claim>>,
-    /// The ping behind a welcome that resumes, until something shows that the client has it.
+    /// The ping behind a welcome, until something shows that the client has it.
     unheard: Option<[u8; 8]>,
+    /// Without that it is not kept beyond its connection.
+    on_trial: bool,
     /// No handler starts any more; how the connection ends when none runs.
     draining: Option<Closed>,
     /// Something was begun or freed in this round, so there is more to poll.
@@ -103,6 +105,7 @@ impl<S: Side> Pump<S> {
             close_deadline: now,
             claim: None,
             unheard: None,
+            on_trial: false,
             draining: None,
             again: false,
         }

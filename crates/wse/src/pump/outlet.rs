@@ -119,7 +119,7 @@ impl<S: Side> Pump<S> {
         drop(self.forget_message()); // it will come again
         (self.writing, self.flushed) = (Queue::default(), true);
         self.again = true; // the timer has to learn of it
-        if !self.peer.outbox.park() {
+        if self.on_trial || !self.peer.outbox.park() {
             return self.end(closed);
         }
         self.side.parked(&closed, self.session.taken());
@@ -127,6 +127,7 @@ impl<S: Side> Pump<S> {
 
     /// The session goes on over another connection.
     fn adopt(&mut self, Line { io, read_ahead, decoder, claim }: Line) {
+        self.stays(); // whoever comes back with its token has had its welcome
         if self.io.is_some() {
             // Only the peer has noticed that the one before is lost.
             let closed = Closed::broken(Reason::default());

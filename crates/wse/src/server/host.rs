@@ -6,6 +6,7 @@ use crate::{
     handlers::Handlers,
     hook::Hooks,
     line::Claim,
+    outbox::Claimed,
     peer::Peer,
     run::caught,
     side::{Asked, Opened, Report, Side, Task},
@@ -87,13 +88,20 @@ impl Side for Host {
         let codec = self.server.codec_of(self.protocol, Some(hello.identity.format()));
         let session = session.filter(|_| !self.server.limits.resume_window.is_zero());
         let token = Token::new(rand::random());
+        // The hi of an attempt that was given up, held back by the network while the next one resumed?
+        let may_be_late = matches!(session, Some(Wanted::Resume { .. }));
         if let Some(Wanted::Resume { token: used, seen }) = &session {
             let now = Instant::now().into_std();
-            let is_claimed = |conn: &Conn| conn.0.codec == codec && conn.0.peer.outbox.claim(used, &token, *seen, now);
-            if let Some(conn) = self.server.registry.conns(&cid).into_iter().find(is_claimed) {
-                let granted = self.grant(token, cid, true);
-                let (peer, seen, welcome) = (conn.0.peer.clone(), *seen, Some((welcome, granted)));
-                return Ok(Opened::Resumed(Claim { peer, seen, welcome, token: None, ready: None }));
+            for conn in self.server.registry.conns(&cid).into_iter().filter(|conn| conn.0.codec == codec) {
+                match conn.0.peer.outbox.claim(used, &token, *seen, now) {
+                    Claimed::Yes => {
+                        let granted = self.grant(token, cid, true);
+                        let (peer, seen, welcome) = (conn.0.peer.clone(), *seen, Some((welcome, granted)));
+                        return Ok(Opened::Resumed(Claim { peer, seen, welcome, token: None, ready: None }));
+                    }
+                    Claimed::TooSoon => return Err(Closed::broken(Reason::default())), // it comes again
+                    Claimed::No => {}
+                }
             }
         }
         let granted = session.map(|_| self.grant(token, cid.clone(), false));
@@ -116,9 +124,9 @@ impl Side for Host {
             peer.outbox.keep(Some(granted.token), self.server.limits.session_bytes);
             ledger
         });
-        let ready = self.server.registry.join(&conn, self.server.limits.conns_per_user);
+        let joined = self.server.registry.join(&conn, self.server.limits.conns_per_user, may_be_late);
         self.conn = Some(conn);
-        Ok(Opened::New(ready, ledger))
+        Ok(Opened::New { ready: joined.ready, ledger, on_trial: joined.on_trial })
     }
 
     fn parked(&mut self, closed: &Closed, _taken: u64) {
@@ -138,6 +146,11 @@ impl Side for Host {
     fn resumed(&mut self, _: Option<Token>) {
         let Some(conn) = &self.conn else { return };
         self.server.registry.tell_of(conn, Event::Resumed(conn.clone()));
+    }
+
+    fn stays(&mut self) {
+        let Some(conn) = &self.conn else { return };
+        self.server.registry.stays(conn, self.server.limits.conns_per_user);
     }
 
     fn report(&self, report: Report<'_>) -> Option<Task<()>> {

@@ -23,6 +23,9 @@ use tokio::{
     net::{TcpListener, TcpStream, ToSocketAddrs},
 };
 
+/// However few strangers are let in, so many may wait to be told so.
+const WAITING: usize = 64;
+
 /// After an accept that failed for the whole process (no file descriptors left, say).
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -84,7 +87,7 @@ impl Server {
 
     /// A place for a connection whose request has not come yet.
     fn wait(&self) -> Waiting {
-        self.0.doorstep.enter(self.0.limits.strangers)
+        self.0.doorstep.enter(self.0.limits.strangers.max(WAITING))
     }
 
     /// Serves one stream from its HTTP request on: a Unix socket, TLS of your own, a pipe in a

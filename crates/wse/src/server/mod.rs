@@ -291,7 +291,7 @@ impl Server {
 
     /// Stops: no new connections, everyone's turn comes, running handlers may answer, everyone is
     /// closed with 1012 `wse.restart after=MS`, and the application is told. What is left when the
-    /// grace is over is cut. Returns when no connection is left; [`listen`](Server::listen) and its
+    /// grace is over is cut; the application may be told of that after this has returned. Returns when no connection is left; [`listen`](Server::listen) and its
     /// siblings return then too. The server cannot be used again. Called by a handler it would wait
     /// for itself until the grace is over. Dropping the future closes whoever is left without a spread.
     ///

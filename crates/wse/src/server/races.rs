@@ -4,7 +4,7 @@
 use super::{Conn, Event, Server, conn::ConnInner};
 use crate::{
     lot::Lot,
-    outbox::Out,
+    outbox::{Claimed, Out},
     peer::Peer,
     queue::Queue,
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
@@ -87,7 +87,7 @@ fn of_a_hundred_logins_at_once_three_are_left_and_all_events_are_in_pairs() {
         // Its events wait in the registry, as there is no runtime here.
         let server = Server::builder().when(async |_| ());
         let server = server.identify(async |stranger, name: String| Ok(stranger.accept(name))).build();
-        let come = |conn: Conn| thread::spawn(move || _ = conn.0.server.registry.join(&conn, 3));
+        let come = |conn: Conn| thread::spawn(move || _ = conn.0.server.registry.join(&conn, 3, false));
         // The task of a connection learns that it was pushed out.
         let go = |conn: Conn| {
             thread::spawn(move || {
@@ -193,7 +193,7 @@ fn of_many_that_race_for_one_token_one_gets_the_session() {
             let (peer, won) = (peer.clone(), won.clone());
             thread::spawn(move || {
                 let claimed = peer.outbox.claim(&Token::new(0), &Token::new(next), 0, now);
-                won.fetch_add(usize::from(claimed), SeqCst);
+                won.fetch_add(usize::from(claimed == Claimed::Yes), SeqCst);
             })
         });
         claims.into_iter().for_each(|claim| claim.join().unwrap());

@@ -42,6 +42,8 @@ pub(crate) struct Registry {
 struct Entry {
     /// The oldest first.
     conns: Vec<Conn>,
+    /// One of them, beyond the limit: whether it is there at all is not known yet.
+    on_trial: Option<Conn>,
     /// What the user's first device said; it outlives that device.
     first: Option<Arc<Hello>>,
     events: VecDeque<(Event, Option<oneshot::Sender<()>>)>,
@@ -49,6 +51,14 @@ struct Entry {
     lingering: usize,
     /// A task is handling the events.
     draining: bool,
+}
+
+/// How a device was added.
+pub(crate) struct Joined {
+    /// Resolves when the application has handled `Connected`.
+    pub(crate) ready: Option<oneshot::Receiver<()>>,
+    /// It is one too many until it has shown that it is there.
+    pub(crate) on_trial: bool,
 }
 
 impl Registry {
@@ -88,9 +98,10 @@ impl Registry {
         self.forget(cid, &mut users);
     }
 
-    /// Adds a device and pushes the oldest out until at most `limit` are left. Gives what resolves
-    /// when the application has handled `Connected`.
-    pub(crate) fn join(self: &Arc<Self>, conn: &Conn, limit: usize) -> Option<oneshot::Receiver<()>> {
+    /// Adds a device and pushes the oldest out until at most `limit` are left. One that `may_be_late`,
+    /// as its client may be there by another connection already, pushes out only its like before it
+    /// [`stays`](Self::stays).
+    pub(crate) fn join(self: &Arc<Self>, conn: &Conn, limit: usize, may_be_late: bool) -> Joined {
         let mut users = self.lock();
         let entry = users.entry(conn.cid().clone()).or_default();
         if entry.conns.is_empty() {
@@ -107,15 +118,39 @@ impl Registry {
             self.tell(entry, Event::Connected(conn.clone()), Some(handled));
             ready = Some(waiter);
         }
-        while entry.conns.len() > limit {
-            let oldest = entry.conns.remove(0);
-            self.conn_count.fetch_sub(1, Ordering::Relaxed);
-            // It may have been closed for another reason a moment ago; then that is the true one.
-            let closed = oldest.0.peer.close(Closed::normal(Reason::CLIENTS_CONCURRENCY));
-            self.tell(entry, Event::Disconnected(oldest, closed), None);
+        let on_trial = may_be_late && entry.settled() > limit;
+        if on_trial {
+            entry.on_trial.replace(conn.clone()).into_iter().for_each(|before| self.push_out(entry, &before));
+        } else {
+            self.make_room(entry, limit);
         }
         self.drain(conn.cid(), entry);
-        ready
+        Joined { ready, on_trial }
+    }
+
+    /// A device on trial has shown that it is there.
+    pub(crate) fn stays(self: &Arc<Self>, conn: &Conn, limit: usize) {
+        let mut users = self.lock();
+        let Some(entry) = users.get_mut(conn.cid()) else { return };
+        if entry.on_trial.take_if(|on_trial| on_trial == conn).is_some() {
+            self.make_room(entry, limit);
+            self.drain(conn.cid(), entry);
+        }
+    }
+
+    fn make_room(&self, entry: &mut Entry, limit: usize) {
+        while entry.settled() > limit {
+            let Some(oldest) = entry.conns.iter().find(|conn| entry.on_trial.as_ref() != Some(conn)) else { return };
+            self.push_out(entry, &oldest.clone());
+        }
+    }
+
+    fn push_out(&self, entry: &mut Entry, conn: &Conn) {
+        entry.conns.retain(|other| other != conn);
+        self.conn_count.fetch_sub(1, Ordering::Relaxed);
+        // It may have been closed for another reason a moment ago; then that is the true one.
+        let closed = conn.0.peer.close(Closed::normal(Reason::CLIENTS_CONCURRENCY));
+        self.tell(entry, Event::Disconnected(conn.clone(), closed), None);
     }
 
     /// Removes a device; without effect when it has left before.
@@ -124,6 +159,7 @@ impl Registry {
         let Some(entry) = users.get_mut(conn.cid()) else { return };
         let Some(place) = entry.conns.iter().position(|other| other == conn) else { return };
         entry.conns.remove(place);
+        entry.on_trial.take_if(|on_trial| on_trial == conn);
         self.conn_count.fetch_sub(1, Ordering::Relaxed);
         self.tell(entry, Event::Disconnected(conn.clone(), closed.clone()), None);
         if entry.conns.is_empty() {
@@ -237,6 +273,11 @@ impl Registry {
 }
 
 impl Entry {
+    /// Devices that count against the limit.
+    fn settled(&self) -> usize {
+        self.conns.len() - usize::from(self.on_trial.is_some())
+    }
+
     fn is_over(&self) -> bool {
         self.conns.is_empty() && self.events.is_empty() && !self.draining && self.lingering == 0
     }

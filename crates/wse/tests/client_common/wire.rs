@@ -156,6 +156,11 @@ impl Wire {
         let _ = self.io.write_all(bytes).await; // a client that has gone is seen by reading
     }
 
+    /// Bytes as they come, of which nothing was read as frames before.
+    pub(crate) async fn raw(&mut self, bytes: &mut [u8]) {
+        tokio::time::timeout(WAIT, self.io.read_exact(bytes)).await.expect("nothing came").expect("it is open");
+    }
+
     pub(crate) async fn frame(&mut self, opcode: Opcode, payload: &[u8]) {
         let mut out = Vec::new();
         let Ok(()) = put_frame(&mut out, opcode, None, |out| {

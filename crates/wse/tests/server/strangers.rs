@@ -103,7 +103,7 @@ async fn an_ordinary_ping_is_answered_before_and_after_the_welcome() {
 
 #[tokio::test(start_paused = true)]
 async fn of_the_streams_whose_request_has_not_come_the_oldest_goes_and_those_let_in_stay() {
-    let server = server(|builder| builder.limits(Limits { strangers: 2, ..Limits::default() }));
+    let server = server(|builder| builder.limits(Limits { strangers: 65, ..Limits::default() }));
     let stream = || {
         let (ours, theirs) = tokio::io::duplex(PIPE);
         let server = server.clone();
@@ -112,8 +112,10 @@ async fn of_the_streams_whose_request_has_not_come_the_oldest_goes_and_those_let
     };
     let mut inside = knock(stream(), request("/", &[])).await.upgraded();
     inside.enter("ann").await;
-    let (mut oldest, patient, mut newest) = (stream(), stream(), stream());
+    let (mut oldest, patient) = (stream(), stream());
     oldest.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    let others: Vec<_> = (0..63).map(|_| stream()).collect();
+    let mut newest = stream();
     let mut nothing = Vec::new();
     oldest.read_to_end(&mut nothing).await.unwrap();
     assert_eq!(nothing, b"", "it is hung up on before its time");
@@ -123,4 +125,5 @@ async fn of_the_streams_whose_request_has_not_come_the_oldest_goes_and_those_let
     assert_eq!(waited.elapsed().as_secs(), 5, "there is a place again, so this one has its time");
     inside.say("unheard", json!(1)).await;
     inside.leave().await;
+    drop(others);
 }

@@ -7,19 +7,19 @@ use wse::{Backoff, CallError, Client, ClientBuilder, Limits, SendError, Status};
 
 const S: Duration = Duration::from_secs(1);
 
-fn granted(token: &str, seen: u64, resumed: bool) -> Value {
+pub(crate) fn granted(token: &str, seen: u64, resumed: bool) -> Value {
     json!({"session": token, "cid": "ann", "seen": seen, "resumed": resumed, "beat": 0, "window": 60000})
 }
 
 /// The next connection, welcomed with that grant; gives what its hi asks for too.
-async fn welcome(dials: &mut Dials, granted: Value) -> (Wire, Value) {
+pub(crate) async fn welcome(dials: &mut Dials, granted: Value) -> (Wire, Value) {
     let mut wire = dials.upgraded().await;
     let hi = wire.json().await;
     wire.send(&json!(["~wse:welcome", "hey", granted]).to_string()).await;
     (wire, hi[1]["session"].clone())
 }
 
-fn builder() -> (ClientBuilder, Dials, Events) {
+pub(crate) fn builder() -> (ClientBuilder, Dials, Events) {
     let ((when, events), (builder, dials)) = (events(), scripted());
     let backoff = Backoff { min: Duration::ZERO, max: Duration::ZERO, ..Backoff::default() };
     let builder = builder.when(when).reconnect(backoff).register("slow", async |_, secs: u32| {
@@ -30,7 +30,7 @@ fn builder() -> (ClientBuilder, Dials, Events) {
 }
 
 /// A client in a new session.
-async fn connected(builder: ClientBuilder, dials: &mut Dials) -> (Client, Wire) {
+pub(crate) async fn connected(builder: ClientBuilder, dials: &mut Dials) -> (Client, Wire) {
     let client = builder.build();
     let (connected, (wire, asked)) = tokio::join!(client.connect(), welcome(dials, granted("t1", 0, false)));
     connected.expect("it is let in");
@@ -73,7 +73,8 @@ async fn what_was_not_seen_is_sent_again_and_what_is_sent_meanwhile_follows() {
     };
     let mut wire = again.await;
     assert_eq!((wire.json().await, wire.json().await), (json!(["m", 2, null]), json!(["m", 3, null])));
-    assert_eq!(wire.json().await, json!(["~wse:ack", 1, null]), "the welcome has arrived");
+    let (waited, ack) = timed(wire.json()).await;
+    assert_eq!((waited, ack), (Duration::ZERO, json!(["~wse:ack", 1, null])), "the welcome has arrived");
     assert_eq!(client.welcome::<String>().unwrap(), "again");
     let told: Vec<_> = events.so_far();
     assert_eq!(

@@ -70,6 +70,22 @@ async fn nor_when_only_one_side_sees_the_cut() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nor_when_only_one_side_sees_that_of_the_one_that_resumes() {
+    for cut in [Cut::ClientOnly, Cut::ServerOnly] {
+        for to_server in [true, false] {
+            for bytes in (0..=512).step_by(5) {
+                let what = format!("{cut:?} of the second, to_server {to_server}, after {bytes}");
+                run(&what, |faults| {
+                    way(&faults, 1, false).cut_after(420);
+                    way(&faults, 2, to_server).cut_as(cut).cut_after(bytes);
+                })
+                .await;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn nor_when_the_network_swallows_what_is_sent() {
     for nth in [1, 2] {
         for to_server in [true, false] {

@@ -8,8 +8,10 @@ mod common;
 mod session_common;
 
 mod client;
+mod client_returns;
 mod ends;
 mod faults;
 mod goodbye;
 mod proxy;
+mod returns;
 mod server;
