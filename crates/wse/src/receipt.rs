@@ -26,7 +26,9 @@ impl Receipt {
     /// sooner when much is sent or one side says goodbye, and later by as long as the connection is
     /// lost. It has reached the
     /// peer's library then, which hands it to a handler unless it ends the connection before; that the
-    /// handler has run is not said. Dropping the future does not take the message back.
+    /// handler has run is not said. Dropping the future does not take the message back. A peer that
+    /// breaks the protocol and never acknowledges leaves it pending until the connection ends: give it
+    /// a timeout where that matters.
     ///
     /// It works with a peer that has a session: a client that asked for one
     /// ([`ClientBuilder::resume`](crate::ClientBuilder::resume)), a server that grants them
