@@ -5,13 +5,6 @@ import { readError, WSE_ERROR, WseError } from "./error.js";
 
 type Settle = (error: WseError | null, result?: unknown) => void;
 
-/** 96 random bits in 16 characters; guessable only where the platform has no `crypto`, as Node 18. */
-function newStamp(): string {
-  const bytes = new Uint8Array(12).map(() => Math.random() * 256);
-  globalThis.crypto?.getRandomValues(bytes);
-  return btoa(String.fromCharCode(...bytes));
-}
-
 /** Calls in flight. */
 export interface Calls {
   /** Sends a call and waits at most `timeout` milliseconds: 0, or more than a timer can count, is for ever. */
@@ -24,10 +17,12 @@ export interface Calls {
 
 export function calls(): Calls {
   const waiting = new Map<string | null, Settle>();
+  let last = 0;
   return {
     call: (send, timeout, signal) =>
       new Promise((resolve, reject) => {
-        const stamp = newStamp();
+        // Nobody but the server that is told it can answer, so it need not be more random than this.
+        const stamp = `${++last + Math.random()}`;
         const settle: Settle = (error, result) => {
           waiting.delete(stamp);
           clearTimeout(timer);

@@ -116,10 +116,11 @@ export class WseClient<C extends Contract = any> {
         return () => void events.off(event, own);
       };
     const challenge = async (quest: unknown) => {
+      if (!this.#solver) throw new Error("no handler");
       let solve!: (solution: unknown) => void;
       const solved = new Promise((resolve) => (solve = resolve));
-      const solution = await this.#solver!(quest, solve);
-      return this.#solver!.length > 1 ? solved : solution;
+      const solution = await this.#solver(quest, solve);
+      return this.#solver.length > 1 ? solved : solution;
     };
     const channel = emitter((error, type) => report(WSE_ERROR.MESSAGE_PROCESSING_ERROR, error, { type }));
     this.#link = link(way, events, this.#calls, challenge, {
@@ -271,6 +272,6 @@ export class WseClient<C extends Contract = any> {
     } catch (raw) {
       throw wrap(WSE_ERROR.RP_INVALID, raw, { type });
     }
-    if (!sent) throw new WseError(WSE_ERROR.CONNECTION_NOT_READY);
+    if (!sent) throw new WseError(WSE_ERROR.CONNECTION_NOT_READY, { type });
   }
 }

@@ -94,7 +94,7 @@ export function connection(dial: Dial, { url, identity, meta }: Target, session:
 
   /** The connection could not be made, and no socket says why. */
   const fail = (temporary: boolean, raw: any) =>
-    end(temporary, 1006, "", raw instanceof WseError ? raw : wrap(WSE_ERROR.WS_CLIENT_ERROR, raw));
+    end(temporary, 1006, "", raw instanceof WseError ? raw : wrap(WSE_ERROR.WS_CLIENT_ERROR, raw?.error ?? raw, { url }));
 
   const solve = async (quest: unknown) => {
     state = State.SOLVING;

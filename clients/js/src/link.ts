@@ -54,13 +54,13 @@ export function link(
   let stopWaiting = () => {};
 
   /** A goodbye does no harm any more: the session goes on elsewhere, or nowhere. */
-  const bury = (reason?: string) =>
-    parted.splice(0).forEach((one) => one.close(1000, reason || WSE_REASON.BY_CLIENT));
+  const bury = (code = 1006, reason = "") =>
+    parted.splice(0).forEach((one) => one.close(code === 4000 ? code : 1000, code === 1006 ? WSE_REASON.BY_CLIENT : reason));
 
   /** The session is over, and with it whatever waits for an answer. */
   const forget = (code = 1006, reason = "") => {
     talk.close();
-    bury(reason);
+    bury(code, reason);
     calls.closed(code, reason);
   };
 
@@ -83,7 +83,8 @@ export function link(
     current = undefined;
     if (gone) parted.push(gone);
     stopWaiting();
-    if (next === "OFFLINE" || code !== 1006 || !talk.closed()) forget(code, reason);
+    const left = next === "CONNECTING" || before === "READY";
+    if (next === "OFFLINE" || (left && code !== 1006) || !talk.closed()) forget(code, reason);
     if (next === "CONNECTING") attempt();
     if (next === "RE_CONNECTING") {
       stopWaiting = wait(re as Bounds, failed++, reason.match(/\bafter=(\d+)\b/)?.[1], attempt);
@@ -126,15 +127,11 @@ export function link(
     go: (code, url, identity = target.identity, meta = target.meta) =>
       new Promise((resolve, reject) => {
         if (current && code === 1006) return reject(new WseError(WSE_ERROR.CLIENT_ALREADY_CONNECTED));
-        current?.close(code, "jump");
         target = { url, identity, meta };
         waiting.push([resolve, reject]);
         turn("CONNECTING", code, "jump");
       }),
-    close(reason) {
-      current?.close(1000, reason);
-      turn("OFFLINE", 1000, reason);
-    },
+    close: (reason) => void turn("OFFLINE", 1000, reason),
     send: talk.send,
   };
 }

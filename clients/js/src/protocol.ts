@@ -60,8 +60,12 @@ export const JSON_PROTOCOL: Protocol = {
 };
 
 /** Makes a message of an envelope. What is left out is `null`. */
-export const pack = (protocol: Protocol, type: string, payload: unknown = null, stamp: string | null = null) =>
-  protocol.pack({ type, payload, stamp });
+export const pack = (
+  protocol: Protocol,
+  type: string,
+  payload: unknown = null,
+  stamp: string | null = null,
+): string | ArrayBuffer | ArrayBufferView => protocol.pack({ type, payload, stamp });
 
 /**
  * Reads a message. Missing places are `null`, an empty stamp is none; what is no envelope throws.

@@ -42,7 +42,7 @@ export interface Session {
   welcome(by: Socket, grant?: Grant): Arrival | undefined;
   /** The connection was cut. False when the session ends with it: there is no grant, or not all is kept. */
   closed(): boolean | undefined;
-  /** This one is over, and the next begins with its welcome. */
+  /** This one is over, which the server is told with what came last, and the next begins with its welcome. */
   close(): void;
   /** Sends a message or, with a stamp, a call. Throws when it cannot be encoded; false when it can be neither sent nor kept. */
   send(type: string, payload: unknown, stamp?: string): boolean;
@@ -102,7 +102,7 @@ export function session(protocol: Protocol, resume: unknown, calls: Calls, liste
   const ack = () => {
     clearTimeout(timer);
     owed = 0;
-    socket!.send(pack(protocol, own.ack, taken));
+    socket?.send(pack(protocol, own.ack, taken));
   };
 
   return {
@@ -131,6 +131,7 @@ export function session(protocol: Protocol, resume: unknown, calls: Calls, liste
       return granted && confirmed >= broken;
     },
     close() {
+      if (owed) ack();
       clearTimeout(timer);
       kept = new Map();
       socket = granted = undefined;

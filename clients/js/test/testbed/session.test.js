@@ -100,6 +100,18 @@ test("a session that the server keeps for nobody, or is not asked for, is none",
   }
 });
 
+test("a restart loses nothing that was handled, and the client knows", withTestbed, async (t) => {
+  const bed = await testbed(t);
+  const ann = client(t, bed.url, fast);
+  await ann.connect("user-ann");
+  for (let n = 0; n < 5; n++) ann.send("echo", n);
+  await next(ann, "echo");
+  const arrival = back(ann);
+  await bed.stop();
+  await testbed(t, "--port", bed.port);
+  assert.deepEqual(await arrival, { resumed: false, lost: 0 });
+});
+
 test("a jump and a close end the session on the server at once", withTestbed, async (t) => {
   const bed = await testbed(t);
   const ann = client(t, bed.url, fast);

@@ -221,7 +221,7 @@ test("without a handler, or when it fails, a challenged connect rejects at once 
     await tick();
     sockets[0].open();
     sockets[0].say("~wse:challenge", 1, null);
-    assert.match(await refusal(welcome), handler ? /^wse.client.invalid-cra-handler too hard/ : /^wse.client.invalid-cra-handler/);
+    assert.match(await refusal(welcome), handler ? /^wse.client.invalid-cra-handler too hard/ : /^wse.client.invalid-cra-handler no handler/);
     assert.deepEqual(sockets[0].closedWith, [1000, "wse.by-client"]);
     assert.equal(client.status, "OFFLINE");
   }

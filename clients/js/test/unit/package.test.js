@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 
@@ -50,4 +50,11 @@ const text = (file) => readFileSync(new URL(`../../${file}`, import.meta.url), "
 test("the hooks say that they are for the browser, to bundlers for server components", () => {
   for (const file of ["dist/react.js", "dist/cjs/react.js"]) assert.match(text(file), /^"use client";/);
   for (const file of ["dist/index.js", "dist/cjs/index.js"]) assert.doesNotMatch(text(file), /use client/);
+});
+
+test("the types need no library that is younger than TypeScript 5.4", () => {
+  const types = readdirSync(new URL("../../dist/", import.meta.url)).filter((file) => file.endsWith(".d.ts"));
+  assert.ok(types.length > 10);
+  // Since 5.7 these are generic, and what is inferred from them is spelled so.
+  for (const file of types) assert.doesNotMatch(text(`dist/${file}`), /(ArrayBufferView|Uint8Array)</, file);
 });

@@ -92,6 +92,53 @@ test("close, jump, a drop and a refusal end a session at once, also while the co
   }
 });
 
+test("before it closes or leaves, the client tells what has come, once and only what the server does not know", async (t) => {
+  const pass = still(t);
+  for (const leave of [(client) => client.close("bye"), (client) => void client.jump("ws://b.test/").catch(() => {})]) {
+    const { client, socket } = await sessionClient();
+    socket.say("m", 1, null);
+    socket.say("m", 2, null);
+    leave(client);
+    assert.deepEqual(socket.take(), [["~wse:ack", 2, null]]);
+    assert.ok(socket.closedWith, "and then it says goodbye");
+    await pass(2000);
+    assert.deepEqual(socket.take(), [], "no timer is left behind");
+    client.close();
+  }
+  const { client, socket } = await sessionClient();
+  socket.say("m", 1, null);
+  await pass(1000);
+  assert.deepEqual(socket.take(), [["~wse:ack", 1, null]]);
+  client.close();
+  assert.deepEqual(socket.take(), []);
+  const cut = await sessionClient();
+  cut.socket.say("m", 1, null);
+  cut.socket.end();
+  cut.client.close();
+  await pass(2000);
+  assert.deepEqual(cut.socket.take(), [], "there is nobody to tell");
+});
+
+test("an attempt that the server closes before its welcome costs no session", async (t) => {
+  const pass = still(t);
+  for (const code of [1005, 1011, 1013]) {
+    const fake = await sessionClient();
+    const call = fake.client.call("x");
+    fake.socket.end();
+    const held = await again(fake, pass);
+    held.socket.end(code, "wse.slow");
+    fake.client.send("m");
+    const { socket, asked } = await again(fake, pass);
+    assert.deepEqual(asked, { resume: "T1", seen: 0 }, `${code}`);
+    resumed(socket, 0);
+    const [, [, , stamp], [sent]] = socket.take();
+    assert.equal(sent, "m");
+    socket.say("~wse:response", 3, stamp);
+    assert.equal(await call, 3);
+    fake.client.close();
+  }
+});
+
 test("over 1 MiB that is not acknowledged the session ends with the next cut, unless it is acknowledged until then", async (t) => {
   const pass = still(t);
   for (const acked of [false, true]) {
