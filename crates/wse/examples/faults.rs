@@ -11,10 +11,7 @@
 //! {"id":3,"ok":{"connections":2}}
 //! ```
 //!
-//! Faults: `"cut"`, `{"cut_after":bytes}`, `"blackhole"`, `{"blackhole_after":bytes}`,
-//! `{"latency":ms}`, `{"bandwidth":bytes_per_second}`, `{"split":bytes}`, `"refuse"`, `"heal"`, and
-//! `{"cut_as":"reset"|"fin"|"client-only"|"server-only"}` for the cuts that follow. Without `nth`
-//! for all connections, without `way` for both. End of input ends it.
+//! `--help` lists the faults and the fields. End of input ends it.
 
 use clap::Parser;
 use serde::Deserialize;
@@ -23,11 +20,35 @@ use std::{collections::HashMap, net::SocketAddr, time::Duration};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use wse::test::{Cut, Faults, Proxy};
 
+const HELP: &str = r#"Commands, one JSON object a line; each is answered with its id, and `ok` or `err`:
+  {"id":1,"do":"open"}                                      a new proxy: {"id":1,"ok":"ws://127.0.0.1:40123"}
+  {"id":2,"do":"fault","url":URL,"nth":1,"way":"to_server","fault":{"cut_after":300}}
+  {"id":3,"do":"drop","url":URL}                            ends it: {"id":3,"ok":{"connections":2}}
+
+  nth     the connection of that number, from 1 on in the order of dialing, refused ones too. It may be
+          one that is still to come. Without it: all connections, those to come as well. So `cut_after`
+          without `nth` cuts each later connection too; with less than a welcome takes (about 240) no
+          client ever gets in. "heal" takes it back.
+  way     "to_server" or "to_client": what the client sends, or the server. Without it: both, each with
+          a count of its own. "cut", "cut_as" and "refuse" heed no way.
+
+Faults:
+  "cut"                  cuts what is there, now; connections to come are not touched
+  {"cut_after":N}        cuts when N bytes were delivered in one direction, from the HTTP request on. Until
+                         the welcome they are about 240 each way
+  {"cut_as":HOW}         who sees the cuts that follow: "reset" (both, abruptly; this is the default),
+                         "fin" (both, as an orderly end), "client-only", "server-only"
+  "blackhole"            bytes vanish, and nobody is told
+  {"blackhole_after":N}  the same, when N bytes were delivered
+  {"latency":MS}         delays every byte by so many milliseconds
+  {"bandwidth":N}        lets N bytes a second through; 0: nothing moves, and nothing is lost
+  {"split":N}            delivers pieces of at most N bytes
+  "refuse"               new connections fail, those there are go on
+  "heal"                 takes all faults back; what was cut or has vanished stays so"#;
+
 /// Breaks connections as it is told by JSON lines on its input.
 #[derive(Parser)]
-#[command(after_help = r#"{"id":1,"do":"open"} is answered {"id":1,"ok":"ws://127.0.0.1:40123"}; then
-{"id":2,"do":"fault","url":"ws://127.0.0.1:40123","nth":1,"way":"to_server","fault":{"cut_after":300}}
-and {"id":3,"do":"drop","url":"ws://127.0.0.1:40123"}. The head of its source has all faults."#)]
+#[command(after_help = HELP)]
 struct Options {
     /// The address of the server behind.
     #[arg(long)]

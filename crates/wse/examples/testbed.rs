@@ -21,6 +21,7 @@ use wse::{
 };
 
 #[derive(Parser)]
+#[command(after_help = include_str!("testbed.txt"))]
 struct Options {
     #[arg(long, default_value = "127.0.0.1")]
     host: String,

@@ -94,7 +94,7 @@ async fn calls_are_answered_as_they_finish_with_result_or_error() {
     let plain = json!({"code": "wse.server.rp.failed", "message": "RPC execution failed", "details": plain});
     answers(&mut client, call(5, "fail", json!("plain")), json!({"err": plain})).await;
     // The slow one was asked first.
-    client.command(call(6, "sleep", json!(200))).await;
+    client.command(json!({"id": 6, "do": "call", "rp": "sleep", "payload": 200, "timeout_ms": 5000})).await;
     client.command(call(7, "sleep", json!(0))).await;
     let mut finished = Vec::new();
     while finished.len() < 2 {
@@ -106,7 +106,7 @@ async fn calls_are_answered_as_they_finish_with_result_or_error() {
     answers(&mut client, own, json!({"ok": 600})).await;
     let own = json!({"id": 10, "do": "call", "rp": "sleep", "payload": 250, "timeout_ms": 20});
     answers(&mut client, own, json!({"err": {"code": "wse.client.rp.timeout"}})).await;
-    client.command(call(11, "sleep", json!(250))).await;
+    client.command(json!({"id": 11, "do": "call", "rp": "sleep", "payload": 4000, "timeout_ms": 5000})).await;
     client.command(json!({"id": 12, "do": "send", "type": "drop", "payload": {"what": "conn"}})).await;
     let cut = client.find(|line| line["id"] == 11).await;
     assert_eq!(cut["err"]["code"], "wse.client.rp.disconnect");
