@@ -1,7 +1,7 @@
 // The client: what the application holds, and what follows when a connection ends. It may never
 // touch a socket, nor leave a promise unsettled.
 
-import { calls } from "./calls.js";
+import { type CallOptions, type Calls, calls } from "./calls.js";
 import type { SocketConstructor } from "./connection.js";
 import type { Argument, Channel, Contract, Name, Part, Rest, Result } from "./contract.js";
 import { emitter, type Off } from "./emitter.js";
@@ -45,14 +45,6 @@ export interface Options {
   [option: string]: unknown;
 }
 
-/** How one call is made. */
-export interface CallOptions {
-  /** How long to wait for the answer, in milliseconds; 0 is for ever. Default: the client's `tO`. */
-  timeout?: number;
-  /** Stops waiting when it is aborted. The server is not told. */
-  signal?: AbortSignal;
-}
-
 /** Hooks for what happens to a client. Each gives what takes the listener off again. */
 export interface When<W = any> {
   /** Welcomed: every time, and what became of the session. Called at once when the client is ready already. */
@@ -91,14 +83,15 @@ export class WseClient<C extends Contract = any> {
   declare readonly when: When<Part<C, "welcome">>;
 
   #link: Link;
-  #timeout: number;
-  #solver?: Challenge;
-  #calls = calls();
+  #solver: Challenge = () => {
+    throw new Error("no challenge handler");
+  };
+  #calls: Calls;
   #procedures = new Map<string, Procedure>();
-  #events = emitter((error) => console.error(error));
+  #events = emitter(console.error);
 
   /** Does nothing until {@link connect}. */
-  constructor({ tO = 20, exposeErrors = false, ...way }: Options) {
+  constructor({ tO = 20, exposeErrors, ...way }: Options) {
     const events = this.#events;
     /** Tells of a failure that is nobody's answer. */
     const report = (code: string, raw: any, about: object) => {
@@ -116,13 +109,13 @@ export class WseClient<C extends Contract = any> {
         return () => void events.off(event, own);
       };
     const challenge = async (quest: unknown) => {
-      if (!this.#solver) throw new Error("no handler");
       let solve!: (solution: unknown) => void;
       const solved = new Promise((resolve) => (solve = resolve));
       const solution = await this.#solver(quest, solve);
       return this.#solver.length > 1 ? solved : solution;
     };
     const channel = emitter((error, type) => report(WSE_ERROR.MESSAGE_PROCESSING_ERROR, error, { type }));
+    this.#calls = calls(tO * 1000);
     this.#link = link(way, events, this.#calls, challenge, {
       message: (type, payload) => channel.emit(type, payload) || events.emit("ignored", type, payload),
       call: (call, reply) =>
@@ -130,7 +123,6 @@ export class WseClient<C extends Contract = any> {
           report(WSE_ERROR.RP_EXECUTION_FAILED, error, { rp: call.type }),
         ),
     });
-    this.#timeout = tO * 1000;
     this.channel = channel as any;
     this.when = {
       ready: hook("ready", () => this.status === "READY" && this.#link.ready()),
@@ -209,7 +201,7 @@ export class WseClient<C extends Contract = any> {
    * protocol's own.
    */
   send<K extends Name<C, "send">>(type: K, ...[payload]: Rest<Part<C, "send">[K]>): void {
-    this.#write(type, payload);
+    this.#link.send(type, payload);
   }
 
   /**
@@ -223,8 +215,7 @@ export class WseClient<C extends Contract = any> {
     rp: K,
     ...[payload, options]: Rest<Argument<Part<C, "call">[K]>, [options?: CallOptions]>
   ): Promise<Result<Part<C, "call">[K]>> {
-    const { timeout = this.#timeout, signal } = (options ?? {}) as CallOptions;
-    return this.#calls.call((stamp) => this.#write(rp, payload, stamp), timeout, signal);
+    return this.#calls.call(rp, (stamp) => this.#link.send(rp, payload, stamp), (options ?? {}) as CallOptions);
   }
 
   /**
@@ -263,15 +254,5 @@ export class WseClient<C extends Contract = any> {
   challenge(handler: Challenge): void {
     if (typeof handler !== "function") throw new WseError(WSE_ERROR.INVALID_CRA_HANDLER);
     this.#solver = handler;
-  }
-
-  #write(type: string, payload: unknown, stamp?: string) {
-    let sent;
-    try {
-      sent = this.#link.send(type, payload, stamp);
-    } catch (raw) {
-      throw wrap(WSE_ERROR.RP_INVALID, raw, { type });
-    }
-    if (!sent) throw new WseError(WSE_ERROR.CONNECTION_NOT_READY, { type });
   }
 }

@@ -3,7 +3,7 @@
 
 import { WSE_ERROR, WseError, wrap } from "./error.js";
 import { WSE_REASON } from "./names.js";
-import { type Envelope, JSON_PROTOCOL, pack, type Protocol, readEnvelope } from "./protocol.js";
+import { type Envelope, pack, type Protocol, readEnvelope } from "./protocol.js";
 import { type Arrival, type Session, sizeOf } from "./session.js";
 
 /** What is used of a `WebSocket`. */
@@ -30,7 +30,6 @@ export interface Target {
 
 /** How to connect. */
 export interface Dial {
-  protocol?: Protocol;
   /** Milliseconds from the dial to the welcome. */
   connectTimeout?: number;
   WebSocket?: SocketConstructor;
@@ -49,14 +48,8 @@ export interface Owner {
   closed(temporary: boolean, code: number, reason: string, error?: WseError): void;
 }
 
-/** A socket that is open says so with this. */
-export const OPEN = 1;
-
-/** One connection, as its owner sees it. */
-export interface Connection {
-  /** Says goodbye, unless that was said before. The owner is not told: it is the one who wanted it. */
-  close(code: number, reason: string): void;
-}
+/** Says goodbye, unless that was said before. The owner is not told: it is the one who wanted it. */
+export type Goodbye = (code: number, reason: string) => void;
 
 /** Where it stands; solving is what the application does. */
 const enum State {
@@ -66,14 +59,14 @@ const enum State {
   ENDED,
 }
 
-/** Begins to connect; nobody is told anything before this returns. */
-export function connection(dial: Dial, { url, identity, meta }: Target, session: Session, owner: Owner): Connection {
-  const {
-    protocol = JSON_PROTOCOL,
-    connectTimeout = 10_000,
-    WebSocket = globalThis.WebSocket as unknown as SocketConstructor,
-    ...options
-  } = dial;
+/** Begins to connect, and gives what ends it; nobody is told anything before this returns. */
+export function connection(
+  { connectTimeout = 10_000, WebSocket = globalThis.WebSocket as unknown as SocketConstructor, ...options }: Dial,
+  protocol: Protocol,
+  { url, identity, meta }: Target,
+  session: Session,
+  owner: Owner,
+): Goodbye {
   const own = protocol.internal_types;
   let state = State.WAITING;
   let socket: Socket | undefined;
@@ -86,15 +79,17 @@ export function connection(dial: Dial, { url, identity, meta }: Target, session:
   };
 
   /** It has ended, once. */
-  const end = (temporary: boolean, code: number, reason: string, error?: WseError) => {
+  const end = (temporary: boolean, code = 1006, reason = "", error?: WseError) => {
     if (state === State.ENDED) return;
     stop();
     owner.closed(temporary, code, reason, error);
   };
 
-  /** The connection could not be made, and no socket says why. */
-  const fail = (temporary: boolean, raw: any) =>
-    end(temporary, 1006, "", raw instanceof WseError ? raw : wrap(WSE_ERROR.WS_CLIENT_ERROR, raw?.error ?? raw, { url }));
+  /** The connection could not be made, and no socket says why. An error made on purpose is final. */
+  const fail = (temporary: boolean, raw: any) => {
+    const meant = raw instanceof WseError;
+    end(temporary && !meant, 1006, "", meant ? raw : wrap(WSE_ERROR.WS_CLIENT_ERROR, raw, { url }));
+  };
 
   const solve = async (quest: unknown) => {
     state = State.SOLVING;
@@ -108,23 +103,19 @@ export function connection(dial: Dial, { url, identity, meta }: Target, session:
     }
   };
 
-  /** What an envelope means where the connection stands; false when it is out of place. */
-  const took = (envelope: Envelope, bytes: number) => {
+  /** Does what an envelope means where the connection stands; true when it is out of place. */
+  const misplaced = (envelope: Envelope, bytes: number) => {
     const { type, payload, stamp: grant }: { type: string; payload: any; stamp: any } = envelope;
-    if (state === State.OPEN) return session.message(envelope, bytes);
-    if (state !== State.WAITING) return false;
-    if (type === own.challenge) {
-      void solve(payload);
-      return true;
-    }
-    if (type !== own.welcome) return false;
+    if (state === State.OPEN) return !session.message(envelope, bytes);
+    if (state !== State.WAITING) return true;
+    if (type === own.challenge) return void solve(payload);
+    if (type !== own.welcome) return true;
     state = State.OPEN;
     clearTimeout(timer);
     if (grant?.beat > 0) timer = setInterval(() => ++quiet > 4 && end(true, 1006, "wse.silent"), (grant.beat + 10_000) / 4);
     const arrival = session.welcome(socket!, grant);
     if (arrival) owner.ready(payload, arrival);
-    else end(true, 1006, "");
-    return true;
+    else end(true);
   };
 
   const read = (data: unknown) => {
@@ -135,20 +126,22 @@ export function connection(dial: Dial, { url, identity, meta }: Target, session:
     } catch {
       // No envelope: a protocol error, as one that is out of place.
     }
-    if (state !== State.ENDED && !(envelope && took(envelope, sizeOf(data)))) end(false, 1000, WSE_REASON.PROTOCOL_ERR);
+    if (!envelope || misplaced(envelope, sizeOf(data))) end(false, 1000, WSE_REASON.PROTOCOL_ERR);
   };
 
   const begin = async () => {
     let temporary = true;
+    await null; // nobody is told anything before this function has returned
     try {
       const who = await (typeof identity === "function" ? identity() : identity);
       if (state === State.ENDED) return;
       temporary = false;
+      if (!WebSocket) throw new Error("no WebSocket");
       const hi = pack(protocol, own.hi, { identity: who, meta, ...session.hi() });
       socket = new WebSocket(url, [protocol.name], options);
       socket.binaryType = "arraybuffer";
       // Before it is open, not every platform lets a close event follow.
-      socket.onerror = (event) => fail(true, event);
+      socket.onerror = (event) => fail(true, event.error ?? event);
       socket.onopen = () => {
         if (state === State.ENDED) return;
         socket!.onerror = () => {}; // a close event follows, with the code
@@ -157,21 +150,19 @@ export function connection(dial: Dial, { url, identity, meta }: Target, session:
       };
       socket.onmessage = ({ data }) => read(data);
       // Closed with these, a client comes back.
-      socket.onclose = ({ code, reason = "" }) =>
+      socket.onclose = ({ code, reason }) =>
         end([1005, 1006, 1011, 1012, 1013, 1014, 4000].includes(code), code, reason);
     } catch (error) {
-      fail(temporary && !(error instanceof WseError), error);
+      fail(temporary, error);
     }
   };
 
   let timer = setTimeout(() => fail(true, new Error("no welcome in time")), connectTimeout);
-  queueMicrotask(begin);
-  return {
-    close(code, reason) {
-      stop();
-      // A close frame has room for 123 bytes of text: what is longer is cut at a character.
-      const { read } = new TextEncoder().encodeInto(reason, new Uint8Array(123));
-      socket?.close(code, `${reason}`.slice(0, read));
-    },
+  void begin();
+  return (code, reason) => {
+    stop();
+    // A close frame has room for 123 bytes of text: what is longer is cut at a character.
+    const { read } = new TextEncoder().encodeInto(reason, new Uint8Array(123));
+    socket?.close(code, `${reason}`.slice(0, read));
   };
 }

@@ -28,13 +28,8 @@ export function emitter(failed: (error: unknown, name: string) => void): Emitter
   const all = new Map<string, Entry[]>();
   const of = (name: string) => all.get(name) ?? [];
   const remove = (name: string, gone?: Entry) => all.set(name, of(name).filter((entry) => entry !== gone));
-  const run = async (name: string, listener: Listener, args: unknown[]) => {
-    try {
-      await listener(...args);
-    } catch (error) {
-      failed(error, name);
-    }
-  };
+  /** What it throws is a rejection too. */
+  const run = async (listener: Listener, args: unknown[]) => listener(...args);
   const self: Emitter = {
     on(name, listener, once) {
       all.set(name, [...of(name), { listener, once }]);
@@ -51,7 +46,7 @@ export function emitter(failed: (error: unknown, name: string) => void): Emitter
       for (const entry of listeners) {
         // The entry, and not the first one of that listener.
         if (entry.once) remove(name, entry);
-        void run(name, entry.listener, args);
+        run(entry.listener, args).catch((error) => failed(error, name));
       }
       return listeners.length > 0;
     },

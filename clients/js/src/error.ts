@@ -55,7 +55,7 @@ export class WseError extends Error {
 
 /** An error of the application's or the platform's, which stays in `details.raw` and never crosses the wire. */
 export const wrap = (code: string, raw: any, about?: object): WseError =>
-  new WseError(code, { ...about, raw }, raw?.message);
+  new WseError(code, { ...about, raw }, raw?.message || undefined);
 
 /** Details are an object on both ends: anything else stands in the field `value`. */
 export const asDetails = (value: any): Record<string, any> =>

@@ -1,7 +1,8 @@
 // The public names of `wse-client`. It may never hold code, nor do anything when imported.
 
 export { WseClient } from "./client.js";
-export type { CallOptions, Challenge, Identity, Options, When } from "./client.js";
+export type { Challenge, Identity, Options, When } from "./client.js";
+export type { CallOptions } from "./calls.js";
 export { WSE_ERROR, WseError } from "./error.js";
 export { WSE_REASON, WSE_STATUS, type WseStatus } from "./names.js";
 export type { Envelope, Packed, Protocol } from "./protocol.js";

@@ -2,11 +2,11 @@
 // when one ends. It may never touch a socket, nor leave a promise unsettled.
 
 import type { Calls } from "./calls.js";
-import { type Connection, connection, type Dial, type Owner, type Target } from "./connection.js";
+import { connection, type Dial, type Goodbye, type Owner, type Target } from "./connection.js";
 import type { Emitter } from "./emitter.js";
 import { WSE_ERROR, WseError } from "./error.js";
 import { WSE_REASON, type WseStatus } from "./names.js";
-import { JSON_PROTOCOL } from "./protocol.js";
+import { JSON_PROTOCOL, type Protocol } from "./protocol.js";
 import { type Listener, session } from "./session.js";
 import { type Bounds, wait } from "./wait.js";
 
@@ -23,8 +23,8 @@ export interface Link {
   go(code: 1006 | 4000, url: string, identity: unknown, meta: unknown): Promise<any>;
   /** Ends it for good. */
   close(reason: string): void;
-  /** Sends a message or a call. Throws when it cannot be encoded; false when it can be neither sent nor kept. */
-  send(type: string, payload: unknown, stamp?: string): boolean;
+  /** Sends a message or, with a stamp, a call. Throws when it cannot be encoded, and when it can be neither sent nor kept. */
+  send(type: string, payload: unknown, stamp?: string): void;
 }
 
 /** How to connect, and how to go on. */
@@ -32,10 +32,11 @@ export interface Way extends Dial {
   url: string;
   re?: boolean | Bounds;
   resume?: boolean;
+  protocol?: Protocol;
 }
 
 export function link(
-  { url, re = false, resume = true, ...dial }: Way,
+  { url, re, resume = true, protocol = JSON_PROTOCOL, ...dial }: Way,
   events: Emitter,
   calls: Calls,
   challenge: Owner["challenge"],
@@ -47,24 +48,24 @@ export function link(
   /** Who waits for the welcome. */
   let waiting: [resolve: (welcome: unknown) => void, reject: (error: WseError) => void][] = [];
   /** From the first step of an attempt to the end of what came of it. */
-  let current: Connection | undefined;
-  /** Those that ended, some without a goodbye. */
-  let parted: Connection[] = [];
+  let current: Goodbye | undefined;
+  /** Those that ended, without a goodbye so far. */
+  const parted: Goodbye[] = [];
   let failed = 0;
   let stopWaiting = () => {};
 
   /** A goodbye does no harm any more: the session goes on elsewhere, or nowhere. */
-  const bury = (code = 1006, reason = "") =>
-    parted.splice(0).forEach((one) => one.close(code === 4000 ? code : 1000, code === 1006 ? WSE_REASON.BY_CLIENT : reason));
+  const part = (code = 1006, reason = "") =>
+    parted.splice(0).forEach((goodbye) => goodbye(code === 4000 ? code : 1000, code === 1006 ? WSE_REASON.BY_CLIENT : reason));
 
   /** The session is over, and with it whatever waits for an answer. */
   const forget = (code = 1006, reason = "") => {
     talk.close();
-    bury(code, reason);
+    part(code, reason);
     calls.closed(code, reason);
   };
 
-  const talk = session(dial.protocol ?? JSON_PROTOCOL, re && resume, calls, listener, forget);
+  const talk = session(protocol, re && resume, calls, listener, forget);
 
   /** The connection, if there was one, is gone, and this follows. All is settled before anybody is told. */
   const turn = (
@@ -85,30 +86,27 @@ export function link(
     stopWaiting();
     const left = next === "CONNECTING" || before === "READY";
     if (next === "OFFLINE" || (left && code !== 1006) || !talk.closed()) forget(code, reason);
-    if (next === "CONNECTING") attempt();
-    if (next === "RE_CONNECTING") {
-      stopWaiting = wait(re as Bounds, failed++, reason.match(/\bafter=(\d+)\b/)?.[1], attempt);
-    }
     if (next === "OFFLINE") {
       failed = 0;
       waiting.splice(0).forEach(([, reject]) => reject(error));
-    }
+    } else if (next === "CONNECTING") attempt();
+    else stopWaiting = wait(re as Bounds, failed++, reason.match(/\bafter=(\d+)\b/)?.[1], attempt);
     if (gone) events.emit("closed", code, reason);
     if (next !== before && next === status) events.emit("updated", next);
     return error;
   };
 
   const attempt = () => {
-    current = connection(dial, target, talk, {
+    current = connection(dial, protocol, target, talk, {
       connected: () => events.emit("connected"),
       challenge,
       ready(...arrived) {
-        bury();
+        part();
         failed = 0;
         told = arrived;
         status = "READY";
         waiting.splice(0).forEach(([resolve]) => resolve(told[0]));
-        events.emit("updated", "READY");
+        events.emit("updated", status);
         if (status === "READY") events.emit("ready", ...told);
       },
       closed(temporary, code, reason, raw) {
@@ -126,7 +124,7 @@ export function link(
     ready: () => told,
     go: (code, url, identity = target.identity, meta = target.meta) =>
       new Promise((resolve, reject) => {
-        if (current && code === 1006) return reject(new WseError(WSE_ERROR.CLIENT_ALREADY_CONNECTED));
+        if (current && code === 1006) throw new WseError(WSE_ERROR.CLIENT_ALREADY_CONNECTED);
         target = { url, identity, meta };
         waiting.push([resolve, reject]);
         turn("CONNECTING", code, "jump");

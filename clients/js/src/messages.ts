@@ -31,12 +31,11 @@ export function messages<M>(channel: Emitter, type: string, events: Emitter): As
       else await new Promise<void>((resolve) => (wake = resolve));
     }
   })();
-  return Object.assign(steps, {
-    // A generator's own would wait behind a step that waits.
-    return() {
-      kept.length = 0;
-      stop();
-      return steps.next();
-    },
-  });
+  // A generator's own would wait behind a step that waits.
+  steps.return = () => {
+    kept.length = 0;
+    stop();
+    return steps.next();
+  };
+  return steps;
 }

@@ -19,19 +19,19 @@ const repeated = (payload: unknown) => {
 };
 
 /** The error object of a failed call. `failed` is told of an error that was not made on purpose. */
-function told(error: any, { type, payload }: Envelope, expose: boolean, failed: (error: unknown) => void) {
-  const tell = (code: string, message?: string, details?: unknown) => ({
+function told(error: any, { type, payload }: Envelope, expose: boolean | undefined, failed: (error: unknown) => void) {
+  const tell = (message?: string, details?: unknown, code: string = WSE_ERROR.RP_EXECUTION_FAILED) => ({
     code,
     message,
     details: { ...asDetails(details), rpc: type, ...repeated(payload) },
   });
   const { code, message, details } = error ?? {};
-  if (typeof code === "string" && details) return tell(code, message === code ? undefined : message, details);
-  if (Object(error) === error && !(error instanceof Error)) return tell(WSE_ERROR.RP_EXECUTION_FAILED, FAILED, error);
+  if (typeof code === "string" && details) return tell(message === code ? undefined : message, details, code);
+  if (Object(error) === error && !(error instanceof Error)) return tell(FAILED, error);
   failed(error);
-  if (!expose) return tell(WSE_ERROR.RP_EXECUTION_FAILED, FAILED);
+  if (!expose) return tell(FAILED);
   const { name, message: text } = error instanceof Error ? error : new Error(error);
-  return tell(WSE_ERROR.RP_EXECUTION_FAILED, text, { origin: { name, message: text } });
+  return tell(text, { origin: { name, message: text } });
 }
 
 /** Runs a procedure and replies exactly once, whatever it does. */
@@ -39,7 +39,7 @@ export async function answer(
   procedure: Procedure | undefined,
   call: Envelope,
   reply: Reply,
-  expose: boolean,
+  expose: boolean | undefined,
   failed: (error: unknown) => void,
 ): Promise<void> {
   if (!procedure) return reply(false, { code: WSE_ERROR.RP_NOT_REGISTERED });

@@ -75,8 +75,9 @@ export function readEnvelope(protocol: Protocol, data: unknown): Envelope {
   const packed: any = protocol.unpack(data);
   const places = Array.isArray(packed) ? packed : [packed.type, packed.payload, packed.stamp];
   let [type, payload = null, stamp] = places;
-  if (type === protocol.internal_types.welcome) stamp = /^{/.test(stamp) ? JSON.parse(stamp) : stamp;
-  else if (typeof (stamp ?? "") !== "string") throw packed;
+  if (type === protocol.internal_types.welcome) {
+    if (/^{/.test(stamp)) stamp = JSON.parse(stamp);
+  } else if (typeof (stamp ?? "") !== "string") throw packed;
   if (places.length > 3 || !type || typeof type !== "string") throw packed;
   return { type, payload, stamp: stamp || null };
 }

@@ -2,7 +2,8 @@
 // nothing is lost or told twice. It may never end a connection, nor outgrow its bound.
 
 import type { Calls } from "./calls.js";
-import { OPEN, type Socket } from "./connection.js";
+import type { Socket } from "./connection.js";
+import { WSE_ERROR, WseError, wrap } from "./error.js";
 import type { Reply } from "./procedures.js";
 import { type Envelope, pack, type Protocol } from "./protocol.js";
 
@@ -42,21 +43,31 @@ export interface Session {
   welcome(by: Socket, grant?: Grant): Arrival | undefined;
   /** The connection was cut. False when the session ends with it: there is no grant, or not all is kept. */
   closed(): boolean | undefined;
-  /** This one is over, which the server is told with what came last, and the next begins with its welcome. */
+  /** This one is over, and the next begins with its welcome. What the server does not know is told it before. */
   close(): void;
-  /** Sends a message or, with a stamp, a call. Throws when it cannot be encoded; false when it can be neither sent nor kept. */
-  send(type: string, payload: unknown, stamp?: string): boolean;
+  /** Sends a message or, with a stamp, a call. Throws when it cannot be encoded, and when it can be neither sent nor kept. */
+  send(type: string, payload: unknown, stamp?: string): void;
   /** An envelope of so many bytes came; false when it is out of place. */
   message(envelope: Envelope, bytes: number): boolean;
 }
 
 /** What is kept at most, encoded. */
-const BOUND = 1 << 20;
+const BOUND = 1_048_576;
+
+/** What a socket that is open says. */
+const OPEN = 1;
 
 /** Bytes of an encoded envelope; characters of one that is text. */
 export const sizeOf = (packed: any): number => packed.byteLength ?? packed.length;
 
-export function session(protocol: Protocol, resume: unknown, calls: Calls, listener: Listener, over: () => void): Session {
+/** `over` is told when it ends. */
+export function session(
+  protocol: Protocol,
+  resume: unknown,
+  calls: Calls,
+  listener: Listener,
+  over: () => void,
+): Session {
   const own = { ack: "~wse:ack", ...protocol.internal_types };
   const names = Object.values(own);
   let socket: Socket | undefined;
@@ -77,17 +88,13 @@ export function session(protocol: Protocol, resume: unknown, calls: Calls, liste
   const write = (packed: any) => {
     const open = socket?.readyState === OPEN;
     const more = size + sizeOf(packed);
-    const fits = more <= BOUND;
-    if (!open && !(granted && fits)) return false;
-    if (granted) {
-      sent++;
-      if (fits) {
-        kept.set(sent, packed);
-        size = more;
-      } else broken = sent;
-    }
+    const keeps = granted && more <= BOUND;
+    if (keeps) {
+      kept.set(++sent, packed);
+      size = more;
+    } else if (open && granted) broken = ++sent;
     if (open) socket!.send(packed);
-    return true;
+    return open || keeps;
   };
 
   const confirm = (seen: any) => {
@@ -102,7 +109,7 @@ export function session(protocol: Protocol, resume: unknown, calls: Calls, liste
   const ack = () => {
     clearTimeout(timer);
     owed = 0;
-    socket?.send(pack(protocol, own.ack, taken));
+    socket!.send(pack(protocol, own.ack, taken));
   };
 
   return {
@@ -131,14 +138,20 @@ export function session(protocol: Protocol, resume: unknown, calls: Calls, liste
       return granted && confirmed >= broken;
     },
     close() {
-      if (owed) ack();
+      if (owed && socket?.readyState === OPEN) ack();
       clearTimeout(timer);
       kept = new Map();
       socket = granted = undefined;
     },
     send(type, payload, stamp) {
-      if (!type || names.includes(type)) throw new Error("reserved name");
-      return write(pack(protocol, type, payload, stamp));
+      let sent;
+      if (!type || names.includes(type)) throw new WseError(WSE_ERROR.RP_INVALID, { type });
+      try {
+        sent = write(pack(protocol, type, payload, stamp));
+      } catch (raw) {
+        throw wrap(WSE_ERROR.RP_INVALID, raw, { type });
+      }
+      if (!sent) throw new WseError(WSE_ERROR.CONNECTION_NOT_READY, { type });
     },
     message(envelope, length) {
       const { type, payload, stamp } = envelope;

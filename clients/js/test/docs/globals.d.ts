@@ -1,3 +1,5 @@
 // What the snippets of the README take for granted.
 
 declare const client: import("wse-client").WseClient;
+/** Shows a text to the user. */
+declare function show(text: string): void;

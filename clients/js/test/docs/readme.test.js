@@ -1,11 +1,13 @@
-// Every snippet of the README: compiled, and the first ones run.
+// Every snippet of the README: compiled, and those that can be are run.
 
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "node:test";
-import { testbed, withTestbed } from "../tools/testbed.js";
+import { transform } from "esbuild";
+import { client, testbed, withTestbed } from "../tools/testbed.js";
+import * as codec from "./codec.js";
 
 const here = new URL(".", import.meta.url).pathname;
 const folder = `${here}.snippets/`;
@@ -59,4 +61,20 @@ test("the twenty lines work with Node's own WebSocket", withTestbed, async (t) =
   const flags = typeof WebSocket === "undefined" ? ["--experimental-websocket"] : [];
   if ((await run("", "module", ...flags)).status !== 0) return t.skip("this Node has none");
   await twentyLines(t, await testbed(t), "", ...flags);
+});
+
+test("the MessagePack snippet works, with a session too", withTestbed, async (t) => {
+  const { text } = of("ts").find(({ text }) => text.includes("wse-msgpack"));
+  const { code } = await transform(text, { loader: "ts" });
+  const { messagePack } = await import(`data:text/javascript,${encodeURIComponent(code)}`);
+  const bed = await testbed(t);
+  const one = client(t, bed.url, { protocol: messagePack(codec), re: true });
+  const back = new Promise((resolve) => one.when.ready((_, arrival) => arrival.resumed && resolve(arrival)));
+  const heard = new Promise((resolve) => one.channel.once("echo", resolve));
+  assert.deepEqual(await one.connect("user-ann"), { hey: "some data" });
+  assert.equal(await one.call("add", { a: 2, b: 3 }), 5);
+  one.send("cut");
+  one.send("echo", ["a", null, true, -7, 1.5, { of: "a kind" }]);
+  assert.deepEqual(await back, { resumed: true, lost: 0 });
+  assert.deepEqual(await heard, ["a", null, true, -7, 1.5, { of: "a kind" }]);
 });

@@ -221,7 +221,7 @@ test("without a handler, or when it fails, a challenged connect rejects at once 
     await tick();
     sockets[0].open();
     sockets[0].say("~wse:challenge", 1, null);
-    assert.match(await refusal(welcome), handler ? /^wse.client.invalid-cra-handler too hard/ : /^wse.client.invalid-cra-handler no handler/);
+    assert.match(await refusal(welcome), handler ? /^wse.client.invalid-cra-handler too hard/ : /^wse.client.invalid-cra-handler no challenge handler/);
     assert.deepEqual(sockets[0].closedWith, [1000, "wse.by-client"]);
     assert.equal(client.status, "OFFLINE");
   }
@@ -282,4 +282,28 @@ test("nothing is heard from a socket that was left", async () => {
   socket.end(1000, "wse.by-client");
   await tick();
   assert.deepEqual([told, socket.take()], [[], []]);
+});
+
+test("without a WebSocket anywhere connect says so, and does not try again", async () => {
+  const { WseClient } = await import("../../dist/index.js");
+  const { WebSocket } = globalThis;
+  delete globalThis.WebSocket;
+  try {
+    const client = new WseClient({ url: "ws://a.test/", re: true });
+    const error = await client.connect().catch((error) => error);
+    assert.deepEqual([error.code, error.message, error.details.url], ["wse.client.ws-error", "no WebSocket", "ws://a.test/"]);
+    assert.equal(client.status, "OFFLINE");
+  } finally {
+    if (WebSocket) globalThis.WebSocket = WebSocket;
+  }
+});
+
+test("details hold the platform's error, and not the event that carries it", async () => {
+  const { client, sockets } = fakeClient();
+  const welcome = client.connect().catch((error) => error);
+  await tick();
+  const raw = new Error("connect ECONNREFUSED");
+  sockets[0].onerror({ error: raw, type: "error" });
+  const { details, message } = await welcome;
+  assert.deepEqual([details.raw, details.url, message], [raw, sockets[0].url, "connect ECONNREFUSED"]);
 });
