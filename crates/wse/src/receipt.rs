@@ -37,7 +37,7 @@ impl Receipt {
     /// # Errors
     /// [`SendError::Unconfirmed`] when nobody will ever say: there is no session (a client that does
     /// not [reconnect](crate::ClientBuilder::reconnect) asks for none), or it ended before: without a
-    /// goodbye, or with one of a peer that could not say what had arrived (a browser closed by the
+    /// goodbye, or with one of a peer that could not say what had arrived (one in JavaScript closed by the
     /// server) or drops what it has. It is said when the connection is gone, after
     /// [`Limits::close_timeout`](crate::Limits::close_timeout) at the latest.
     pub async fn delivered(self) -> Result<(), SendError> {

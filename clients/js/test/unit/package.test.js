@@ -52,6 +52,11 @@ test("the hooks say that they are for the browser, to bundlers for server compon
   for (const file of ["dist/index.js", "dist/cjs/index.js"]) assert.doesNotMatch(text(file), /use client/);
 });
 
+test("a resolver that knows no exports finds the types of the hooks", () => {
+  const { typesVersions } = JSON.parse(text("package.json"));
+  for (const [file] of Object.values(typesVersions["*"])) assert.match(text(file), /useChannel|useCall/);
+});
+
 test("the types need no library that is younger than TypeScript 5.4", () => {
   const types = readdirSync(new URL("../../dist/", import.meta.url)).filter((file) => file.endsWith(".d.ts"));
   assert.ok(types.length > 10);
