@@ -54,12 +54,6 @@ impl Left {
     fn progress(&self) -> (u64, u64) {
         (self.resume.as_ref().map_or(0, |(_, taken)| *taken), self.connection.peer.outbox.acknowledged())
     }
-
-    /// The application leaves it: its session is over, and only what was lost is still to be told.
-    fn end(&mut self) {
-        self.connection.abandon();
-        self.resume = None;
-    }
 }
 
 /// What follows.
@@ -89,7 +83,7 @@ impl Driver {
                 }
             }
             self.online().await;
-            self.left.as_mut().map(Left::end);
+            self.leave();
             self.status(Status::Offline);
             self.answer(Err(ConnectError::GivenUp));
             if let Some(done) = self.closing.take() {
@@ -120,7 +114,7 @@ impl Driver {
                 Next::Stop => return,
                 Next::Again => {
                     failed = 0;
-                    self.left.as_mut().map(Left::end);
+                    self.leave();
                     self.status(Status::Connecting);
                 }
                 Next::Later(hint) => {
@@ -132,7 +126,7 @@ impl Driver {
                         Err(Next::Stop) => return,
                         Err(_) => {
                             failed = 0;
-                            self.left.as_mut().map(Left::end);
+                            self.leave();
                             self.status(Status::Connecting);
                         }
                     }
@@ -236,6 +230,15 @@ impl Driver {
         let hint = Hint::from(&closed);
         self.tell(ClientEvent::Closed(closed), None);
         if later { Next::Later(hint) } else { Next::Stop }
+    }
+
+    /// The application leaves the last connection: its session is over, and only what was lost is still
+    /// to be told.
+    fn leave(&mut self) {
+        if let Some(left) = &mut self.left {
+            left.connection.abandon();
+            left.resume = None;
+        }
     }
 
     fn backoff(&self) -> Backoff {
