@@ -86,6 +86,10 @@ async fn a_hi_that_the_network_held_back_pushes_nobody_out() {
     settle().await;
     assert_eq!(events.take(2).await, ["connected ann 3", "disconnected ann 3 1006"], "and it is not kept");
     assert_eq!(live.call("slow", json!(0)).await, json!(["~wse:response", 0]));
+    // Nor does it leave a place behind.
+    let (_new, _) = begin(&server, "ann", json!({})).await;
+    pushed_out(&mut live).await;
+    assert_eq!(server.user("ann").conn_count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
