@@ -35,15 +35,6 @@ pub(super) struct Kept {
 
 type Receipts = BTreeMap<u64, oneshot::Sender<()>>;
 
-/// Whether a client that comes back has its session.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Claimed {
-    Yes,
-    /// It will be known in a moment.
-    TooSoon,
-    No,
-}
-
 /// Whether the peer has taken a frame in.
 pub(crate) enum Receipt {
     Arrived,
@@ -101,24 +92,24 @@ impl Outbox {
     }
 
     /// Uses a token up, if it is this session's and all is there that its client has not seen.
-    pub(crate) fn claim(&self, token: &Token, next: &Token, seen: u64, now: Instant) -> Claimed {
+    pub(crate) fn claim(&self, token: &Token, next: &Token, seen: u64, now: Instant) -> Check {
         let mut state = self.lock();
         if state.closed.is_some() {
-            return Claimed::No;
+            return Check::Unknown;
         }
         let Some(Kept { replay, tokens: Some(tokens), parked, claimed, .. }) = state.session.as_deref_mut() else {
-            return Claimed::No;
+            return Check::Unknown;
         };
         // Both are always looked at, so that the time does not tell which of them failed.
-        match (tokens.check(token, *parked && !*claimed, now), replay.covers(seen)) {
-            (Check::Good, true) => {
-                tokens.use_up(token, next, now);
-                *claimed = true;
-                Claimed::Yes
-            }
-            (Check::TooSoon, true) => Claimed::TooSoon,
-            _ => Claimed::No,
+        let (check, covered) = (tokens.check(token, *parked && !*claimed, now), replay.covers(seen));
+        if !covered {
+            return Check::Unknown;
         }
+        if check == Check::Good {
+            tokens.use_up(token, next, now);
+            *claimed = true;
+        }
+        check
     }
 
     /// Whether all is there that a peer needs which has seen so much.

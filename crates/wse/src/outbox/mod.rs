@@ -3,7 +3,7 @@
 
 mod kept;
 
-pub(crate) use kept::{Claimed, Receipt};
+pub(crate) use kept::Receipt;
 
 use crate::{
     error::SendError,

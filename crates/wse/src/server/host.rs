@@ -6,7 +6,6 @@ use crate::{
     handlers::Handlers,
     hook::Hooks,
     line::Claim,
-    outbox::Claimed,
     peer::Peer,
     run::caught,
     side::{Asked, Opened, Report, Side, Task},
@@ -14,7 +13,9 @@ use crate::{
 use http::request::Parts;
 use std::{future::ready, net::IpAddr, sync::Arc};
 use tokio::time::Instant;
-use wse_proto::{Accepted, AnyServerSession, Cid, Closed, Granted, Ledger, Limits, Question, Reason, Token, Wanted};
+use wse_proto::{
+    Accepted, AnyServerSession, Check, Cid, Closed, Granted, Ledger, Limits, Question, Reason, Token, Wanted,
+};
 
 pub(crate) struct Host {
     pub(crate) server: Arc<Inner>,
@@ -94,13 +95,13 @@ impl Side for Host {
             let now = Instant::now().into_std();
             for conn in self.server.registry.conns(&cid).into_iter().filter(|conn| conn.0.codec == codec) {
                 match conn.0.peer.outbox.claim(used, &token, *seen, now) {
-                    Claimed::Yes => {
+                    Check::Good => {
                         let granted = self.grant(token, cid, true);
                         let (peer, seen, welcome) = (conn.0.peer.clone(), *seen, Some((welcome, granted)));
                         return Ok(Opened::Resumed(Claim { peer, seen, welcome, token: None, ready: None }));
                     }
-                    Claimed::TooSoon => return Err(Closed::broken(Reason::default())), // it comes again
-                    Claimed::No => {}
+                    Check::TooSoon => return Err(Closed::broken(Reason::default())), // it comes again
+                    Check::Unknown => {}
                 }
             }
         }

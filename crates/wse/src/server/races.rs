@@ -4,7 +4,7 @@
 use super::{Conn, Event, Server, conn::ConnInner};
 use crate::{
     lot::Lot,
-    outbox::{Claimed, Out},
+    outbox::Out,
     peer::Peer,
     queue::Queue,
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
@@ -16,7 +16,7 @@ use std::{
     task::{Wake, Waker},
     time::Instant,
 };
-use wse_proto::{Cid, Closed, Codec, Format, Hello, Limits, Payload, Reason, Token};
+use wse_proto::{Check, Cid, Closed, Codec, Format, Hello, Limits, Payload, Reason, Token};
 
 /// Orders tried by each test.
 const ORDERS: usize = 1000;
@@ -209,7 +209,7 @@ fn of_many_that_race_for_one_token_one_gets_the_session() {
             let (peer, won) = (peer.clone(), won.clone());
             thread::spawn(move || {
                 let claimed = peer.outbox.claim(&Token::new(0), &Token::new(next), 0, now);
-                won.fetch_add(usize::from(claimed == Claimed::Yes), SeqCst);
+                won.fetch_add(usize::from(claimed == Check::Good), SeqCst);
             })
         });
         claims.into_iter().for_each(|claim| claim.join().unwrap());

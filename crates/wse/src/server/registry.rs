@@ -120,7 +120,9 @@ impl Registry {
         }
         let on_trial = may_be_late && entry.settled() > limit;
         if on_trial {
-            entry.on_trial.replace(conn.clone()).into_iter().for_each(|before| self.push_out(entry, &before));
+            if let Some(before) = entry.on_trial.replace(conn.clone()) {
+                self.push_out(entry, &before);
+            }
         } else {
             self.make_room(entry, limit);
         }
@@ -146,22 +148,23 @@ impl Registry {
     }
 
     fn push_out(&self, entry: &mut Entry, conn: &Conn) {
-        entry.conns.retain(|other| other != conn);
-        self.conn_count.fetch_sub(1, Ordering::Relaxed);
         // It may have been closed for another reason a moment ago; then that is the true one.
         let closed = conn.0.peer.close(Closed::normal(Reason::CLIENTS_CONCURRENCY));
+        self.remove(entry, conn, closed);
+    }
+
+    fn remove(&self, entry: &mut Entry, conn: &Conn, closed: Closed) {
+        entry.conns.retain(|other| other != conn);
+        entry.on_trial.take_if(|on_trial| on_trial == conn);
+        self.conn_count.fetch_sub(1, Ordering::Relaxed);
         self.tell(entry, Event::Disconnected(conn.clone(), closed), None);
     }
 
     /// Removes a device; without effect when it has left before.
     pub(crate) fn leave(self: &Arc<Self>, conn: &Conn, closed: &Closed) {
         let mut users = self.lock();
-        let Some(entry) = users.get_mut(conn.cid()) else { return };
-        let Some(place) = entry.conns.iter().position(|other| other == conn) else { return };
-        entry.conns.remove(place);
-        entry.on_trial.take_if(|on_trial| on_trial == conn);
-        self.conn_count.fetch_sub(1, Ordering::Relaxed);
-        self.tell(entry, Event::Disconnected(conn.clone(), closed.clone()), None);
+        let Some(entry) = users.get_mut(conn.cid()).filter(|entry| entry.conns.contains(conn)) else { return };
+        self.remove(entry, conn, closed.clone());
         if entry.conns.is_empty() {
             self.user_count.fetch_sub(1, Ordering::Relaxed);
             let user = User::new(conn.server(), conn.cid().clone(), entry.first.take());
