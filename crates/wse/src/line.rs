@@ -23,12 +23,17 @@ pub(crate) struct Line {
     /// Read of it already, but not decoded.
     pub(crate) read_ahead: Vec<u8>,
     pub(crate) decoder: Decoder,
-    pub(crate) claim: Claim,
+    pub(crate) resumption: Resumption,
 }
 
 /// A session that a welcome resumes.
 pub(crate) struct Claim {
     pub(crate) peer: Arc<Peer>,
+    pub(crate) resumption: Resumption,
+}
+
+/// What its task has to know. It may never hold the peer: it waits in the peer's own outbox.
+pub(crate) struct Resumption {
     /// How much of what this side has sent the other has taken in.
     pub(crate) seen: u64,
     /// The welcome that the server still has to write.

@@ -6,7 +6,7 @@ use crate::{
     error::ConnectError,
     handlers::Handlers,
     hook::Hooks,
-    line::Claim,
+    line::{Claim, Resumption},
     peer::Peer,
     side::{Asked, Opened, Report, Side, Task},
 };
@@ -115,7 +115,8 @@ impl Side for Guest {
         if let Some((granted, before)) = resumed {
             self.shared.welcomed(before.clone(), payload);
             let (seen, ready) = (granted.seen, Some(ready));
-            return Ok(Opened::Resumed(Claim { peer: before, seen, welcome: None, token, ready }));
+            let resumption = Resumption { seen, welcome: None, token, ready };
+            return Ok(Opened::Resumed(Claim { peer: before, resumption }));
         }
         let ledger = session.map(|granted| {
             peer.outbox.keep(None, self.shared.options.limits.session_bytes);

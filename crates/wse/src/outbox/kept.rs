@@ -141,6 +141,12 @@ impl Outbox {
         drop(before);
     }
 
+    /// For the pump, once its task ends: a connection that came too late goes with it.
+    pub(crate) fn drop_line(&self) {
+        let line = self.lock().session.as_mut().and_then(|kept| kept.line.take());
+        drop(line); // it wakes the other side
+    }
+
     /// The connection is gone: only copies are kept from now on. False when that is not possible.
     pub(crate) fn park(&self) -> bool {
         let mut state = self.lock();

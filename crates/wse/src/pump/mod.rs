@@ -118,8 +118,8 @@ impl<S: Side> Pump<S> {
         let read_ahead = self.read_ahead.split_off(self.decoded);
         let decoder = self.forget_message();
         self.drop_waiting(); // a client that resumes has nothing to say before the welcome
-        let peer = claim.peer.clone();
-        peer.outbox.adopt(Line { io, read_ahead, decoder, claim: *claim });
+        let Claim { peer, resumption } = *claim;
+        peer.outbox.adopt(Line { io, read_ahead, decoder, resumption });
         self.cause = Some(self.peer.outbox.close(Closed::broken(Reason::default())));
         let _ = self.session.step(Input::Close, self.now.into_std());
     }
@@ -181,6 +181,7 @@ impl<S: Side> Drop for Pump<S> {
             self.peer.disconnect();
             self.side.ended(&closed);
         }
+        self.peer.outbox.drop_line(); // no task is left that could go on over it
     }
 }
 

@@ -126,7 +126,7 @@ impl<S: Side> Pump<S> {
     }
 
     /// The session goes on over another connection.
-    fn adopt(&mut self, Line { io, read_ahead, decoder, claim }: Line) {
+    fn adopt(&mut self, Line { io, read_ahead, decoder, resumption }: Line) {
         self.stays(); // whoever comes back with its token has had its welcome
         if self.io.is_some() {
             // Only the peer has noticed that the one before is lost.
@@ -139,16 +139,16 @@ impl<S: Side> Pump<S> {
         }
         let _ = self.session.step(Input::Resumed, self.now.into_std());
         let seen = self.session.taken();
-        let welcome = claim.welcome.map(|(payload, granted)| (payload, Granted { seen, ..granted }));
+        let welcome = resumption.welcome.map(|(payload, granted)| (payload, Granted { seen, ..granted }));
         let mark: [u8; 8] = rand::random();
-        if self.peer.resume(welcome.as_ref(), claim.seen, &mark).is_err() {
+        if self.peer.resume(welcome.as_ref(), resumption.seen, &mark).is_err() {
             return self.end_deaf(Closed::slow()); // a welcome that no wire could carry
         }
         self.io = Some(io);
         (self.read_ahead, self.decoded, self.decoder) = (read_ahead, 0, decoder);
         self.unheard = welcome.is_some().then_some(mark);
-        self.ready = claim.ready.or(self.ready.take());
-        self.side.resumed(claim.token);
+        self.ready = resumption.ready.or(self.ready.take());
+        self.side.resumed(resumption.token);
         self.again = true;
     }
 

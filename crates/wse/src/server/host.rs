@@ -5,7 +5,7 @@ use super::{Conn, Event, Inner, Stranger, alive::Entry, conn::ConnInner, strange
 use crate::{
     handlers::Handlers,
     hook::Hooks,
-    line::Claim,
+    line::{Claim, Resumption},
     peer::Peer,
     run::caught,
     side::{Asked, Opened, Report, Side, Task},
@@ -98,7 +98,8 @@ impl Side for Host {
                     Check::Good => {
                         let granted = self.grant(token, cid, true);
                         let (peer, seen, welcome) = (conn.0.peer.clone(), *seen, Some((welcome, granted)));
-                        return Ok(Opened::Resumed(Claim { peer, seen, welcome, token: None, ready: None }));
+                        let resumption = Resumption { seen, welcome, token: None, ready: None };
+                        return Ok(Opened::Resumed(Claim { peer, resumption }));
                     }
                     Check::TooSoon => return Err(Closed::broken(Reason::default())), // it comes again
                     Check::Unknown => {}

@@ -7,6 +7,7 @@ mod common;
 #[path = "../session_common/mod.rs"]
 mod session_common;
 
+mod aborts;
 mod client;
 mod client_returns;
 mod ends;
