@@ -84,32 +84,21 @@
 //!
 //! A [`Server`] or [`Client`] needs a tokio runtime with its I/O and time drivers enabled.
 
+mod app;
 mod client;
+mod connection;
 mod error;
-mod flight;
-mod handlers;
 mod handshake;
-mod hook;
-mod line;
-mod lot;
-mod names;
-mod outbox;
-mod peer;
-mod pump;
-mod queue;
-mod receipt;
-mod run;
 mod server;
-mod side;
+mod session;
 mod sync;
 pub mod test;
-mod when;
 
+pub use app::handlers::{HandlerId, with};
+pub use app::names::{Message, Msg, Procedure, Rp};
 pub use client::{Client, ClientBuilder, ClientEvent, Status};
+pub use connection::receipt::Receipt;
 pub use error::{CallError, ConnectError, RegisterError, SendError, ServeError};
-pub use handlers::{HandlerId, with};
-pub use names::{Message, Msg, Procedure, Rp};
-pub use receipt::Receipt;
 pub use server::{Audience, Conn, Encoded, Event, Identified, Server, ServerBuilder, Stranger, User, Verdict};
 pub use wse_proto::{Backoff, Cid, Closed, Code, Limits, Protocol, Reason, RpError, WsMessaging};
 

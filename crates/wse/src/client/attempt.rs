@@ -1,14 +1,18 @@
 //! One attempt to connect: the dial, the upgrade, the hi, the challenge, the welcome. It may never
 //! leave a connection behind when it is given up.
 
-use super::{
-    Handle, Shared, Target,
-    connection::Connection,
-    dial,
-    driver::Told,
-    guest::{Guest, Welcomed},
+use crate::{
+    app::run::caught,
+    client::{
+        Handle, dial,
+        link::Connection,
+        owner::{Guest, Welcomed},
+        reconnect::Told,
+        state::{Shared, Target},
+    },
+    connection::{handle::Peer, task::Pump},
+    error::ConnectError,
 };
-use crate::{error::ConnectError, peer::Peer, pump::Pump, run::caught};
 use std::{
     io,
     sync::{Arc, Weak},

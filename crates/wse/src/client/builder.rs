@@ -1,18 +1,22 @@
 //! How a client is put together. It may never print an identity.
 
-use super::{
-    Client, ClientEvent, Handle, Identity, Options, Shared, Target,
-    dial::{self, Dial},
-    tls,
-};
 use crate::{
+    app::{
+        handlers::Handlers,
+        hooks::Hooks,
+        listeners::Whens,
+        names::{Message, Procedure},
+        run::erase,
+    },
+    client::{
+        Client, Handle,
+        dial::{self, Dial},
+        event::ClientEvent,
+        state::{Identity, Options, Shared, Target, fixed, identity as always},
+        tls,
+    },
+    connection::resume::Io,
     error::ConnectError,
-    handlers::Handlers,
-    hook::Hooks,
-    line::Io,
-    names::{Message, Procedure},
-    run::erase,
-    when::Whens,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use serde::{Serialize, de::DeserializeOwned};
@@ -67,7 +71,7 @@ impl ClientBuilder {
     /// subprotocol `ws-messaging`, the empty object. One that holds bytes is given after the
     /// [`protocol`](ClientBuilder::protocol), which has a form for them or not.
     pub fn identity<T: Serialize + ?Sized>(mut self, identity: &T) -> Self {
-        self.identity = Some(super::identity(identity, self.format()));
+        self.identity = Some(always(identity, self.format()));
         self
     }
 
@@ -273,7 +277,7 @@ impl ClientBuilder {
 
     /// The client, not connected yet.
     pub fn build(self) -> Client {
-        let nobody = || super::fixed(Ok(self.options.protocol.default_identity()));
+        let nobody = || fixed(Ok(self.options.protocol.default_identity()));
         let identity = self.identity.unwrap_or_else(nobody);
         let shared = Arc::new(Shared::new(self.options, self.handlers, self.whens, &self.url));
         let (commands, receiver) = mpsc::unbounded_channel();

@@ -2,10 +2,9 @@
 //! identity: that is for the first frame.
 
 use crate::{
+    connection::{owner::Task, resume::Io},
     error::ConnectError,
     handshake::{accept_key, has_token},
-    line::Io,
-    side::Task,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! What a client tells the application of.
 
-use super::Status;
+use crate::client::status::Status;
 use std::sync::Arc;
 use wse_proto::{Closed, Payload, RpError};
 

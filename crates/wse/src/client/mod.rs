@@ -3,12 +3,12 @@
 
 mod attempt;
 mod builder;
-mod connection;
 mod dial;
-mod driver;
 mod event;
-mod guest;
-mod shared;
+mod link;
+mod owner;
+mod reconnect;
+mod state;
 mod status;
 #[cfg(feature = "tls")]
 mod tls;
@@ -20,16 +20,18 @@ pub use builder::ClientBuilder;
 pub use event::ClientEvent;
 pub use status::Status;
 
-pub(crate) use shared::{Identity, Options, Shared, Target, fixed, identity};
-
 use crate::{
+    app::{
+        handlers::HandlerId,
+        names::{Message, Procedure},
+    },
+    client::{
+        reconnect::{Command, Driver, handle_events},
+        state::{Shared, Target, fixed},
+    },
+    connection::{handle::Peer, receipt::Receipt},
     error::{CallError, ConnectError, RegisterError, SendError},
-    handlers::HandlerId,
-    names::{Message, Procedure},
-    peer::Peer,
-    receipt::Receipt,
 };
-use driver::{Command, Driver, handle_events};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fmt,
@@ -137,7 +139,7 @@ impl Client {
         let _ = ended.await; // fails only when the client's task has ended, which is the same
     }
 
-    async fn ask(&self, command: impl FnOnce(driver::Reply) -> Command) -> Result<(), ConnectError> {
+    async fn ask(&self, command: impl FnOnce(reconnect::Reply) -> Command) -> Result<(), ConnectError> {
         let (reply, answer) = oneshot::channel();
         self.start();
         let _ = self.0.commands.send(command(reply));

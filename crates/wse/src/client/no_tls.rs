@@ -1,6 +1,6 @@
 //! Stands for TLS where the feature `tls` is off: `wss` is an error.
 
-use super::dial::Wrap;
+use crate::client::dial::Wrap;
 use std::{io, sync::Arc};
 
 pub(crate) fn system() -> Wrap {

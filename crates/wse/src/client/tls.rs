@@ -1,7 +1,9 @@
 //! TLS for `wss`, by rustls. It may never accept a certificate that the roots do not vouch for.
 
-use super::{ClientBuilder, dial::Wrap};
-use crate::line::Io;
+use crate::{
+    client::{builder::ClientBuilder, dial::Wrap},
+    connection::resume::Io,
+};
 use std::{
     io,
     sync::{Arc, OnceLock},

@@ -1,17 +1,25 @@
 //! How a server is put together. It may never build one without identify.
 
-use super::{
-    Event, Inner, Server, Spoken, Stranger, Verdict, alive::Alive, doorstep::Doorstep, registry::Registry,
-    strangers::Strangers,
-};
 use crate::{
-    handlers::Handlers,
-    hook::Hooks,
-    lot::Lot,
-    names::{Message, Procedure},
-    server::Conn,
-    side::Task,
-    when::Whens,
+    app::{
+        handlers::Handlers,
+        hooks::Hooks,
+        listeners::Whens,
+        names::{Message, Procedure},
+    },
+    connection::owner::Task,
+    server::{
+        Inner, Server, Spoken,
+        admission::{
+            before_request::Doorstep,
+            before_verdict::Strangers,
+            verdict::{Stranger, Verdict},
+        },
+        event::Event,
+        shutdown::Alive,
+        users::{conn::Conn, registry::Registry},
+    },
+    session::parking::Lot,
 };
 use http::{HeaderValue, StatusCode, request::Parts};
 use ipnet::IpNet;

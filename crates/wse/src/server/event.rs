@@ -1,7 +1,7 @@
 //! What the server tells the application of. An event may never be lost, doubled or out of order
 //! for its user.
 
-use super::{Conn, User};
+use crate::server::users::{conn::Conn, user::User};
 use std::sync::Arc;
 use wse_proto::{Closed, Payload, RpError};
 

@@ -1,50 +1,46 @@
 //! The server: who may come in, who is there, and what they say. This file holds the handle; it
 //! may never do what a room below it is for.
 
-mod alive;
-mod audience;
+mod admission;
 mod builder;
-mod conn;
-mod doorstep;
 mod event;
-mod host;
-mod listen;
+mod owner;
 #[cfg(test)]
 mod races;
-mod registry;
-mod remote;
-mod service;
-mod strangers;
-#[cfg(feature = "tls")]
-mod tls;
-mod upgrade;
-mod user;
-mod verdict;
+mod shutdown;
+mod users;
 
-pub use audience::{Audience, Encoded};
+pub use admission::{
+    remote_addr::RemoteAddr,
+    service::ServerService,
+    verdict::{Stranger, Verdict},
+};
 pub use builder::{Identified, ServerBuilder};
-pub use conn::Conn;
 pub use event::Event;
-pub use remote::RemoteAddr;
-pub use service::ServerService;
-pub use user::User;
-pub use verdict::{Stranger, Verdict};
+pub use users::{
+    audience::{Audience, Encoded},
+    conn::Conn,
+    user::User,
+};
 
 use crate::{
+    app::{
+        handlers::{HandlerId, Handlers},
+        hooks::Hooks,
+        listeners::Whens,
+        names::{Message, Procedure},
+    },
+    connection::{handle::Peer, task::Pump},
     error::{RegisterError, SendError, ServeError},
-    handlers::{HandlerId, Handlers},
-    hook::Hooks,
-    lot::Lot,
-    names::{Message, Procedure},
-    peer::Peer,
-    pump::Pump,
-    when::Whens,
+    server::{
+        admission::{service::Knock, upgrade},
+        owner::Host,
+    },
+    session::parking::Lot,
 };
-use host::Host;
 use http::{HeaderValue, Request};
 use ipnet::IpNet;
 use serde::{Serialize, de::DeserializeOwned};
-use service::Knock;
 use std::{
     fmt,
     future::Future,
@@ -98,11 +94,11 @@ pub(crate) struct Inner {
     pub(crate) upgrade: Option<builder::UpgradeHook>,
     pub(crate) path: Option<String>,
     pub(crate) expose_errors: bool,
-    pub(crate) registry: Arc<registry::Registry>,
+    pub(crate) registry: Arc<users::registry::Registry>,
     pub(crate) lot: Arc<Lot>,
-    pub(crate) strangers: Arc<strangers::Strangers>,
-    pub(crate) doorstep: Arc<doorstep::Doorstep>,
-    pub(crate) alive: Arc<alive::Alive>,
+    pub(crate) strangers: Arc<admission::before_verdict::Strangers>,
+    pub(crate) doorstep: Arc<admission::before_request::Doorstep>,
+    pub(crate) alive: Arc<shutdown::Alive>,
     pub(crate) conn_ids: AtomicU64,
 }
 

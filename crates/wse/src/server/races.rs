@@ -1,12 +1,14 @@
 //! Threads that meet: the registry, the outbox and the parking lot under thousands of orders, found
 //! by shuttle. A wake-up that is lost is a deadlock there, and found as one.
 
-use super::{Conn, Event, Server, conn::ConnInner};
 use crate::{
-    lot::Lot,
-    outbox::Out,
-    peer::Peer,
-    queue::Queue,
+    connection::{handle::Peer, outbox::Out, queue::Queue},
+    server::{
+        Server,
+        event::Event,
+        users::conn::{Conn, ConnInner},
+    },
+    session::parking::Lot,
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
 };
 use shuttle::thread::{self, Thread};

@@ -1,7 +1,7 @@
 //! `Net`: a network in memory. It may never open a socket nor read a clock but tokio's.
 
 use super::{carry::Carry, faults::Faults, links::Counts, links::Links};
-use crate::{Client, ClientBuilder, Server, side::Task};
+use crate::{Client, ClientBuilder, Server, connection::owner::Task};
 use std::{
     fmt, io,
     sync::{Arc, Mutex, PoisonError},

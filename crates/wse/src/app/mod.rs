@@ -1,0 +1,7 @@
+//! What the application hands in: names, handlers, hooks, listeners. It knows no socket and no user.
+
+pub(crate) mod handlers;
+pub(crate) mod hooks;
+pub(crate) mod listeners;
+pub(crate) mod names;
+pub(crate) mod run;

@@ -1,0 +1,253 @@
+//! From the session's step to the handlers, and from their results to the outbox. It may never
+//! decide what an envelope means.
+
+use crate::{
+    app::run::Outcome,
+    connection::{
+        owner::{Opened, Report, Side},
+        running::{Check, Flight, Ticket},
+        task::{Pump, frame_limits},
+    },
+    error::SendError,
+};
+use futures_util::stream::StreamExt;
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use wse_proto::{Closed, Code, Envelope, Input, Kind, Payload, RpError, Session, Step};
+
+type StepOf<'a, S> = Step<'a, <<S as Side>::Session as Session>::Question, <<S as Side>::Session as Session>::Opening>;
+
+impl<S: Side> Pump<S> {
+    pub(super) fn act(&mut self, step: StepOf<'_, S>, cx: &mut Context<'_>) {
+        match step {
+            Step::Wait => {}
+            Step::Hold(envelope) => self.inbox.push(envelope),
+            Step::Ask(question) => {
+                self.asked = Some(self.side.ask(question));
+                self.again = true;
+            }
+            Step::Send(envelope) => {
+                match self.peer.say(&envelope) {
+                    Ok(()) | Err(SendError::NotReady | SendError::Slow) => {} // the end is noticed soon enough
+                    Err(error) if self.welcomed => {
+                        self.report(Report::Failed { code: Code::PROTOCOL_VIOLATION, name: None, error: error.into() });
+                    }
+                    Err(error) => {
+                        self.report(Report::Failed { code: Code::NOT_AUTHORIZED, name: None, error: error.into() });
+                        self.end_deaf(Closed::not_authorized());
+                    }
+                }
+            }
+            Step::Open(opening) => match self.side.open(opening, &self.peer) {
+                Ok(Opened::New { ready, ledger, on_trial }) => {
+                    self.welcomed = true;
+                    if on_trial {
+                        self.try_out();
+                    }
+                    self.ready = ready;
+                    self.decoder.set_limits(frame_limits(self.side.limits(), true));
+                    if let Some(ledger) = ledger {
+                        self.session.keep(ledger);
+                    }
+                }
+                Ok(Opened::Resumed(claim)) => {
+                    self.decoder.set_limits(frame_limits(self.side.limits(), true));
+                    self.claim = Some(Box::new(claim)); // handed over once what is being decoded is put aside
+                }
+                Err(closed) => self.end_deaf(closed),
+            },
+            Step::Deliver { name, payload } => self.arrived(Envelope { name, payload, stamp: None }, cx),
+            Step::Invoke { rp, payload, stamp } => {
+                self.arrived(Envelope { name: rp, payload, stamp: Some(stamp) }, cx);
+            }
+            Step::Settle { stamp, outcome } => {
+                if self.peer.settle(&stamp, outcome) {
+                    let step = self.session.step(Input::Pong, self.now.into_std());
+                    self.act(step, cx);
+                }
+            }
+            Step::Acknowledged(count) => {
+                if let Err(error) = self.peer.outbox.acknowledge(count) {
+                    tracing::debug!(%error, "protocol error");
+                    self.end_deaf(Closed::protocol_error());
+                }
+            }
+            Step::Ping => {
+                let _ = self.peer.ping(); // fails only when the connection ends
+            }
+            Step::Park(closed) => self.park(closed),
+            Step::Close(closed) => self.end_deaf(closed),
+        }
+    }
+
+    /// A message or call starts its handler, or waits behind those that came before.
+    pub(super) fn arrived(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
+        if self.draining.is_some() {
+            return; // nothing starts any more
+        }
+        if self.inbox.is_empty() && self.may_start() { self.start(envelope, cx) } else { self.inbox.push(envelope) }
+    }
+
+    pub(super) fn may_start(&self) -> bool {
+        let full = self.flights.len() >= self.side.limits().handlers_per_conn;
+        self.welcomed && self.ready.is_none() && self.checking.is_none() && !full
+    }
+
+    pub(super) fn start_waiting(&mut self, cx: &mut Context<'_>) {
+        while self.may_start() {
+            let Some(envelope) = self.inbox.pop() else { return };
+            self.start(envelope, cx);
+            self.heed();
+        }
+    }
+
+    /// Shows it to the application's hook first, if there is one. What comes behind it waits for
+    /// the hook, so that handlers start in order.
+    pub(super) fn start(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
+        let Some(hook) = self.side.hooks().receive.clone() else { return self.handle(envelope, cx) };
+        let Some(who) = self.side.who() else { return };
+        let envelope = envelope.into_owned();
+        let hook = hook(who, envelope.clone());
+        self.checking = Some(Box::new(Check { envelope, hook }));
+        self.poll_checking(cx);
+    }
+
+    pub(super) fn poll_checking(&mut self, cx: &mut Context<'_>) {
+        let Some(check) = &mut self.checking else { return };
+        let Poll::Ready(checked) = check.hook.as_mut().poll(cx) else { return };
+        self.again = true;
+        self.heed(); // the hook itself may have dropped the device
+        let Some(check) = self.checking.take() else { return };
+        match checked {
+            Ok(()) => self.handle(check.envelope, cx),
+            Err(error) => self.stopped(&check.envelope, error),
+        }
+    }
+
+    /// A hook has stopped a message or call.
+    fn stopped(&mut self, envelope: &Envelope<'_>, error: RpError) {
+        let Envelope { name, payload, stamp } = envelope;
+        if let Some(stamp) = stamp {
+            return self.landed(Err(vec![error]), name, Some((stamp, payload)));
+        }
+        let told = self.peer.codec().stopped(name, &error, self.side.expose_errors());
+        if let Some(Envelope { name, payload, .. }) = &told {
+            // Fails only when the connection ends, or for an error that is too big to be told.
+            let _ = self.peer.send_encoded(name, payload, None);
+        }
+        if told.is_none() || error.source().is_some() {
+            self.report(Report::Failed { code: Code::MSG_PROCESSING_ERROR, name: Some(name), error });
+        }
+    }
+
+    fn handle(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
+        let Some(who) = self.side.who() else { return };
+        let Envelope { name, payload, stamp } = envelope;
+        let run = match &stamp {
+            None => self.side.handlers().deliver(&name, who, &payload),
+            Some(_) => self.side.handlers().invoke(&name, who, &payload),
+        };
+        let Some(mut run) = run else {
+            match stamp {
+                None => self.report(Report::Ignored { name: &name, payload: &payload }),
+                Some(stamp) => {
+                    let error = self.peer.codec().not_registered();
+                    let _ = self.answer(&stamp, Err(error)); // as small as an answer can be
+                }
+            }
+            return;
+        };
+        // Most handlers finish at once: no place among the flights, nothing kept of the call.
+        match run.as_mut().poll(cx) {
+            Poll::Ready(outcome) => self.landed(outcome, &name, stamp.as_deref().map(|stamp| (stamp, &payload))),
+            Poll::Pending => {
+                let call = stamp.map(|stamp| (stamp.into_owned(), payload.into_owned()));
+                self.fly(Flight::Handler(run, Some(Box::new(Ticket { name: name.into_owned(), call }))));
+            }
+        }
+    }
+
+    pub(super) fn poll_flights(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(landed)) = self.flights.poll_next_unpin(cx) {
+            self.again = true;
+            if let Some((outcome, ticket)) = landed {
+                let call = ticket.call.as_ref().map(|(stamp, payload)| (&**stamp, payload));
+                self.landed(outcome, &ticket.name, call);
+            }
+        }
+    }
+
+    /// A handler has finished: its call is answered, its errors are reported.
+    pub(super) fn landed(&mut self, outcome: Outcome, name: &str, call: Option<(&str, &Payload<'_>)>) {
+        let answered = match (outcome, call) {
+            (Ok(result), Some((stamp, _))) => self.answer(stamp, Ok(result)),
+            (Ok(_), None) => Ok(()),
+            (Err(errors), _) => Err(errors),
+        };
+        let Err(errors) = answered else { return };
+        let code = if call.is_some() { Code::RP_FAILED } else { Code::MSG_PROCESSING_ERROR };
+        for error in errors {
+            if let Some((stamp, payload)) = call
+                && let Err(unsent) =
+                    self.answer(stamp, Err(self.peer.codec().error(&error, name, payload, self.side.expose_errors())))
+            {
+                tracing::warn!(?unsent, name, "an error could not be sent");
+            }
+            // What a procedure fails with on purpose is its answer, and nobody else's business.
+            if call.is_none() || error.source().is_some() {
+                self.report(Report::Failed { code, name: Some(name), error });
+            }
+        }
+    }
+
+    /// Answers a call. An answer that cannot be sent is an error that most likely can.
+    fn answer(&mut self, stamp: &str, answer: Result<Payload<'_>, Payload<'_>>) -> Result<(), Vec<RpError>> {
+        let sent = match &answer {
+            Ok(result) => self.peer.send_encoded(Kind::Response.as_str(), result, Some(stamp)),
+            Err(error) => self.peer.send_encoded(Kind::ResponseErr.as_str(), error, Some(stamp)),
+        };
+        match sent {
+            Ok(_) | Err(SendError::NotReady | SendError::Slow) => Ok(()), // or nobody is there to hear it
+            Err(error) => Err(vec![RpError::from(error).message("the result cannot be sent")]),
+        }
+    }
+
+    pub(super) fn report(&mut self, report: Report<'_>) {
+        if let Some(task) = self.side.report(report) {
+            self.fly(Flight::Report(task));
+        }
+    }
+
+    pub(super) fn fly(&mut self, flight: Flight) {
+        self.flights.push(flight);
+        self.again = true;
+    }
+
+    pub(super) fn poll_asked(&mut self, cx: &mut Context<'_>) {
+        if let Some(asked) = &mut self.asked
+            && let Poll::Ready((answer, failed)) = asked.as_mut().poll(cx)
+        {
+            self.again = true;
+            self.asked = None;
+            match answer {
+                Ok(answer) => {
+                    let step = self.session.step(Input::Answer(answer), self.now.into_std());
+                    self.act(step, cx);
+                }
+                Err(closed) => self.end_deaf(closed),
+            }
+            if let Some(error) = failed {
+                self.report(Report::Failed { code: Code::NOT_AUTHORIZED, name: None, error });
+            }
+        }
+        if let Some(ready) = &mut self.ready
+            && Pin::new(ready).poll(cx).is_ready()
+        {
+            self.again = true;
+            self.ready = None;
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! From the socket to the session: reads, decodes, and gives the session one input at a time.
+//! It may never act on what it reads.
+
+use crate::connection::{
+    owner::Side,
+    task::{Pump, TURN},
+};
+use std::{
+    cell::Cell,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::io::{AsyncRead, ReadBuf};
+use wse_frame::{Item, Message, Opcode};
+use wse_proto::{Closed, Input, Reason, Session};
+
+/// Bytes read at once from a peer that nobody has let in yet.
+const STRANGERS_READ: usize = 4 << 10;
+
+thread_local! {
+    /// Where bytes are read to: one buffer a worker thread. The decoder takes all of it in before
+    /// the turn ends, so a connection owns no buffer while idle.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl<S: Side> Pump<S> {
+    /// Reads while there is something, room for it, and bytes `left` of the turn.
+    pub(super) fn poll_read(&mut self, left: &mut usize, cx: &mut Context<'_>) {
+        if !self.read_ahead.is_empty() && self.has_room() {
+            let mut ahead = std::mem::take(&mut self.read_ahead);
+            let rest = self.take_in(&mut ahead[self.decoded..], cx);
+            if rest > 0 {
+                (self.decoded, self.read_ahead) = (ahead.len() - rest, ahead);
+            } else {
+                self.decoded = 0;
+            }
+        }
+        while *left > 0 && self.has_room() {
+            let Some(io) = &mut self.io else { return };
+            let mut scratch = SCRATCH.take();
+            scratch.resize(TURN, 0);
+            let size = if self.welcomed { TURN } else { STRANGERS_READ };
+            let mut buffer = ReadBuf::new(&mut scratch[..size]);
+            let read = Pin::new(io).poll_read(cx, &mut buffer);
+            let filled = buffer.filled().len();
+            match read {
+                Poll::Ready(Ok(())) if filled > 0 => {
+                    let _ = self.session.step(Input::Heard, self.now.into_std());
+                    let rest = self.take_in(&mut scratch[..filled], cx);
+                    if rest > 0 {
+                        self.read_ahead = scratch[filled - rest..filled].to_vec();
+                    }
+                }
+                Poll::Ready(_) => self.lost(Closed::broken(Reason::default())),
+                Poll::Pending => {}
+            }
+            SCRATCH.set(scratch);
+            if read.is_pending() {
+                return;
+            }
+            *left = left.saturating_sub(filled);
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        let limits = self.side.limits();
+        let bound = if self.welcomed { limits.inbox_bytes } else { limits.auth_message_bytes };
+        self.inbox.bytes() <= bound && self.claim.is_none()
+    }
+
+    /// Decodes what was read. Gives how many bytes are left because the inbox is full: small
+    /// messages take more room than their bytes.
+    fn take_in(&mut self, mut input: &mut [u8], cx: &mut Context<'_>) -> usize {
+        loop {
+            if !self.has_room() {
+                return input.len();
+            }
+            match self.decoder.next(&mut input) {
+                Ok(None) => return 0,
+                Ok(Some(Item::Message(message))) => self.message(&message, cx),
+                Ok(Some(Item::Ping(ping))) if self.cause.is_none() => {
+                    // Fails only when the connection ends, which is noticed soon enough.
+                    let _ = self.peer.pong(ping.as_slice());
+                }
+                Ok(Some(Item::Pong(pong))) if self.unheard.is_some_and(|mark| pong.as_slice() == mark) => self.heard(),
+                Ok(Some(Item::Ping(_) | Item::Pong(_))) => {}
+                Ok(Some(Item::Close(frame))) => {
+                    self.peer_closed = true;
+                    let (code, reason) =
+                        frame.map_or((1005, Reason::default()), |frame| (frame.code, frame.reason.into()));
+                    self.end(Closed { code, reason });
+                }
+                // The decoder gives the same error for ever: what follows is not looked at.
+                Err(error) => {
+                    self.end_deaf(Closed { code: error.close_code(), reason: error.to_string().into() });
+                    return 0;
+                }
+            }
+        }
+    }
+
+    /// Something has come that a client can only send when it has its welcome.
+    fn heard(&mut self) {
+        if self.unheard.take().is_some() {
+            self.peer.outbox.confirm();
+            self.stays();
+        }
+    }
+
+    /// Finds out whether the client is there at all.
+    pub(super) fn try_out(&mut self) {
+        let mark = rand::random();
+        (self.on_trial, self.unheard) = (true, Some(mark));
+        let _ = self.peer.ping_with(&mark); // fails only when the connection ends
+    }
+
+    /// It is.
+    pub(super) fn stays(&mut self) {
+        if std::mem::take(&mut self.on_trial) {
+            self.side.stays();
+        }
+    }
+
+    pub(super) fn message(&mut self, message: &Message<'_>, cx: &mut Context<'_>) {
+        self.heed();
+        if self.cause.is_some() && !self.peer.outbox.is_owed() {
+            return; // what has arrived is all that may still be said
+        }
+        self.heard();
+        let said = self.session.read(message.payload.as_slice(), message.opcode == Opcode::Binary);
+        let input = match said {
+            Ok(envelope) => Input::Envelope(envelope),
+            Err(error) => {
+                tracing::debug!(%error, "protocol error");
+                Input::Garbage(error)
+            }
+        };
+        let step = self.session.step(input, self.now.into_std());
+        self.act(step, cx);
+    }
+}

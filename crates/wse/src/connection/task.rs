@@ -1,0 +1,188 @@
+//! One task a connection, or a session and all its connections, one after the other: from the socket
+//! through decoder, codec and session to the handlers, and from the outbox back to the socket. It may
+//! never decide what an envelope means, nor wait for anybody but its own peer.
+
+use crate::connection::{
+    handle::Peer,
+    owner::{Asked, Side},
+    queue::Queue,
+    resume::{Claim, Io, Line},
+    running::{Check, Flight, Inbox},
+};
+use futures_util::stream::FuturesUnordered;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, Sleep},
+};
+use wse_frame::{Decoder, Role};
+use wse_proto::{Closed, Input, Limits, Reason, Session};
+
+/// Bytes read in one turn; then other connections have theirs.
+pub(super) const TURN: usize = 64 << 10;
+
+type Answer<S> = <<S as Side>::Session as Session>::Answer;
+
+pub(crate) struct Pump<S: Side> {
+    /// Gone when the connection has ended or is lost; running handlers are still finished then.
+    pub(super) io: Option<Io>,
+    /// What was read but not decoded: before the connection was handed to the pump, or while the
+    /// inbox was full.
+    pub(super) read_ahead: Vec<u8>,
+    /// Bytes of it that were decoded.
+    pub(super) decoded: usize,
+    pub(super) role: Role,
+    pub(super) decoder: Decoder,
+    pub(super) session: S::Session,
+    pub(super) side: S,
+    pub(super) peer: Arc<Peer>,
+    /// The peer has been admitted.
+    pub(super) welcomed: bool,
+    /// The application at work on a question.
+    pub(super) asked: Option<Asked<Answer<S>>>,
+    /// What messages and calls wait for after the welcome.
+    pub(super) ready: Option<oneshot::Receiver<()>>,
+    pub(super) flights: FuturesUnordered<Flight>,
+    /// The message or call that the application's hook looks at.
+    pub(super) checking: Option<Box<Check>>,
+    pub(super) inbox: Inbox,
+    pub(super) writing: Queue,
+    pub(super) flushed: bool,
+    pub(super) timer: Pin<Box<Sleep>>,
+    pub(super) now: Instant,
+    /// Why the connection ends or ended.
+    pub(super) cause: Option<Closed>,
+    /// The peer has sent its close frame.
+    pub(super) peer_closed: bool,
+    /// When a peer that does not answer the close frame is cut.
+    pub(super) close_deadline: Instant,
+    /// The welcomed connection is for the task of this session.
+    pub(super) claim: Option<Box<Claim>>,
+    /// The ping behind a welcome, until something shows that the client has it.
+    pub(super) unheard: Option<[u8; 8]>,
+    /// Without that it is not kept beyond its connection.
+    pub(super) on_trial: bool,
+    /// No handler starts any more; how the connection ends when none runs.
+    pub(super) draining: Option<Closed>,
+    /// Something was begun or freed in this round, so there is more to poll.
+    pub(super) again: bool,
+}
+
+impl<S: Side> Pump<S> {
+    pub(crate) fn new(io: Io, read_ahead: Vec<u8>, role: Role, session: S::Session, side: S, peer: Arc<Peer>) -> Self {
+        let now = Instant::now();
+        let first = session.deadline().map_or(now, Instant::from_std);
+        Self {
+            io: Some(io),
+            read_ahead,
+            decoded: 0,
+            role,
+            decoder: Decoder::new(role, frame_limits(side.limits(), role == Role::Client)),
+            session,
+            side,
+            peer,
+            welcomed: false,
+            asked: None,
+            ready: None,
+            flights: FuturesUnordered::new(),
+            checking: None,
+            inbox: Inbox::default(),
+            writing: Queue::default(),
+            flushed: true,
+            timer: Box::pin(tokio::time::sleep_until(first)),
+            now,
+            cause: None,
+            peer_closed: false,
+            close_deadline: now,
+            claim: None,
+            unheard: None,
+            on_trial: false,
+            draining: None,
+            again: false,
+        }
+    }
+
+    /// Gives the welcomed connection to the task of its session; this one has done its part.
+    fn hand_over(&mut self) {
+        let Some(claim) = self.claim.take() else { return };
+        let Some(io) = self.io.take() else { return };
+        let read_ahead = self.read_ahead.split_off(self.decoded);
+        let decoder = self.forget_message();
+        self.drop_waiting(); // a client that resumes has nothing to say before the welcome
+        let Claim { peer, resumption } = *claim;
+        peer.outbox.adopt(Line { io, read_ahead, decoder, resumption });
+        self.cause = Some(self.peer.outbox.close(Closed::broken(Reason::default())));
+        let _ = self.session.step(Input::Close, self.now.into_std());
+    }
+
+    /// Begins decoding anew. Gives the decoder with what it holds of a message that came in part.
+    pub(super) fn forget_message(&mut self) -> Decoder {
+        let anew = Decoder::new(self.role, frame_limits(self.side.limits(), true));
+        std::mem::replace(&mut self.decoder, anew)
+    }
+
+    fn is_done(&self) -> bool {
+        let gone = self.io.is_none() && self.cause.is_some();
+        gone && self.flights.is_empty() && self.checking.is_none() && self.inbox.is_empty()
+    }
+}
+
+impl<S: Side> Future for Pump<S> {
+    /// How the connection ended.
+    type Output = Closed;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed> {
+        let this = &mut *self;
+        this.now = Instant::now();
+        let mut left = TURN;
+        loop {
+            this.again = false;
+            this.heed();
+            this.poll_read(&mut left, cx);
+            this.poll_asked(cx);
+            this.hand_over();
+            this.poll_flights(cx);
+            this.poll_checking(cx);
+            this.start_waiting(cx);
+            this.poll_timer(cx);
+            this.poll_write(cx);
+            if let (None, Some(closed)) = (&this.io, &this.cause) {
+                this.peer.outbox.give_up();
+                this.side.hung_up(closed, this.inbox.is_empty() && this.checking.is_none());
+            }
+            if this.is_done() {
+                return Poll::Ready(this.cause.clone().unwrap_or_else(|| Closed::broken(Reason::default())));
+            }
+            if left == 0 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !this.again && this.peer.outbox.sleep(cx.waker()) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<S: Side> Drop for Pump<S> {
+    fn drop(&mut self) {
+        if self.cause.is_none() {
+            let closed = self.peer.outbox.close(Closed::broken(Reason::default()));
+            self.peer.outbox.give_up();
+            self.peer.disconnect();
+            self.side.ended(&closed);
+        }
+        self.peer.outbox.drop_line(); // no task is left that could go on over it
+    }
+}
+
+/// Only a client that nobody has let in yet is held to less.
+pub(super) fn frame_limits(limits: &Limits, trusted: bool) -> wse_frame::Limits {
+    let bytes = if trusted { limits.message_bytes } else { limits.auth_message_bytes };
+    wse_frame::Limits { frame: bytes, message: bytes, fragments: limits.fragments }
+}

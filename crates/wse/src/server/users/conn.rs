@@ -1,0 +1,188 @@
+//! One device of one user. It may never outlive its connection, or its session where it has one:
+//! afterwards it answers questions about the past, and every send is an error.
+
+use crate::{
+    app::names::{Message, Procedure},
+    connection::{handle::Peer, receipt::Receipt},
+    error::{CallError, SendError},
+    server::{
+        Inner, Server,
+        users::{audience::Encoded, user::User},
+    },
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use wse_proto::{Cid, Closed, DecodeError, Hello, Reason};
+
+/// A connection of an accepted device. Cheap to clone; equal when it is the same connection.
+///
+/// A device with a session stays the same `Conn` when it loses its connection and comes back in
+/// time ([`Event::Parked`](crate::Event::Parked), [`Event::Resumed`](crate::Event::Resumed)):
+/// what is sent and called meanwhile goes out then, and identity, meta and address stay those of
+/// the first time.
+///
+/// ```
+/// # use wse::{CallError, Conn, Rp};
+/// # async fn example(conn: Conn) -> Result<(), Box<dyn std::error::Error>> {
+/// const WHOAMI: Rp<(), String> = Rp::new("whoami");
+///
+/// conn.send("hello", "you")?;                       // queued, never waits
+/// let name = conn.call(WHOAMI, ()).await?;          // this one device answers
+/// println!("{} of {}", name, conn.cid());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Conn(pub(crate) Arc<ConnInner>);
+
+pub(crate) struct ConnInner {
+    pub(crate) peer: Arc<Peer>,
+    pub(crate) cid: Cid,
+    pub(crate) conn_id: u64,
+    /// The place of its protocol among the server's.
+    pub(crate) protocol: usize,
+    /// The place of its codec among the server's.
+    pub(crate) codec: usize,
+    pub(crate) hello: Arc<Hello>,
+    pub(crate) remote_addr: Option<IpAddr>,
+    pub(crate) server: Arc<Inner>,
+}
+
+impl Conn {
+    /// Whose device it is.
+    pub fn cid(&self) -> &Cid {
+        &self.0.cid
+    }
+
+    /// Its number, unique within this server and never used again.
+    pub fn conn_id(&self) -> u64 {
+        self.0.conn_id
+    }
+
+    /// What it proved itself with, decoded.
+    ///
+    /// # Errors
+    /// When it is not of that type.
+    pub fn identity<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        self.0.hello.identity.decode()
+    }
+
+    /// What it told of itself, decoded; an empty object when it told nothing.
+    ///
+    /// # Errors
+    /// When it is not of that type.
+    pub fn meta<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        self.0.hello.meta.decode()
+    }
+
+    /// The subprotocol it speaks.
+    pub fn protocol(&self) -> &str {
+        self.0.server.protocols[self.0.protocol].name()
+    }
+
+    /// The user it belongs to.
+    pub fn user(&self) -> User {
+        User::new(self.server(), self.0.cid.clone(), None)
+    }
+
+    /// The server it is connected to.
+    pub fn server(&self) -> Server {
+        Server(self.0.server.clone())
+    }
+
+    /// Its address, as far as trusted proxies tell it; `None` for a stream that has none.
+    pub fn remote_addr(&self) -> Option<IpAddr> {
+        self.0.remote_addr
+    }
+
+    /// Whether it takes messages: neither ended nor ending. So it is while its session waits for
+    /// another connection.
+    pub fn is_open(&self) -> bool {
+        self.0.peer.outbox.is_open()
+    }
+
+    /// Queues a message for this device and returns at once. What it gives can be waited for until
+    /// the message has arrived, or dropped.
+    ///
+    /// # Errors
+    /// [`SendError`]; after `Slow` the connection is being closed.
+    pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Receipt, SendError> {
+        let number = self.0.server.hooks.send(self, &self.0.peer, message.name(), &payload)?;
+        Ok(Receipt::new(&self.0.peer, number))
+    }
+
+    /// Queues a message that was [encoded](Server::encode) once for many.
+    ///
+    /// # Errors
+    /// [`SendError`]; after `Slow` the connection is being closed.
+    pub fn send_encoded(&self, message: &Encoded) -> Result<Receipt, SendError> {
+        Ok(Receipt::new(&self.0.peer, self.queue(message)?))
+    }
+
+    pub(crate) fn queue(&self, message: &Encoded) -> Result<Option<u64>, SendError> {
+        let frame = message.frame(self)?;
+        self.0.server.hooks.look_again(self, &self.0.peer, message.name(), message.payload(self))?;
+        self.0.peer.send_shared(frame)
+    }
+
+    /// Calls a procedure of this device and waits for the answer, at most
+    /// [`Limits::rpc_timeout`](crate::Limits::rpc_timeout). Dropping the future cancels the wait.
+    ///
+    /// # Errors
+    /// [`CallError`]. An answer counts only from this connection.
+    pub async fn call<P: Serialize, R: DeserializeOwned>(
+        &self,
+        rp: impl Procedure<P, R>,
+        payload: P,
+    ) -> Result<R, CallError> {
+        let timeout = self.0.server.limits.rpc_timeout;
+        self.call_within(timeout, rp, payload).await
+    }
+
+    /// The same with a timeout of its own.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn call_within<P: Serialize, R: DeserializeOwned>(
+        &self,
+        timeout: Duration,
+        rp: impl Procedure<P, R>,
+        payload: P,
+    ) -> Result<R, CallError> {
+        self.0.server.hooks.call(self, &self.0.peer, rp.name(), &payload, timeout).await
+    }
+
+    /// Ends this connection: what is queued is still sent, then 1000 and the reason, by default
+    /// `wse.by-server`; 4003 on the subprotocol `ws-messaging`, so that the device stays away there
+    /// too. It leaves its user at once; running handlers finish. A device whose session waits for a
+    /// connection cannot be told: should it come back, `identify` decides about it anew.
+    pub fn drop(&self, reason: impl Into<Reason>) {
+        self.close(Closed::normal(reason.into().or(Reason::BY_SERVER)));
+    }
+
+    /// Breaks the connection without a goodbye, as a lost network does, for tests: a session is
+    /// parked, any other device has left with 1006.
+    pub fn cut(&self) {
+        self.0.peer.outbox.cut();
+    }
+
+    pub(crate) fn close(&self, closed: Closed) {
+        let closed = self.0.peer.close(closed);
+        self.0.server.registry.leave(self, &closed);
+    }
+}
+
+impl PartialEq for Conn {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Conn {}
+
+impl fmt::Debug for Conn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its identity and meta may hold secrets.
+        f.debug_struct("Conn").field("cid", &self.0.cid).field("conn_id", &self.0.conn_id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,111 @@
+//! The parking lot: all sessions of a server whose connections are lost, and the bytes they keep.
+//! It may never lock an outbox while it is locked itself.
+
+use crate::{
+    connection::handle::Peer,
+    sync::{Mutex, MutexGuard},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError},
+};
+use wse_proto::Closed;
+
+/// What a parked session takes besides what it keeps: its task, its connection's state, its place.
+const PARKED: usize = 4 << 10;
+
+pub(crate) struct Lot {
+    limit: usize,
+    parked: Mutex<Parked>,
+}
+
+#[derive(Default)]
+struct Parked {
+    bytes: usize,
+    /// How many there were ever.
+    count: u64,
+    /// The one that was lost first comes first.
+    sessions: BTreeMap<u64, (Arc<Peer>, usize)>,
+}
+
+/// A session's place; free again when dropped.
+pub(crate) struct Seat {
+    lot: Arc<Lot>,
+    number: u64,
+}
+
+/// Sessions for which there is no room any more.
+#[derive(Default)]
+#[must_use = "they have to be ended"]
+pub(crate) struct Evicted(Vec<Arc<Peer>>);
+
+impl Evicted {
+    /// Ends them. No lock may be held.
+    pub(crate) fn end(self) {
+        for peer in self.0 {
+            peer.close(Closed::slow());
+        }
+    }
+}
+
+impl Lot {
+    /// Room for so many bytes.
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit, parked: Mutex::default() })
+    }
+
+    /// A place for one more session that keeps so much.
+    pub(crate) fn enter(self: &Arc<Self>, peer: Arc<Peer>, bytes: usize) -> (Seat, Evicted) {
+        let mut parked = self.lock();
+        parked.count += 1;
+        let number = parked.count;
+        parked.bytes += PARKED + bytes;
+        parked.sessions.insert(number, (peer, PARKED + bytes));
+        let evicted = parked.evict(self.limit);
+        (Seat { lot: self.clone(), number }, evicted)
+    }
+
+    /// Bytes that all of them take.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Parked> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Parked {
+    fn evict(&mut self, limit: usize) -> Evicted {
+        let mut evicted = Evicted::default();
+        while self.bytes > limit
+            && let Some((_, (peer, bytes))) = self.sessions.pop_first()
+        {
+            self.bytes -= bytes;
+            evicted.0.push(peer);
+        }
+        evicted
+    }
+}
+
+impl Seat {
+    /// The session keeps so much more.
+    pub(crate) fn grow(&self, bytes: usize) -> Evicted {
+        let mut parked = self.lot.lock();
+        let Some((_, kept)) = parked.sessions.get_mut(&self.number) else { return Evicted::default() };
+        *kept += bytes;
+        parked.bytes += bytes;
+        parked.evict(self.lot.limit)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut parked = self.lot.lock();
+        let gone = parked.sessions.remove(&self.number);
+        parked.bytes -= gone.as_ref().map_or(0, |(_, bytes)| *bytes);
+        drop(parked);
+        drop(gone); // the last handle to it, perhaps
+    }
+}
