@@ -38,22 +38,22 @@ pub struct HandlerId {
 /// All handlers of a server (`W` is its `Conn`) or a client (`W` is the `Client`).
 pub(crate) struct Handlers<W> {
     // Ordered, because a few comparisons cost less than a hash: 170 of 4,800 instructions a call.
-    messages: RwLock<BTreeMap<Box<str>, Listeners<W>>>,
+    messages: RwLock<BTreeMap<Box<str>, MessageHandlers<W>>>,
     procedures: RwLock<BTreeMap<Box<str>, Start<W>>>,
     numbers: AtomicU64,
 }
 
 /// The handlers of one type; shared with whoever runs them, so that no lock is held meanwhile.
-type Listeners<W> = Arc<[Listener<W>]>;
+type MessageHandlers<W> = Arc<[MessageHandler<W>]>;
 
-struct Listener<W> {
+struct MessageHandler<W> {
     number: u64,
     /// For `once`: whether it may still run.
     once: Option<Arc<AtomicBool>>,
     start: Start<W>,
 }
 
-impl<W> Clone for Listener<W> {
+impl<W> Clone for MessageHandler<W> {
     fn clone(&self) -> Self {
         Self { number: self.number, once: self.once.clone(), start: self.start.clone() }
     }
@@ -75,17 +75,17 @@ impl<W: Send + 'static> Handlers<W> {
     {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let once = once.then(|| Arc::new(AtomicBool::new(true)));
-        let listener = Listener { number, once, start: erase(handler) };
+        let handler_of_name = MessageHandler { number, once, start: erase(handler) };
         let name: Box<str> = message.name().into();
         let mut messages = self.messages.write().unwrap_or_else(PoisonError::into_inner);
-        let listeners = messages.entry(name.clone()).or_insert_with(|| [].into());
-        *listeners = listeners.iter().cloned().chain([listener]).collect();
+        let handlers_of_name = messages.entry(name.clone()).or_insert_with(|| [].into());
+        *handlers_of_name = handlers_of_name.iter().cloned().chain([handler_of_name]).collect();
         HandlerId { name, number }
     }
 
     /// Takes a handler off. False when it is not there: taken off before, or a `once` that ran.
     pub(crate) fn off(&self, id: &HandlerId) -> bool {
-        self.retain(&id.name, |listener| listener.number != id.number) > 0
+        self.retain(&id.name, |handler_of_name| handler_of_name.number != id.number) > 0
     }
 
     /// Takes all handlers of a type off; gives how many there were.
@@ -93,13 +93,13 @@ impl<W: Send + 'static> Handlers<W> {
         self.retain(name, |_| false)
     }
 
-    fn retain(&self, name: &str, keep: impl Fn(&Listener<W>) -> bool) -> usize {
+    fn retain(&self, name: &str, keep: impl Fn(&MessageHandler<W>) -> bool) -> usize {
         let mut messages = self.messages.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(listeners) = messages.get_mut(name) else { return 0 };
-        let before = listeners.len();
-        *listeners = listeners.iter().filter(|listener| keep(listener)).cloned().collect();
-        let removed = before - listeners.len();
-        if listeners.is_empty() {
+        let Some(handlers_of_name) = messages.get_mut(name) else { return 0 };
+        let before = handlers_of_name.len();
+        *handlers_of_name = handlers_of_name.iter().filter(|handler_of_name| keep(handler_of_name)).cloned().collect();
+        let removed = before - handlers_of_name.len();
+        if handlers_of_name.is_empty() {
             messages.remove(name);
         }
         removed
@@ -152,19 +152,19 @@ impl<W: Send + 'static> Handlers<W> {
 impl<W: Clone + Send + 'static> Handlers<W> {
     /// Starts the handlers of that type, to run one after the other; `None` when there are none.
     pub(crate) fn deliver(&self, name: &str, who: W, payload: &Payload<'_>) -> Option<Run> {
-        let listeners = self.messages.read().unwrap_or_else(PoisonError::into_inner).get(name)?.clone();
-        if let [Listener { once: None, start, .. }] = &*listeners {
+        let handlers_of_name = self.messages.read().unwrap_or_else(PoisonError::into_inner).get(name)?.clone();
+        if let [MessageHandler { once: None, start, .. }] = &*handlers_of_name {
             return Some(start(who, payload));
         }
-        let mut runs = Vec::with_capacity(listeners.len());
-        for listener in &*listeners {
-            if let Some(once) = &listener.once {
+        let mut runs = Vec::with_capacity(handlers_of_name.len());
+        for handler_of_name in &*handlers_of_name {
+            if let Some(once) = &handler_of_name.once {
                 if !once.swap(false, Ordering::Relaxed) {
                     continue;
                 }
-                self.retain(name, |other| other.number != listener.number);
+                self.retain(name, |other| other.number != handler_of_name.number);
             }
-            runs.push((listener.start)(who.clone(), payload));
+            runs.push((handler_of_name.start)(who.clone(), payload));
         }
         (!runs.is_empty()).then(|| in_order(runs))
     }

@@ -3,7 +3,7 @@
 
 use crate::{
     app::run::caught,
-    connection::{handle::Peer, owner::Task},
+    connection::{handle::Handle, owner::Task},
     error::{CallError, SendError},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -42,13 +42,13 @@ impl<W: Send + 'static> Hooks<W> {
     }
 
     /// Queues a message that the hook lets through.
-    pub(crate) fn send<P>(&self, who: &W, peer: &Peer, name: &str, payload: &P) -> Result<Option<u64>, SendError>
+    pub(crate) fn send<P>(&self, who: &W, handle: &Handle, name: &str, payload: &P) -> Result<Option<u64>, SendError>
     where
         P: Serialize + ?Sized,
     {
-        match self.look(who, peer, name, payload, None)? {
-            None => peer.send(name, payload, None),
-            Some(encoded) => peer.send(name, &encoded, None),
+        match self.look(who, handle, name, payload, None)? {
+            None => handle.send(name, payload, None),
+            Some(encoded) => handle.send(name, &encoded, None),
         }
     }
 
@@ -56,7 +56,7 @@ impl<W: Send + 'static> Hooks<W> {
     pub(crate) async fn call<P, R>(
         &self,
         who: &W,
-        peer: &Peer,
+        handle: &Handle,
         name: &str,
         payload: &P,
         timeout: Duration,
@@ -66,9 +66,9 @@ impl<W: Send + 'static> Hooks<W> {
         R: DeserializeOwned,
     {
         // A call is shown with an empty stamp: it has none yet.
-        match self.look(who, peer, name, payload, Some(""))? {
-            None => peer.call(name, payload, timeout)?.await,
-            Some(encoded) => peer.call(name, &encoded, timeout)?.await,
+        match self.look(who, handle, name, payload, Some(""))? {
+            None => handle.call(name, payload, timeout)?.await,
+            Some(encoded) => handle.call(name, &encoded, timeout)?.await,
         }
     }
 
@@ -76,7 +76,7 @@ impl<W: Send + 'static> Hooks<W> {
     fn look<P>(
         &self,
         who: &W,
-        peer: &Peer,
+        handle: &Handle,
         name: &str,
         payload: &P,
         stamp: Option<&str>,
@@ -85,11 +85,11 @@ impl<W: Send + 'static> Hooks<W> {
         P: Serialize + ?Sized,
     {
         let Some(hook) = &self.send else { return Ok(None) };
-        if !peer.outbox.is_open() {
+        if !handle.outbox.is_open() {
             return Err(SendError::NotReady); // it sees what leaves, not what cannot
         }
-        peer.codec().can_name(name)?;
-        let payload = Payload::encode(peer.codec().format(), payload)?;
+        handle.codec().can_name(name)?;
+        let payload = Payload::encode(handle.codec().format(), payload)?;
         let envelope = Envelope { name: name.into(), payload: payload.borrowed(), stamp: stamp.map(Into::into) };
         hook(who, &envelope).map_err(SendError::Stopped)?;
         Ok(Some(payload))
@@ -99,12 +99,12 @@ impl<W: Send + 'static> Hooks<W> {
     pub(crate) fn look_again(
         &self,
         who: &W,
-        peer: &Peer,
+        handle: &Handle,
         name: &str,
         payload: Option<&Payload<'_>>,
     ) -> Result<(), SendError> {
         let (Some(hook), Some(payload)) = (&self.send, payload) else { return Ok(()) };
-        if !peer.outbox.is_open() {
+        if !handle.outbox.is_open() {
             return Err(SendError::NotReady);
         }
         let envelope = Envelope { name: name.into(), payload: payload.borrowed(), stamp: None };

@@ -3,31 +3,31 @@
 use crate::{app::run::caught, connection::owner::Task};
 use std::{future::Future, sync::Arc};
 
-pub(crate) struct Whens<E> {
-    handlers: Arc<[When<E>]>,
+pub(crate) struct Listeners<E> {
+    handlers: Arc<[Listener<E>]>,
 }
 
-type When<E> = Arc<dyn Fn(E) -> Task<()> + Send + Sync>;
+type Listener<E> = Arc<dyn Fn(E) -> Task<()> + Send + Sync>;
 
-impl<E> Clone for Whens<E> {
+impl<E> Clone for Listeners<E> {
     fn clone(&self) -> Self {
         Self { handlers: self.handlers.clone() }
     }
 }
 
-impl<E> Default for Whens<E> {
+impl<E> Default for Listeners<E> {
     fn default() -> Self {
         Self { handlers: [].into() }
     }
 }
 
-impl<E: Clone + Send + 'static> Whens<E> {
+impl<E: Clone + Send + 'static> Listeners<E> {
     pub(crate) fn add<F, Fut>(&mut self, handler: F)
     where
         F: FnOnce(E) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let handler: When<E> = Arc::new(move |event| Box::pin(handler.clone()(event)));
+        let handler: Listener<E> = Arc::new(move |event| Box::pin(handler.clone()(event)));
         self.handlers = self.handlers.iter().cloned().chain([handler]).collect();
     }
 

@@ -4,13 +4,13 @@
 use crate::{
     app::run::caught,
     client::{
-        Handle, dial,
-        link::Connection,
-        owner::{Guest, Welcomed},
+        ClientInner, dial,
+        link::Link,
+        owner::{ClientOwner, Welcomed},
         reconnect::Told,
         state::{Shared, Target},
     },
-    connection::{handle::Peer, task::Pump},
+    connection::{handle::Handle, task::Connection},
     error::ConnectError,
 };
 use std::{
@@ -27,18 +27,18 @@ use wse_proto::{Closed, Hello, Reason, RpError, Wanted};
 /// What an attempt needs.
 pub(crate) struct Attempt {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) client: Weak<Handle>,
+    pub(crate) client: Weak<ClientInner>,
     pub(crate) events: mpsc::UnboundedSender<Told>,
     pub(crate) target: Target,
     /// The connection before, if it had a session.
-    pub(crate) left: Option<Arc<Peer>>,
+    pub(crate) left: Option<Arc<Handle>>,
     /// The session to ask for.
     pub(crate) wanted: Option<Wanted>,
 }
 
 impl Attempt {
     /// Connects and waits for the welcome. Gives no connection where the one before goes on.
-    pub(crate) async fn run(self) -> Result<(Option<Connection>, Welcomed), ConnectError> {
+    pub(crate) async fn run(self) -> Result<(Option<Link>, Welcomed), ConnectError> {
         let options = &self.shared.options;
         let timeout = options.limits.connect_timeout.saturating_add(options.protocol.welcome_timeout());
         match tokio::time::timeout(timeout, self.untimed()).await {
@@ -47,7 +47,7 @@ impl Attempt {
         }
     }
 
-    async fn untimed(self) -> Result<(Option<Connection>, Welcomed), ConnectError> {
+    async fn untimed(self) -> Result<(Option<Link>, Welcomed), ConnectError> {
         let Self { shared, client, events, target, left, wanted } = self;
         let options = &shared.options;
         if let Some(mistake) = &options.mistake {
@@ -69,27 +69,27 @@ impl Attempt {
         let stream = stream.map_err(ConnectError::Unreachable)?;
         let (stream, ahead) = dial::upgrade(stream, &uri, options.protocol.name(), &options.headers).await?;
 
-        let peer = Arc::new(Peer::new(codec, &options.limits, true));
+        let handle = Arc::new(Handle::new(codec, &options.limits, true));
         let now = Instant::now().into_std();
         let (session, hi) = options.protocol.client_session(&hello, wanted.as_ref(), &options.limits, now);
-        peer.hi(hi).map_err(|error| ConnectError::Identity(RpError::from(error)))?;
+        handle.hi(hi).map_err(|error| ConnectError::Identity(RpError::from(error)))?;
         let (verdict, welcomed) = oneshot::channel();
         let (lost, gone) = mpsc::unbounded_channel();
         let (drain, drained) = oneshot::channel();
-        let connection = Connection::new(peer.clone(), gone, drained, options.limits.close_timeout);
-        let guest = Guest {
+        let connection = Link::new(handle.clone(), gone, drained, options.limits.close_timeout);
+        let guest = ClientOwner {
             shared: shared.clone(),
             client,
             events,
             verdict: Some(verdict),
-            peer: None,
+            handle: None,
             token: None,
             left,
             unsolved: Arc::default(),
             gone: Some(lost),
             drain: Some(drain),
         };
-        tokio::spawn(Pump::new(stream, ahead, Role::Client, session, guest, peer));
+        tokio::spawn(Connection::new(stream, ahead, Role::Client, session, guest, handle));
         let refused = match welcomed.await {
             Ok(Ok(welcomed)) if welcomed.resumed => {
                 connection.forget();

@@ -4,12 +4,12 @@ use crate::{
     app::{
         handlers::Handlers,
         hooks::Hooks,
-        listeners::Whens,
+        listeners::Listeners,
         names::{Message, Procedure},
         run::erase,
     },
     client::{
-        Client, Handle,
+        Client, ClientInner,
         dial::{self, Dial},
         event::ClientEvent,
         state::{Identity, Options, Shared, Target, fixed, identity as always},
@@ -37,7 +37,7 @@ use wse_proto::{Backoff, Envelope, Format, Hello, Limits, Payload, Protocol, RpE
 pub struct ClientBuilder {
     pub(crate) options: Options,
     handlers: Handlers<Client>,
-    whens: Whens<ClientEvent>,
+    listeners: Listeners<ClientEvent>,
     url: String,
     identity: Option<Identity>,
     meta: Payload<'static>,
@@ -60,7 +60,7 @@ impl ClientBuilder {
                 mistake: None,
             },
             handlers: Handlers::default(),
-            whens: Whens::default(),
+            listeners: Listeners::default(),
             url: url.to_owned(),
             identity: None,
             meta: Hello::no_meta(Format::Json),
@@ -185,7 +185,7 @@ impl ClientBuilder {
         F: FnOnce(ClientEvent) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.whens.add(handler);
+        self.listeners.add(handler);
         self
     }
 
@@ -279,10 +279,15 @@ impl ClientBuilder {
     pub fn build(self) -> Client {
         let nobody = || fixed(Ok(self.options.protocol.default_identity()));
         let identity = self.identity.unwrap_or_else(nobody);
-        let shared = Arc::new(Shared::new(self.options, self.handlers, self.whens, &self.url));
+        let shared = Arc::new(Shared::new(self.options, self.handlers, self.listeners, &self.url));
         let (commands, receiver) = mpsc::unbounded_channel();
         let target = Target { url: self.url, identity, meta: self.meta };
-        Client(Arc::new(Handle { shared, commands, target: Mutex::new(target), receiver: Mutex::new(Some(receiver)) }))
+        Client(Arc::new(ClientInner {
+            shared,
+            commands,
+            target: Mutex::new(target),
+            receiver: Mutex::new(Some(receiver)),
+        }))
     }
 
     /// Builds the client and [connects](Client::connect) it.

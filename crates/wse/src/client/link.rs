@@ -1,7 +1,7 @@
 //! A connection as the client's task sees it: it runs by itself, gets lost, goes on, ends. It may
 //! never be left running by nobody.
 
-use crate::connection::handle::Peer;
+use crate::connection::handle::Handle;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -10,8 +10,8 @@ use tokio::{
 use wse_proto::{Closed, Reason, Token};
 
 /// A connection, whose task runs by itself; ended at once when dropped, unless it ends by itself.
-pub(crate) struct Connection {
-    pub(crate) peer: Arc<Peer>,
+pub(crate) struct Link {
+    pub(crate) handle: Arc<Handle>,
     gone: mpsc::UnboundedReceiver<Gone>,
     /// How it ended, once known, and until when its messages may wait for a handler.
     ended: Option<(Closed, Instant)>,
@@ -29,15 +29,15 @@ pub(crate) enum Gone {
     Ended(Closed),
 }
 
-impl Connection {
+impl Link {
     /// Over `gone` and `drained` its task tells what becomes of it.
     pub(crate) fn new(
-        peer: Arc<Peer>,
+        handle: Arc<Handle>,
         gone: mpsc::UnboundedReceiver<Gone>,
         drained: oneshot::Receiver<()>,
         patience: Duration,
     ) -> Self {
-        Self { peer, gone, ended: None, drained, patience, forgotten: false }
+        Self { handle, gone, ended: None, drained, patience, forgotten: false }
     }
 
     /// Resolves when the connection is lost; or has ended by itself and all that came before has
@@ -61,8 +61,8 @@ impl Connection {
         loop {
             latest = match self.gone.try_recv() {
                 Ok(gone) => Some(gone),
-                Err(_) if self.peer.outbox.is_open() && !self.peer.outbox.is_parked() => {
-                    self.peer.outbox.cut();
+                Err(_) if self.handle.outbox.is_open() && !self.handle.outbox.is_parked() => {
+                    self.handle.outbox.cut();
                     Some(self.next().await)
                 }
                 Err(_) => return latest,
@@ -80,7 +80,7 @@ impl Connection {
     /// Ends the connection: what is queued is still sent. It waits for no handler: one of them may
     /// be what waits for this.
     pub(crate) async fn close(&mut self, closed: Closed) -> Closed {
-        self.peer.close(closed);
+        self.handle.close(closed);
         loop {
             if let Some((closed, _)) = &self.ended {
                 return closed.clone();
@@ -93,13 +93,13 @@ impl Connection {
 
     /// Whether it, or its session, has not ended.
     pub(crate) fn is_open(&self) -> bool {
-        self.peer.outbox.is_open()
+        self.handle.outbox.is_open()
     }
 
     /// Ends it at once, and its session, unless it has ended.
     pub(crate) fn abandon(&self) {
         if self.ended.is_none() && !self.forgotten {
-            self.peer.outbox.abort();
+            self.handle.outbox.abort();
         }
     }
 
@@ -113,7 +113,7 @@ fn broken() -> Closed {
     Closed::broken(Reason::default())
 }
 
-impl Drop for Connection {
+impl Drop for Link {
     fn drop(&mut self) {
         self.abandon();
     }

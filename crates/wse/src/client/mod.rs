@@ -29,7 +29,7 @@ use crate::{
         reconnect::{Command, Driver, handle_events},
         state::{Shared, Target, fixed},
     },
-    connection::{handle::Peer, receipt::Receipt},
+    connection::{handle::Handle, receipt::Receipt},
     error::{CallError, ConnectError, RegisterError, SendError},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -63,10 +63,10 @@ use wse_proto::{DecodeError, Payload, Reason, RpError};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Client(pub(crate) Arc<Handle>);
+pub struct Client(pub(crate) Arc<ClientInner>);
 
 /// What the application holds; the client's task ends when the last one is gone.
-pub(crate) struct Handle {
+pub(crate) struct ClientInner {
     shared: Arc<Shared>,
     commands: mpsc::UnboundedSender<Command>,
     /// Where the next jump starts from.
@@ -175,16 +175,16 @@ impl Client {
     /// [`SendError`]; `NotReady` while neither connected nor within a session: nothing is kept for
     /// later.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Receipt, SendError> {
-        let peer = self.peer().ok_or(SendError::NotReady)?;
-        let number = self.0.shared.options.hooks.send(self, &peer, message.name(), &payload)?;
-        Ok(Receipt::new(&peer, number))
+        let handle = self.handle().ok_or(SendError::NotReady)?;
+        let number = self.0.shared.options.hooks.send(self, &handle, message.name(), &payload)?;
+        Ok(Receipt::new(&handle, number))
     }
 
     /// Breaks the connection without a goodbye, as a lost network does, for tests: what follows is
     /// what follows then.
     pub fn cut(&self) {
-        if let Some(peer) = self.peer() {
-            peer.outbox.cut();
+        if let Some(handle) = self.handle() {
+            handle.outbox.cut();
         }
     }
 
@@ -211,12 +211,12 @@ impl Client {
         rp: impl Procedure<P, R>,
         payload: P,
     ) -> Result<R, CallError> {
-        let peer = self.peer().ok_or(CallError::NotReady)?;
-        self.0.shared.options.hooks.call(self, &peer, rp.name(), &payload, timeout).await
+        let handle = self.handle().ok_or(CallError::NotReady)?;
+        self.0.shared.options.hooks.call(self, &handle, rp.name(), &payload, timeout).await
     }
 
-    fn peer(&self) -> Option<Arc<Peer>> {
-        self.0.shared.peer()
+    fn handle(&self) -> Option<Arc<Handle>> {
+        self.0.shared.handle()
     }
 
     /// Where the client stands.

@@ -3,10 +3,10 @@
 
 use crate::{
     app::{handlers::Handlers, hooks::Hooks},
-    client::{Client, Handle, event::ClientEvent, link::Gone, reconnect::Told, state::Shared},
+    client::{Client, ClientInner, event::ClientEvent, link::Gone, reconnect::Told, state::Shared},
     connection::{
-        handle::Peer,
-        owner::{Asked, Opened, Report, Side, Task},
+        handle::Handle,
+        owner::{Asked, Opened, Owner, Report, Task},
         resume::{Claim, Resumption},
     },
     error::ConnectError,
@@ -28,18 +28,18 @@ pub(crate) struct Welcomed {
     pub(crate) lost: u64,
 }
 
-pub(crate) struct Guest {
+pub(crate) struct ClientOwner {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) client: Weak<Handle>,
+    pub(crate) client: Weak<ClientInner>,
     pub(crate) events: mpsc::UnboundedSender<Told>,
     /// What to come back with.
     pub(crate) token: Option<Token>,
     /// Told once: welcomed, or why not.
     pub(crate) verdict: Option<oneshot::Sender<Result<Welcomed, ConnectError>>>,
     /// The connection, once welcomed.
-    pub(crate) peer: Option<Arc<Peer>>,
+    pub(crate) handle: Option<Arc<Handle>>,
     /// The one before, if it had a session, until the welcome.
-    pub(crate) left: Option<Arc<Peer>>,
+    pub(crate) left: Option<Arc<Handle>>,
     /// Why a challenge was not solved.
     pub(crate) unsolved: Arc<Mutex<Option<RpError>>>,
     /// Until the stream is gone for good.
@@ -48,7 +48,7 @@ pub(crate) struct Guest {
     pub(crate) drain: Option<oneshot::Sender<()>>,
 }
 
-impl Side for Guest {
+impl Owner for ClientOwner {
     type Session = AnyClientSession;
     type Who = Client;
 
@@ -91,7 +91,7 @@ impl Side for Guest {
         })
     }
 
-    fn open(&mut self, welcome: Welcome, peer: &Arc<Peer>) -> Result<Opened, Closed> {
+    fn open(&mut self, welcome: Welcome, handle: &Arc<Handle>) -> Result<Opened, Closed> {
         let Welcome { payload, session } = welcome;
         let left = self.left.take();
         let (release, ready) = oneshot::channel();
@@ -117,14 +117,14 @@ impl Side for Guest {
             self.shared.welcomed(before.clone(), payload);
             let (seen, ready) = (granted.seen, Some(ready));
             let resumption = Resumption { seen, welcome: None, token, ready };
-            return Ok(Opened::Resumed(Claim { peer: before, resumption }));
+            return Ok(Opened::Resumed(Claim { handle: before, resumption }));
         }
         let ledger = session.map(|granted| {
-            peer.outbox.keep(None, self.shared.options.limits.session_bytes);
+            handle.outbox.keep(None, self.shared.options.limits.session_bytes);
             Ledger::new(granted.beat, granted.window, Instant::now().into_std())
         });
-        (self.peer, self.token) = (Some(peer.clone()), token);
-        self.shared.welcomed(peer.clone(), payload);
+        (self.handle, self.token) = (Some(handle.clone()), token);
+        self.shared.welcomed(handle.clone(), payload);
         Ok(Opened::New { ready: Some(ready), ledger, on_trial: false })
     }
 
@@ -148,7 +148,7 @@ impl Side for Guest {
                 ClientEvent::Error { code, name: name.map(Arc::from), error: Arc::new(error) }
             }
         };
-        if self.shared.whens.is_empty() {
+        if self.shared.listeners.is_empty() {
             return None;
         }
         // In line with the client's other events; what waits meanwhile takes a handler's place.
@@ -158,8 +158,8 @@ impl Side for Guest {
     }
 
     fn ended(&mut self, closed: &Closed) {
-        if let Some(peer) = self.peer.take() {
-            self.shared.parted(&peer);
+        if let Some(handle) = self.handle.take() {
+            self.shared.disconnected(&handle);
         }
         if let Some(verdict) = self.verdict.take() {
             let unsolved = self.unsolved.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -174,7 +174,7 @@ impl Side for Guest {
         }
     }
 
-    fn hung_up(&mut self, closed: &Closed, drained: bool) {
+    fn stream_gone(&mut self, closed: &Closed, drained: bool) {
         if let Some(gone) = self.gone.take() {
             let _ = gone.send(Gone::Ended(closed.clone())); // an attempt that failed has nobody waiting
         }
@@ -186,7 +186,7 @@ impl Side for Guest {
 
 /// Ends a session that was not resumed, before anybody hears of the next. Gives how much of it
 /// nobody said to have arrived.
-fn over(left: &Peer) -> u64 {
+fn over(left: &Handle) -> u64 {
     left.close(Closed::broken(Reason::default()));
     left.disconnect();
     left.outbox.unconfirmed()

@@ -4,10 +4,10 @@
 
 use crate::{
     client::{
-        Handle,
+        ClientInner,
         attempt::Attempt,
         event::ClientEvent,
-        link::{Connection, Gone},
+        link::{Gone, Link},
         owner::Welcomed,
         state::{Shared, Target},
         status::Status,
@@ -35,7 +35,7 @@ pub(crate) type Told = (ClientEvent, Option<oneshot::Sender<()>>);
 
 pub(crate) struct Driver {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) client: Weak<Handle>,
+    pub(crate) client: Weak<ClientInner>,
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
     pub(crate) target: Target,
     pub(crate) events: mpsc::UnboundedSender<Told>,
@@ -49,7 +49,7 @@ pub(crate) struct Driver {
 
 /// A session whose connection is lost, or that has ended with it: then to tell what was lost.
 pub(crate) struct Left {
-    connection: Connection,
+    connection: Link,
     /// What to come back with, and how many envelopes of the server have come over it.
     resume: Option<(Token, u64)>,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Left {
 impl Left {
     /// How far both directions have come.
     fn progress(&self) -> (u64, u64) {
-        (self.resume.as_ref().map_or(0, |(_, taken)| *taken), self.connection.peer.outbox.acknowledged())
+        (self.resume.as_ref().map_or(0, |(_, taken)| *taken), self.connection.handle.outbox.acknowledged())
     }
 }
 
@@ -140,7 +140,7 @@ impl Driver {
         }
     }
 
-    async fn attempt(&mut self) -> Result<Result<(Option<Connection>, Welcomed), ConnectError>, Next> {
+    async fn attempt(&mut self) -> Result<Result<(Option<Link>, Welcomed), ConnectError>, Next> {
         if let Some(left) = &mut self.left
             && let Some(Gone::Parked(_, token, taken)) = left.connection.settle().await
         {
@@ -155,7 +155,7 @@ impl Driver {
             client: self.client.clone(),
             events: self.events.clone(),
             target: self.target.clone(),
-            left: left.map(|left| left.connection.peer.clone()),
+            left: left.map(|left| left.connection.handle.clone()),
             wanted: asks.then(|| resume.unwrap_or(Wanted::New)),
         };
         self.or_told(attempt.run()).await
@@ -195,7 +195,7 @@ impl Driver {
 
     /// A connection, from the welcome until it is lost or ends: a new one, or another one of the
     /// session before.
-    async fn live(&mut self, connection: Option<Connection>, welcomed: Welcomed) -> Next {
+    async fn live(&mut self, connection: Option<Link>, welcomed: Welcomed) -> Next {
         let Welcomed { release, resumed, lost } = welcomed;
         let before = self.left.take().map(|left| left.connection);
         let Some(mut connection) = connection.or(before) else { return Next::Later(Hint::Nothing) };
@@ -290,7 +290,7 @@ impl Driver {
     }
 
     fn tell(&self, event: ClientEvent, release: Option<oneshot::Sender<()>>) {
-        if self.shared.whens.is_empty() {
+        if self.shared.listeners.is_empty() {
             let _ = release.map(|release| release.send(()));
         } else {
             let _ = self.events.send((event, release)); // its task lives as long as this one
@@ -301,7 +301,7 @@ impl Driver {
 /// Handles the events of a client, one after the other.
 pub(crate) async fn handle_events(shared: Arc<Shared>, mut events: mpsc::UnboundedReceiver<Told>) {
     while let Some((event, release)) = events.recv().await {
-        if let Some(told) = shared.whens.tell(event) {
+        if let Some(told) = shared.listeners.tell(event) {
             told.await;
         }
         let _ = release.map(|release| release.send(())); // the connection may have ended meanwhile

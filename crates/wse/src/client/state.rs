@@ -2,9 +2,9 @@
 //! identity.
 
 use crate::{
-    app::{handlers::Handlers, hooks::Hooks, listeners::Whens, run::Start},
+    app::{handlers::Handlers, hooks::Hooks, listeners::Listeners, run::Start},
     client::{Client, dial, event::ClientEvent, status::Status},
-    connection::{handle::Peer, owner::Task},
+    connection::{handle::Handle, owner::Task},
 };
 use http::HeaderMap;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use wse_proto::{Backoff, Format, Limits, Payload, Protocol, RpError};
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) handlers: Handlers<Client>,
-    pub(crate) whens: Whens<ClientEvent>,
+    pub(crate) listeners: Listeners<ClientEvent>,
     pub(crate) status: watch::Sender<Status>,
     connected: Mutex<Connected>,
     url: Mutex<String>,
@@ -51,7 +51,7 @@ pub(crate) type Identity = Arc<dyn Fn(Format) -> Task<Result<Payload<'static>, R
 #[derive(Default)]
 struct Connected {
     /// While ready or within a session.
-    peer: Option<Arc<Peer>>,
+    handle: Option<Arc<Handle>>,
     /// The last one.
     welcome: Option<Payload<'static>>,
 }
@@ -70,27 +70,32 @@ pub(crate) fn fixed(identity: Result<Payload<'static>, String>) -> Identity {
 
 impl Shared {
     /// Of a client for that address; nothing is connected.
-    pub(crate) fn new(options: Options, handlers: Handlers<Client>, whens: Whens<ClientEvent>, url: &str) -> Self {
+    pub(crate) fn new(
+        options: Options,
+        handlers: Handlers<Client>,
+        listeners: Listeners<ClientEvent>,
+        url: &str,
+    ) -> Self {
         let (connected, url) = (Mutex::default(), Mutex::new(url.to_owned()));
-        Self { options, handlers, whens, status: watch::Sender::new(Status::Idle), connected, url }
+        Self { options, handlers, listeners, status: watch::Sender::new(Status::Idle), connected, url }
     }
 
     /// The connection, while ready or within a session.
-    pub(crate) fn peer(&self) -> Option<Arc<Peer>> {
-        self.connected().peer.clone()
+    pub(crate) fn handle(&self) -> Option<Arc<Handle>> {
+        self.connected().handle.clone()
     }
 
     fn connected(&self) -> MutexGuard<'_, Connected> {
         self.connected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn welcomed(&self, peer: Arc<Peer>, welcome: Payload<'static>) {
-        *self.connected() = Connected { peer: Some(peer), welcome: Some(welcome) };
+    pub(crate) fn welcomed(&self, handle: Arc<Handle>, welcome: Payload<'static>) {
+        *self.connected() = Connected { handle: Some(handle), welcome: Some(welcome) };
     }
 
-    pub(crate) fn parted(&self, peer: &Arc<Peer>) {
+    pub(crate) fn disconnected(&self, handle: &Arc<Handle>) {
         let mut connected = self.connected();
-        connected.peer = connected.peer.take().filter(|other| !Arc::ptr_eq(other, peer));
+        connected.handle = connected.handle.take().filter(|other| !Arc::ptr_eq(other, handle));
     }
 
     /// The payload of the last welcome; null before the first.

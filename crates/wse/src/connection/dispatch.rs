@@ -4,9 +4,9 @@
 use crate::{
     app::run::Outcome,
     connection::{
-        owner::{Opened, Report, Side},
-        running::{Check, Flight, Ticket},
-        task::{Pump, frame_limits},
+        owner::{Opened, Owner, Report},
+        running::{Check, Running, Work},
+        task::{Connection, frame_limits},
     },
     error::SendError,
 };
@@ -18,68 +18,69 @@ use std::{
 };
 use wse_proto::{Closed, Code, Envelope, Input, Kind, Payload, RpError, Session, Step};
 
-type StepOf<'a, S> = Step<'a, <<S as Side>::Session as Session>::Question, <<S as Side>::Session as Session>::Opening>;
+type StepOf<'a, S> =
+    Step<'a, <<S as Owner>::Session as Session>::Question, <<S as Owner>::Session as Session>::Opening>;
 
-impl<S: Side> Pump<S> {
+impl<S: Owner> Connection<S> {
     pub(super) fn act(&mut self, step: StepOf<'_, S>, cx: &mut Context<'_>) {
         match step {
             Step::Wait => {}
             Step::Hold(envelope) => self.inbox.push(envelope),
             Step::Ask(question) => {
-                self.asked = Some(self.side.ask(question));
-                self.again = true;
+                self.asked = Some(self.owner.ask(question));
+                self.progressed = true;
             }
             Step::Send(envelope) => {
-                match self.peer.say(&envelope) {
+                match self.handle.say(&envelope) {
                     Ok(()) | Err(SendError::NotReady | SendError::Slow) => {} // the end is noticed soon enough
                     Err(error) if self.welcomed => {
                         self.report(Report::Failed { code: Code::PROTOCOL_VIOLATION, name: None, error: error.into() });
                     }
                     Err(error) => {
                         self.report(Report::Failed { code: Code::NOT_AUTHORIZED, name: None, error: error.into() });
-                        self.end_deaf(Closed::not_authorized());
+                        self.close_now(Closed::not_authorized());
                     }
                 }
             }
-            Step::Open(opening) => match self.side.open(opening, &self.peer) {
+            Step::Open(opening) => match self.owner.open(opening, &self.handle) {
                 Ok(Opened::New { ready, ledger, on_trial }) => {
                     self.welcomed = true;
                     if on_trial {
-                        self.try_out();
+                        self.probe();
                     }
                     self.ready = ready;
-                    self.decoder.set_limits(frame_limits(self.side.limits(), true));
+                    self.decoder.set_limits(frame_limits(self.owner.limits(), true));
                     if let Some(ledger) = ledger {
                         self.session.keep(ledger);
                     }
                 }
                 Ok(Opened::Resumed(claim)) => {
-                    self.decoder.set_limits(frame_limits(self.side.limits(), true));
+                    self.decoder.set_limits(frame_limits(self.owner.limits(), true));
                     self.claim = Some(Box::new(claim)); // handed over once what is being decoded is put aside
                 }
-                Err(closed) => self.end_deaf(closed),
+                Err(closed) => self.close_now(closed),
             },
             Step::Deliver { name, payload } => self.arrived(Envelope { name, payload, stamp: None }, cx),
             Step::Invoke { rp, payload, stamp } => {
                 self.arrived(Envelope { name: rp, payload, stamp: Some(stamp) }, cx);
             }
             Step::Settle { stamp, outcome } => {
-                if self.peer.settle(&stamp, outcome) {
+                if self.handle.settle(&stamp, outcome) {
                     let step = self.session.step(Input::Pong, self.now.into_std());
                     self.act(step, cx);
                 }
             }
             Step::Acknowledged(count) => {
-                if let Err(error) = self.peer.outbox.acknowledge(count) {
+                if let Err(error) = self.handle.outbox.acknowledge(count) {
                     tracing::debug!(%error, "protocol error");
-                    self.end_deaf(Closed::protocol_error());
+                    self.close_now(Closed::protocol_error());
                 }
             }
             Step::Ping => {
-                let _ = self.peer.ping(); // fails only when the connection ends
+                let _ = self.handle.ping(); // fails only when the connection ends
             }
             Step::Park(closed) => self.park(closed),
-            Step::Close(closed) => self.end_deaf(closed),
+            Step::Close(closed) => self.close_now(closed),
         }
     }
 
@@ -92,7 +93,7 @@ impl<S: Side> Pump<S> {
     }
 
     pub(super) fn may_start(&self) -> bool {
-        let full = self.flights.len() >= self.side.limits().handlers_per_conn;
+        let full = self.running.len() >= self.owner.limits().handlers_per_conn;
         self.welcomed && self.ready.is_none() && self.checking.is_none() && !full
     }
 
@@ -100,15 +101,15 @@ impl<S: Side> Pump<S> {
         while self.may_start() {
             let Some(envelope) = self.inbox.pop() else { return };
             self.start(envelope, cx);
-            self.heed();
+            self.check_closed();
         }
     }
 
     /// Shows it to the application's hook first, if there is one. What comes behind it waits for
     /// the hook, so that handlers start in order.
     pub(super) fn start(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
-        let Some(hook) = self.side.hooks().receive.clone() else { return self.handle(envelope, cx) };
-        let Some(who) = self.side.who() else { return };
+        let Some(hook) = self.owner.hooks().receive.clone() else { return self.handle(envelope, cx) };
+        let Some(who) = self.owner.who() else { return };
         let envelope = envelope.into_owned();
         let hook = hook(who, envelope.clone());
         self.checking = Some(Box::new(Check { envelope, hook }));
@@ -118,8 +119,8 @@ impl<S: Side> Pump<S> {
     pub(super) fn poll_checking(&mut self, cx: &mut Context<'_>) {
         let Some(check) = &mut self.checking else { return };
         let Poll::Ready(checked) = check.hook.as_mut().poll(cx) else { return };
-        self.again = true;
-        self.heed(); // the hook itself may have dropped the device
+        self.progressed = true;
+        self.check_closed(); // the hook itself may have dropped the device
         let Some(check) = self.checking.take() else { return };
         match checked {
             Ok(()) => self.handle(check.envelope, cx),
@@ -131,12 +132,12 @@ impl<S: Side> Pump<S> {
     fn stopped(&mut self, envelope: &Envelope<'_>, error: RpError) {
         let Envelope { name, payload, stamp } = envelope;
         if let Some(stamp) = stamp {
-            return self.landed(Err(vec![error]), name, Some((stamp, payload)));
+            return self.finished(Err(vec![error]), name, Some((stamp, payload)));
         }
-        let told = self.peer.codec().stopped(name, &error, self.side.expose_errors());
+        let told = self.handle.codec().stopped(name, &error, self.owner.expose_errors());
         if let Some(Envelope { name, payload, .. }) = &told {
             // Fails only when the connection ends, or for an error that is too big to be told.
-            let _ = self.peer.send_encoded(name, payload, None);
+            let _ = self.handle.send_encoded(name, payload, None);
         }
         if told.is_none() || error.source().is_some() {
             self.report(Report::Failed { code: Code::MSG_PROCESSING_ERROR, name: Some(name), error });
@@ -144,17 +145,17 @@ impl<S: Side> Pump<S> {
     }
 
     fn handle(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
-        let Some(who) = self.side.who() else { return };
+        let Some(who) = self.owner.who() else { return };
         let Envelope { name, payload, stamp } = envelope;
         let run = match &stamp {
-            None => self.side.handlers().deliver(&name, who, &payload),
-            Some(_) => self.side.handlers().invoke(&name, who, &payload),
+            None => self.owner.handlers().deliver(&name, who, &payload),
+            Some(_) => self.owner.handlers().invoke(&name, who, &payload),
         };
         let Some(mut run) = run else {
             match stamp {
                 None => self.report(Report::Ignored { name: &name, payload: &payload }),
                 Some(stamp) => {
-                    let error = self.peer.codec().not_registered();
+                    let error = self.handle.codec().not_registered();
                     let _ = self.answer(&stamp, Err(error)); // as small as an answer can be
                 }
             }
@@ -162,26 +163,26 @@ impl<S: Side> Pump<S> {
         };
         // Most handlers finish at once: no place among the flights, nothing kept of the call.
         match run.as_mut().poll(cx) {
-            Poll::Ready(outcome) => self.landed(outcome, &name, stamp.as_deref().map(|stamp| (stamp, &payload))),
+            Poll::Ready(outcome) => self.finished(outcome, &name, stamp.as_deref().map(|stamp| (stamp, &payload))),
             Poll::Pending => {
                 let call = stamp.map(|stamp| (stamp.into_owned(), payload.into_owned()));
-                self.fly(Flight::Handler(run, Some(Box::new(Ticket { name: name.into_owned(), call }))));
+                self.run_beside(Running::Handler(run, Some(Box::new(Work { name: name.into_owned(), call }))));
             }
         }
     }
 
-    pub(super) fn poll_flights(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(landed)) = self.flights.poll_next_unpin(cx) {
-            self.again = true;
-            if let Some((outcome, ticket)) = landed {
-                let call = ticket.call.as_ref().map(|(stamp, payload)| (&**stamp, payload));
-                self.landed(outcome, &ticket.name, call);
+    pub(super) fn poll_running(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(finished)) = self.running.poll_next_unpin(cx) {
+            self.progressed = true;
+            if let Some((outcome, work)) = finished {
+                let call = work.call.as_ref().map(|(stamp, payload)| (&**stamp, payload));
+                self.finished(outcome, &work.name, call);
             }
         }
     }
 
     /// A handler has finished: its call is answered, its errors are reported.
-    pub(super) fn landed(&mut self, outcome: Outcome, name: &str, call: Option<(&str, &Payload<'_>)>) {
+    pub(super) fn finished(&mut self, outcome: Outcome, name: &str, call: Option<(&str, &Payload<'_>)>) {
         let answered = match (outcome, call) {
             (Ok(result), Some((stamp, _))) => self.answer(stamp, Ok(result)),
             (Ok(_), None) => Ok(()),
@@ -191,8 +192,8 @@ impl<S: Side> Pump<S> {
         let code = if call.is_some() { Code::RP_FAILED } else { Code::MSG_PROCESSING_ERROR };
         for error in errors {
             if let Some((stamp, payload)) = call
-                && let Err(unsent) =
-                    self.answer(stamp, Err(self.peer.codec().error(&error, name, payload, self.side.expose_errors())))
+                && let Err(unsent) = self
+                    .answer(stamp, Err(self.handle.codec().error(&error, name, payload, self.owner.expose_errors())))
             {
                 tracing::warn!(?unsent, name, "an error could not be sent");
             }
@@ -206,8 +207,8 @@ impl<S: Side> Pump<S> {
     /// Answers a call. An answer that cannot be sent is an error that most likely can.
     fn answer(&mut self, stamp: &str, answer: Result<Payload<'_>, Payload<'_>>) -> Result<(), Vec<RpError>> {
         let sent = match &answer {
-            Ok(result) => self.peer.send_encoded(Kind::Response.as_str(), result, Some(stamp)),
-            Err(error) => self.peer.send_encoded(Kind::ResponseErr.as_str(), error, Some(stamp)),
+            Ok(result) => self.handle.send_encoded(Kind::Response.as_str(), result, Some(stamp)),
+            Err(error) => self.handle.send_encoded(Kind::ResponseErr.as_str(), error, Some(stamp)),
         };
         match sent {
             Ok(_) | Err(SendError::NotReady | SendError::Slow) => Ok(()), // or nobody is there to hear it
@@ -216,28 +217,28 @@ impl<S: Side> Pump<S> {
     }
 
     pub(super) fn report(&mut self, report: Report<'_>) {
-        if let Some(task) = self.side.report(report) {
-            self.fly(Flight::Report(task));
+        if let Some(task) = self.owner.report(report) {
+            self.run_beside(Running::Report(task));
         }
     }
 
-    pub(super) fn fly(&mut self, flight: Flight) {
-        self.flights.push(flight);
-        self.again = true;
+    pub(super) fn run_beside(&mut self, running: Running) {
+        self.running.push(running);
+        self.progressed = true;
     }
 
     pub(super) fn poll_asked(&mut self, cx: &mut Context<'_>) {
         if let Some(asked) = &mut self.asked
             && let Poll::Ready((answer, failed)) = asked.as_mut().poll(cx)
         {
-            self.again = true;
+            self.progressed = true;
             self.asked = None;
             match answer {
                 Ok(answer) => {
                     let step = self.session.step(Input::Answer(answer), self.now.into_std());
                     self.act(step, cx);
                 }
-                Err(closed) => self.end_deaf(closed),
+                Err(closed) => self.close_now(closed),
             }
             if let Some(error) = failed {
                 self.report(Report::Failed { code: Code::NOT_AUTHORIZED, name: None, error });
@@ -246,7 +247,7 @@ impl<S: Side> Pump<S> {
         if let Some(ready) = &mut self.ready
             && Pin::new(ready).poll(cx).is_ready()
         {
-            self.again = true;
+            self.progressed = true;
             self.ready = None;
         }
     }

@@ -22,7 +22,7 @@ use wse_proto::{Closed, Codec, EncodeError, Envelope, Granted, Kind, Limits, Pay
 type Answer = Result<Payload<'static>, Payload<'static>>;
 
 #[derive(Debug)]
-pub(crate) struct Peer {
+pub(crate) struct Handle {
     pub(crate) outbox: Outbox,
     codec: Codec,
     /// What is spoken instead, where the peer's first frame has chosen.
@@ -42,7 +42,7 @@ const NO_ARGUMENTS: [(); 0] = [];
 /// A scratch buffer that grew beyond this is given back to the allocator.
 const SCRATCH_KEPT: usize = 64 << 10;
 
-impl Peer {
+impl Handle {
     /// `masked` for the client's role.
     pub(crate) fn new(codec: Codec, limits: &Limits, masked: bool) -> Self {
         Self {
@@ -216,7 +216,7 @@ impl Peer {
             return Err(CallError::NotReady);
         }
         let stamp = self.calls().open(rand::random(), waiter).map_err(|_| CallError::Busy)?;
-        let call = Call { peer: self, stamp };
+        let call = Call { handle: self, stamp };
         self.send(rp, payload, Some(stamp.as_str()))?;
         Ok(async move {
             let answer = tokio::time::timeout(timeout, answer).await;
@@ -264,12 +264,12 @@ fn raw(bytes: &[u8]) -> impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError> {
 
 /// A call in flight; dropping it forgets the call.
 struct Call<'a> {
-    peer: &'a Peer,
+    handle: &'a Handle,
     stamp: Stamp,
 }
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        self.peer.calls().cancel(&self.stamp);
+        self.handle.calls().cancel(&self.stamp);
     }
 }

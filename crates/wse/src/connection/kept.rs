@@ -7,7 +7,7 @@ use crate::{
         queue::Queue,
         resume::Line,
     },
-    session::parking::{Evicted, Seat},
+    session::parking::{Evicted, Slot},
 };
 use bytes::Bytes;
 use std::{collections::BTreeMap, time::Instant};
@@ -24,7 +24,7 @@ pub(super) struct Kept {
     /// A connection is on its way that has used the token up.
     claimed: bool,
     /// The place among the parked sessions of a server.
-    seat: Option<Seat>,
+    slot: Option<Slot>,
     /// The connection to go on over.
     pub(super) line: Option<Box<Line>>,
     /// By the number of the frame.
@@ -51,14 +51,14 @@ impl Kept {
         let before = self.replay.bytes();
         let number = self.replay.push(frame.to_bytes())?;
         let more = self.replay.bytes() - before;
-        Ok((number, self.seat.as_ref().map(|seat| seat.grow(more)).unwrap_or_default()))
+        Ok((number, self.slot.as_ref().map(|slot| slot.grow(more)).unwrap_or_default()))
     }
 
     /// The session ends: nothing is sent again. A connection that comes too late stays, for the pump
     /// to drop. Gives what is to be dropped without the lock.
-    pub(super) fn end(&mut self) -> Option<Seat> {
+    pub(super) fn end(&mut self) -> Option<Slot> {
         self.replay.give_up();
-        self.seat.take()
+        self.slot.take()
     }
 
     fn acknowledge(&mut self, count: u64) -> Result<Receipts, ProtocolError> {
@@ -85,7 +85,7 @@ impl Outbox {
             tokens: token.map(Tokens::new),
             parked: false,
             claimed: false,
-            seat: None,
+            slot: None,
             line: None,
             receipts: Receipts::new(),
             receipts_most: 0,
@@ -173,11 +173,11 @@ impl Outbox {
     }
 
     /// The place of a parked session among the others.
-    pub(crate) fn take_seat(&self, seat: Seat) {
+    pub(crate) fn take_slot(&self, slot: Slot) {
         let mut state = self.lock();
         let open = state.closed.is_none();
         if let Some(kept) = state.session.as_mut().filter(|kept| kept.parked && open) {
-            kept.seat = Some(seat);
+            kept.slot = Some(slot);
         }
     }
 
@@ -192,15 +192,15 @@ impl Outbox {
         queue.push(first);
         let Some(kept) = &mut state.session else { return };
         (kept.parked, kept.claimed) = (false, false);
-        let seat = kept.seat.take();
+        let slot = kept.slot.take();
         // It was covered when the session was claimed, and the peer has been silent since.
         let told = kept.acknowledge(seen).unwrap_or_default();
-        let mut again = Vec::new();
+        let mut progressed = Vec::new();
         for frame in kept.replay.frames() {
             if self.masked {
-                again.clear();
-                put_again(&mut again, frame, rand::random());
-                queue.push(&again);
+                progressed.clear();
+                put_again(&mut progressed, frame, rand::random());
+                queue.push(&progressed);
             } else {
                 queue.push_shared(frame);
             }
@@ -209,7 +209,7 @@ impl Outbox {
         (state.bytes, state.slack) = (queue.len(), queue.len());
         state.queue = queue;
         Self::wake(state);
-        drop(seat);
+        drop(slot);
         arrived(told);
     }
 

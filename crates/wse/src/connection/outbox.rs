@@ -261,9 +261,9 @@ impl Outbox {
     fn end(&self, mut state: MutexGuard<'_, State>, closed: Closed) {
         state.closed = Some(closed);
         self.closing.store(true, Ordering::Release);
-        let seat = state.session.as_mut().and_then(|kept| kept.end());
+        let slot = state.session.as_mut().and_then(|kept| kept.end());
         Self::wake(state);
-        drop(seat); // it wakes others
+        drop(slot); // it wakes others
     }
 
     pub(super) fn wake(mut state: MutexGuard<'_, State>) {

@@ -3,7 +3,7 @@
 
 use crate::{
     app::{handlers::Handlers, hooks::Hooks},
-    connection::{handle::Peer, resume::Claim},
+    connection::{handle::Handle, resume::Claim},
 };
 use std::{future::Future, pin::Pin, sync::Arc};
 use tokio::sync::oneshot;
@@ -39,7 +39,7 @@ pub(crate) enum Opened {
     Resumed(Claim),
 }
 
-pub(crate) trait Side: Send + Unpin + 'static {
+pub(crate) trait Owner: Send + Unpin + 'static {
     type Session: Session<Question: Send, Answer: Send, Opening: Send> + Send + Unpin;
     /// Whom handlers are told about.
     type Who: Clone + Send + 'static;
@@ -56,7 +56,7 @@ pub(crate) trait Side: Send + Unpin + 'static {
     fn ask(&mut self, question: <Self::Session as Session>::Question) -> Asked<<Self::Session as Session>::Answer>;
 
     /// Admits the peer, and welcomes it where that is this side's part.
-    fn open(&mut self, opening: <Self::Session as Session>::Opening, peer: &Arc<Peer>) -> Result<Opened, Closed>;
+    fn open(&mut self, opening: <Self::Session as Session>::Opening, handle: &Arc<Handle>) -> Result<Opened, Closed>;
 
     /// The session has lost its connection; `taken` envelopes have come so far.
     fn parked(&mut self, closed: &Closed, taken: u64);
@@ -68,7 +68,7 @@ pub(crate) trait Side: Send + Unpin + 'static {
     fn resumed(&mut self, token: Option<Token>);
 
     /// The peer has shown that it is there.
-    fn stays(&mut self) {}
+    fn confirmed(&mut self) {}
 
     /// Tells the application; the future, if any, is its handler at work.
     fn report(&self, report: Report<'_>) -> Option<Task<()>>;
@@ -78,5 +78,5 @@ pub(crate) trait Side: Send + Unpin + 'static {
 
     /// The stream is gone after that, though handlers may still run; called again until nothing
     /// waits for its handler (`drained`).
-    fn hung_up(&mut self, _closed: &Closed, _drained: bool) {}
+    fn stream_gone(&mut self, _closed: &Closed, _drained: bool) {}
 }

@@ -113,7 +113,7 @@ mod tests {
     fn flatten(queue: &Queue, slices: usize) -> Vec<u8> {
         let mut parts = vec![IoSlice::new(&[]); slices];
         let filled = queue.slices(&mut parts);
-        parts[..filled].iter().flat_map(|part| part.to_vec()).collect()
+        parts[..filled].iter().flat_map(|detach_stream| detach_stream.to_vec()).collect()
     }
 
     proptest! {

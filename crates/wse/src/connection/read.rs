@@ -2,8 +2,8 @@
 //! It may never act on what it reads.
 
 use crate::connection::{
-    owner::Side,
-    task::{Pump, TURN},
+    owner::Owner,
+    task::{Connection, TURN},
 };
 use std::{
     cell::Cell,
@@ -23,7 +23,7 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-impl<S: Side> Pump<S> {
+impl<S: Owner> Connection<S> {
     /// Reads while there is something, room for it, and bytes `left` of the turn.
     pub(super) fn poll_read(&mut self, left: &mut usize, cx: &mut Context<'_>) {
         if !self.read_ahead.is_empty() && self.has_room() {
@@ -63,7 +63,7 @@ impl<S: Side> Pump<S> {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        let limits = self.side.limits();
+        let limits = self.owner.limits();
         let bound = if self.welcomed { limits.inbox_bytes } else { limits.auth_message_bytes };
         self.inbox.bytes() <= bound && self.claim.is_none()
     }
@@ -80,9 +80,11 @@ impl<S: Side> Pump<S> {
                 Ok(Some(Item::Message(message))) => self.message(&message, cx),
                 Ok(Some(Item::Ping(ping))) if self.cause.is_none() => {
                     // Fails only when the connection ends, which is noticed soon enough.
-                    let _ = self.peer.pong(ping.as_slice());
+                    let _ = self.handle.pong(ping.as_slice());
                 }
-                Ok(Some(Item::Pong(pong))) if self.unheard.is_some_and(|mark| pong.as_slice() == mark) => self.heard(),
+                Ok(Some(Item::Pong(pong))) if self.unconfirmed_welcome.is_some_and(|mark| pong.as_slice() == mark) => {
+                    self.heard()
+                }
                 Ok(Some(Item::Ping(_) | Item::Pong(_))) => {}
                 Ok(Some(Item::Close(frame))) => {
                     self.peer_closed = true;
@@ -92,7 +94,7 @@ impl<S: Side> Pump<S> {
                 }
                 // The decoder gives the same error for ever: what follows is not looked at.
                 Err(error) => {
-                    self.end_deaf(Closed { code: error.close_code(), reason: error.to_string().into() });
+                    self.close_now(Closed { code: error.close_code(), reason: error.to_string().into() });
                     return 0;
                 }
             }
@@ -101,29 +103,29 @@ impl<S: Side> Pump<S> {
 
     /// Something has come that a client can only send when it has its welcome.
     fn heard(&mut self) {
-        if self.unheard.take().is_some() {
-            self.peer.outbox.confirm();
-            self.stays();
+        if self.unconfirmed_welcome.take().is_some() {
+            self.handle.outbox.confirm();
+            self.confirmed();
         }
     }
 
     /// Finds out whether the client is there at all.
-    pub(super) fn try_out(&mut self) {
+    pub(super) fn probe(&mut self) {
         let mark = rand::random();
-        (self.on_trial, self.unheard) = (true, Some(mark));
-        let _ = self.peer.ping_with(&mark); // fails only when the connection ends
+        (self.on_trial, self.unconfirmed_welcome) = (true, Some(mark));
+        let _ = self.handle.ping_with(&mark); // fails only when the connection ends
     }
 
     /// It is.
-    pub(super) fn stays(&mut self) {
+    pub(super) fn confirmed(&mut self) {
         if std::mem::take(&mut self.on_trial) {
-            self.side.stays();
+            self.owner.confirmed();
         }
     }
 
     pub(super) fn message(&mut self, message: &Message<'_>, cx: &mut Context<'_>) {
-        self.heed();
-        if self.cause.is_some() && !self.peer.outbox.is_owed() {
+        self.check_closed();
+        if self.cause.is_some() && !self.handle.outbox.is_owed() {
             return; // what has arrived is all that may still be said
         }
         self.heard();

@@ -2,7 +2,7 @@
 //! connection.
 
 use crate::{
-    connection::{handle::Peer, kept},
+    connection::{handle::Handle, kept},
     error::SendError,
 };
 use std::{fmt, sync::Arc};
@@ -18,11 +18,11 @@ use std::{fmt, sync::Arc};
 /// # Ok(())
 /// # }
 /// ```
-pub struct Receipt(Option<(Arc<Peer>, u64)>);
+pub struct Receipt(Option<(Arc<Handle>, u64)>);
 
 impl Receipt {
-    pub(crate) fn new(peer: &Arc<Peer>, number: Option<u64>) -> Self {
-        Receipt(number.map(|number| (peer.clone(), number)))
+    pub(crate) fn new(handle: &Arc<Handle>, number: Option<u64>) -> Self {
+        Receipt(number.map(|number| (handle.clone(), number)))
     }
 
     /// Resolves when the peer has acknowledged the message: about a second after it has arrived,
@@ -44,12 +44,12 @@ impl Receipt {
     /// server) or drops what it has. It is said when the connection is gone, after
     /// [`Limits::close_timeout`](crate::Limits::close_timeout) at the latest.
     pub async fn delivered(self) -> Result<(), SendError> {
-        let Some((peer, number)) = self.0 else { return Err(SendError::Unconfirmed) };
-        match peer.outbox.receipt(number) {
+        let Some((handle, number)) = self.0 else { return Err(SendError::Unconfirmed) };
+        match handle.outbox.receipt(number) {
             kept::Receipt::Arrived => Ok(()),
             kept::Receipt::Unknown => Err(SendError::Unconfirmed),
             kept::Receipt::Wait(arrived) => {
-                drop(peer);
+                drop(handle);
                 arrived.await.map_err(|_| SendError::Unconfirmed)
             }
         }

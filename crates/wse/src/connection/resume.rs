@@ -1,7 +1,7 @@
 //! The stream below a connection, and what goes from one connection to another when a session has
 //! a new one. It may never know what is said over it.
 
-use crate::connection::handle::Peer;
+use crate::connection::handle::Handle;
 use std::sync::Arc;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -28,7 +28,7 @@ pub(crate) struct Line {
 
 /// A session that a welcome resumes.
 pub(crate) struct Claim {
-    pub(crate) peer: Arc<Peer>,
+    pub(crate) handle: Arc<Handle>,
     pub(crate) resumption: Resumption,
 }
 

@@ -14,13 +14,13 @@ use std::{
 use wse_proto::{Envelope, Payload, RpError};
 
 /// Something of the application's that runs in the connection's task.
-pub(crate) enum Flight {
-    Handler(Run, Option<Box<Ticket>>),
+pub(crate) enum Running {
+    Handler(Run, Option<Box<Work>>),
     Report(Task<()>),
 }
 
 /// What a handler is at work on.
-pub(crate) struct Ticket {
+pub(crate) struct Work {
     /// The message's type, or the procedure's name.
     pub(crate) name: String,
     /// What is needed to answer a call.
@@ -28,15 +28,15 @@ pub(crate) struct Ticket {
 }
 
 /// How a flight ended: nothing for a report.
-pub(crate) type Landed = Option<(Outcome, Box<Ticket>)>;
+pub(crate) type Finished = Option<(Outcome, Box<Work>)>;
 
-impl Future for Flight {
-    type Output = Landed;
+impl Future for Running {
+    type Output = Finished;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Landed> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
         match &mut *self {
-            Flight::Handler(run, ticket) => run.as_mut().poll(cx).map(|outcome| Some((outcome, ticket.take()?))),
-            Flight::Report(report) => report.as_mut().poll(cx).map(|()| None),
+            Running::Handler(run, work) => run.as_mut().poll(cx).map(|outcome| Some((outcome, work.take()?))),
+            Running::Report(report) => report.as_mut().poll(cx).map(|()| None),
         }
     }
 }

@@ -3,11 +3,11 @@
 //! never decide what an envelope means, nor wait for anybody but its own peer.
 
 use crate::connection::{
-    handle::Peer,
-    owner::{Asked, Side},
+    handle::Handle,
+    owner::{Asked, Owner},
     queue::Queue,
     resume::{Claim, Io, Line},
-    running::{Check, Flight, Inbox},
+    running::{Check, Inbox, Running},
 };
 use futures_util::stream::FuturesUnordered;
 use std::{
@@ -26,9 +26,9 @@ use wse_proto::{Closed, Input, Limits, Reason, Session};
 /// Bytes read in one turn; then other connections have theirs.
 pub(super) const TURN: usize = 64 << 10;
 
-type Answer<S> = <<S as Side>::Session as Session>::Answer;
+type Answer<S> = <<S as Owner>::Session as Session>::Answer;
 
-pub(crate) struct Pump<S: Side> {
+pub(crate) struct Connection<S: Owner> {
     /// Gone when the connection has ended or is lost; running handlers are still finished then.
     pub(super) io: Option<Io>,
     /// What was read but not decoded: before the connection was handed to the pump, or while the
@@ -39,15 +39,15 @@ pub(crate) struct Pump<S: Side> {
     pub(super) role: Role,
     pub(super) decoder: Decoder,
     pub(super) session: S::Session,
-    pub(super) side: S,
-    pub(super) peer: Arc<Peer>,
+    pub(super) owner: S,
+    pub(super) handle: Arc<Handle>,
     /// The peer has been admitted.
     pub(super) welcomed: bool,
     /// The application at work on a question.
     pub(super) asked: Option<Asked<Answer<S>>>,
     /// What messages and calls wait for after the welcome.
     pub(super) ready: Option<oneshot::Receiver<()>>,
-    pub(super) flights: FuturesUnordered<Flight>,
+    pub(super) running: FuturesUnordered<Running>,
     /// The message or call that the application's hook looks at.
     pub(super) checking: Option<Box<Check>>,
     pub(super) inbox: Inbox,
@@ -64,17 +64,24 @@ pub(crate) struct Pump<S: Side> {
     /// The welcomed connection is for the task of this session.
     pub(super) claim: Option<Box<Claim>>,
     /// The ping behind a welcome, until something shows that the client has it.
-    pub(super) unheard: Option<[u8; 8]>,
+    pub(super) unconfirmed_welcome: Option<[u8; 8]>,
     /// Without that it is not kept beyond its connection.
     pub(super) on_trial: bool,
     /// No handler starts any more; how the connection ends when none runs.
     pub(super) draining: Option<Closed>,
     /// Something was begun or freed in this round, so there is more to poll.
-    pub(super) again: bool,
+    pub(super) progressed: bool,
 }
 
-impl<S: Side> Pump<S> {
-    pub(crate) fn new(io: Io, read_ahead: Vec<u8>, role: Role, session: S::Session, side: S, peer: Arc<Peer>) -> Self {
+impl<S: Owner> Connection<S> {
+    pub(crate) fn new(
+        io: Io,
+        read_ahead: Vec<u8>,
+        role: Role,
+        session: S::Session,
+        owner: S,
+        handle: Arc<Handle>,
+    ) -> Self {
         let now = Instant::now();
         let first = session.deadline().map_or(now, Instant::from_std);
         Self {
@@ -82,14 +89,14 @@ impl<S: Side> Pump<S> {
             read_ahead,
             decoded: 0,
             role,
-            decoder: Decoder::new(role, frame_limits(side.limits(), role == Role::Client)),
+            decoder: Decoder::new(role, frame_limits(owner.limits(), role == Role::Client)),
             session,
-            side,
-            peer,
+            owner,
+            handle,
             welcomed: false,
             asked: None,
             ready: None,
-            flights: FuturesUnordered::new(),
+            running: FuturesUnordered::new(),
             checking: None,
             inbox: Inbox::default(),
             writing: Queue::default(),
@@ -100,10 +107,10 @@ impl<S: Side> Pump<S> {
             peer_closed: false,
             close_deadline: now,
             claim: None,
-            unheard: None,
+            unconfirmed_welcome: None,
             on_trial: false,
             draining: None,
-            again: false,
+            progressed: false,
         }
     }
 
@@ -114,25 +121,25 @@ impl<S: Side> Pump<S> {
         let read_ahead = self.read_ahead.split_off(self.decoded);
         let decoder = self.forget_message();
         self.drop_waiting(); // a client that resumes has nothing to say before the welcome
-        let Claim { peer, resumption } = *claim;
-        peer.outbox.adopt(Line { io, read_ahead, decoder, resumption });
-        self.cause = Some(self.peer.outbox.close(Closed::broken(Reason::default())));
+        let Claim { handle, resumption } = *claim;
+        handle.outbox.adopt(Line { io, read_ahead, decoder, resumption });
+        self.cause = Some(self.handle.outbox.close(Closed::broken(Reason::default())));
         let _ = self.session.step(Input::Close, self.now.into_std());
     }
 
     /// Begins decoding anew. Gives the decoder with what it holds of a message that came in part.
     pub(super) fn forget_message(&mut self) -> Decoder {
-        let anew = Decoder::new(self.role, frame_limits(self.side.limits(), true));
+        let anew = Decoder::new(self.role, frame_limits(self.owner.limits(), true));
         std::mem::replace(&mut self.decoder, anew)
     }
 
     fn is_done(&self) -> bool {
         let gone = self.io.is_none() && self.cause.is_some();
-        gone && self.flights.is_empty() && self.checking.is_none() && self.inbox.is_empty()
+        gone && self.running.is_empty() && self.checking.is_none() && self.inbox.is_empty()
     }
 }
 
-impl<S: Side> Future for Pump<S> {
+impl<S: Owner> Future for Connection<S> {
     /// How the connection ended.
     type Output = Closed;
 
@@ -141,19 +148,19 @@ impl<S: Side> Future for Pump<S> {
         this.now = Instant::now();
         let mut left = TURN;
         loop {
-            this.again = false;
-            this.heed();
+            this.progressed = false;
+            this.check_closed();
             this.poll_read(&mut left, cx);
             this.poll_asked(cx);
             this.hand_over();
-            this.poll_flights(cx);
+            this.poll_running(cx);
             this.poll_checking(cx);
             this.start_waiting(cx);
             this.poll_timer(cx);
             this.poll_write(cx);
             if let (None, Some(closed)) = (&this.io, &this.cause) {
-                this.peer.outbox.give_up();
-                this.side.hung_up(closed, this.inbox.is_empty() && this.checking.is_none());
+                this.handle.outbox.give_up();
+                this.owner.stream_gone(closed, this.inbox.is_empty() && this.checking.is_none());
             }
             if this.is_done() {
                 return Poll::Ready(this.cause.clone().unwrap_or_else(|| Closed::broken(Reason::default())));
@@ -162,22 +169,22 @@ impl<S: Side> Future for Pump<S> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if !this.again && this.peer.outbox.sleep(cx.waker()) {
+            if !this.progressed && this.handle.outbox.sleep(cx.waker()) {
                 return Poll::Pending;
             }
         }
     }
 }
 
-impl<S: Side> Drop for Pump<S> {
+impl<S: Owner> Drop for Connection<S> {
     fn drop(&mut self) {
         if self.cause.is_none() {
-            let closed = self.peer.outbox.close(Closed::broken(Reason::default()));
-            self.peer.outbox.give_up();
-            self.peer.disconnect();
-            self.side.ended(&closed);
+            let closed = self.handle.outbox.close(Closed::broken(Reason::default()));
+            self.handle.outbox.give_up();
+            self.handle.disconnect();
+            self.owner.ended(&closed);
         }
-        self.peer.outbox.drop_line(); // no task is left that could go on over it
+        self.handle.outbox.drop_line(); // no task is left that could go on over it
     }
 }
 

@@ -1,7 +1,7 @@
 //! From the outbox to the socket, and how a connection ends. It may never wait for anybody but its
 //! own peer.
 
-use crate::connection::{outbox::Signals, owner::Side, queue::Queue, resume::Line, task::Pump};
+use crate::connection::{outbox::Signals, owner::Owner, queue::Queue, resume::Line, task::Connection};
 use std::{
     future::Future,
     io::IoSlice,
@@ -12,18 +12,18 @@ use tokio::{io::AsyncWrite, time::Instant};
 use wse_frame::Role;
 use wse_proto::{Closed, Granted, Input, Reason, Session, Step};
 
-impl<S: Side> Pump<S> {
+impl<S: Owner> Connection<S> {
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) {
         loop {
-            let signals = self.peer.outbox.collect(&mut self.writing);
-            self.heed();
+            let signals = self.handle.outbox.collect(&mut self.writing);
+            self.check_closed();
             if let Some(signals) = signals {
-                self.obey(signals);
+                self.apply_signals(signals);
             }
             if let (None, Some(closed)) = (&self.cause, &self.draining)
-                && (self.flights.is_empty() || !self.welcomed)
+                && (self.running.is_empty() || !self.welcomed)
             {
-                self.end_deaf(closed.clone());
+                self.close_now(closed.clone());
                 continue;
             }
             let Some(io) = &mut self.io else { return };
@@ -40,7 +40,7 @@ impl<S: Side> Pump<S> {
             match written {
                 Poll::Ready(Ok(written)) if written > 0 => {
                     self.writing.advance(written);
-                    self.peer.outbox.written(written);
+                    self.handle.outbox.written(written);
                     self.flushed = false;
                 }
                 Poll::Ready(_) => return self.lost(Closed::broken(Reason::default())),
@@ -49,11 +49,11 @@ impl<S: Side> Pump<S> {
         }
     }
 
-    fn obey(&mut self, Signals { drain, abort, cut, line }: Signals) {
+    fn apply_signals(&mut self, Signals { drain, abort, cut, line }: Signals) {
         if abort {
-            self.end_deaf(Closed::broken(Reason::default()));
+            self.close_now(Closed::broken(Reason::default()));
             self.io = None;
-            self.flights.clear();
+            self.running.clear();
         }
         if let (Some(closed), None) = (drain, &self.draining) {
             self.draining = Some(closed);
@@ -78,18 +78,18 @@ impl<S: Side> Pump<S> {
             }
         }
         // RFC 6455 section 7.1.1: the server hangs up first, the client waits for it.
-        let hang_up = self.peer_closed && self.cause.is_some() && self.role == Role::Server;
-        if hang_up && Pin::new(io).poll_shutdown(cx).is_ready() {
+        let shut_down_stream = self.peer_closed && self.cause.is_some() && self.role == Role::Server;
+        if shut_down_stream && Pin::new(io).poll_shutdown(cx).is_ready() {
             self.io = None;
         }
     }
 
     /// Ends the connection if somebody has asked for that: nothing is heard from then on.
-    pub(super) fn heed(&mut self) {
+    pub(super) fn check_closed(&mut self) {
         if self.cause.is_none()
-            && let Some(closed) = self.peer.outbox.closed()
+            && let Some(closed) = self.handle.outbox.closed()
         {
-            self.end_deaf(closed);
+            self.close_now(closed);
         }
     }
 
@@ -105,33 +105,33 @@ impl<S: Side> Pump<S> {
 
     /// The session waits for another connection, if all is there that it will need.
     pub(super) fn park(&mut self, closed: Closed) {
-        self.part(closed);
+        self.detach_stream(closed);
         if self.cause.is_none() {
-            self.side.waits(self.inbox.bytes());
+            self.owner.waits(self.inbox.bytes());
         }
     }
 
     /// The connection goes, the session stays, if all is there that another one will need.
-    fn part(&mut self, closed: Closed) {
+    fn detach_stream(&mut self, closed: Closed) {
         self.io = None;
         (self.read_ahead, self.decoded) = (Vec::new(), 0);
         drop(self.forget_message()); // it will come again
         (self.writing, self.flushed) = (Queue::default(), true);
-        self.again = true; // the timer has to learn of it
-        if self.on_trial || !self.peer.outbox.park() {
+        self.progressed = true; // the timer has to learn of it
+        if self.on_trial || !self.handle.outbox.park() {
             return self.end(closed);
         }
-        self.side.parked(&closed, self.session.taken());
+        self.owner.parked(&closed, self.session.taken());
     }
 
     /// The session goes on over another connection.
     fn adopt(&mut self, Line { io, read_ahead, decoder, resumption }: Line) {
-        self.stays(); // whoever comes back with its token has had its welcome
+        self.confirmed(); // whoever comes back with its token has had its welcome
         if self.io.is_some() {
             // Only the peer has noticed that the one before is lost.
             let closed = Closed::broken(Reason::default());
             let _ = self.session.step(Input::Lost(closed.clone()), self.now.into_std());
-            self.part(closed);
+            self.detach_stream(closed);
         }
         if self.cause.is_some() {
             return;
@@ -140,24 +140,24 @@ impl<S: Side> Pump<S> {
         let seen = self.session.taken();
         let welcome = resumption.welcome.map(|(payload, granted)| (payload, Granted { seen, ..granted }));
         let mark: [u8; 8] = rand::random();
-        if self.peer.resume(welcome.as_ref(), resumption.seen, &mark).is_err() {
-            return self.end_deaf(Closed::slow()); // a welcome that no wire could carry
+        if self.handle.resume(welcome.as_ref(), resumption.seen, &mark).is_err() {
+            return self.close_now(Closed::slow()); // a welcome that no wire could carry
         }
         self.io = Some(io);
         (self.read_ahead, self.decoded, self.decoder) = (read_ahead, 0, decoder);
-        self.unheard = welcome.is_some().then_some(mark);
+        self.unconfirmed_welcome = welcome.is_some().then_some(mark);
         self.ready = resumption.ready.or(self.ready.take());
-        self.side.resumed(resumption.token);
-        self.again = true;
+        self.owner.resumed(resumption.token);
+        self.progressed = true;
     }
 
     /// This side ends the connection: what still waits is dropped, nothing more is heard.
-    pub(super) fn end_deaf(&mut self, closed: Closed) {
+    pub(super) fn close_now(&mut self, closed: Closed) {
         self.drop_waiting();
         if closed.code == 1006 {
             self.io = None;
         }
-        self.end(self.peer.end(closed));
+        self.end(self.handle.end(closed));
     }
 
     /// What has come but not reached its handler is not heard any more, nor counted as taken in where
@@ -173,22 +173,22 @@ impl<S: Side> Pump<S> {
             return;
         }
         // Whoever was first to close the outbox has chosen the cause.
-        let closed = self.peer.outbox.close(closed);
-        self.close_deadline = self.now + self.side.limits().close_timeout;
-        self.again = true; // the timer has to learn of it
+        let closed = self.handle.outbox.close(closed);
+        self.close_deadline = self.now + self.owner.limits().close_timeout;
+        self.progressed = true; // the timer has to learn of it
         let last = match self.session.step(Input::Close, self.now.into_std()) {
             Step::Send(ack) => Some(ack),
             _ => None,
         };
         if self.io.is_some() {
-            self.peer.goodbye(last.as_ref(), &closed);
+            self.handle.goodbye(last.as_ref(), &closed);
         }
         self.asked = None;
-        self.peer.disconnect();
+        self.handle.disconnect();
         if !self.welcomed {
             self.inbox.clear();
         }
-        self.side.ended(&closed);
+        self.owner.ended(&closed);
         self.cause = Some(closed);
     }
 

@@ -4,22 +4,22 @@ use crate::{
     app::{
         handlers::Handlers,
         hooks::Hooks,
-        listeners::Whens,
+        listeners::Listeners,
         names::{Message, Procedure},
     },
     connection::owner::Task,
     server::{
         Inner, Server, Spoken,
         admission::{
-            before_request::Doorstep,
-            before_verdict::Strangers,
+            before_request::BeforeRequest,
+            before_verdict::BeforeVerdict,
             verdict::{Stranger, Verdict},
         },
         event::Event,
-        shutdown::Alive,
+        shutdown::Connections,
         users::{conn::Conn, registry::Registry},
     },
-    session::parking::Lot,
+    session::parking::Parking,
 };
 use http::{HeaderValue, StatusCode, request::Parts};
 use ipnet::IpNet;
@@ -52,7 +52,7 @@ pub struct ServerBuilder<I = ()> {
 #[derive(Default)]
 struct Options {
     handlers: Handlers<Conn>,
-    whens: Whens<Event>,
+    listeners: Listeners<Event>,
     limits: Limits,
     hooks: Hooks<Conn>,
     protocols: Vec<Protocol>,
@@ -128,18 +128,18 @@ impl ServerBuilder<Identified> {
             hooks: self.options.hooks,
             protocols,
             codecs,
-            registry: Arc::new(Registry::new(self.options.whens.clone())),
-            lot: Lot::new(self.options.limits.parked_bytes),
-            whens: self.options.whens,
+            registry: Arc::new(Registry::new(self.options.listeners.clone())),
+            parking: Parking::new(self.options.limits.parked_bytes),
+            listeners: self.options.listeners,
             limits: self.options.limits,
             origins: self.options.origins,
             trusted_proxies: self.options.trusted_proxies,
             upgrade: self.options.upgrade,
             path: self.options.path,
             expose_errors: self.options.expose_errors,
-            strangers: Arc::new(Strangers::default()),
-            doorstep: Arc::new(Doorstep::default()),
-            alive: Arc::new(Alive::new()),
+            strangers: Arc::new(BeforeVerdict::default()),
+            before_request: Arc::new(BeforeRequest::default()),
+            connections: Arc::new(Connections::new()),
             conn_ids: AtomicU64::new(1),
         }))
     }
@@ -200,7 +200,7 @@ impl<I> ServerBuilder<I> {
         F: FnOnce(Event) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.options.whens.add(handler);
+        self.options.listeners.add(handler);
         self
     }
 

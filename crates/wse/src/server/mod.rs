@@ -27,16 +27,16 @@ use crate::{
     app::{
         handlers::{HandlerId, Handlers},
         hooks::Hooks,
-        listeners::Whens,
+        listeners::Listeners,
         names::{Message, Procedure},
     },
-    connection::{handle::Peer, task::Pump},
+    connection::{handle::Handle, task::Connection},
     error::{RegisterError, SendError, ServeError},
     server::{
-        admission::{service::Knock, upgrade},
-        owner::Host,
+        admission::{service::UpgradedRequest, upgrade},
+        owner::ServerOwner,
     },
-    session::parking::Lot,
+    session::parking::Parking,
 };
 use http::{HeaderValue, Request};
 use ipnet::IpNet;
@@ -52,7 +52,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    runtime::Handle,
+    runtime,
     task::JoinHandle,
 };
 use wse_frame::Role;
@@ -85,7 +85,7 @@ pub(crate) struct Inner {
     pub(crate) identify: builder::Identify,
     pub(crate) handlers: Handlers<Conn>,
     pub(crate) hooks: Hooks<Conn>,
-    pub(crate) whens: Whens<Event>,
+    pub(crate) listeners: Listeners<Event>,
     pub(crate) limits: Limits,
     pub(crate) protocols: Vec<Protocol>,
     pub(crate) codecs: Vec<Spoken>,
@@ -95,10 +95,10 @@ pub(crate) struct Inner {
     pub(crate) path: Option<String>,
     pub(crate) expose_errors: bool,
     pub(crate) registry: Arc<users::registry::Registry>,
-    pub(crate) lot: Arc<Lot>,
-    pub(crate) strangers: Arc<admission::before_verdict::Strangers>,
-    pub(crate) doorstep: Arc<admission::before_request::Doorstep>,
-    pub(crate) alive: Arc<shutdown::Alive>,
+    pub(crate) parking: Arc<Parking>,
+    pub(crate) strangers: Arc<admission::before_verdict::BeforeVerdict>,
+    pub(crate) before_request: Arc<admission::before_request::BeforeRequest>,
+    pub(crate) connections: Arc<shutdown::Connections>,
     pub(crate) conn_ids: AtomicU64,
 }
 
@@ -251,38 +251,38 @@ impl Server {
             Err(upgrade::Unknown) => None,
         };
         let remote_addr = self.remote_addr(&request);
-        let knock = Knock { protocol, remote_addr, request: Arc::new(request), place: None };
-        self.run(io, Vec::new(), knock).ok_or(ServeError::ShutDown)
+        let request = UpgradedRequest { protocol, remote_addr, request: Arc::new(request), permit: None };
+        self.run(io, Vec::new(), request).ok_or(ServeError::ShutDown)
     }
 
     /// Starts the task of a connection; `None` after the shutdown began.
-    pub(crate) fn run<IO>(&self, io: IO, read_ahead: Vec<u8>, knock: Knock) -> Option<JoinHandle<Closed>>
+    pub(crate) fn run<IO>(&self, io: IO, read_ahead: Vec<u8>, request: UpgradedRequest) -> Option<JoinHandle<Closed>>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let inner = &self.0;
-        inner.registry.run_in(Handle::current());
+        inner.registry.run_in(runtime::Handle::current());
         let conn_id = inner.conn_ids.fetch_add(1, Ordering::Relaxed);
-        let protocol = knock.protocol.unwrap_or(0);
+        let protocol = request.protocol.unwrap_or(0);
         let codec = inner.codecs[inner.codec_of(protocol, None)].codec.clone();
-        let peer = Arc::new(Peer::new(codec, &inner.limits, false));
-        let host = Host {
+        let handle = Arc::new(Handle::new(codec, &inner.limits, false));
+        let host = ServerOwner {
             server: inner.clone(),
             conn_id,
             protocol,
-            remote_addr: knock.remote_addr,
-            request: Some(knock.request),
-            place: knock.place,
+            remote_addr: request.remote_addr,
+            request: Some(request.request),
+            permit: request.permit,
             conn: None,
-            lingers: false,
-            _alive: inner.alive.enter(conn_id, &peer)?,
+            handlers_outlive_it: false,
+            _alive: inner.connections.enter(conn_id, &handle)?,
         };
-        if knock.protocol.is_none() {
-            peer.outbox.close(Closed::protocol_error());
+        if request.protocol.is_none() {
+            handle.outbox.close(Closed::protocol_error());
         }
         let now = tokio::time::Instant::now().into_std();
         let session = inner.protocols[protocol].server_session(&inner.limits, now);
-        Some(tokio::spawn(Pump::new(Box::new(io), read_ahead, Role::Server, session, host, peer)))
+        Some(tokio::spawn(Connection::new(Box::new(io), read_ahead, Role::Server, session, host, handle)))
     }
 
     /// Stops: no new connections, everyone's turn comes, running handlers may answer, everyone is
@@ -307,17 +307,17 @@ impl Server {
     /// # }
     /// ```
     pub async fn shutdown(&self, grace: Duration) {
-        let mut shutdown = self.0.alive.shut_down(self.0.limits.returns_per_second, grace);
+        let mut shutdown = self.0.connections.shut_down(self.0.limits.returns_per_second, grace);
         let quiet = async {
             tokio::select! {
-                () = shutdown.drain() => self.0.alive.empty().await,
-                () = self.0.alive.empty() => {} // some have gone before their turn
+                () = shutdown.drain() => self.0.connections.empty().await,
+                () = self.0.connections.empty() => {} // some have gone before their turn
             }
             self.0.registry.empty().await;
         };
         if tokio::time::timeout(grace, quiet).await.is_err() {
-            self.0.alive.abort();
-            self.0.alive.empty().await;
+            self.0.connections.abort();
+            self.0.connections.empty().await;
         }
     }
 }

@@ -4,13 +4,13 @@
 use crate::{
     app::{handlers::Handlers, hooks::Hooks, run::caught},
     connection::{
-        handle::Peer,
-        owner::{Asked, Opened, Report, Side, Task},
+        handle::Handle,
+        owner::{Asked, Opened, Owner, Report, Task},
         resume::{Claim, Resumption},
     },
     server::{
         Inner,
-        admission::{before_verdict::Place, verdict::Stranger},
+        admission::{before_verdict::Permit, verdict::Stranger},
         event::Event,
         shutdown::Entry,
         users::conn::{Conn, ConnInner},
@@ -23,7 +23,7 @@ use wse_proto::{
     Accepted, AnyServerSession, Check, Cid, Closed, Granted, Ledger, Limits, Question, Reason, Token, Wanted,
 };
 
-pub(crate) struct Host {
+pub(crate) struct ServerOwner {
     pub(crate) server: Arc<Inner>,
     pub(crate) conn_id: u64,
     pub(crate) protocol: usize,
@@ -31,16 +31,16 @@ pub(crate) struct Host {
     /// The request, until the verdict.
     pub(crate) request: Option<Arc<Parts>>,
     /// The place among the strangers, until the device is accepted or its task ends.
-    pub(crate) place: Option<Place>,
+    pub(crate) permit: Option<Permit>,
     /// After the verdict.
     pub(crate) conn: Option<Conn>,
     /// Its connection has ended, but not its handlers.
-    pub(crate) lingers: bool,
+    pub(crate) handlers_outlive_it: bool,
     /// Gone with the connection.
     pub(crate) _alive: Entry,
 }
 
-impl Side for Host {
+impl Owner for ServerOwner {
     type Session = AnyServerSession;
     type Who = Conn;
 
@@ -86,9 +86,9 @@ impl Side for Host {
         })
     }
 
-    fn open(&mut self, accepted: Accepted, peer: &Arc<Peer>) -> Result<Opened, Closed> {
+    fn open(&mut self, accepted: Accepted, handle: &Arc<Handle>) -> Result<Opened, Closed> {
         let Accepted { cid, welcome, hello, session } = accepted;
-        (self.request, self.place) = (None, None);
+        (self.request, self.permit) = (None, None);
         if self.server.registry.is_behind(&cid) {
             return Err(Closed::slow());
         }
@@ -100,12 +100,12 @@ impl Side for Host {
         if let Some(Wanted::Resume { token: used, seen }) = &session {
             let now = Instant::now().into_std();
             for conn in self.server.registry.conns(&cid).into_iter().filter(|conn| conn.0.codec == codec) {
-                match conn.0.peer.outbox.claim(used, &token, *seen, now) {
+                match conn.0.handle.outbox.claim(used, &token, *seen, now) {
                     Check::Good => {
                         let granted = self.grant(token, cid, true);
-                        let (peer, seen, welcome) = (conn.0.peer.clone(), *seen, Some((welcome, granted)));
+                        let (handle, seen, welcome) = (conn.0.handle.clone(), *seen, Some((welcome, granted)));
                         let resumption = Resumption { seen, welcome, token: None, ready: None };
-                        return Ok(Opened::Resumed(Claim { peer, resumption }));
+                        return Ok(Opened::Resumed(Claim { handle, resumption }));
                     }
                     Check::TooSoon => return Err(Closed::broken(Reason::default())), // it comes again
                     Check::Unknown => {}
@@ -113,9 +113,9 @@ impl Side for Host {
             }
         }
         let granted = session.map(|_| self.grant(token, cid.clone(), false));
-        peer.speak(self.server.codecs[codec].codec.clone());
+        handle.speak(self.server.codecs[codec].codec.clone());
         let conn = Conn(Arc::new(ConnInner {
-            peer: peer.clone(),
+            handle: handle.clone(),
             cid,
             conn_id: self.conn_id,
             protocol: self.protocol,
@@ -125,11 +125,11 @@ impl Side for Host {
             server: self.server.clone(),
         }));
         // The welcome is queued before anybody can find the connection, so it is its first frame.
-        peer.welcome(&welcome, granted.as_ref()).map_err(|_| Closed::slow())?;
+        handle.welcome(&welcome, granted.as_ref()).map_err(|_| Closed::slow())?;
         let ledger = granted.map(|granted| {
             let now = Instant::now().into_std();
             let ledger = Ledger::new(granted.beat, granted.window, now);
-            peer.outbox.keep(Some(granted.token), self.server.limits.session_bytes);
+            handle.outbox.keep(Some(granted.token), self.server.limits.session_bytes);
             ledger
         });
         let joined = self.server.registry.join(&conn, self.server.limits.conns_per_user, may_be_late);
@@ -145,9 +145,9 @@ impl Side for Host {
 
     fn waits(&mut self, bytes: usize) {
         let Some(conn) = &self.conn else { return };
-        let peer = &conn.0.peer;
-        let (seat, evicted) = self.server.lot.enter(peer.clone(), bytes + peer.outbox.kept_bytes());
-        peer.outbox.take_seat(seat);
+        let handle = &conn.0.handle;
+        let (slot, evicted) = self.server.parking.enter(handle.clone(), bytes + handle.outbox.kept_bytes());
+        handle.outbox.take_slot(slot);
         evicted.end();
     }
 
@@ -156,9 +156,9 @@ impl Side for Host {
         self.server.registry.tell_of(conn, Event::Resumed(conn.clone()));
     }
 
-    fn stays(&mut self) {
+    fn confirmed(&mut self) {
         let Some(conn) = &self.conn else { return };
-        self.server.registry.stays(conn, self.server.limits.conns_per_user);
+        self.server.registry.confirmed(conn, self.server.limits.conns_per_user);
     }
 
     fn report(&self, report: Report<'_>) -> Option<Task<()>> {
@@ -174,13 +174,13 @@ impl Side for Host {
                 Event::Error { code, conn, name: name.map(Arc::from), error: Arc::new(error) }
             }
         };
-        self.server.whens.tell(event)
+        self.server.listeners.tell(event)
     }
 
-    fn hung_up(&mut self, _: &Closed, _: bool) {
-        if let (Some(conn), false) = (&self.conn, self.lingers) {
-            self.server.registry.linger(conn.cid());
-            self.lingers = true;
+    fn stream_gone(&mut self, _: &Closed, _: bool) {
+        if let (Some(conn), false) = (&self.conn, self.handlers_outlive_it) {
+            self.server.registry.handlers_outlive(conn.cid());
+            self.handlers_outlive_it = true;
         }
     }
 
@@ -194,17 +194,17 @@ impl Side for Host {
     }
 }
 
-impl Host {
+impl ServerOwner {
     fn grant(&self, token: Token, cid: Cid, resumed: bool) -> Granted {
         let Limits { ping_interval: beat, resume_window: window, .. } = self.server.limits;
         Granted { token, cid, seen: 0, resumed, beat, window }
     }
 }
 
-impl Drop for Host {
+impl Drop for ServerOwner {
     fn drop(&mut self) {
-        if let (Some(conn), true) = (&self.conn, self.lingers) {
-            self.server.registry.linger_no_more(conn.cid());
+        if let (Some(conn), true) = (&self.conn, self.handlers_outlive_it) {
+            self.server.registry.handlers_ended(conn.cid());
         }
     }
 }

@@ -2,13 +2,13 @@
 //! by shuttle. A wake-up that is lost is a deadlock there, and found as one.
 
 use crate::{
-    connection::{handle::Peer, outbox::Out, queue::Queue},
+    connection::{handle::Handle, outbox::Out, queue::Queue},
     server::{
         Server,
         event::Event,
         users::conn::{Conn, ConnInner},
     },
-    session::parking::Lot,
+    session::parking::Parking,
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
 };
 use shuttle::thread::{self, Thread};
@@ -23,15 +23,15 @@ use wse_proto::{Check, Cid, Closed, Codec, Format, Hello, Limits, Payload, Reaso
 /// Orders tried by each test.
 const ORDERS: usize = 1000;
 
-fn peer() -> Arc<Peer> {
-    Arc::new(Peer::new(Codec::Json, &Limits::default(), false))
+fn handle() -> Arc<Handle> {
+    Arc::new(Handle::new(Codec::Json, &Limits::default(), false))
 }
 
 /// A device of ann's, welcomed a moment ago.
 fn login(server: &Server, conn_id: u64) -> Conn {
     let hello = Hello { identity: Payload::null(Format::Json), meta: Hello::no_meta(Format::Json) };
     Conn(Arc::new(ConnInner {
-        peer: peer(),
+        handle: handle(),
         cid: Cid::from("ann"),
         conn_id,
         protocol: 0,
@@ -52,9 +52,9 @@ impl Wake for Unpark {
 }
 
 /// A thread that sends four frames of one byte each.
-fn sender(peer: &Arc<Peer>, number: u8) -> thread::JoinHandle<()> {
-    let peer = peer.clone();
-    thread::spawn(move || (0..4).for_each(|n| _ = peer.outbox.send(Out::Own(&[number << 4 | n])).unwrap()))
+fn sender(handle: &Arc<Handle>, number: u8) -> thread::JoinHandle<()> {
+    let handle = handle.clone();
+    thread::spawn(move || (0..4).for_each(|n| _ = handle.outbox.send(Out::Own(&[number << 4 | n])).unwrap()))
 }
 
 /// Writes all that is in a queue. Gives how much it was.
@@ -69,9 +69,9 @@ fn write(queue: &mut Queue, got: &mut Vec<u8>) -> usize {
 }
 
 /// Sleeps unless there is news, as a task does.
-fn sleep(peer: &Peer) {
+fn sleep(handle: &Handle) {
     let waker: Waker = Arc::new(Unpark(thread::current())).into();
-    if peer.outbox.sleep(&waker) {
+    if handle.outbox.sleep(&waker) {
         thread::park();
     }
 }
@@ -103,14 +103,14 @@ fn logins(may_be_late: fn(u64) -> bool, most: usize) {
         thread::spawn(move || {
             let registry = &conn.0.server.registry;
             if registry.join(&conn, 3, may_be_late(conn.conn_id())).on_trial && conn.conn_id() % 3 == 1 {
-                registry.stays(&conn, 3);
+                registry.confirmed(&conn, 3);
             }
         })
     };
     // The task of a connection learns that it was pushed out.
     let go = |conn: Conn| {
         thread::spawn(move || {
-            if let Some(closed) = conn.0.peer.outbox.closed() {
+            if let Some(closed) = conn.0.handle.outbox.closed() {
                 conn.0.server.registry.leave(&conn, &closed);
             }
         })
@@ -153,16 +153,16 @@ fn logins(may_be_late: fn(u64) -> bool, most: usize) {
 #[test]
 fn frames_of_many_senders_leave_whole_and_in_order_and_no_wake_up_is_lost() {
     let race = || {
-        let peer = peer();
-        let senders = [0, 1, 2].map(|number| sender(&peer, number));
+        let handle = handle();
+        let senders = [0, 1, 2].map(|number| sender(&handle, number));
         let (mut queue, mut got) = (Queue::default(), Vec::new());
         loop {
-            peer.outbox.collect(&mut queue);
-            peer.outbox.written(write(&mut queue, &mut got));
+            handle.outbox.collect(&mut queue);
+            handle.outbox.written(write(&mut queue, &mut got));
             if got.len() == 12 {
                 break;
             }
-            sleep(&peer);
+            sleep(&handle);
         }
         senders.into_iter().for_each(|sender| sender.join().unwrap());
         assert_whole(&got, 3);
@@ -173,27 +173,27 @@ fn frames_of_many_senders_leave_whole_and_in_order_and_no_wake_up_is_lost() {
 #[test]
 fn a_session_loses_and_doubles_nothing_while_it_is_parked_and_resumed_under_its_senders() {
     let race = || {
-        let peer = peer();
-        peer.outbox.keep(None, 1 << 20);
-        let senders = [0, 1].map(|number| sender(&peer, number));
+        let handle = handle();
+        handle.outbox.keep(None, 1 << 20);
+        let senders = [0, 1].map(|number| sender(&handle, number));
         let (mut queue, mut got, mut lost) = (Queue::default(), Vec::new(), false);
         loop {
-            peer.outbox.collect(&mut queue);
+            handle.outbox.collect(&mut queue);
             lost = !lost;
             if lost {
                 // With what was about to be written.
-                assert!(peer.outbox.park());
+                assert!(handle.outbox.park());
                 queue = Queue::default();
                 thread::yield_now();
-                peer.outbox.resume(&[], got.len() as u64, &[]);
+                handle.outbox.resume(&[], got.len() as u64, &[]);
                 continue;
             }
-            peer.outbox.written(write(&mut queue, &mut got));
-            peer.outbox.acknowledge(got.len() as u64 / 2).unwrap();
+            handle.outbox.written(write(&mut queue, &mut got));
+            handle.outbox.acknowledge(got.len() as u64 / 2).unwrap();
             if got.len() == 8 {
                 break;
             }
-            sleep(&peer);
+            sleep(&handle);
         }
         senders.into_iter().for_each(|sender| sender.join().unwrap());
         assert_whole(&got, 2);
@@ -204,13 +204,13 @@ fn a_session_loses_and_doubles_nothing_while_it_is_parked_and_resumed_under_its_
 #[test]
 fn of_many_that_race_for_one_token_one_gets_the_session() {
     let race = || {
-        let (peer, now, won) = (peer(), Instant::now(), Arc::new(AtomicUsize::new(0)));
-        peer.outbox.keep(Some(Token::new(0)), 1000);
-        assert!(peer.outbox.park());
+        let (handle, now, won) = (handle(), Instant::now(), Arc::new(AtomicUsize::new(0)));
+        handle.outbox.keep(Some(Token::new(0)), 1000);
+        assert!(handle.outbox.park());
         let claims = [1, 2, 3, 4].map(|next| {
-            let (peer, won) = (peer.clone(), won.clone());
+            let (handle, won) = (handle.clone(), won.clone());
             thread::spawn(move || {
-                let claimed = peer.outbox.claim(&Token::new(0), &Token::new(next), 0, now);
+                let claimed = handle.outbox.claim(&Token::new(0), &Token::new(next), 0, now);
                 won.fetch_add(usize::from(claimed == Check::Good), SeqCst);
             })
         });
@@ -224,25 +224,25 @@ fn of_many_that_race_for_one_token_one_gets_the_session() {
 fn the_lot_holds_its_bound_while_sessions_come_grow_and_go() {
     const BOUND: usize = 3 * (4 << 10) + 500;
     let race = || {
-        let lot = Lot::new(BOUND);
+        let parking = Parking::new(BOUND);
         let sessions = [(); 5].map(|()| {
-            let lot = lot.clone();
+            let parking = parking.clone();
             thread::spawn(move || {
-                let peer = peer();
-                peer.outbox.keep(None, 1 << 20);
-                assert!(peer.outbox.park());
-                let (seat, evicted) = lot.enter(peer.clone(), 0);
-                peer.outbox.take_seat(seat);
+                let handle = handle();
+                handle.outbox.keep(None, 1 << 20);
+                assert!(handle.outbox.park());
+                let (slot, evicted) = parking.enter(handle.clone(), 0);
+                handle.outbox.take_slot(slot);
                 evicted.end();
-                let sent = peer.outbox.send(Out::Own(&[0; 100]));
-                assert!(lot.bytes() <= BOUND);
-                assert!(sent.is_ok() || !peer.outbox.is_open(), "an error only after the end");
-                peer.outbox.resume(&[], 0, &[]);
-                peer
+                let sent = handle.outbox.send(Out::Own(&[0; 100]));
+                assert!(parking.bytes() <= BOUND);
+                assert!(sent.is_ok() || !handle.outbox.is_open(), "an error only after the end");
+                handle.outbox.resume(&[], 0, &[]);
+                handle
             })
         });
         sessions.into_iter().for_each(|session| drop(session.join().unwrap()));
-        assert_eq!(lot.bytes(), 0);
+        assert_eq!(parking.bytes(), 0);
     };
     shuttle::check_random(race, ORDERS);
 }

@@ -1,7 +1,7 @@
 //! Every connection that has a task, and the end of all of them. Nothing may enter after the
 //! shutdown began.
 
-use crate::connection::handle::Peer;
+use crate::connection::handle::Handle;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,8 +14,8 @@ use tokio::{
 };
 use wse_proto::{Restart, Turn};
 
-pub(crate) struct Alive {
-    peers: Mutex<HashMap<u64, Arc<Peer>>>,
+pub(crate) struct Connections {
+    handles: Mutex<HashMap<u64, Arc<Handle>>>,
     down: watch::Sender<bool>,
     /// The shutdown is over.
     done: watch::Sender<bool>,
@@ -25,21 +25,21 @@ pub(crate) struct Alive {
 
 /// A connection's entry; gone when dropped.
 pub(crate) struct Entry {
-    alive: Arc<Alive>,
+    connections: Arc<Connections>,
     conn_id: u64,
 }
 
 /// A shutdown under way. It is over when this is dropped; whose turn has not come by then goes at once.
 pub(crate) struct Shutdown {
-    alive: Arc<Alive>,
+    connections: Arc<Connections>,
     began: Instant,
-    turns: vec::IntoIter<(Arc<Peer>, Turn)>,
+    turns: vec::IntoIter<(Arc<Handle>, Turn)>,
 }
 
-impl Alive {
+impl Connections {
     pub(crate) fn new() -> Self {
         Self {
-            peers: Mutex::default(),
+            handles: Mutex::default(),
             down: watch::Sender::new(false),
             done: watch::Sender::new(false),
             gone: Notify::new(),
@@ -47,13 +47,13 @@ impl Alive {
     }
 
     /// Enters a connection; `None` after the shutdown began.
-    pub(crate) fn enter(self: &Arc<Self>, conn_id: u64, peer: &Arc<Peer>) -> Option<Entry> {
-        let mut peers = self.lock();
+    pub(crate) fn enter(self: &Arc<Self>, conn_id: u64, handle: &Arc<Handle>) -> Option<Entry> {
+        let mut handles = self.lock();
         if self.is_down() {
             return None;
         }
-        peers.insert(conn_id, peer.clone());
-        Some(Entry { alive: self.clone(), conn_id })
+        handles.insert(conn_id, handle.clone());
+        Some(Entry { connections: self.clone(), conn_id })
     }
 
     pub(crate) fn is_down(&self) -> bool {
@@ -74,15 +74,15 @@ impl Alive {
     /// Begins the shutdown: nobody enters any more, and whoever is there gets a turn to go, the
     /// oldest first.
     pub(crate) fn shut_down(self: &Arc<Self>, returns_per_second: u32, grace: Duration) -> Shutdown {
-        let mut peers: Vec<(u64, Arc<Peer>)> = {
-            let peers = self.lock();
+        let mut handles: Vec<(u64, Arc<Handle>)> = {
+            let handles = self.lock();
             self.down.send_replace(true);
-            peers.iter().map(|(conn_id, peer)| (*conn_id, peer.clone())).collect()
+            handles.iter().map(|(conn_id, handle)| (*conn_id, handle.clone())).collect()
         };
-        peers.sort_unstable_by_key(|(conn_id, _)| *conn_id);
-        let turns = Restart::new(peers.len(), returns_per_second, grace).turns();
-        let turns: Vec<(Arc<Peer>, Turn)> = peers.into_iter().map(|(_, peer)| peer).zip(turns).collect();
-        Shutdown { alive: self.clone(), began: Instant::now(), turns: turns.into_iter() }
+        handles.sort_unstable_by_key(|(conn_id, _)| *conn_id);
+        let turns = Restart::new(handles.len(), returns_per_second, grace).turns();
+        let turns: Vec<(Arc<Handle>, Turn)> = handles.into_iter().map(|(_, handle)| handle).zip(turns).collect();
+        Shutdown { connections: self.clone(), began: Instant::now(), turns: turns.into_iter() }
     }
 
     /// Resolves when no connection is left.
@@ -98,13 +98,13 @@ impl Alive {
 
     /// Ends every connection that is left, at once.
     pub(crate) fn abort(&self) {
-        for peer in self.lock().values() {
-            peer.outbox.abort();
+        for handle in self.lock().values() {
+            handle.outbox.abort();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Peer>>> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Handle>>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,23 +123,23 @@ impl Shutdown {
     /// Closes the next one. False when none is left.
     fn next(&mut self) -> bool {
         let next = self.turns.next();
-        next.map(|(peer, turn)| peer.outbox.drain(turn.end)).is_some()
+        next.map(|(handle, turn)| handle.outbox.drain(turn.end)).is_some()
     }
 }
 
 impl Drop for Shutdown {
     fn drop(&mut self) {
         while self.next() {}
-        self.alive.done.send_replace(true);
+        self.connections.done.send_replace(true);
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let mut peers = self.alive.lock();
-        peers.remove(&self.conn_id);
-        if peers.is_empty() {
-            self.alive.gone.notify_waiters();
+        let mut handles = self.connections.lock();
+        handles.remove(&self.conn_id);
+        if handles.is_empty() {
+            self.connections.gone.notify_waiters();
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::Notify;
 
 #[derive(Debug, Default)]
-pub(crate) struct Doorstep(Mutex<Queue>);
+pub(crate) struct BeforeRequest(Mutex<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -20,26 +20,26 @@ struct Queue {
 
 /// One that waits there, until this is dropped or it goes in.
 #[derive(Debug)]
-pub(crate) struct Waiting {
-    doorstep: Arc<Doorstep>,
+pub(crate) struct PendingRequest {
+    before_request: Arc<BeforeRequest>,
     number: u64,
-    pushed: Arc<Notify>,
+    evicted: Arc<Notify>,
 }
 
-impl Doorstep {
+impl BeforeRequest {
     /// One more comes; the oldest goes where there are more than `most`.
-    pub(crate) fn enter(self: &Arc<Self>, most: usize) -> Waiting {
-        let pushed = Arc::new(Notify::new());
+    pub(crate) fn enter(self: &Arc<Self>, most: usize) -> PendingRequest {
+        let evicted = Arc::new(Notify::new());
         let mut queue = self.lock();
         let number = queue.next;
         queue.next += 1;
-        queue.waiting.insert(number, pushed.clone());
+        queue.waiting.insert(number, evicted.clone());
         let oldest = if queue.waiting.len() > most { queue.waiting.pop_first() } else { None };
         drop(queue);
         if let Some((_, oldest)) = oldest {
             oldest.notify_one();
         }
-        Waiting { doorstep: self.clone(), number, pushed }
+        PendingRequest { before_request: self.clone(), number, evicted }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -47,21 +47,21 @@ impl Doorstep {
     }
 }
 
-impl Waiting {
+impl PendingRequest {
     /// Its request has come.
-    pub(crate) fn goes_in(&self) {
-        self.doorstep.lock().waiting.remove(&self.number);
+    pub(crate) fn arrived(&self) {
+        self.before_request.lock().waiting.remove(&self.number);
     }
 
     /// Resolves when it has to go; never once it went in.
-    pub(crate) async fn pushed_out(&self) {
-        self.pushed.notified().await;
+    pub(crate) async fn evicted(&self) {
+        self.evicted.notified().await;
     }
 }
 
-impl Drop for Waiting {
+impl Drop for PendingRequest {
     fn drop(&mut self) {
-        self.goes_in();
+        self.arrived();
     }
 }
 
@@ -74,17 +74,17 @@ mod tests {
     fn the_oldest_goes_and_whoever_went_in_does_not() {
         shuttle::check_random(
             || {
-                let doorstep = Arc::new(Doorstep::default());
-                let [first, second, third] = [(); 3].map(|()| doorstep.enter(3));
-                first.goes_in();
-                let fourth = doorstep.enter(3);
-                assert_eq!(second.pushed_out().now_or_never(), None, "there are three");
-                let _fifth = doorstep.enter(3);
-                assert_eq!(second.pushed_out().now_or_never(), Some(()));
-                assert_eq!((first.pushed_out().now_or_never(), third.pushed_out().now_or_never()), (None, None));
+                let before_request = Arc::new(BeforeRequest::default());
+                let [first, second, third] = [(); 3].map(|()| before_request.enter(3));
+                first.arrived();
+                let fourth = before_request.enter(3);
+                assert_eq!(second.evicted().now_or_never(), None, "there are three");
+                let _fifth = before_request.enter(3);
+                assert_eq!(second.evicted().now_or_never(), Some(()));
+                assert_eq!((first.evicted().now_or_never(), third.evicted().now_or_never()), (None, None));
                 drop(fourth);
-                let _sixth = doorstep.enter(3);
-                assert_eq!(third.pushed_out().now_or_never(), None, "a place was given back");
+                let _sixth = before_request.enter(3);
+                assert_eq!(third.evicted().now_or_never(), None, "a place was given back");
             },
             1,
         );

@@ -10,7 +10,7 @@ use std::{
 use wse_proto::Limits;
 
 #[derive(Debug, Default)]
-pub(crate) struct Strangers(Mutex<Counts>);
+pub(crate) struct BeforeVerdict(Mutex<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -20,15 +20,15 @@ struct Counts {
 
 /// A stranger's place; free again when dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
-    strangers: Arc<Strangers>,
+pub(crate) struct Permit {
+    strangers: Arc<BeforeVerdict>,
     address: Option<IpAddr>,
 }
 
-impl Strangers {
+impl BeforeVerdict {
     /// A place for one more; `None` when the server or the address has as many as the limits allow.
     /// An unknown address counts for the server only.
-    pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>, limits: &Limits) -> Option<Place> {
+    pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>, limits: &Limits) -> Option<Permit> {
         let mut counts = self.lock();
         let here = address.map_or(0, |address| counts.by_address.get(&address).copied().unwrap_or(0));
         if counts.all >= limits.strangers || here >= limits.strangers_per_address {
@@ -38,7 +38,7 @@ impl Strangers {
         if let Some(address) = address {
             counts.by_address.insert(address, here + 1);
         }
-        Some(Place { strangers: self.clone(), address })
+        Some(Permit { strangers: self.clone(), address })
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -46,7 +46,7 @@ impl Strangers {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut counts = self.strangers.lock();
         counts.all -= 1;
@@ -73,7 +73,7 @@ mod tests {
     fn places() {
         let limits = Limits { strangers: 3, strangers_per_address: 2, ..Limits::default() };
         let (one, two) = (Some(IpAddr::from([127, 0, 0, 1])), Some(IpAddr::from([127, 0, 0, 2])));
-        let strangers = Arc::new(Strangers::default());
+        let strangers = Arc::new(BeforeVerdict::default());
         let first = strangers.enter(one, &limits).unwrap();
         let _second = strangers.enter(one, &limits).unwrap();
         assert!(strangers.enter(one, &limits).is_none(), "two of one address");

@@ -6,7 +6,7 @@ use crate::{
     server::{
         Server,
         admission::{
-            before_request::Waiting,
+            before_request::PendingRequest,
             remote_addr::RemoteAddr,
             service::run_as,
             upgrade::{self, Answer},
@@ -57,13 +57,13 @@ impl Server {
     /// Accepts until the shutdown; what is accepted is served in a task of its own.
     pub(crate) async fn accept<F, Fut>(&self, listener: TcpListener, serve: F) -> Result<(), ServeError>
     where
-        F: FnOnce(Server, TcpStream, IpAddr, Waiting) -> Fut + Clone,
+        F: FnOnce(Server, TcpStream, IpAddr, PendingRequest) -> Fut + Clone,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        if self.0.alive.is_down() {
+        if self.0.connections.is_down() {
             return Err(ServeError::ShutDown);
         }
-        let down = self.0.alive.down();
+        let down = self.0.connections.down();
         let mut down = std::pin::pin!(down);
         loop {
             let accepted = tokio::select! {
@@ -85,13 +85,13 @@ impl Server {
             }
         }
         drop(listener); // nobody may wait in its backlog
-        self.0.alive.done().await;
+        self.0.connections.done().await;
         Ok(())
     }
 
     /// A place for a connection whose request has not come yet.
-    fn wait(&self) -> Waiting {
-        self.0.doorstep.enter(self.0.limits.strangers.max(WAITING))
+    fn wait(&self) -> PendingRequest {
+        self.0.before_request.enter(self.0.limits.strangers.max(WAITING))
     }
 
     /// Serves one stream from its HTTP request on: a Unix socket, TLS of your own, a pipe in a
@@ -104,13 +104,13 @@ impl Server {
     }
 
     /// The same for a connection that waits already.
-    pub(crate) async fn serve_request<IO>(&self, io: IO, remote_addr: Option<IpAddr>, waiting: Waiting)
+    pub(crate) async fn serve_request<IO>(&self, io: IO, remote_addr: Option<IpAddr>, waiting: PendingRequest)
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let answer = service_fn(|mut request: Request<Incoming>| {
             let server = self.clone();
-            waiting.goes_in();
+            waiting.arrived();
             async move {
                 if server.0.path.as_ref().is_some_and(|path| path != request.uri().path()) {
                     return Ok::<_, Infallible>(last(upgrade::refuse(StatusCode::NOT_FOUND, "nothing here")));
@@ -119,7 +119,7 @@ impl Server {
                     request.extensions_mut().insert(RemoteAddr(addr));
                 }
                 let upgrade = hyper::upgrade::on(&mut request);
-                Ok(last(server.knock(request.into_parts().0, upgrade, run_as::<IO>).await))
+                Ok(last(server.answer_upgrade(request.into_parts().0, upgrade, run_as::<IO>).await))
             }
         });
         let serving = http1::Builder::new()
@@ -134,7 +134,7 @@ impl Server {
                     tracing::debug!(%error, "no request");
                 }
             }
-            () = waiting.pushed_out() => tracing::debug!("no request, and others wait"),
+            () = waiting.evicted() => tracing::debug!("no request, and others wait"),
         }
     }
 }

@@ -4,7 +4,7 @@
 use crate::server::{
     Server,
     admission::{
-        before_verdict::Place,
+        before_verdict::Permit,
         remote_addr::{RemoteAddr, remote_addr},
         upgrade::{self, Answer},
     },
@@ -68,15 +68,20 @@ where
         let server = self.0.clone();
         let upgrade = hyper::upgrade::on(&mut request);
         let (request, _) = request.into_parts();
-        Box::pin(async move { Ok(server.knock(request, upgrade, run_tcp).await) })
+        Box::pin(async move { Ok(server.answer_upgrade(request, upgrade, run_tcp).await) })
     }
 }
 
 impl Server {
     /// Answers an upgrade request; the connection follows in its own task, started by `run`.
-    pub(crate) async fn knock(&self, request: Parts, upgrade: OnUpgrade, run: fn(&Server, Upgraded, Knock)) -> Answer {
+    pub(crate) async fn answer_upgrade(
+        &self,
+        request: Parts,
+        upgrade: OnUpgrade,
+        run: fn(&Server, Upgraded, UpgradedRequest),
+    ) -> Answer {
         let inner = &self.0;
-        if inner.alive.is_down() {
+        if inner.connections.is_down() {
             return upgrade::full("the server is shutting down");
         }
         let agreed = match upgrade::negotiate(&request, &inner.protocols, &inner.origins) {
@@ -84,7 +89,7 @@ impl Server {
             Err(answer) => return *answer,
         };
         let addr = self.remote_addr(&request);
-        let Some(place) = inner.strangers.enter(addr, &inner.limits) else {
+        let Some(permit) = inner.strangers.enter(addr, &inner.limits) else {
             return upgrade::full("too many connections wait to be identified");
         };
         let request = Arc::new(request);
@@ -96,11 +101,12 @@ impl Server {
             return upgrade::refuse(status, status.canonical_reason().unwrap_or("refused"));
         }
         let answer = agreed.answer(&inner.protocols);
-        let knock = Knock { protocol: agreed.protocol, remote_addr: addr, request, place: Some(place) };
+        let request =
+            UpgradedRequest { protocol: agreed.protocol, remote_addr: addr, request, permit: Some(permit) };
         let server = self.clone();
         tokio::spawn(async move {
             match upgrade.await {
-                Ok(upgraded) => run(&server, upgraded, knock),
+                Ok(upgraded) => run(&server, upgraded, request),
                 Err(error) => tracing::debug!(%error, "the upgrade failed"),
             }
         });
@@ -115,35 +121,35 @@ impl Server {
 }
 
 /// A connection whose upgrade was granted.
-pub(crate) struct Knock {
+pub(crate) struct UpgradedRequest {
     /// The place of its protocol among the server's; `None` when the client offered nothing.
     pub(crate) protocol: Option<usize>,
     pub(crate) remote_addr: Option<IpAddr>,
     pub(crate) request: Arc<Parts>,
     /// Its place among the strangers, where it was counted.
-    pub(crate) place: Option<Place>,
+    pub(crate) permit: Option<Permit>,
 }
 
 /// Runs a connection accepted by whoever mounts the service: most likely plain TCP.
-fn run_tcp(server: &Server, upgraded: Upgraded, knock: Knock) {
+fn run_tcp(server: &Server, upgraded: Upgraded, request: UpgradedRequest) {
     match take::<TcpStream>(upgraded) {
         Ok((tcp, ahead)) => {
             // Small frames must not wait for one another. Fails only on a socket that is gone already.
             let _ = tcp.set_nodelay(true);
-            server.run(tcp, ahead, knock)
+            server.run(tcp, ahead, request)
         }
-        Err(upgraded) => server.run(TokioIo::new(upgraded), Vec::new(), knock),
+        Err(upgraded) => server.run(TokioIo::new(upgraded), Vec::new(), request),
     };
 }
 
 /// Runs a connection; where its stream is an `IO`, hyper's part in it is taken off.
-pub(crate) fn run_as<IO>(server: &Server, upgraded: Upgraded, knock: Knock)
+pub(crate) fn run_as<IO>(server: &Server, upgraded: Upgraded, request: UpgradedRequest)
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     match take::<IO>(upgraded) {
-        Ok((io, ahead)) => server.run(io, ahead, knock),
-        Err(upgraded) => server.run(TokioIo::new(upgraded), Vec::new(), knock),
+        Ok((io, ahead)) => server.run(io, ahead, request),
+        Err(upgraded) => server.run(TokioIo::new(upgraded), Vec::new(), request),
     };
 }
 

@@ -27,7 +27,7 @@ impl Server {
             let handshake = tokio::time::timeout(server.0.limits.http_timeout, acceptor.accept(tcp));
             let shaken = tokio::select! {
                 shaken = handshake => shaken,
-                () = waiting.pushed_out() => return tracing::debug!("no TLS, and others wait"),
+                () = waiting.evicted() => return tracing::debug!("no TLS, and others wait"),
             };
             match shaken {
                 Ok(Ok(tls)) => server.serve_request(tls, Some(addr), waiting).await,

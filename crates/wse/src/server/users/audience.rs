@@ -93,7 +93,7 @@ impl Encoded {
 
     /// The payload as a hook sees it on its way to that device.
     pub(crate) fn payload(&self, conn: &Conn) -> Option<&Payload<'static>> {
-        let format = conn.0.peer.codec().format();
+        let format = conn.0.handle.codec().format();
         self.shown.iter().find(|payload| payload.format() == format)
     }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     app::names::{Message, Procedure},
-    connection::{handle::Peer, receipt::Receipt},
+    connection::{handle::Handle, receipt::Receipt},
     error::{CallError, SendError},
     server::{
         Inner, Server,
@@ -36,7 +36,7 @@ use wse_proto::{Cid, Closed, DecodeError, Hello, Reason};
 pub struct Conn(pub(crate) Arc<ConnInner>);
 
 pub(crate) struct ConnInner {
-    pub(crate) peer: Arc<Peer>,
+    pub(crate) handle: Arc<Handle>,
     pub(crate) cid: Cid,
     pub(crate) conn_id: u64,
     /// The place of its protocol among the server's.
@@ -98,7 +98,7 @@ impl Conn {
     /// Whether it takes messages: neither ended nor ending. So it is while its session waits for
     /// another connection.
     pub fn is_open(&self) -> bool {
-        self.0.peer.outbox.is_open()
+        self.0.handle.outbox.is_open()
     }
 
     /// Queues a message for this device and returns at once. What it gives can be waited for until
@@ -107,8 +107,8 @@ impl Conn {
     /// # Errors
     /// [`SendError`]; after `Slow` the connection is being closed.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Receipt, SendError> {
-        let number = self.0.server.hooks.send(self, &self.0.peer, message.name(), &payload)?;
-        Ok(Receipt::new(&self.0.peer, number))
+        let number = self.0.server.hooks.send(self, &self.0.handle, message.name(), &payload)?;
+        Ok(Receipt::new(&self.0.handle, number))
     }
 
     /// Queues a message that was [encoded](Server::encode) once for many.
@@ -116,13 +116,13 @@ impl Conn {
     /// # Errors
     /// [`SendError`]; after `Slow` the connection is being closed.
     pub fn send_encoded(&self, message: &Encoded) -> Result<Receipt, SendError> {
-        Ok(Receipt::new(&self.0.peer, self.queue(message)?))
+        Ok(Receipt::new(&self.0.handle, self.queue(message)?))
     }
 
     pub(crate) fn queue(&self, message: &Encoded) -> Result<Option<u64>, SendError> {
         let frame = message.frame(self)?;
-        self.0.server.hooks.look_again(self, &self.0.peer, message.name(), message.payload(self))?;
-        self.0.peer.send_shared(frame)
+        self.0.server.hooks.look_again(self, &self.0.handle, message.name(), message.payload(self))?;
+        self.0.handle.send_shared(frame)
     }
 
     /// Calls a procedure of this device and waits for the answer, at most
@@ -149,7 +149,7 @@ impl Conn {
         rp: impl Procedure<P, R>,
         payload: P,
     ) -> Result<R, CallError> {
-        self.0.server.hooks.call(self, &self.0.peer, rp.name(), &payload, timeout).await
+        self.0.server.hooks.call(self, &self.0.handle, rp.name(), &payload, timeout).await
     }
 
     /// Ends this connection: what is queued is still sent, then 1000 and the reason, by default
@@ -163,11 +163,11 @@ impl Conn {
     /// Breaks the connection without a goodbye, as a lost network does, for tests: a session is
     /// parked, any other device has left with 1006.
     pub fn cut(&self) {
-        self.0.peer.outbox.cut();
+        self.0.handle.outbox.cut();
     }
 
     pub(crate) fn close(&self, closed: Closed) {
-        let closed = self.0.peer.close(closed);
+        let closed = self.0.handle.close(closed);
         self.0.server.registry.leave(self, &closed);
     }
 }

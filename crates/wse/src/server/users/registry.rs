@@ -2,7 +2,7 @@
 //! be held across an await, nor while anything of the application runs.
 
 use crate::{
-    app::listeners::Whens,
+    app::listeners::Listeners,
     server::{
         event::Event,
         users::{conn::Conn, user::User},
@@ -17,14 +17,14 @@ use std::{
     sync::{Arc, OnceLock, PoisonError},
 };
 use tokio::{
-    runtime::Handle,
+    runtime,
     sync::{Notify, oneshot},
 };
 use wse_proto::{Cid, Closed, Hello, Reason};
 
 /// Connections of one user whose handlers may outlive them. A user who leaves handlers behind with
 /// every connection is held off, so that what they keep is bounded.
-const LINGERING: usize = 64;
+const OUTLIVING_HANDLERS: usize = 64;
 
 /// Events of one user that may wait for the application. A user whose devices come and go faster
 /// than their events are handled is held off.
@@ -34,9 +34,9 @@ pub(crate) struct Registry {
     users: Mutex<HashMap<Cid, Entry>>,
     user_count: AtomicUsize,
     conn_count: AtomicUsize,
-    whens: Whens<Event>,
+    listeners: Listeners<Event>,
     /// Where events are handled that are told from outside of a runtime.
-    runtime: OnceLock<Handle>,
+    runtime: OnceLock<runtime::Handle>,
     /// Told when the last user has gone and every event was handled.
     empty: Notify,
 }
@@ -51,7 +51,7 @@ struct Entry {
     first: Option<Arc<Hello>>,
     events: VecDeque<(Event, Option<oneshot::Sender<()>>)>,
     /// Connections that have ended while handlers of theirs still run.
-    lingering: usize,
+    outliving: usize,
     /// A task is handling the events.
     draining: bool,
 }
@@ -65,38 +65,38 @@ pub(crate) struct Joined {
 }
 
 impl Registry {
-    pub(crate) fn new(whens: Whens<Event>) -> Self {
+    pub(crate) fn new(listeners: Listeners<Event>) -> Self {
         Self {
             users: Mutex::default(),
             user_count: AtomicUsize::new(0),
             conn_count: AtomicUsize::new(0),
-            whens,
+            listeners,
             runtime: OnceLock::new(),
             empty: Notify::new(),
         }
     }
 
     /// Remembers the runtime that connections run in.
-    pub(crate) fn run_in(&self, runtime: Handle) {
+    pub(crate) fn run_in(&self, runtime: runtime::Handle) {
         self.runtime.get_or_init(|| runtime);
     }
 
     /// Whether the application is so far behind with a user that no more of its devices are let in.
     pub(crate) fn is_behind(&self, cid: &Cid) -> bool {
-        let behind = |entry: &Entry| entry.events.len() >= BACKLOG || entry.lingering >= LINGERING;
+        let behind = |entry: &Entry| entry.events.len() >= BACKLOG || entry.outliving >= OUTLIVING_HANDLERS;
         self.lock().get(cid).is_some_and(behind)
     }
 
     /// A connection of a user has ended, but not its handlers.
-    pub(crate) fn linger(&self, cid: &Cid) {
-        self.lock().entry(cid.clone()).or_default().lingering += 1;
+    pub(crate) fn handlers_outlive(&self, cid: &Cid) {
+        self.lock().entry(cid.clone()).or_default().outliving += 1;
     }
 
     /// The handlers of such a connection have ended too.
-    pub(crate) fn linger_no_more(&self, cid: &Cid) {
+    pub(crate) fn handlers_ended(&self, cid: &Cid) {
         let mut users = self.lock();
         if let Some(entry) = users.get_mut(cid) {
-            entry.lingering -= 1;
+            entry.outliving -= 1;
         }
         self.forget(cid, &mut users);
     }
@@ -116,7 +116,7 @@ impl Registry {
         entry.conns.push(conn.clone());
         self.conn_count.fetch_add(1, Ordering::Relaxed);
         let mut ready = None;
-        if !self.whens.is_empty() {
+        if !self.listeners.is_empty() {
             let (handled, waiter) = oneshot::channel();
             self.tell(entry, Event::Connected(conn.clone()), Some(handled));
             ready = Some(waiter);
@@ -134,7 +134,7 @@ impl Registry {
     }
 
     /// A device on trial has shown that it is there.
-    pub(crate) fn stays(self: &Arc<Self>, conn: &Conn, limit: usize) {
+    pub(crate) fn confirmed(self: &Arc<Self>, conn: &Conn, limit: usize) {
         let mut users = self.lock();
         let Some(entry) = users.get_mut(conn.cid()) else { return };
         if entry.on_trial.take_if(|on_trial| on_trial == conn).is_some() {
@@ -152,7 +152,7 @@ impl Registry {
 
     fn push_out(&self, entry: &mut Entry, conn: &Conn) {
         // It may have been closed for another reason a moment ago; then that is the true one.
-        let closed = conn.0.peer.close(Closed::normal(Reason::CLIENTS_CONCURRENCY));
+        let closed = conn.0.handle.close(Closed::normal(Reason::CLIENTS_CONCURRENCY));
         self.remove(entry, conn, closed);
     }
 
@@ -207,7 +207,7 @@ impl Registry {
     }
 
     fn tell(&self, entry: &mut Entry, event: Event, handled: Option<oneshot::Sender<()>>) {
-        if !self.whens.is_empty() {
+        if !self.listeners.is_empty() {
             entry.events.push_back((event, handled));
         }
     }
@@ -217,12 +217,12 @@ impl Registry {
         if entry.draining || entry.events.is_empty() {
             return;
         }
-        let Some(runtime) = Handle::try_current().ok().or_else(|| self.runtime.get().cloned()) else { return };
+        let Some(runtime) = runtime::Handle::try_current().ok().or_else(|| self.runtime.get().cloned()) else { return };
         entry.draining = true;
         let (registry, cid) = (self.clone(), cid.clone());
         runtime.spawn(async move {
             while let Some((event, handled)) = registry.next_event(&cid) {
-                if let Some(told) = registry.whens.tell(event) {
+                if let Some(told) = registry.listeners.tell(event) {
                     told.await;
                 }
                 // The connection may have ended meanwhile.
@@ -285,6 +285,6 @@ impl Entry {
     }
 
     fn is_over(&self) -> bool {
-        self.conns.is_empty() && self.events.is_empty() && !self.draining && self.lingering == 0
+        self.conns.is_empty() && self.events.is_empty() && !self.draining && self.outliving == 0
     }
 }
