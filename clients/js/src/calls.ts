@@ -1,53 +1,58 @@
-// Calls of this client that wait for their answer. It may never settle one twice, nor answer an
-// answer, nor leave a timer behind.
+// The calls of this client that wait for their answer.
+// A call settles once, leaves no timer or listener behind, and an answer is never answered.
 
 import { readError, WSE_ERROR, WseError } from "./error.js";
 
 type Settle = (error: WseError | null, result?: unknown) => void;
 
-/** 96 random bits in 16 characters; guessable only where the platform has no `crypto`, as Node 18. */
+/** Returns 96 random bits as 16 characters. They can be guessed where the platform has no `crypto`, as in Node 18. */
 function newStamp(): string {
   const bytes = new Uint8Array(12).map(() => Math.random() * 256);
   globalThis.crypto?.getRandomValues(bytes);
   return btoa(String.fromCharCode(...bytes));
 }
 
-/** How one call is made. */
+/** Options of one call. */
 export interface CallOptions {
-  /** How long to wait for the answer, in milliseconds; 0 is for ever. Default: the client's `tO`. */
+  /** How long the call waits for its answer, in milliseconds; 0 means without a limit. Default: the client's `tO`. */
   timeout?: number;
-  /** Stops waiting when it is aborted. The server is not told. */
+  /** Aborting this signal ends the wait. The server is not told. */
   signal?: AbortSignal;
 }
 
-/** Calls in flight. */
+/** The calls that wait for their answer. */
 export interface Calls {
-  /** Sends a call and waits: a timeout that is more than a timer can count is for ever too. */
+  /**
+   * Sends a call and waits for the answer. There is no limit if the timeout is 0, or longer than a
+   * timer can count.
+   */
   call(rp: string, send: (stamp: string) => void, options: CallOptions): Promise<any>;
-  /** An answer came. One to a call that does not wait any more is dropped. */
+  /** Settles the call that an answer belongs to. Drops the answer if no call waits for it. */
   answer(stamp: string | null, ok: boolean, payload: unknown): void;
-  /** The connection ended: an answer counts only on the one that was asked. */
+  /** Rejects all calls, because the connection has ended and no other one can bring their answers. */
   closed(code: number, reason: string): void;
 }
 
-/** `patience` is the timeout of a call that has none of its own. */
-export function calls(patience: number): Calls {
-  const waiting = new Map<string | null, Settle>();
+/** `defaultTimeout` is for calls without a timeout of their own, in milliseconds. */
+export function createCalls(defaultTimeout: number): Calls {
+  const pending = new Map<string | null, Settle>();
   return {
-    call: (rp, send, { timeout = patience, signal }) =>
+    call: (rp, send, { timeout = defaultTimeout, signal }) =>
       new Promise((resolve, reject) => {
         const stamp = newStamp();
         const settle: Settle = (error, result) => {
-          waiting.delete(stamp);
+          pending.delete(stamp);
           clearTimeout(timer);
           signal?.removeEventListener("abort", abort);
           if (error) reject(error);
           else resolve(result);
         };
         const abort = () => settle(new WseError(WSE_ERROR.RP_ABORTED, { rp, reason: signal!.reason }));
-        const late = () => settle(new WseError(WSE_ERROR.RP_TIMEOUT, { rp, timeout }));
-        const timer: any = timeout > 0 && timeout < 2 ** 31 && setTimeout(late, timeout);
-        waiting.set(stamp, settle);
+        const timer: any =
+          timeout > 0 &&
+          timeout < 2 ** 31 &&
+          setTimeout(() => settle(new WseError(WSE_ERROR.RP_TIMEOUT, { rp, timeout })), timeout);
+        pending.set(stamp, settle);
         signal?.addEventListener("abort", abort);
         try {
           if (signal?.aborted) abort();
@@ -56,9 +61,9 @@ export function calls(patience: number): Calls {
           settle(error as WseError);
         }
       }),
-    answer: (stamp, ok, payload) => waiting.get(stamp)?.(ok ? null : readError(payload), payload),
+    answer: (stamp, ok, payload) => pending.get(stamp)?.(ok ? null : readError(payload), payload),
     closed(code, reason) {
-      waiting.forEach((settle) => settle(new WseError(WSE_ERROR.RP_DISCONNECT, { code, reason })));
+      pending.forEach((settle) => settle(new WseError(WSE_ERROR.RP_DISCONNECT, { code, reason })));
     },
   };
 }

@@ -1,72 +1,76 @@
-// The client: what the application holds, and what follows when a connection ends. It may never
-// touch a socket, nor leave a promise unsettled.
+// The client that the application holds: its methods, hooks, listeners and procedures.
+// It touches no socket, and holds no state of a connection.
 
-import { type CallOptions, type Calls, calls } from "./calls.js";
-import type { SocketConstructor } from "./connection.js";
+import type { Bounds } from "./backoff.js";
+import { type CallOptions, type Calls, createCalls } from "./calls.js";
+import { WSE_REASON, type WseStatus } from "./constants.js";
 import type { Argument, Channel, Contract, Name, Part, Rest, Result } from "./contract.js";
-import { emitter, type Off } from "./emitter.js";
+import { createEmitter, type Off } from "./emitter.js";
 import { WSE_ERROR, WseError, wrap } from "./error.js";
-import { type Link, link } from "./link.js";
-import { messages } from "./messages.js";
-import { WSE_REASON, type WseStatus } from "./names.js";
-import { answer, type Procedure } from "./procedures.js";
+import { iterateMessages } from "./messages.js";
+import { answerCall, type Procedure } from "./procedures.js";
 import type { Protocol } from "./protocol.js";
+import { createReconnector, type Reconnector } from "./reconnect.js";
 import type { Arrival } from "./session.js";
-import type { Bounds } from "./wait.js";
+import type { SocketConstructor } from "./socket.js";
 
-/** Who this is: a value, or a function that is asked at every attempt to connect. */
+/** Who connects: a value, or a function that the client calls at every attempt to connect. */
 export type Identity = unknown | (() => unknown);
 
 /**
- * Solves a challenge: gives the solution, or a promise of it. One that takes two parameters calls
- * `solve` instead, as in npm `wse`, and what it returns is ignored.
+ * Solves a challenge: returns the solution, or a promise of it. A handler with two parameters calls
+ * `solve` instead, as in npm `wse`, and its return value is ignored.
  */
 export type Challenge = (quest: any, solve: (solution: unknown) => void) => unknown;
 
-/** How a client is made. */
+/** The options of a client. */
 export interface Options {
   /** The server's address, `ws:` or `wss:`. */
   url: string;
-  /** Whether to come back after a lost connection, and how patiently. Default false. */
+  /** Whether the client reconnects after a lost connection, and the bounds of the wait before it. Default false. */
   re?: boolean | Bounds;
-  /** Whether, with `re`, the server is asked for a session that survives a cut. Default true. */
+  /** Whether, with `re`, the client asks the server for a session that survives a cut. Default true. */
   resume?: boolean;
-  /** How long a call waits for its answer, in seconds; 0 is for ever. Default 20 s. */
+  /** How long a call waits for its answer, in seconds; 0 means without a limit. Default 20 s. */
   tO?: number;
   /** The wire format. Default `wse-default-json`. */
   protocol?: Protocol;
-  /** How long one attempt may take from the dial to the welcome, in milliseconds. Default 10,000 ms. */
+  /** How long one attempt may take, from the identity to the welcome, in milliseconds. Default 10,000 ms. */
   connectTimeout?: number;
-  /** Whether the text of an error in a procedure of this client reaches the server. Default false. */
+  /** Whether the client sends the text of an error in one of its procedures to the server. Default false. */
   exposeErrors?: boolean;
-  /** Needed where there is no global one, as in Node 18 and 20: that of npm `ws` fits. */
+  /** The constructor of sockets. It is needed where there is no global one, as in Node 18 and 20: use that of npm `ws`. */
   WebSocket?: SocketConstructor;
-  /** Everything else is handed to the constructor of the socket as third argument: `headers` or `ca` of npm `ws`. */
+  /** All other options are the third argument of the socket's constructor: `headers` or `ca` of npm `ws`. */
   [option: string]: unknown;
 }
 
-/** Hooks for what happens to a client. Each gives what takes the listener off again. */
+/** Hooks for what happens to a client. Each returns a function that removes the listener. */
 export interface When<W = any> {
-  /** Welcomed: every time, and what became of the session. Called at once when the client is ready already. */
+  /**
+   * The server has sent its welcome; `arrival` tells what became of the previous session. A listener
+   * that is added while the client is `READY` is called at once.
+   */
   ready(listener: (welcome: W, arrival: Arrival) => unknown): Off;
-  /** The socket is open and the hi is sent; the server has not decided yet. */
+  /** The socket is open and the hi was sent. The server has not decided yet. */
   connected(listener: () => unknown): Off;
-  /** A connection, or an attempt to make one, has ended: 1006 when there was no goodbye. */
+  /** A connection, or an attempt to make one, has ended. The code is 1006 if there was no close frame. */
   closed(listener: (code: number, reason: string) => unknown): Off;
-  /** A listener or a procedure failed, or an attempt to connect of which no promise tells. */
+  /** A listener or a procedure failed, or an attempt to connect failed and no promise rejects with it. */
   error(listener: (error: WseError) => unknown): Off;
-  /** The status has changed. Called at once when it is not the first any more. */
+  /** The status has changed. A listener that is added when the status is not `IDLE` is called at once. */
   updated(listener: (status: WseStatus) => unknown): Off;
-  /** A message came that nobody listens to. */
+  /** A message came that has no listener. */
   ignored(listener: (type: string, payload: any) => unknown): Off;
 }
 
 /**
- * One device of one user: a connection to a server, kept up as long as is asked for.
+ * One device of one user, and its connection to a server.
  *
- * Messages arrive in the order they were sent: exactly once in a session, which survives cuts, and
- * at most once without. Without one nothing is kept for later: what is sent while there is no
- * connection is an error. Every promise settles, and rejects with a {@link WseError} only.
+ * Messages arrive in the order in which they were sent. In a session, which survives cuts, each
+ * arrives exactly once; without a session, at most once. Without a session nothing is kept for later:
+ * sending without a connection is an error. Every promise settles, and rejects with a
+ * {@link WseError} only.
  *
  * ```ts
  * const client = new WseClient({ url: "wss://chat.example.com/ws", re: true });
@@ -82,23 +86,23 @@ export class WseClient<C extends Contract = any> {
   /** Hooks for what happens to this client. */
   declare readonly when: When<Part<C, "welcome">>;
 
-  #link: Link;
+  #reconnector: Reconnector;
   #solver: Challenge = () => {
     throw new Error("no challenge handler");
   };
   #calls: Calls;
   #procedures = new Map<string, Procedure>();
-  #events = emitter(console.error);
+  #events = createEmitter(console.error);
 
-  /** Does nothing until {@link connect}. */
-  constructor({ tO = 20, exposeErrors, ...way }: Options) {
+  /** Creates a client. It does nothing until {@link connect}. */
+  constructor({ tO = 20, exposeErrors, ...options }: Options) {
     const events = this.#events;
-    /** Tells of a failure that is nobody's answer. */
+    /** Reports a failure that no promise rejects with. */
     const report = (code: string, raw: any, about: object) => {
       const error = wrap(code, raw, about);
       if (!events.emit("error", error)) console.error(error);
     };
-    /** Adds listeners of an event; one that comes late is told `now`. */
+    /** Returns a hook. If `now` returns arguments, a new listener is called with them at once. */
     const hook =
       (event: string, now?: () => unknown[] | false) =>
       (listener: (...args: any[]) => unknown): Off => {
@@ -114,18 +118,18 @@ export class WseClient<C extends Contract = any> {
       const solution = await this.#solver(quest, solve);
       return this.#solver.length > 1 ? solved : solution;
     };
-    const channel = emitter((error, type) => report(WSE_ERROR.MESSAGE_PROCESSING_ERROR, error, { type }));
-    this.#calls = calls(tO * 1000);
-    this.#link = link(way, events, this.#calls, challenge, {
+    const channel = createEmitter((error, type) => report(WSE_ERROR.MESSAGE_PROCESSING_ERROR, error, { type }));
+    this.#calls = createCalls(tO * 1000);
+    this.#reconnector = createReconnector(options, events, this.#calls, challenge, {
       message: (type, payload) => channel.emit(type, payload) || events.emit("ignored", type, payload),
       call: (call, reply) =>
-        answer(this.#procedures.get(call.type), call, reply, exposeErrors, (error) =>
+        answerCall(this.#procedures.get(call.type), call, reply, exposeErrors, (error) =>
           report(WSE_ERROR.RP_EXECUTION_FAILED, error, { rp: call.type }),
         ),
     });
     this.channel = channel as any;
     this.when = {
-      ready: hook("ready", () => this.status === "READY" && this.#link.ready()),
+      ready: hook("ready", () => this.status === "READY" && this.#reconnector.ready()),
       connected: hook("connected"),
       closed: hook("closed"),
       error: hook("error"),
@@ -134,57 +138,57 @@ export class WseClient<C extends Contract = any> {
     };
   }
 
-  /** Where this client stands: one of `WSE_STATUS`. */
+  /** The status of this client: one of `WSE_STATUS`. */
   get status(): WseStatus {
-    return this.#link.status();
+    return this.#reconnector.status();
   }
 
-  /** The address it is, or was last, or will be connected to. */
+  /** The address of the server that the client is, was last, or will be connected to. */
   get url(): string {
-    return this.#link.target().url;
+    return this.#reconnector.target().url;
   }
 
   /**
-   * The user's id, as far as this side knows it: the field `cid` of the last welcome, else of the
+   * The user's id, as far as the client knows it: the field `cid` of the last welcome, or else of the
    * meta that was given to `connect`.
    */
   get cid(): string | undefined {
-    return this.#link.ready()[0]?.cid ?? (this.#link.target().meta as any)?.cid;
+    return this.#reconnector.ready()[0]?.cid ?? (this.#reconnector.target().meta as any)?.cid;
   }
 
   /**
-   * Connects, and resolves to the payload of the welcome. What is left out stays as it was the last
-   * time, at first `""` and `{}`. With `re` it goes on trying as long as the failure is temporary:
-   * a server that cannot be reached, an identity function that throws. While it waits between two
-   * attempts, calling it again tries at once.
+   * Connects, and resolves to the payload of the welcome. An argument that is left out keeps its last
+   * value, at first `""` and `{}`. With `re` the client tries again as long as the failure is
+   * temporary: a server that cannot be reached, an identity function that throws. If this is called
+   * while the client waits between two attempts, it tries at once.
    *
-   * Rejects with `wse.not-authorized` when refused, `wse.client.already-connected` when there is a
-   * connection or an attempt is under way, `wse.client.invalid-cra-handler` when the challenge was
-   * not solved, a `WseError` of the identity function, and `wse.client.ws-error` for everything
-   * else, with `details.code` and `details.reason` of the close.
+   * Rejects with `wse.not-authorized` if the server refuses, `wse.client.already-connected` if there
+   * is a connection or an attempt is under way, `wse.client.invalid-cra-handler` if the challenge was
+   * not solved, a `WseError` that the identity function throws, and `wse.client.ws-error` for
+   * everything else, with `details.code` and `details.reason` of the close.
    */
   connect(identity?: Identity, meta?: unknown): Promise<Part<C, "welcome">> {
-    return this.#link.go(1006, this.url, identity, meta);
+    return this.#reconnector.connect(identity, meta);
   }
 
   /**
-   * Leaves for another server and resolves to its welcome. The old connection is closed with 4000
-   * `jump` first. Identity and meta stay what they were when they are left out. Reconnects go to
-   * the new server from now on, and a `connect` that still waits is settled with this.
+   * Moves to another server, and resolves to its welcome. It closes the old connection with 4000
+   * `jump` first. Identity and meta keep their last values if they are left out. The client reconnects
+   * to the new server from now on, and a `connect` that still waits settles with this promise.
    *
-   * Rejects as {@link connect} does; the client is not connected to the old server any more.
+   * Rejects as {@link connect} does. The client is not connected to the old server then.
    */
   jump(url: string, identity?: Identity, meta?: unknown): Promise<Part<C, "welcome">> {
-    return this.#link.go(4000, url, identity, meta);
+    return this.#reconnector.jump(url, identity, meta);
   }
 
   /**
-   * Ends it for good, a reconnect that waits too: code 1000 and the reason, by default
-   * `wse.by-client`, cut after 123 bytes. The client is `OFFLINE` at once and hears nothing more;
-   * calls in flight and a `connect` that waits are rejected.
+   * Closes the connection for good and stops reconnecting. The client is `OFFLINE` at once, and no
+   * listener is called for what comes later. Calls in flight and a `connect` that waits reject. The
+   * server gets code 1000 and the reason, by default `wse.by-client`, cut after 123 bytes.
    */
   close(reason: string = WSE_REASON.BY_CLIENT): void {
-    this.#link.close(reason);
+    this.#reconnector.close(reason);
   }
 
   /** The same as {@link close}. */
@@ -193,43 +197,45 @@ export class WseClient<C extends Contract = any> {
   }
 
   /**
-   * Sends a message and returns at once; whether it arrives is not known. In a session that has
-   * lost its connection it is kept, as long as no more than 1 MiB is.
+   * Sends a message and returns at once, without a receipt. In a session that has lost its
+   * connection the client keeps the message and sends it later, as long as it keeps no more than
+   * 1 MiB.
    *
-   * Throws `wse.client.not-ready` without a connection or such a session, and
-   * `wse.client.rp.invalid` when the payload cannot be encoded or the name is empty or the
-   * protocol's own.
+   * Throws `wse.client.not-ready` if there is neither a connection nor such a session, and
+   * `wse.client.rp.invalid` if the payload cannot be encoded or the name is empty or reserved.
    */
   send<K extends Name<C, "send">>(type: K, ...[payload]: Rest<Part<C, "send">[K]>): void {
-    this.#link.send(type, payload);
+    this.#reconnector.send(type, payload);
   }
 
   /**
    * Calls a procedure of the server and resolves to its result.
    *
-   * Rejects with what the procedure failed with, or with `wse.client.rp.timeout`,
-   * `wse.client.rp.disconnect`, `wse.client.rp.aborted`, or as {@link send} throws. An answer that
-   * comes later is dropped.
+   * Rejects with the error of the procedure, with `wse.client.rp.timeout`, `wse.client.rp.disconnect`
+   * or `wse.client.rp.aborted`, or with what {@link send} throws. The client drops an answer that
+   * comes later.
    */
   call<K extends Name<C, "call">>(
     rp: K,
     ...[payload, options]: Rest<Argument<Part<C, "call">[K]>, [options?: CallOptions]>
   ): Promise<Result<Part<C, "call">[K]>> {
-    return this.#calls.call(rp, (stamp) => this.#link.send(rp, payload, stamp), (options ?? {}) as CallOptions);
+    return this.#calls.call(rp, (stamp) => this.#reconnector.send(rp, payload, stamp), (options ?? {}) as CallOptions);
   }
 
   /**
-   * Messages of one type, to be iterated over with `for await`. It listens from now on, across
-   * reconnects, and keeps what comes until it is asked for, without a bound. It ends when the
-   * client goes `OFFLINE`; leaving the loop stops it.
+   * Returns the messages of one type, for `for await`. It listens from now on, across reconnects, and
+   * keeps each message until the loop asks for it, without a bound. It ends when the client goes
+   * `OFFLINE`. Leaving the loop stops listening.
    */
   messages<K extends Name<C, "channel">>(type: K): AsyncIterableIterator<Part<C, "channel">[K]> {
-    return messages(this.channel as any, type, this.#events);
+    return iterateMessages(this.channel as any, type, this.#events);
   }
 
   /**
-   * Registers a procedure that the server may call. What it returns is the result, a promise is
-   * awaited. Throw a {@link WseError} to fail on purpose. Throws `wse.server.rp.already-registered`.
+   * Registers a procedure that the server may call. It returns the result, or a promise of it, and
+   * throws a {@link WseError} to fail on purpose.
+   *
+   * Throws `wse.server.rp.already-registered` if the name is taken.
    */
   register<K extends Name<C, "register">>(
     rp: K,
@@ -242,14 +248,16 @@ export class WseClient<C extends Contract = any> {
     this.#procedures.set(rp, handler);
   }
 
-  /** Takes a procedure off. Throws `wse.server.rp.not-registered` when there is none of that name. */
+  /** Removes a procedure. Throws `wse.server.rp.not-registered` if there is none of that name. */
   unregister(rp: Name<C, "register">): void {
     if (!this.#procedures.delete(rp)) throw new WseError(WSE_ERROR.RP_NOT_REGISTERED, { rp });
   }
 
   /**
-   * Sets what solves the server's challenges. Without it, or when it fails, a challenged `connect`
-   * rejects with `wse.client.invalid-cra-handler`, which is also thrown at what is no function.
+   * Sets the handler that solves the server's challenges. If there is none, or if it fails, a
+   * challenged `connect` rejects with `wse.client.invalid-cra-handler`.
+   *
+   * Throws the same code if `handler` is no function.
    */
   challenge(handler: Challenge): void {
     if (typeof handler !== "function") throw new WseError(WSE_ERROR.INVALID_CRA_HANDLER);

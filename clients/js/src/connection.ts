@@ -1,25 +1,11 @@
-// One connection, from the dial to its end: the hi, the challenge, the welcome, and reading. It may
-// never say anything after it has ended, nor decide whether another one follows.
+// One connection: dial, hi, challenge, welcome, reading, and its end.
+// It sends nothing after its end, and does not decide whether another connection follows.
 
+import { WSE_REASON } from "./constants.js";
 import { WSE_ERROR, WseError, wrap } from "./error.js";
-import { WSE_REASON } from "./names.js";
-import { type Envelope, pack, type Protocol, readEnvelope } from "./protocol.js";
-import { type Arrival, type Session, sizeOf } from "./session.js";
-
-/** What is used of a `WebSocket`. */
-export interface Socket {
-  binaryType: string;
-  readonly readyState: number;
-  onopen: ((event: any) => void) | null;
-  onmessage: ((event: any) => void) | null;
-  onerror: ((event: any) => void) | null;
-  onclose: ((event: any) => void) | null;
-  send(data: any): void;
-  close(code?: number, reason?: string): void;
-}
-
-/** The global `WebSocket`, that of npm `ws`, or one of your own. */
-export type SocketConstructor = new (url: string, protocols: string[], options?: any) => Socket;
+import { type Envelope, pack, type Protocol, readEnvelope, sizeOf } from "./protocol.js";
+import type { Arrival, Session } from "./session.js";
+import type { Socket, SocketConstructor } from "./socket.js";
 
 /** Where to connect, and as whom. */
 export interface Target {
@@ -29,29 +15,33 @@ export interface Target {
 }
 
 /** How to connect. */
-export interface Dial {
+export interface ConnectionOptions {
   /** Milliseconds from the dial to the welcome. */
   connectTimeout?: number;
   WebSocket?: SocketConstructor;
-  /** The rest is the third argument of the constructor. */
+  /** All other options are the third argument of the constructor. */
   [option: string]: unknown;
 }
 
-/** Who is told what happens. */
+/** What a connection reports to, and asks for the solution of a challenge. */
 export interface Owner {
-  /** The hi is sent. */
+  /** The hi was sent. */
   connected(): void;
-  /** Gives the solution, or a promise of it. */
+  /** Returns a promise of the solution. */
   challenge(quest: unknown): Promise<unknown>;
+  /** The server has sent its welcome. */
   ready(welcome: unknown, arrival: Arrival): void;
-  /** It ended by itself, and is to be closed in time; `temporary` when another attempt may do better. */
+  /**
+   * The connection ended, and not by {@link Close}. Its socket may be open still, and the owner closes
+   * it later. `temporary` means that another attempt may succeed.
+   */
   closed(temporary: boolean, code: number, reason: string, error?: WseError): void;
 }
 
-/** Says goodbye, unless that was said before. The owner is not told: it is the one who wanted it. */
-export type Goodbye = (code: number, reason: string) => void;
+/** Ends the connection and closes its socket. The owner is not told, because the owner calls this. */
+export type Close = (code: number, reason: string) => void;
 
-/** Where it stands; solving is what the application does. */
+/** SOLVING: the application works on a challenge, and the server has to wait for the solution. */
 const enum State {
   WAITING,
   SOLVING,
@@ -59,42 +49,42 @@ const enum State {
   ENDED,
 }
 
-/** Begins to connect, and gives what ends it; nobody is told anything before this returns. */
-export function connection(
-  { connectTimeout = 10_000, WebSocket = globalThis.WebSocket as unknown as SocketConstructor, ...options }: Dial,
+/** Begins to connect, and returns what closes the connection. The owner is not told anything before it returns. */
+export function openConnection(
+  { connectTimeout = 10_000, WebSocket = globalThis.WebSocket as unknown as SocketConstructor, ...options }: ConnectionOptions,
   protocol: Protocol,
   { url, identity, meta }: Target,
   session: Session,
   owner: Owner,
-): Goodbye {
-  const own = protocol.internal_types;
+): Close {
+  const types = protocol.internal_types;
   let state = State.WAITING;
   let socket: Socket | undefined;
-  /** How many times in a row the watch saw that nothing had come. */
-  let quiet = 0;
+  /** How many checks in a row have found that nothing was received. */
+  let silentChecks = 0;
 
   const stop = () => {
     state = State.ENDED;
     clearTimeout(timer);
   };
 
-  /** It has ended, once. */
+  /** Ends the connection, once, and tells the owner. */
   const end = (temporary: boolean, code = 1006, reason = "", error?: WseError) => {
     if (state === State.ENDED) return;
     stop();
     owner.closed(temporary, code, reason, error);
   };
 
-  /** The connection could not be made, and no socket says why. An error made on purpose is final. */
+  /** Ends an attempt that no close event explains. A `WseError` was thrown on purpose, so it is final. */
   const fail = (temporary: boolean, raw: any) => {
-    const meant = raw instanceof WseError;
-    end(temporary && !meant, 1006, "", meant ? raw : wrap(WSE_ERROR.WS_CLIENT_ERROR, raw, { url }));
+    const onPurpose = raw instanceof WseError;
+    end(temporary && !onPurpose, 1006, "", onPurpose ? raw : wrap(WSE_ERROR.WS_CLIENT_ERROR, raw, { url }));
   };
 
   const solve = async (quest: unknown) => {
     state = State.SOLVING;
     try {
-      const packed = pack(protocol, own.challenge, await owner.challenge(quest));
+      const packed = pack(protocol, types.challenge, await owner.challenge(quest));
       if (state !== State.SOLVING) return;
       state = State.WAITING;
       socket!.send(packed);
@@ -103,53 +93,55 @@ export function connection(
     }
   };
 
-  /** Does what an envelope means where the connection stands; true when it is out of place. */
-  const misplaced = (envelope: Envelope, bytes: number) => {
+  /** Handles an envelope. Returns false if the protocol does not allow it in the current state. */
+  const dispatch = (envelope: Envelope, size: number) => {
     const { type, payload, stamp: grant }: { type: string; payload: any; stamp: any } = envelope;
-    if (state === State.OPEN) return !session.message(envelope, bytes);
-    if (state !== State.WAITING) return true;
-    if (type === own.challenge) return void solve(payload);
-    if (type !== own.welcome) return true;
-    state = State.OPEN;
-    clearTimeout(timer);
-    if (grant?.beat > 0) timer = setInterval(() => ++quiet > 4 && end(true, 1006, "wse.silent"), (grant.beat + 10_000) / 4);
-    const arrival = session.welcome(socket!, grant);
-    if (arrival) owner.ready(payload, arrival);
-    else end(true);
+    if (state === State.OPEN) return session.receive(envelope, size);
+    if (state !== State.WAITING) return false;
+    if (type === types.challenge) void solve(payload);
+    else if (type === types.welcome) {
+      state = State.OPEN;
+      clearTimeout(timer);
+      if (grant?.beat > 0) timer = setInterval(() => ++silentChecks > 4 && end(true, 1006, "wse.silent"), (grant.beat + 10_000) / 4);
+      const arrival = session.welcome(socket!, grant);
+      if (arrival) owner.ready(payload, arrival);
+      else end(true);
+    } else return false;
+    return true;
   };
 
-  const read = (data: unknown) => {
+  const read = ({ data }: { data: unknown }) => {
     let envelope: Envelope | undefined;
-    quiet = 0;
+    silentChecks = 0;
     try {
       envelope = readEnvelope(protocol, data);
     } catch {
-      // No envelope: a protocol error, as one that is out of place.
+      // What is no envelope is a protocol error, as is an envelope in the wrong state.
     }
-    if (!envelope || misplaced(envelope, sizeOf(data))) end(false, 1000, WSE_REASON.PROTOCOL_ERR);
+    if (!envelope || !dispatch(envelope, sizeOf(data))) end(false, 1000, WSE_REASON.PROTOCOL_ERR);
   };
 
-  const begin = async () => {
+  const dial = async () => {
     let temporary = true;
-    await null; // nobody is told anything before this function has returned
+    await null; // the owner is not told anything before `openConnection` has returned
     try {
       const who = await (typeof identity === "function" ? identity() : identity);
       if (state === State.ENDED) return;
       temporary = false;
       if (!WebSocket) throw new Error("no WebSocket");
-      const hi = pack(protocol, own.hi, { identity: who, meta, ...session.hi() });
+      const hi = pack(protocol, types.hi, { identity: who, meta, ...session.hi() });
       socket = new WebSocket(url, [protocol.name], options);
       socket.binaryType = "arraybuffer";
-      // Before it is open, not every platform lets a close event follow.
+      // If the socket never opened, some platforms send no close event after this one.
       socket.onerror = (event) => fail(true, event.error ?? event);
       socket.onopen = () => {
         if (state === State.ENDED) return;
-        socket!.onerror = () => {}; // a close event follows, with the code
+        socket!.onerror = () => {}; // a close event follows, and it has the code
         socket!.send(hi);
         owner.connected();
       };
-      socket.onmessage = ({ data }) => read(data);
-      // Closed with these, a client comes back.
+      socket.onmessage = read;
+      // A client with `re` reconnects after these codes.
       socket.onclose = ({ code, reason }) =>
         end([1005, 1006, 1011, 1012, 1013, 1014, 4000].includes(code), code, reason);
     } catch (error) {
@@ -158,10 +150,10 @@ export function connection(
   };
 
   let timer = setTimeout(() => fail(true, new Error("no welcome in time")), connectTimeout);
-  void begin();
+  void dial();
   return (code, reason) => {
     stop();
-    // A close frame has room for 123 bytes of text: what is longer is cut at a character.
+    // A close frame has room for 123 bytes of text. A longer reason is cut at a character.
     const { read } = new TextEncoder().encodeInto(reason, new Uint8Array(123));
     socket?.close(code, `${reason}`.slice(0, read));
   };

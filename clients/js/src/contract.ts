@@ -1,8 +1,8 @@
-// The types of a contract between client and server. It may never cost a byte at run time.
+// The types of a contract between client and server. It holds types only, so it costs nothing at run time.
 
 /**
  * What client and server agree on, for the compiler. Each part is named after the method that it
- * types, and a part left out is not checked. It is a type only: nothing is checked at run time.
+ * types, and a part that is left out is not checked. Nothing is checked at run time.
  *
  * ```ts
  * interface Chat {
@@ -16,9 +16,9 @@
  * ```
  */
 export interface Contract {
-  /** What the server's welcome carries. */
+  /** The payload of the server's welcome. */
   welcome?: unknown;
-  /** Messages to the server: payloads by type; `void` for none. */
+  /** Messages to the server: payloads by type; `void` for no payload. */
   send?: object;
   /** Messages from the server: payloads by type. */
   channel?: object;
@@ -28,13 +28,13 @@ export interface Contract {
   register?: object;
 }
 
-/** A part of a contract; `any` where there is none. */
+/** A part of a contract; `any` if the contract has no such part. */
 export type Part<C, P extends keyof Contract> = P extends keyof C ? C[P] : any;
 
-/** The names in a part of a contract; every string where there is none. */
+/** The names in a part of a contract; every string if the contract has no such part. */
 export type Name<C, P extends keyof Contract> = keyof Part<C, P> & string;
 
-/** What a procedure takes; `void` for nothing. There is one argument: a procedure of two fits no call. */
+/** The argument of a procedure; `void` if it has none. A procedure with two arguments cannot be called. */
 export type Argument<F> = F extends (...args: infer A) => any
   ? A extends []
     ? void
@@ -43,20 +43,20 @@ export type Argument<F> = F extends (...args: infer A) => any
       : never
   : any;
 
-/** What a procedure gives. */
+/** The result of a procedure. */
 export type Result<F> = F extends (...args: any) => infer R ? Awaited<R> : any;
 
-/** Arguments after the name: a payload that may be nothing can be left out. */
+/** The arguments after the name. A payload that may be `undefined` can be left out. */
 export type Rest<P, More extends unknown[] = []> = undefined extends P
   ? [payload?: P, ...more: More]
   : [payload: P, ...more: More];
 
-/** Messages from the server, by type. Listeners are called in order, and stay until they are taken off. */
+/** Messages from the server, by type. Listeners are called in the order in which they were added. */
 export interface Channel<M> {
-  /** Adds a listener, which stays until it is taken off, across reconnects too. */
+  /** Adds a listener. It stays until it is removed, across reconnects too. */
   on<K extends keyof M & string>(type: K, listener: (payload: M[K]) => unknown): this;
-  /** Adds a listener for the next message of a type. */
+  /** Adds a listener for the next message of a type only. */
   once<K extends keyof M & string>(type: K, listener: (payload: M[K]) => unknown): this;
-  /** Takes a listener off; without one, all listeners of that type. */
+  /** Removes a listener; without one, all listeners of that type. */
   off<K extends keyof M & string>(type: K, listener?: (payload: M[K]) => unknown): this;
 }

@@ -1,7 +1,7 @@
-// Listeners by name. It may never lose one that was added, nor let one that fails keep the others
-// from being called.
+// Listeners by name, called in the order in which they were added.
+// A listener is never lost, and one that fails does not keep the others from being called.
 
-/** Takes the listener off again; calling it twice does no harm. */
+/** Removes the listener. Calling it twice does no harm. */
 export type Off = () => void;
 
 type Listener = (...args: any[]) => unknown;
@@ -11,45 +11,45 @@ interface Entry {
   once?: boolean;
 }
 
-/** Listeners by name, called in the order they were added. */
+/** Listeners by name, called in the order in which they were added. */
 export interface Emitter {
-  /** Adds a listener, which stays until it is taken off. Added twice, it is called twice. */
+  /** Adds a listener, which stays until it is removed. A listener that was added twice is called twice. */
   on(name: string, listener: Listener, once?: boolean): this;
-  /** Adds a listener for the next time only. */
+  /** Adds a listener that is called once. */
   once(name: string, listener: Listener): this;
-  /** Takes a listener off, once if it was added twice; without a listener, all of that name. */
+  /** Removes a listener, once if it was added twice. Without a listener, removes all of that name. */
   off(name: string, listener?: Listener): this;
-  /** Calls whoever listens now. False when nobody does. */
+  /** Calls the listeners of a name. Returns false if there are none. */
   emit(name: string, ...args: unknown[]): boolean;
 }
 
-/** `failed` is told what a listener throws or rejects with. */
-export function emitter(failed: (error: unknown, name: string) => void): Emitter {
-  const all = new Map<string, Entry[]>();
-  const of = (name: string) => all.get(name) ?? [];
-  const remove = (name: string, gone?: Entry) => all.set(name, of(name).filter((entry) => entry !== gone));
-  /** What it throws is a rejection too. */
+/** `onError` receives what a listener throws or rejects with. */
+export function createEmitter(onError: (error: unknown, name: string) => void): Emitter {
+  const entries = new Map<string, Entry[]>();
+  const of = (name: string) => entries.get(name) ?? [];
+  const remove = (name: string, removed?: Entry) => entries.set(name, of(name).filter((entry) => entry !== removed));
+  /** Turns what a listener throws into a rejection. */
   const run = async (listener: Listener, args: unknown[]) => listener(...args);
-  const self: Emitter = {
+  const emitter: Emitter = {
     on(name, listener, once) {
-      all.set(name, [...of(name), { listener, once }]);
-      return self;
+      entries.set(name, [...of(name), { listener, once }]);
+      return emitter;
     },
-    once: (name, listener) => self.on(name, listener, true),
+    once: (name, listener) => emitter.on(name, listener, true),
     off(name, listener) {
       if (listener) remove(name, of(name).find((entry) => entry.listener === listener));
-      else all.delete(name);
-      return self;
+      else entries.delete(name);
+      return emitter;
     },
     emit(name, ...args) {
       const listeners = of(name);
       for (const entry of listeners) {
-        // The entry, and not the first one of that listener.
+        // `off` would remove the first entry of this listener, which may be another one.
         if (entry.once) remove(name, entry);
-        run(entry.listener, args).catch((error) => failed(error, name));
+        run(entry.listener, args).catch((error) => onError(error, name));
       }
       return listeners.length > 0;
     },
   };
-  return self;
+  return emitter;
 }

@@ -1,67 +1,67 @@
-// The one kind of error that leaves this client, and its codes. It may never carry what the
-// application did not mean for the peer.
+// The one class of errors that leaves this client, and its codes.
+// An error carries nothing to the server that the application did not mean for it.
 
-/** The codes of errors that a client can see. Compare codes, never messages. */
+/** The codes of the errors that a client can see. Compare codes, never messages. */
 export const WSE_ERROR = Object.freeze({
-  /** There is no challenge handler, or it failed, or what was given is no function. */
+  /** There is no challenge handler, or it failed, or `challenge` was given something that is no function. */
   INVALID_CRA_HANDLER: "wse.client.invalid-cra-handler",
   /** No answer came in time. Whether the procedure ran is unknown. */
   RP_TIMEOUT: "wse.client.rp.timeout",
   /** The connection, or the session, ended before the answer. Whether the procedure ran is unknown. */
   RP_DISCONNECT: "wse.client.rp.disconnect",
-  /** The caller's signal was aborted. Whether the procedure ran is unknown. */
+  /** The caller aborted the signal. Whether the procedure ran is unknown. */
   RP_ABORTED: "wse.client.rp.aborted",
-  /** The name is empty or the protocol's own, or the payload cannot be encoded. Nothing was sent. */
+  /** The name is empty or reserved by the protocol, or the payload cannot be encoded. Nothing was sent. */
   RP_INVALID: "wse.client.rp.invalid",
-  /** There is a connection, or an attempt is under way. */
+  /** There is a connection already, or an attempt is under way. */
   CLIENT_ALREADY_CONNECTED: "wse.client.already-connected",
   /** The connection could not be made, or ended before the welcome. */
   WS_CLIENT_ERROR: "wse.client.ws-error",
   /** The server refused the identity. */
   NOT_AUTHORIZED: "wse.not-authorized",
-  /** There is no connection, and no session with room that waits for one. Nothing was sent or kept. */
+  /** There is no connection, and no parked session that has room. Nothing was sent or kept. */
   CONNECTION_NOT_READY: "wse.client.not-ready",
   /** A procedure failed, and its own error has no code. */
   RP_EXECUTION_FAILED: "wse.server.rp.failed",
   /** No procedure has that name. */
   RP_NOT_REGISTERED: "wse.server.rp.not-registered",
-  /** A procedure has that name already. */
+  /** Another procedure has that name. */
   RP_ALREADY_REGISTERED: "wse.server.rp.already-registered",
   /** A listener of a message failed. */
   MESSAGE_PROCESSING_ERROR: "wse.server.msg-processing-error",
 });
 
 /**
- * What every promise of a client rejects with, and what a procedure throws to fail on purpose:
- * code, message and details then reach the caller. Every other error reaches it as
- * `wse.server.rp.failed` without its text.
+ * The error that every promise of a client rejects with. A procedure throws one to fail on purpose:
+ * its code, message and details then reach the caller. Every other error reaches the caller as
+ * `wse.server.rp.failed`, without its text.
  *
  * ```ts
  * throw new WseError("no-such-room", { room }, "There is no such room.");
  * ```
  */
 export class WseError extends Error {
-  /** What went wrong: one of {@link WSE_ERROR}, or a code of the application's. */
+  /** What went wrong: one of {@link WSE_ERROR}, or a code of the application. */
   declare readonly code: string;
-  /** What belongs to it; an object, empty when there is nothing to say. */
+  /** More about it. It is always an object, which may be empty. */
   declare readonly details: Record<string, any>;
 
-  /** The message is for people. It is the code when left out, and then does not cross the wire. */
+  /** The message is for people. If it is left out, it is the code, and is not sent to the caller. */
   constructor(code: string, details: Record<string, any> = {}, message = code) {
     super(message);
     Object.assign(this, { code, details, name: "WseError" });
   }
 }
 
-/** An error of the application's or the platform's, which stays in `details.raw` and never crosses the wire. */
+/** Wraps an error of the application or the platform. The error is in `details.raw`, which is never sent. */
 export const wrap = (code: string, raw: any, about?: object): WseError =>
   new WseError(code, { ...about, raw }, raw?.message || undefined);
 
-/** Details are an object on both ends: anything else stands in the field `value`. */
+/** Returns details as an object, as on the server: any other value is in the field `value`. */
 export const asDetails = (value: any): Record<string, any> =>
   value == null ? {} : Object(value) === value && !Array.isArray(value) ? value : { value };
 
-/** Reads the error object of a failed call, however malformed it is. */
+/** Reads the error object of a failed call. A malformed one is read too. */
 export const readError = (error: any): WseError =>
   typeof error?.code === "string"
     ? new WseError(error.code, asDetails(error.details), typeof error.message === "string" ? error.message : undefined)

@@ -1,41 +1,42 @@
-// Messages of one type as something to iterate over. It may never lose one between two steps.
+// The messages of one type as an async iterator.
+// It loses no message between two steps.
 
+import type { WseStatus } from "./constants.js";
 import type { Emitter } from "./emitter.js";
-import type { WseStatus } from "./names.js";
 
 /**
- * Begins to listen at once and keeps what comes until it is asked for. When the client goes
- * offline, what was kept is still given, then it ends. Leaving the loop, or `return()`, stops
- * listening at once.
+ * Listens from now on, and keeps each message until it is asked for. When the client goes `OFFLINE`,
+ * the iterator returns the messages that it has kept, then ends. Leaving the loop, or `return()`,
+ * stops listening at once.
  */
-export function messages<M>(channel: Emitter, type: string, events: Emitter): AsyncIterableIterator<M> {
-  const kept: M[] = [];
+export function iterateMessages<M>(channel: Emitter, type: string, events: Emitter): AsyncIterableIterator<M> {
+  const queue: M[] = [];
   let ended = false;
   let wake = () => {};
-  const keep = (message: M) => {
-    kept.push(message);
+  const push = (message: M) => {
+    queue.push(message);
     wake();
   };
   const check = (status: WseStatus) => status === "OFFLINE" && stop();
   const stop = () => {
     ended = true;
-    channel.off(type, keep);
+    channel.off(type, push);
     events.off("updated", check);
     wake();
   };
-  channel.on(type, keep);
+  channel.on(type, push);
   events.on("updated", check);
-  const steps = (async function* () {
-    while (kept.length || !ended) {
-      if (kept.length) yield kept.shift()!;
+  const iterator = (async function* () {
+    while (queue.length || !ended) {
+      if (queue.length) yield queue.shift()!;
       else await new Promise<void>((resolve) => (wake = resolve));
     }
   })();
-  // A generator's own would wait behind a step that waits.
-  steps.return = () => {
-    kept.length = 0;
+  // The `return` of the generator itself would wait for a `next` that still waits for a message.
+  iterator.return = () => {
+    queue.length = 0;
     stop();
-    return steps.next();
+    return iterator.next();
   };
-  return steps;
+  return iterator;
 }

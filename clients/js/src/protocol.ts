@@ -1,36 +1,37 @@
-// How an envelope becomes one message of the socket, and back. It may never look into a payload.
+// The wire format: how an envelope becomes one message of the socket, and back.
+// It never looks into a payload.
 
-/** Type, payload and stamp: all that ever crosses the wire. */
+/** Type, payload and stamp: all that a message on the wire consists of. */
 export interface Envelope {
   /** The type of a message, the name of a procedure, or one of the protocol's own types. */
   type: string;
-  /** Whatever the application sends; `null` when it sends nothing. */
+  /** What the application sends; `null` if it sends nothing. */
   payload: any;
-  /** Marks a call and its answer; `null` for a message. */
+  /** Connects a call with its answer; `null` for a message. */
   stamp: string | null;
 }
 
-/** What a protocol makes of a message it has read: an object, or `[type, payload, stamp]` as npm `wse` has it. */
+/** What a protocol returns for a message that it has read: an object, or `[type, payload, stamp]` as in npm `wse`. */
 export type Packed = Partial<Envelope> | readonly unknown[];
 
 /**
- * A wire format, offered to the server as the WebSocket subprotocol of its name. The default is
- * `wse-default-json`.
+ * A wire format. The client offers it to the server as the WebSocket subprotocol of its name. The
+ * default is `wse-default-json`.
  */
 export interface Protocol {
-  /** The subprotocol's name, which the server must speak. */
+  /** The name of the subprotocol. The server must speak it. */
   name: string;
   /**
-   * Encodes an envelope: a string goes out as a text message, bytes as a binary one. Bytes may be
-   * sent once more after a cut, so they are not to be written to again.
+   * Encodes an envelope: a string is sent as a text message, bytes as a binary one. The client may
+   * send the same bytes again after a cut, so the protocol must not write to them any more.
    */
   pack(envelope: Envelope): string | ArrayBuffer | ArrayBufferView;
   /**
-   * Decodes a message: a string, or an `ArrayBuffer` when it was binary. What it throws at is a
-   * protocol error, which ends the connection.
+   * Decodes a message: a string, or an `ArrayBuffer` if it was binary. If it throws, the client ends
+   * the connection as a protocol error.
    */
   unpack(data: any): Packed;
-  /** What the protocol's own types are called on the wire. */
+  /** The names of the protocol's own types on the wire. */
   internal_types: {
     hi: string;
     challenge: string;
@@ -47,7 +48,7 @@ export interface Protocol {
 export const JSON_PROTOCOL: Protocol = {
   name: "wse-default-json",
   pack: ({ type, payload, stamp }) => JSON.stringify([type, payload, stamp]),
-  // Only what has places has a `slice`, and a string has no type.
+  // `slice` throws for everything but an array and a string, and `readEnvelope` refuses a string.
   unpack: (text) => JSON.parse(text).slice(),
   internal_types: {
     hi: "~wse:hi",
@@ -59,7 +60,7 @@ export const JSON_PROTOCOL: Protocol = {
   },
 };
 
-/** Makes a message of an envelope. What is left out is `null`. */
+/** Encodes an envelope. A payload or stamp that is left out becomes `null`. */
 export const pack = (
   protocol: Protocol,
   type: string,
@@ -67,9 +68,13 @@ export const pack = (
   stamp: string | null = null,
 ): string | ArrayBuffer | ArrayBufferView => protocol.pack({ type, payload, stamp });
 
+/** Returns the size of an encoded envelope: bytes, or characters if it is text. */
+export const sizeOf = (packed: any): number => packed.byteLength ?? packed.length;
+
 /**
- * Reads a message. Missing places are `null`, an empty stamp is none; what is no envelope throws.
- * Only in a welcome the stamp may be an object, which may have come as its text.
+ * Decodes a message, and throws if it is no envelope. A missing payload or stamp becomes `null`, and
+ * so does an empty stamp. The stamp is text, except in a welcome: there it may be an object, or the
+ * JSON text of one.
  */
 export function readEnvelope(protocol: Protocol, data: unknown): Envelope {
   const packed: any = protocol.unpack(data);

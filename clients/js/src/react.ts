@@ -1,73 +1,74 @@
-// Hooks for React. It may never import the client itself, of which there would then be two, nor
-// connect or close one: that is up to the application.
+// The hooks for React.
+// They import only types of the client, because a bundle would hold it twice. They never connect or close.
 
 import { createContext, useContext, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
-import type { Argument, Contract, Name, Part, Rest, Result } from "./contract.js";
 import type { WseClient } from "./client.js";
+import type { WseStatus } from "./constants.js";
+import type { Argument, Contract, Name, Part, Rest, Result } from "./contract.js";
 import type { WseError } from "./error.js";
-import type { WseStatus } from "./names.js";
 
-/** The client that {@link useWse} finds. */
+/** Holds the client that {@link useWse} returns. */
 export const WseContext = createContext<WseClient<any> | null>(null);
 
-/** The client given, else that of the nearest {@link WseContext}; throws when there is neither. */
+/** Returns the given client, or else that of the nearest {@link WseContext}. Throws if there is neither. */
 export function useWse<C extends Contract = any>(client?: WseClient<C>): WseClient<C> {
   const found = useContext(WseContext);
   if (!client && !found) throw new Error("There is no client in WseContext.");
   return client ?? found!;
 }
 
-/** Where a client stands; renders again when that changes. `IDLE` on a server. */
+/** Returns the status of a client, and renders again when it changes. On a server it is `IDLE`. */
 export function useStatus(client: WseClient<any>): WseStatus {
   const subscribe = useMemo(() => (changed: () => void) => client.when.updated(changed), [client]);
   return useSyncExternalStore(subscribe, () => client.status, () => "IDLE");
 }
 
 /**
- * The last message of a type since the component is there, `undefined` before the first; renders
- * again with each. A listener is called for every message, also for those that are rendered together.
+ * Returns the last message of a type since the component was mounted, and renders again with each. It
+ * is `undefined` before the first one. The listener is called for every message, even if React
+ * renders several of them together.
  */
 export function useMessage<C extends Contract, K extends Name<C, "channel">>(
   client: WseClient<C>,
   type: K,
   listener?: (message: Part<C, "channel">[K]) => unknown,
 ): Part<C, "channel">[K] | undefined {
-  const current = useRef(listener);
+  const latest = useRef(listener);
   useEffect(() => {
-    current.current = listener;
+    latest.current = listener;
   });
   const store = useMemo(() => {
     let last: Part<C, "channel">[K] | undefined;
     return {
       last: () => last,
       subscribe(changed: () => void) {
-        const hear = (message: Part<C, "channel">[K]) => {
+        const receive = (message: Part<C, "channel">[K]) => {
           last = message;
           changed();
-          return current.current?.(message);
+          return latest.current?.(message);
         };
-        client.channel.on(type, hear);
-        return () => void client.channel.off(type, hear);
+        client.channel.on(type, receive);
+        return () => void client.channel.off(type, receive);
       },
     };
   }, [client, type]);
   return useSyncExternalStore(store.subscribe, store.last, () => undefined);
 }
 
-/** Where the last call of a {@link useCall} stands. */
+/** The state of the last call of a {@link useCall}. */
 export interface CallState<R> {
-  /** Whether an answer is waited for. */
+  /** Whether the call waits for its answer. */
   pending: boolean;
-  /** What the last call gave, kept while the next one is pending. */
+  /** The result of the last call. It stays while the next call is pending. */
   result?: R;
   /** Why the last call failed. */
   error?: WseError;
 }
 
 /**
- * A procedure of the server, and where the last call of it stands. `call` resolves to the result,
- * or to `undefined` when it failed: it never rejects. A new call, and the end of the component,
- * stop waiting for the one before.
+ * Returns `call` for a procedure of the server, and the state of the last call. `call` never rejects:
+ * it resolves to the result, or to `undefined` if it failed. A new call, or unmounting the component,
+ * ends the wait for the previous one.
  */
 export function useCall<C extends Contract, K extends Name<C, "call">>(
   client: WseClient<C>,
@@ -77,34 +78,34 @@ export function useCall<C extends Contract, K extends Name<C, "call">>(
 } {
   const store = useMemo(() => {
     let state: CallState<any> = { pending: false };
-    let told = () => {};
-    let asking: AbortController | undefined;
-    const ask = async (...[payload]: unknown[]) => {
-      asking?.abort();
-      const mine = (asking = new AbortController());
-      const turn = (next: CallState<any>) => {
-        if (asking !== mine) return;
+    let notify = () => {};
+    let current: AbortController | undefined;
+    const call = async (...[payload]: unknown[]) => {
+      current?.abort();
+      const controller = (current = new AbortController());
+      const update = (next: CallState<any>) => {
+        if (current !== controller) return;
         state = next;
-        told();
+        notify();
       };
-      turn({ ...state, pending: true });
+      update({ ...state, pending: true });
       try {
-        const result = await (client as WseClient).call(rp, payload, { signal: mine.signal });
-        turn({ pending: false, result });
+        const result = await (client as WseClient).call(rp, payload, { signal: controller.signal });
+        update({ pending: false, result });
         return result;
       } catch (error) {
-        turn({ pending: false, error: error as WseError });
+        update({ pending: false, error: error as WseError });
       }
     };
     return {
-      ask,
+      call,
       state: () => state,
       subscribe(changed: () => void) {
-        told = changed;
-        return () => asking?.abort();
+        notify = changed;
+        return () => current?.abort();
       },
     };
   }, [client, rp]);
   const state = useSyncExternalStore(store.subscribe, store.state, store.state);
-  return { ...state, call: store.ask as any };
+  return { ...state, call: store.call as any };
 }

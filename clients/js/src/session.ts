@@ -1,179 +1,187 @@
-// What is said from the welcome on. With the server's grant it goes on over another connection, and
-// nothing is lost or told twice. It may never end a connection, nor outgrow its bound.
+// The session: what is sent and received, kept across connections.
+// In a session that the server granted, nothing is lost or delivered twice. It never closes a socket.
 
 import type { Calls } from "./calls.js";
-import type { Socket } from "./connection.js";
 import { WSE_ERROR, WseError, wrap } from "./error.js";
 import type { Reply } from "./procedures.js";
-import { type Envelope, pack, type Protocol } from "./protocol.js";
+import { type Envelope, pack, type Protocol, sizeOf } from "./protocol.js";
+import { OPEN, type Socket } from "./socket.js";
 
-/** What stands behind a welcome that grants a session: its token, counts, and times in milliseconds. */
+/** The stamp of a welcome, with which the server grants a session. Times are in milliseconds. */
 export interface Grant {
+  /** The token that resumes the session. */
   session: string;
   cid: string;
-  /** How many envelopes of this client the server has taken in. */
+  /** How many envelopes of this client the server has received. */
   seen: number;
   resumed: boolean;
-  /** The server says something at least this often; 0: it does not. */
+  /** The server sends something at least this often; 0 if it makes no such promise. */
   beat: number;
-  /** How long a session is kept without a connection. */
+  /** How long the server keeps the session without a connection. */
   window: number;
 }
 
-/** What became of the session of before. */
+/** What became of the previous session. */
 export interface Arrival {
-  /** Whether it goes on: nothing was lost, and calls in flight still wait for their answers. */
+  /** Whether the session goes on: nothing was lost, and calls still wait for their answers. */
   resumed: boolean;
-  /** How many envelopes sent in one that does not go on were never confirmed: messages, calls and answers. */
+  /**
+   * How many envelopes of the previous session the server has not confirmed: messages, calls and
+   * answers. It is 0 if the session goes on.
+   */
   lost: number;
 }
 
-/** Who is told what comes. */
-export interface Listener {
+/** What handles messages and calls of the server. */
+export interface Handlers {
   message(type: string, payload: unknown): void;
-  /** `reply` answers it in this session; nothing happens when that has ended. */
+  /** `reply` sends the answer. It does nothing when the session of the call has ended. */
   call(call: Envelope, reply: Reply): void;
 }
 
-/** Conversations, one after the other, each over one connection or several. */
+/** One session after another, each over one connection or several. */
 export interface Session {
-  /** What the hi says of it. */
+  /** Returns what the hi says of the session. */
   hi(): any;
-  /** Welcomed. What the server has not seen is sent again; nothing is given when this is not the session that it says. */
-  welcome(by: Socket, grant?: Grant): Arrival | undefined;
-  /** The connection was cut. False when the session ends with it: there is no grant, or not all is kept. */
-  closed(): boolean | undefined;
-  /** This one is over, and the next begins with its welcome. What the server does not know is told it before. */
+  /**
+   * Begins a session over a socket, or resumes the current one and sends again what the server has
+   * not received. Returns `undefined` if the grant resumes a session that is not the current one.
+   */
+  welcome(socket: Socket, grant?: Grant): Arrival | undefined;
+  /**
+   * Parks the session, because its connection was cut. Returns a falsy value if it cannot be
+   * resumed: the server granted none, or an envelope that is not confirmed was not kept.
+   */
+  park(): boolean | undefined;
+  /** Ends the session. Before that it tells the server what was received, if the socket is open. */
   close(): void;
-  /** Sends a message or, with a stamp, a call. Throws when it cannot be encoded, and when it can be neither sent nor kept. */
+  /** Sends a message or, with a stamp, a call. Throws if it cannot be encoded, or neither sent nor kept. */
   send(type: string, payload: unknown, stamp?: string): void;
-  /** An envelope of so many bytes came; false when it is out of place. */
-  message(envelope: Envelope, bytes: number): boolean;
+  /** Takes in an envelope of that size. Returns false if the protocol does not allow it here. */
+  receive(envelope: Envelope, size: number): boolean;
 }
 
-/** What is kept at most, encoded. */
-const BOUND = 1_048_576;
+/** How much is kept at most, encoded. */
+const BOUND = 2 ** 20;
 
-/** What a socket that is open says. */
-const OPEN = 1;
-
-/** Bytes of an encoded envelope; characters of one that is text. */
-export const sizeOf = (packed: any): number => packed.byteLength ?? packed.length;
-
-/** `over` is told when it ends. */
-export function session(
+/** `end` is called when the session cannot go on. It closes the session. */
+export function createSession(
   protocol: Protocol,
   resume: unknown,
   calls: Calls,
-  listener: Listener,
-  over: () => void,
+  handlers: Handlers,
+  end: () => void,
 ): Session {
-  const own = { ack: "~wse:ack", ...protocol.internal_types };
-  const names = Object.values(own);
+  const types = { ack: "~wse:ack", ...protocol.internal_types };
+  const reserved = Object.values(types);
   let socket: Socket | undefined;
   let granted: Grant | undefined;
-  /** Of the next ack or, without a connection, of the end. */
+  /** Runs until the next ack or, while the session is parked, until its window is over. */
   let timer: ReturnType<typeof setTimeout> | undefined;
-  /** What was sent and is not confirmed, by number. Not all is there until `broken` is confirmed. */
-  let kept = new Map<number, any>();
-  let sent = 0;
-  let confirmed = 0;
-  let broken = 0;
+  /** The envelopes that were sent and are not confirmed, by number. */
+  let sent = new Map<number, any>();
+  /** The size of these. */
   let size = 0;
-  /** How many came, and the weight of those that are not acknowledged yet. */
-  let taken = 0;
-  let owed = 0;
+  /** The number of the last envelope that was sent. */
+  let last = 0;
+  /** The number of the last envelope that the server has confirmed. */
+  let confirmed = 0;
+  /** The number of the last envelope that was sent and not kept. Until it is confirmed, a cut ends the session. */
+  let unkept = 0;
+  /** How many envelopes were received. */
+  let received = 0;
+  /** The weight of those that are not acknowledged yet. */
+  let unacked = 0;
 
-  /** Sends it, and keeps it if it may be sent again. False when neither can be. */
+  /** Sends an envelope, and keeps it for the next connection. Returns false if neither is possible. */
   const write = (packed: any) => {
     const open = socket?.readyState === OPEN;
     const more = size + sizeOf(packed);
     const keeps = granted && more <= BOUND;
     if (keeps) {
-      kept.set(++sent, packed);
+      sent.set(++last, packed);
       size = more;
-    } else if (open && granted) broken = ++sent;
+    } else if (open && granted) unkept = ++last;
     if (open) socket!.send(packed);
     return open || keeps;
   };
 
+  /** Forgets what the server has received. Returns false if that count is impossible. */
   const confirm = (seen: any) => {
-    if (!granted || seen >>> 0 !== seen || seen > sent) return false;
+    if (!granted || seen >>> 0 !== seen || seen > last) return false;
     while (confirmed < seen) {
-      size -= sizeOf(kept.get(++confirmed) ?? "");
-      kept.delete(confirmed);
+      size -= sizeOf(sent.get(++confirmed) ?? "");
+      sent.delete(confirmed);
     }
     return true;
   };
 
   const ack = () => {
     clearTimeout(timer);
-    owed = 0;
-    socket!.send(pack(protocol, own.ack, taken));
+    unacked = 0;
+    socket!.send(pack(protocol, types.ack, received));
   };
 
   return {
-    hi: () => resume && { session: granted ? { resume: granted.session, seen: taken } : {} },
-    welcome(by, grant) {
+    hi: () => resume && { session: granted ? { resume: granted.session, seen: received } : {} },
+    welcome(next, grant) {
       if (!resume || !grant?.session) grant = undefined;
       const resumed = !!grant?.resumed;
       let lost = 0;
       if (!resumed) {
-        over();
-        lost = sent - confirmed;
-        sent = confirmed = broken = size = taken = owed = 0;
+        end();
+        lost = last - confirmed;
+        last = confirmed = unkept = size = received = unacked = 0;
       } else if (!confirm(grant!.seen)) return;
       granted = grant;
-      socket = by;
+      socket = next;
       if (resumed) ack();
-      kept.forEach((packed) => by.send(packed));
+      sent.forEach((packed) => next.send(packed));
       return { resumed, lost };
     },
-    closed() {
+    park() {
       if (socket) {
         clearTimeout(timer);
-        timer = setTimeout(over, granted?.window);
+        timer = setTimeout(end, granted?.window);
         socket = undefined;
       }
-      return granted && confirmed >= broken;
+      return granted && confirmed >= unkept;
     },
     close() {
-      if (owed && socket?.readyState === OPEN) ack();
+      if (unacked && socket?.readyState === OPEN) ack();
       clearTimeout(timer);
-      kept = new Map();
+      sent = new Map();
       socket = granted = undefined;
     },
     send(type, payload, stamp) {
-      let sent;
-      if (!type || names.includes(type)) throw new WseError(WSE_ERROR.RP_INVALID, { type });
+      if (!type || reserved.includes(type)) throw new WseError(WSE_ERROR.RP_INVALID, { type });
       try {
-        sent = write(pack(protocol, type, payload, stamp));
+        if (write(pack(protocol, type, payload, stamp))) return;
       } catch (raw) {
         throw wrap(WSE_ERROR.RP_INVALID, raw, { type });
       }
-      if (!sent) throw new WseError(WSE_ERROR.CONNECTION_NOT_READY, { type });
+      throw new WseError(WSE_ERROR.CONNECTION_NOT_READY, { type });
     },
-    message(envelope, length) {
+    receive(envelope, length) {
       const { type, payload, stamp } = envelope;
-      const ok = type === own.response;
-      const answer = ok || type === own.response_error;
-      if (type === own.ack) return confirm(payload);
-      if (!answer && names.includes(type)) return false;
+      if (type === types.ack) return confirm(payload);
+      const ok = type === types.response;
+      const answer = ok || type === types.response_error;
+      if (!answer && reserved.includes(type)) return false;
       if (granted) {
-        taken++;
-        if (!owed) timer = setTimeout(ack, 1000);
-        // 64 KiB are enough for an ack, and so are 32 envelopes: each weighs 2 KiB more than it has.
-        owed += length + 2048;
-        if (owed > 65_535) ack();
+        received++;
+        if (!unacked) timer = setTimeout(ack, 1000);
+        // An ack is due after 64 KiB or 32 envelopes: each counts as 2 KiB more than its size.
+        unacked += length + 2048;
+        if (unacked > 65_535) ack();
       }
       if (answer) calls.answer(stamp, ok, payload);
       else if (stamp) {
-        const mine = kept;
-        listener.call(envelope, (ok, answer) => {
-          const name = ok ? own.response : own.response_error;
-          if (mine === kept && !write(pack(protocol, name, answer, stamp)) && granted) over();
+        const current = sent; // every session has a map of its own
+        handlers.call(envelope, (ok, answer) => {
+          if (current === sent && !write(pack(protocol, ok ? types.response : types.response_error, answer, stamp)) && granted) end();
         });
-      } else listener.message(type, payload);
+      } else handlers.message(type, payload);
       return true;
     },
   };

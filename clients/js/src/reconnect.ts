@@ -1,0 +1,142 @@
+// One connection after another: attempts, waits, jumps, and the session across them.
+// It touches no socket, and leaves no promise unsettled.
+
+import { backoff, type Bounds } from "./backoff.js";
+import type { Calls } from "./calls.js";
+import { type Close, type ConnectionOptions, openConnection, type Owner, type Target } from "./connection.js";
+import { WSE_REASON, type WseStatus } from "./constants.js";
+import type { Emitter } from "./emitter.js";
+import { WSE_ERROR, WseError } from "./error.js";
+import { JSON_PROTOCOL, type Protocol } from "./protocol.js";
+import { createSession, type Handlers } from "./session.js";
+
+/** Keeps a client connected. */
+export interface Reconnector {
+  status(): WseStatus;
+  target(): Target;
+  /** Returns what the hook `ready` was told last: the welcome, and what became of the previous session. */
+  ready(): any[];
+  /** Dials, and resolves to the welcome. Rejects if there is a connection or an attempt. */
+  connect(identity?: unknown, meta?: unknown): Promise<any>;
+  /** Closes the connection with 4000 if there is one, dials there, and resolves to the welcome. */
+  jump(url: string, identity?: unknown, meta?: unknown): Promise<any>;
+  /** Closes the connection and stops reconnecting. */
+  close(reason: string): void;
+  /** Sends a message or, with a stamp, a call. Throws if it cannot be encoded, or neither sent nor kept. */
+  send(type: string, payload: unknown, stamp?: string): void;
+}
+
+/** How to connect, and whether to reconnect. */
+export interface ReconnectOptions extends ConnectionOptions {
+  url: string;
+  re?: boolean | Bounds;
+  resume?: boolean;
+  protocol?: Protocol;
+}
+
+export function createReconnector(
+  { url, re, resume = true, protocol = JSON_PROTOCOL, ...options }: ReconnectOptions,
+  events: Emitter,
+  calls: Calls,
+  challenge: Owner["challenge"],
+  handlers: Handlers,
+): Reconnector {
+  let status: WseStatus = "IDLE";
+  let target: Target = { url, identity: "", meta: {} };
+  let welcomed: any[] = [];
+  /** The promises of `connect` and `jump` that wait for the welcome. */
+  let pending: [resolve: (welcome: unknown) => void, reject: (error: WseError) => void][] = [];
+  /** Closes the current attempt or connection; `undefined` while there is none. */
+  let current: Close | undefined;
+  /** Connections that ended without a close frame of this client. A close frame would end the session. */
+  const detached: Close[] = [];
+  let failures = 0;
+  let cancelBackoff = () => {};
+
+  /** Closes the detached connections: the session goes on over another one, or has ended. */
+  const closeDetached = (code = 1006, reason = "") =>
+    detached.splice(0).forEach((close) => close(code === 4000 ? code : 1000, code === 1006 ? WSE_REASON.BY_CLIENT : reason));
+
+  /** Ends the session, and rejects the calls that wait for an answer in it. */
+  const endSession = (code = 1006, reason = "") => {
+    session.close();
+    closeDetached(code, reason);
+    calls.closed(code, reason);
+  };
+
+  const session = createSession(protocol, re && resume, calls, handlers, endSession);
+
+  /**
+   * Leaves the current attempt or connection, if there is one, for the next status. Settles promises
+   * before it emits events.
+   */
+  const leave = (
+    next: WseStatus,
+    code: number,
+    reason: string,
+    error = new WseError(
+      reason === WSE_ERROR.NOT_AUTHORIZED ? reason : WSE_ERROR.WS_CLIENT_ERROR, // the error code and the close reason are the same string
+      { code, reason },
+      `closed: ${code} ${reason}`,
+    ),
+  ) => {
+    const previous = status;
+    const left = current;
+    status = next;
+    current = undefined;
+    if (left) detached.push(left);
+    cancelBackoff();
+    const said = next === "CONNECTING" || previous === "READY";
+    if (next === "OFFLINE" || (said && code !== 1006) || !session.park()) endSession(code, reason);
+    if (next === "OFFLINE") {
+      failures = 0;
+      pending.splice(0).forEach(([, reject]) => reject(error));
+    } else if (next === "CONNECTING") attempt();
+    else cancelBackoff = backoff(re as Bounds, failures++, reason.match(/\bafter=(\d+)\b/)?.[1], attempt);
+    if (left) events.emit("closed", code, reason);
+    if (next !== previous && next === status) events.emit("updated", next);
+    return error;
+  };
+
+  const attempt = () => {
+    current = openConnection(options, protocol, target, session, {
+      connected: () => events.emit("connected"),
+      challenge,
+      ready(...args) {
+        closeDetached();
+        failures = 0;
+        welcomed = args;
+        status = "READY";
+        pending.splice(0).forEach(([resolve]) => resolve(welcomed[0]));
+        events.emit("updated", status);
+        if (status === "READY") events.emit("ready", ...welcomed);
+      },
+      closed(temporary, code, reason, raw) {
+        const again = temporary && re;
+        // A connection that ends is told by `closed`, and a final failure by the promises.
+        const told = status === "READY" || (pending.length && !again);
+        const error = leave(again ? "RE_CONNECTING" : "OFFLINE", code, reason, raw);
+        if (!told) events.emit("error", error);
+      },
+    });
+  };
+
+  /** Dials another target. The code closes the current connection; it is 1006 if there is none. */
+  const jump = (url: string, identity = target.identity, meta = target.meta, code = 4000) =>
+    new Promise<any>((resolve, reject) => {
+      target = { url, identity, meta };
+      pending.push([resolve, reject]);
+      leave("CONNECTING", code, "jump");
+    });
+
+  return {
+    status: () => status,
+    target: () => target,
+    ready: () => welcomed,
+    connect: (identity, meta) =>
+      current ? Promise.reject(new WseError(WSE_ERROR.CLIENT_ALREADY_CONNECTED)) : jump(target.url, identity, meta, 1006),
+    jump,
+    close: (reason) => leave("OFFLINE", 1000, reason),
+    send: session.send,
+  };
+}
