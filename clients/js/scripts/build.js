@@ -1,5 +1,5 @@
-// Builds `dist/`: one bundle and one set of declarations for ESM, the same again for CommonJS. It
-// may never bundle React.
+// Builds `dist/`: a bundle and declarations for ESM, and the same for CommonJS.
+// It never bundles React.
 
 import { build } from "esbuild";
 import { execFileSync } from "node:child_process";
@@ -9,7 +9,7 @@ import { createRequire } from "node:module";
 process.chdir(new URL("..", import.meta.url).pathname);
 rmSync("dist", { recursive: true, force: true });
 const common = { bundle: true, target: "es2022", external: ["react"] };
-// Hooks run in the browser only: without the directive, a bundler for server components refuses them.
+// Hooks run in the browser only. Without the directive, a bundler for server components refuses them.
 const entries = [{ entryPoints: ["src/index.ts"] }, { entryPoints: ["src/react.ts"], banner: { js: '"use client";' } }];
 for (const entry of entries) {
   await build({ ...common, ...entry, format: "esm", outdir: "dist" });

@@ -1,6 +1,6 @@
-// Bundles the client for the page of the example `chat`, which is built without Node. With
-// `--check` it only tells whether the committed bundle is what the sources give. Another file than
-// that of the example may be named.
+// Bundles the client for the page of the example `chat`, which is built without Node.
+// With `--check` it only tells whether the committed bundle is that of the sources. An argument names
+// another file than that of the example.
 
 import { build } from "esbuild";
 import { readFile, writeFile } from "node:fs/promises";

@@ -1,12 +1,12 @@
-// Measures what a page pays: bundled and minified by esbuild, gzipped at level 9. It fails when
-// that is above the limit.
+// Measures the size of the client: bundled and minified by esbuild, gzipped at level 9.
+// It fails if a size is above its limit.
 
 import { build } from "esbuild";
 import { gzipSync } from "node:zlib";
 
 const LIMITS = { "src/index.ts": 4600, "src/react.ts": 800 };
 
-/** Bytes of one entry, gzipped. */
+/** Returns the size of one entry, gzipped, in bytes. */
 export async function size(entry) {
   const entryPoints = [new URL(`../${entry}`, import.meta.url).pathname];
   const { outputFiles } = await build({ entryPoints, bundle: true, minify: true, format: "esm", target: "es2022", external: ["react"], write: false });

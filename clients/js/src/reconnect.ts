@@ -86,8 +86,9 @@ export function createReconnector(
     current = undefined;
     if (left) detached.push(left);
     cancelBackoff();
-    const said = next === "CONNECTING" || previous === "READY";
-    if (next === "OFFLINE" || (said && code !== 1006) || !session.park()) endSession(code, reason);
+    // A close frame ends the session, except one that comes before the welcome: that ends the attempt only.
+    const ends = next === "OFFLINE" || (code !== 1006 && (next === "CONNECTING" || previous === "READY"));
+    if (ends || !session.park()) endSession(code, reason);
     if (next === "OFFLINE") {
       failures = 0;
       pending.splice(0).forEach(([, reject]) => reject(error));

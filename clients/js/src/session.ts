@@ -81,9 +81,9 @@ export function createSession(
   /** The envelopes that were sent and are not confirmed, by number. */
   let sent = new Map<number, any>();
   /** The size of these. */
-  let size = 0;
+  let sentSize = 0;
   /** The number of the last envelope that was sent. */
-  let last = 0;
+  let lastSent = 0;
   /** The number of the last envelope that the server has confirmed. */
   let confirmed = 0;
   /** The number of the last envelope that was sent and not kept. Until it is confirmed, a cut ends the session. */
@@ -96,21 +96,21 @@ export function createSession(
   /** Sends an envelope, and keeps it for the next connection. Returns false if neither is possible. */
   const write = (packed: any) => {
     const open = socket?.readyState === OPEN;
-    const more = size + sizeOf(packed);
+    const more = sentSize + sizeOf(packed);
     const keeps = granted && more <= BOUND;
     if (keeps) {
-      sent.set(++last, packed);
-      size = more;
-    } else if (open && granted) unkept = ++last;
+      sent.set(++lastSent, packed);
+      sentSize = more;
+    } else if (open && granted) unkept = ++lastSent;
     if (open) socket!.send(packed);
     return open || keeps;
   };
 
   /** Forgets what the server has received. Returns false if that count is impossible. */
   const confirm = (seen: any) => {
-    if (!granted || seen >>> 0 !== seen || seen > last) return false;
+    if (!granted || seen >>> 0 !== seen || seen > lastSent) return false;
     while (confirmed < seen) {
-      size -= sizeOf(sent.get(++confirmed) ?? "");
+      sentSize -= sizeOf(sent.get(++confirmed) ?? "");
       sent.delete(confirmed);
     }
     return true;
@@ -130,8 +130,8 @@ export function createSession(
       let lost = 0;
       if (!resumed) {
         end();
-        lost = last - confirmed;
-        last = confirmed = unkept = size = received = unacked = 0;
+        lost = lastSent - confirmed;
+        lastSent = confirmed = unkept = sentSize = received = unacked = 0;
       } else if (!confirm(grant!.seen)) return;
       granted = grant;
       socket = next;

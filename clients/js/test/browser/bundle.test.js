@@ -1,4 +1,4 @@
-// The client inside the example `chat` is the one of these sources.
+// Tests that the client inside the example `chat` is built from the current sources.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -21,7 +21,7 @@ test("the bundle of the chat is up to date", async () => {
   assert.deepEqual(await chat("--check"), { code: 0, stdout: `${BUNDLE} is up to date\n`, stderr: "" });
 });
 
-test("a bundle that is not what the sources give is found out, and made again the same", async () => {
+test("a bundle that differs from that of the sources is noticed, and building it again restores it", async () => {
   const folder = await mkdtemp(join(tmpdir(), "wse-chat-"));
   try {
     const file = join(folder, "wse-client.js");

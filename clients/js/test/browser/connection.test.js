@@ -1,4 +1,4 @@
-// Connections that end, in real pages: what people are told, and how they come back.
+// Connections that end, in real pages: what the page says, and how it reconnects.
 
 import assert from "node:assert/strict";
 import { chatTest, isHere, lines, misses, NO_SERVER, say, sees } from "./tools.js";

@@ -1,11 +1,12 @@
-// How well a page can be read, by the formula of WCAG 2: every text that is visible, every
-// placeholder, every border of a field. It may never rely on how the page is made.
+// The contrast of a page, by the formula of WCAG 2.
+// It measures every visible text, every placeholder and every border of a field, and knows nothing of
+// how the page is made.
 
-/** All that is too faint: less than 4.5 for a text (3 when it is large), 3 for the border of a field. */
+/** Returns all that is too faint: below 4.5 for a text (3 for a large one), below 3 for the border of a field. */
 export const faint = (page) =>
   page.evaluate(() => {
     const pen = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-    /** Whatever colour CSS can say, over one that is opaque. */
+    /** Paints any CSS colour over an opaque one, and returns the result. */
     const over = (color, [r, g, b]) => {
       pen.fillStyle = `rgb(${r} ${g} ${b})`;
       pen.fillRect(0, 0, 1, 1);

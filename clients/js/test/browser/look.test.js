@@ -1,5 +1,5 @@
-// What the page looks like, and whether everybody can use it: on a phone, in the dark, with a
-// keyboard only. The last test makes the picture for the README.
+// The look of the page, and its use on a phone, in the dark and with a keyboard only.
+// The last test makes the picture for the README.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { chatTest, comeIn, isHere, LARGEST, say, sees } from "./tools.js";
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 const two = { args: ["--conns-per-user", "2"] };
 
-/** In a page: which of these have more in them than their width shows. */
+/** Runs in a page: returns the elements whose content is wider than they are. */
 const tooWide = (selectors) =>
   selectors.filter((selector) => {
     const element = document.querySelector(selector);
@@ -93,7 +93,7 @@ chatTest("a keyboard is enough to come in, write, choose a user, try everything 
   const bob = await (await person("bob")).tab();
   const page = await (await person("ann")).open();
   const { keyboard } = page;
-  /** What has the focus, which can be seen. */
+  /** Returns the element that has the focus, which is visible. */
   const focused = async () => {
     const [id, outline] = await page.evaluate(() => {
       const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
@@ -152,7 +152,7 @@ chatTest("what changes by itself is said to those who do not see it", {}, async 
     ["status", "log", "alert", "alert", "alert", "output", "output", "output", "switch"]);
 });
 
-// The picture. Only the time of day of what is said is set for it; how long calls took is measured.
+// The picture. The test sets the time of day of the messages. The durations of calls are measured.
 
 const PICTURE = fileURLToPath(new URL("../../../../docs/chat.png", import.meta.url));
 const NINE = Date.UTC(2026, 0, 5, 9, 0);
@@ -200,7 +200,7 @@ chatTest("the picture for the README can be made, and is there", {}, async ({ pe
   await ann.mouse.move(0, 0);
   await kim.type("#text", "And");
   await sees(ann, "#typing", "Kim is typing…");
-  // It changes with every run, so it is kept only when asked for.
+  // It changes with every run, so the test keeps it only if it is asked to.
   const path = process.env.WSE_PICTURE && PICTURE;
   await ann.screenshot({ path, animations: "disabled" });
   const picture = await readFile(PICTURE);

@@ -1,4 +1,4 @@
-// People talking, in real pages.
+// Users who talk to each other, in real pages.
 
 import assert from "node:assert/strict";
 import { chatTest, comeIn, isHere, LARGEST, lines, misses, say, sees } from "./tools.js";
@@ -47,7 +47,7 @@ chatTest("a private message reaches all tabs of both users and nobody else", {},
   assert.deepEqual(await lines(eve), ["for all"]);
 });
 
-chatTest("whoever has left stays the recipient, and sending says so", {}, async ({ person }) => {
+chatTest("a user who has left stays the recipient, and sending says so", {}, async ({ person }) => {
   const ann = await (await person("ann")).tab();
   const bob = await (await person("bob")).tab();
   await isHere(ann, { ann: 1, bob: 1 });

@@ -1,5 +1,5 @@
-// A chat server, a Chromium, and people with tabs in it. It may never leave anything running, nor
-// wait for time to pass: it waits for what should be seen, within a bound.
+// A chat server, a Chromium, and users with tabs in it.
+// It leaves no process running. It never waits for a fixed time, but for what should be seen, within a bound.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -9,7 +9,7 @@ import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
-/** For whatever should happen at once, on a machine that is busy. */
+/** How long something that should happen at once may take on a busy machine. */
 const PATIENCE = 20_000;
 
 const PROGRAM = process.env.WSE_CHAT ?? fileURLToPath(new URL("../../../../target/debug/examples/chat", import.meta.url));
@@ -18,15 +18,15 @@ const SKIP = CHROMIUM ? false : "Chromium is not installed";
 const ARGS =
   "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
 
-/** What a browser says by itself about a server that is not there. */
+/** The message that a browser prints when it cannot reach a server. */
 export const NO_SERVER = /WebSocket connection to 'ws:\S+' failed: Error in connection establishment: net::ERR_CONNECTION_REFUSED/;
 
-/** The largest that both a number of JavaScript and one of the server hold; two of them are too much. */
+/** The largest number that both JavaScript and the server can hold. The sum of two of them is too large. */
 export const LARGEST = "9223372036854774784";
 
 let browser;
 
-/** One for each test file, with a user data directory of its own that goes with it. */
+/** The browser of a test file, with a user data directory of its own, which is removed with it. */
 const launched = () =>
   (browser ??= chromium.launch({
     executablePath: CHROMIUM,
@@ -65,7 +65,7 @@ class Chat {
     this.port = Number(/http:\/\/127\.0\.0\.1:(\d+)/.exec(first)[1]);
   }
 
-  /** Resolves when it is gone. */
+  /** Resolves when the process has ended. */
   async stop(signal) {
     const { exitCode, signalCode } = this.#child;
     if (exitCode !== null || signalCode !== null) return;
@@ -75,20 +75,20 @@ class Chat {
   }
 }
 
-/** Somebody with a browser of their own: tabs of one share what is stored. */
+/** A user with a browser context of their own: its tabs share their storage. */
 class Person {
   constructor(chat, context, name) {
     Object.assign(this, { chat, context, name });
   }
 
-  /** A tab that has the page open, before the door. */
+  /** Opens a tab with the page, at the form that asks for a name. */
   async open() {
     const page = await this.context.newPage();
     await page.goto(this.chat.url);
     return page;
   }
 
-  /** A tab that has come in. */
+  /** Opens a tab that has entered the chat. */
   async tab() {
     const page = await this.open();
     await comeIn(page, this.name);
@@ -103,8 +103,8 @@ export async function comeIn(page, name) {
 }
 
 /**
- * A test with a chat of its own. When its body is over, no page may have said a word on the console,
- * thrown an error or failed to load something, but for what is `allowed`.
+ * A test with a chat of its own. It fails if a page has printed to the console, thrown an error or
+ * failed to load something, except for what is `allowed`.
  */
 export function chatTest(name, { args = [], allowed = [] }, body) {
   test(name, { timeout: 120_000, skip: SKIP }, async () => {
@@ -140,7 +140,7 @@ export const sees = (page, selector, hasText) => page.locator(selector, { hasTex
 export const misses = (page, selector, hasText) =>
   page.locator(selector, { hasText }).locator("visible=true").first().waitFor({ state: "hidden" });
 
-/** Waits until these are here, in words as the page has them. */
+/** Waits until the page lists these users as present, with their counts of devices. */
 export async function isHere(page, expected) {
   for (const [name, devices] of Object.entries(expected)) {
     await sees(page, ".person", new RegExp(`^.${escaped(name)}( \\(you\\))?${devices === 1 ? "1 device" : `${devices} devices`}$`));
@@ -150,12 +150,12 @@ export async function isHere(page, expected) {
 
 const escaped = (text) => text.replace(/[^\w ]/g, "\\$&");
 
-/** Says something, to a user or to all. */
+/** Sends a message, to a user or to all. */
 export async function say(page, text, to = "") {
   await page.selectOption("#to", to);
   await page.fill("#text", text);
   await page.press("#text", "Enter");
 }
 
-/** All messages a page shows: what they say. */
+/** Returns the texts of all messages that a page shows. */
 export const lines = (page) => page.locator("#log .line .text").allTextContents();

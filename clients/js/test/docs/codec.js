@@ -1,10 +1,10 @@
-// As much MessagePack as the snippet of the README wants to be run with. It may never be more: an
-// application takes a package.
+// As much MessagePack as the snippet of the README needs to run.
+// An application uses a package instead.
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A head of a byte and a length in four, in front of the parts. */
+/** Puts a head byte and a length of four bytes in front of the parts. */
 const long = (head, length, parts) => [head, length >>> 24, length >>> 16, length >>> 8, length, ...parts].map((byte) => byte & 255);
 
 const bytesOf = (value) => {

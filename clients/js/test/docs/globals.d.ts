@@ -1,4 +1,4 @@
-// What the snippets of the README take for granted.
+// The globals that the snippets of the README use.
 
 declare const client: import("wse-client").WseClient;
 /** Shows a text to the user. */

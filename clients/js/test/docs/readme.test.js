@@ -1,4 +1,4 @@
-// Every snippet of the README: compiled, and those that can be are run.
+// Compiles every snippet of the README, and runs those that can run.
 
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
@@ -45,7 +45,7 @@ test("the snippets for Node run", async () => {
   }
 });
 
-/** Runs the first snippet against a testbed, after a line of our own. */
+/** Runs the first snippet against a testbed, with a line in front of it. */
 async function twentyLines(t, bed, before, ...flags) {
   const [{ text }] = of("js");
   const { stdout, stderr } = await run(before + text.replace("ws://127.0.0.1:4200/", bed.url), "module", ...flags);

@@ -1,6 +1,6 @@
-// The recordings of the real npm server, replayed against this client: fed what the server sent, it
-// must send what the real client sent, byte for byte. Only stamps that a client draws and the stacks
-// of JavaScript may differ.
+// Replays the recordings of the real npm server against this client.
+// Given what the server sent, the client must send what the real client sent, byte for byte. Only the
+// stamps that a client draws and the stacks of JavaScript may differ.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { fakeClient, tick } from "../tools/fake.js";
 const FOLDER = new URL("../../../../crates/wse/tests/recordings/wse/", import.meta.url);
 const HEY = { hey: "some data" };
 
-/** What the application does on one connection, in order. Each step is awaited. */
+/** The steps of the application on one connection. Each is awaited before the next. */
 const acts = {
   refused: (code, reason) => async ({ welcome }) => {
     const error = await welcome.catch((error) => error);
@@ -30,9 +30,9 @@ const acts = {
     while (play.heard.length < messages.length) await tick();
     assert.deepEqual(play.heard.splice(0, messages.length), messages);
   },
-  /** Waits until the recording itself has come so far that the client is to close. */
+  /** Closes the client at the place where it closes in the recording. */
   closes: (reason) => async ({ client, lastLine }) => (await lastLine, client.close(reason)),
-  /** Leaves the server the time to say what it has to. */
+  /** Waits until the server has sent what it has to send. */
   rest: () => async () => {
     for (let turns = 0; turns < 20; turns++) await tick();
   },
@@ -49,7 +49,7 @@ const about = { rpc: "boom", payload: { value: 1 } };
 const device = (meta, ...steps) => ({ who: ["valid-secret", meta], steps: [welcome(HEY), ...steps] });
 const messages = [{ value: 42, nested: { a: [1, 2] } }, 'text "quoted" ünï', 42, -1.5e300, true, null, undefined, [1, "two", null]];
 
-/** What the `note` of each recording demands of the application: a part for every client. */
+/** What the application has to do in each recording, by its `note`: a part for every client. */
 const PLAYS = {
   "challenge-accepted": [{ who: ["alice", { device: "phone" }], steps: [welcome("hello"), closes()] }],
   "challenge-failed": [{ who: ["alice", {}], wrong: true, steps: [refused(1000, "wse.not-authorized")] }],
@@ -83,7 +83,7 @@ const PLAYS = {
   "rpc-not-registered": secret(rest(), fails("missing-on-server", 1, "wse.server.rp.not-registered")),
 };
 
-/** Recordings of which only the server's half can be played, and why. */
+/** The recordings of which only the server's half can be replayed, and why. */
 const HALVES = {
   "no-subprotocol": "this client always offers its protocol's name",
   "protocol-error-before-hi": "the first message of this client is always a hi",
@@ -117,7 +117,7 @@ async function replay(scenario, lines, parts, half) {
     const at = `${scenario}: ${JSON.stringify(line)}`;
     left--;
     if (line.open?.offered) {
-      // A jump dials by itself.
+      // A jump dials without a new client.
       const again = scenario === "jump" && plays.length > 0;
       if (!again) plays.push(begin(waiting.shift()));
       const play = plays.at(-1);
@@ -164,7 +164,7 @@ async function until(condition, at) {
   }
 }
 
-/** One client of a recording, at work. */
+/** Starts one client of a recording. */
 function begin({ who, wrong, steps }) {
   const { client, sockets } = fakeClient({ exposeErrors: true });
   const play = { client, sockets, heard: [] };
@@ -190,7 +190,7 @@ function begin({ who, wrong, steps }) {
 
 const scenarios = readdirSync(FOLDER).filter((file) => file.endsWith(".jsonl")).sort();
 
-test("there are at least 27 recordings, each is played or has a reason why only half of it is", () => {
+test("there are at least 27 recordings, and each is replayed, or has a reason why only half of it is", () => {
   assert.ok(scenarios.length >= 27);
   for (const file of scenarios) assert.ok(file.slice(0, -6) in PLAYS || file.slice(0, -6) in HALVES, file);
 });

@@ -1,5 +1,6 @@
-// Sessions of the client with the real server, through the fault proxy: cut behind each of the first
-// 512 bytes of either way, by both ends and by one, swallowed, split and delayed.
+// Sessions of the client with the real server, through the fault proxy.
+// It cuts after each of the first 512 bytes of either direction, for both ends or for one. It also
+// swallows, splits and delays bytes.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -12,7 +13,7 @@ const LENGTH = 6;
 const AT_ONCE = 16;
 const numbers = Array.from({ length: LENGTH }, (_, n) => n);
 
-/** Says everything, calls, is called, and waits until all of it has come back. */
+/** Sends messages, calls, is called, and waits until all answers have come. */
 async function talk(t, url, user) {
   const ann = client(t, url, { re: { min: 1, max: 20 }, connectTimeout: 1000, tO: 100 });
   const [echoes, called] = [[], []];
@@ -30,7 +31,7 @@ async function talk(t, url, user) {
   });
   assert.deepEqual(await Promise.all(sums), numbers.map((n) => n + 1));
   await all;
-  // What would come twice would come now.
+  // A second copy would arrive before this answer.
   await ann.call("nil");
   ann.close();
   assert.deepEqual(echoes, numbers);
@@ -38,7 +39,7 @@ async function talk(t, url, user) {
   assert.equal(lost, 0);
 }
 
-/** A conversation through a proxy of its own for each count of bytes and both ways, some at once. */
+/** Runs `talk` through a proxy of its own for each count of bytes in both directions, several at once. */
 async function sweep(t, step, ...set) {
   const bed = await testbed(t, "--ping-interval", "400ms", "--ping-timeout", "400ms");
   const ask = faults(t, bed.address);
@@ -61,14 +62,14 @@ async function sweep(t, step, ...set) {
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
 
-test("nothing is lost or doubled behind whatever byte the connection is cut", options, (t) => sweep(t, 1, (bytes) => ({ cut_after: bytes })));
+test("nothing is lost or delivered twice after whatever byte the connection is cut", options, (t) => sweep(t, 1, (bytes) => ({ cut_after: bytes })));
 
-test("nor when only one side sees the cut", options, async (t) => {
+test("nothing is lost or delivered twice when only one side sees the cut", options, async (t) => {
   await sweep(t, 31, () => ({ cut_as: "client-only" }), (bytes) => ({ cut_after: bytes }));
   await sweep(t, 31, () => ({ cut_as: "fin" }), (bytes) => ({ cut_after: bytes }));
 });
 
-test("nor when the network swallows what the client sends", options, (t) => sweep(t, 61, (bytes) => ({ blackhole_after: bytes })));
+test("nothing is lost or delivered twice when the network swallows what the client sends", options, (t) => sweep(t, 61, (bytes) => ({ blackhole_after: bytes })));
 
-test("nor over a slow line that splits", options, (t) =>
+test("nothing is lost or delivered twice over a slow network that splits", options, (t) =>
   sweep(t, 64, () => ({ latency: 10 }), () => ({ split: 5 }), (bytes) => ({ cut_after: bytes })));

@@ -6,13 +6,13 @@ import { client, closing, next, status, testbed, withTestbed } from "../tools/te
 
 const fast = { re: { min: 20, max: 100 } };
 
-/** What the next welcome after a cut tells of the session. */
+/** Resolves to what the next welcome after a cut tells about the session. */
 const back = async (device) => {
   await status(device, "RE_CONNECTING");
   return new Promise((resolve) => device.when.ready((_, arrival) => resolve(arrival)));
 };
 
-test("what is sent and called while the connection is cut arrives, and calls of before are answered", withTestbed, async (t) => {
+test("messages and calls of a cut connection arrive, and earlier calls are answered", withTestbed, async (t) => {
   const bed = await testbed(t);
   const ann = client(t, bed.url, fast);
   await ann.connect("user-ann");
@@ -33,7 +33,7 @@ test("what is sent and called while the connection is cut arrives, and calls of 
   assert.ok(!names.includes("left"), names.join());
 });
 
-test("fifty cuts lose nothing and tell nothing twice", withTestbed, async (t) => {
+test("fifty cuts lose nothing and deliver nothing twice", withTestbed, async (t) => {
   const bed = await testbed(t);
   const ann = client(t, bed.url, { re: { min: 1, max: 5 } });
   await ann.connect("user-ann");
@@ -74,7 +74,7 @@ test("a procedure of this client that finishes during the cut is answered after 
   assert.deepEqual(await called, { ok: "done" });
 });
 
-test("a server that is killed knows no session: calls reject, and what was not confirmed is counted", withTestbed, async (t) => {
+test("a killed server has forgotten the session: calls reject, and the client counts what was not confirmed", withTestbed, async (t) => {
   const bed = await testbed(t);
   const ann = client(t, bed.url, fast);
   await ann.connect("user-ann");
@@ -87,7 +87,7 @@ test("a server that is killed knows no session: calls reject, and what was not c
   assert.equal(await ann.call("add", [1, 2]), 3);
 });
 
-test("a session that the server keeps for nobody, or is not asked for, is none", withTestbed, async (t) => {
+test("there is no session if the server keeps none or the client asks for none", withTestbed, async (t) => {
   for (const [flags, options] of [[["--resume-window", "0s"], {}], [[], { resume: false }]]) {
     const bed = await testbed(t, ...flags);
     const ann = client(t, bed.url, { ...fast, ...options });
@@ -100,7 +100,7 @@ test("a session that the server keeps for nobody, or is not asked for, is none",
   }
 });
 
-test("a restart loses nothing that was handled, and the client knows", withTestbed, async (t) => {
+test("a restart loses nothing that was handled, and the client counts nothing as lost", withTestbed, async (t) => {
   const bed = await testbed(t);
   const ann = client(t, bed.url, fast);
   await ann.connect("user-ann");

@@ -57,7 +57,7 @@ test("a third device pushes out the first where two are allowed, for good", with
   assert.equal(devices[0].status, "OFFLINE");
 });
 
-test("who is refused, late, or broken is told why", withTestbed, async (t) => {
+test("a refused or late client is told why", withTestbed, async (t) => {
   const bed = await testbed(t, "--auth-timeout", "200ms");
   for (const [identity, code, closed] of [
     ["nobody", "wse.not-authorized", [1000, "wse.not-authorized"]],
@@ -118,7 +118,7 @@ test("the server sees what a procedure of this client fails with", withTestbed, 
   assert.equal((await asked("missing")).code, "wse.server.rp.not-registered");
 });
 
-test("a challenge lets in who solves it, and nobody else", withTestbed, async (t) => {
+test("a challenge lets in only a client that solves it", withTestbed, async (t) => {
   const bed = await testbed(t, "--challenge");
   const right = client(t, bed.url);
   right.challenge(async ({ a, b }) => a + b);
@@ -148,7 +148,7 @@ test("jumps from one server to another with a new identity", withTestbed, async 
   assert.deepEqual([left.code, left.reason], [4000, "jump"]);
 });
 
-test("comes back by itself when the server restarts or is killed, and is heard again", withTestbed, async (t) => {
+test("reconnects when the server restarts or is killed, and calls work again", withTestbed, async (t) => {
   let bed = await testbed(t);
   const { port } = bed;
   const ann = client(t, bed.url, fast);
@@ -167,7 +167,7 @@ test("comes back by itself when the server restarts or is killed, and is heard a
   assert.ok(tokens.length >= 3);
 });
 
-test("who is refused after a restart stays away, and the application is told", withTestbed, async (t) => {
+test("a client that is refused after a restart does not try again, and the application is told", withTestbed, async (t) => {
   const bed = await testbed(t);
   const ann = client(t, bed.url, fast);
   let identity = "user-ann";

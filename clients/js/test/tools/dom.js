@@ -1,5 +1,5 @@
-// As much of a page as React needs to render text and nothing else. It may never be used by the
-// client itself.
+// As much of a page as React needs to render text.
+// The client itself never uses it.
 
 const node = (ownerDocument, extra) => ({
   ownerDocument, nodeType: 1, childNodes: [], addEventListener() {}, removeEventListener() {}, setAttribute() {}, removeAttribute() {},
@@ -9,7 +9,7 @@ const node = (ownerDocument, extra) => ({
   ...extra,
 });
 
-/** Makes the globals, then gives a container for `createRoot` and what it shows. */
+/** Sets the globals, and returns a container for `createRoot` and a function that reads its text. */
 export function page() {
   const document = { nodeType: 9, addEventListener() {}, removeEventListener() {}, activeElement: null };
   Object.assign(document, {

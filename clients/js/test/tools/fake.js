@@ -1,4 +1,4 @@
-// A WebSocket that does what a test says, and clients that use it. It may never touch a network.
+// A WebSocket that a test controls, and clients that use it. It never touches a network.
 
 import { after } from "node:test";
 import { WseClient } from "../../dist/index.js";
@@ -34,22 +34,22 @@ export class FakeSocket {
   raw(data) {
     this.onmessage({ data });
   }
-  /** The connection ends, by the server or by itself. */
+  /** The connection ends, with a close frame of the server or without one. */
   end(code = 1006, reason = "") {
     this.readyState = 3;
     if (code === 1006) this.onerror({ message: "no route" });
     this.onclose({ code, reason });
   }
-  /** What was sent and not taken yet, decoded. */
+  /** Returns what was sent since the last time, decoded. */
   take() {
     return this.sent.splice(0).map((text) => JSON.parse(text));
   }
 }
 
-/** Lets everything run that waits for nothing. */
+/** Lets everything run that does not wait for a timer or a socket. */
 export const tick = () => new Promise((resolve) => setImmediate(resolve));
 
-/** A client and its sockets, in the order they were made; and all that it tells, as text. */
+/** Returns a client, its sockets in the order of their creation, and what its hooks were told, as text. */
 export function fakeClient(options = {}) {
   const sockets = [];
   class Socket extends FakeSocket {
@@ -69,7 +69,7 @@ export function fakeClient(options = {}) {
   return { client, sockets, told };
 }
 
-/** The same, welcomed; its hi is taken. */
+/** Returns the same after the welcome. The hi is taken. */
 export async function readyClient(options) {
   const fake = fakeClient(options);
   const welcome = fake.client.connect("ann");
@@ -83,7 +83,7 @@ export async function readyClient(options) {
   return { ...fake, socket };
 }
 
-/** What a promise rejects with, as `code message`. */
+/** Resolves to what a promise rejects with, as `code message`. */
 export const refusal = (promise) =>
   promise.then(
     (value) => `resolved ${JSON.stringify(value)}`,

@@ -1,5 +1,5 @@
-// The fault proxy of the Rust test kit as a process of its own: opens proxies in front of a testbed
-// and breaks their connections. It may never outlive the test.
+// The fault proxy of the Rust test kit as a process: it breaks connections to a testbed.
+// It does not outlive the test.
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -8,10 +8,10 @@ import { fileURLToPath } from "node:url";
 
 const built = ["release", "debug"].map((how) => fileURLToPath(new URL(`../../../../target/${how}/examples/faults`, import.meta.url)));
 
-/** The proxy's binary, from WSE_FAULTS or where cargo puts it; without one the tests are skipped. */
+/** The path of the proxy: WSE_FAULTS, or where cargo puts it. Without one the tests are skipped. */
 export const binary = process.env.WSE_FAULTS ?? built.find(existsSync);
 
-/** Starts it in front of an address; gives what sends it a command and resolves to its answer. */
+/** Starts the proxy in front of an address. Returns a function that sends a command and resolves to the answer. */
 export function faults(t, behind) {
   const child = spawn(binary, ["--behind", behind], { stdio: ["pipe", "pipe", "inherit"] });
   t.after(() => child.kill("SIGKILL"));

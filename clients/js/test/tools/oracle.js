@@ -1,11 +1,11 @@
-// A small server of sessions, after section 12 of PROTOCOL.md alone, that keeps every rule for its
-// own side and checks the client's. It may never be gentle with what breaks a rule.
+// A small server of sessions, written after PROTOCOL.md alone.
+// It keeps every rule itself, and reports every rule that the client breaks.
 
 import { WebSocketServer } from "ws";
 
 const ACK = "~wse:ack";
 
-/** Starts one on loopback; `beat` and `window` in milliseconds. `app` gets each message and call, once. */
+/** Starts one on loopback. `beat` and `window` are in milliseconds. `app` gets each message and call once. */
 export async function oracle(t, { beat = 0, window = 60_000, app = () => {} } = {}) {
   const http = new WebSocketServer({ port: 0, host: "127.0.0.1", handleProtocols: (offered) => [...offered][0] });
   await new Promise((resolve) => http.once("listening", resolve));
@@ -19,7 +19,7 @@ export async function oracle(t, { beat = 0, window = 60_000, app = () => {} } = 
 
   const begin = () => ({ kept: [], base: 0, taken: 0, told: 0, tokens: [], socket: null });
 
-  /** Sends in a session: counted, kept, and over the connection if there is one. */
+  /** Sends in a session: counts and keeps the envelope, and sends it if there is a connection. */
   server.say = (session, ...envelope) => {
     const text = JSON.stringify(envelope);
     session.kept.push(text);
@@ -43,7 +43,7 @@ export async function oracle(t, { beat = 0, window = 60_000, app = () => {} } = 
     const token = `token-${++tokens}`;
     session.tokens.push(token);
     server.sessions.set(token, session);
-    // The one before is good until something has come over the new connection.
+    // The previous token is valid until something has come over the new connection.
     socket.once("message", () => {
       for (const old of session.tokens.splice(0, session.tokens.length - 1)) server.sessions.delete(old);
     });
@@ -67,7 +67,7 @@ export async function oracle(t, { beat = 0, window = 60_000, app = () => {} } = 
       const { session } = socket;
       if (socket.fresh && type !== ACK) breach(`${type} before the first ack`);
       socket.fresh = false;
-      if (session.socket !== socket) return breach(`${type} on a connection that was given up`);
+      if (session.socket !== socket) return breach(`${type} on a connection that was replaced`);
       if (type === ACK) return confirm(session, payload);
       session.taken++;
       if (session.taken - session.told >= 32) socket.send(JSON.stringify([ACK, (session.told = session.taken), null]));
@@ -82,9 +82,9 @@ export async function oracle(t, { beat = 0, window = 60_000, app = () => {} } = 
     socket.on("error", () => {});
   });
 
-  /** Cuts whatever is open, without a goodbye. */
+  /** Cuts all connections without a close frame. */
   server.cut = () => http.clients.forEach((socket) => socket.terminate());
-  /** Forgets every session, as a process that was restarted. */
+  /** Forgets every session, as a restarted process does. */
   server.forget = () => server.sessions.clear();
   return server;
 }

@@ -1,9 +1,10 @@
-// Clients with a session on sockets in memory, and a server's half of it. It may never wait for real time.
+// Clients with a session on sockets in memory, and the server's half of it.
+// It never waits for real time.
 
 import assert from "node:assert/strict";
 import { fakeClient, tick } from "./fake.js";
 
-/** Timers that a test moves; the wait before an attempt is 500 ms. */
+/** Mocks the timers, which the test moves. The wait before an attempt is 500 ms. */
 export function still(t) {
   t.mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
   t.mock.method(Math, "random", () => 1);
@@ -31,7 +32,7 @@ export async function sessionClient(options) {
   return { ...fake, socket, arrivals };
 }
 
-/** The next attempt, with its hi sent; gives the socket and what it asks for. */
+/** Waits for the next attempt. Returns its socket, and what its hi says of the session. */
 export async function again({ sockets }, pass) {
   const before = sockets.length;
   for (let waited = 0; sockets.length === before && waited < 20_000; waited += 500) await pass(500);

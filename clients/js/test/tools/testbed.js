@@ -1,5 +1,5 @@
-// A testbed of its own for a test, and clients that connect to it through npm `ws`. It may never
-// outlive the test.
+// A testbed for each test, and clients that connect to it with npm `ws`.
+// They do not outlive the test.
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -9,13 +9,13 @@ import { WseClient } from "../../dist/index.js";
 
 const built = ["release", "debug"].map((how) => fileURLToPath(new URL(`../../../../target/${how}/examples/testbed`, import.meta.url)));
 
-/** The testbed's binary, from WSE_TESTBED or where cargo puts it; without one the tests are skipped. */
+/** The path of the testbed: WSE_TESTBED, or where cargo puts it. Without one the tests are skipped. */
 export const binary = process.env.WSE_TESTBED ?? built.find(existsSync);
 
-/** For tests that start processes: bounded in time, and skipped where there is no testbed. */
+/** Options for tests that start processes: a time limit, and a reason to skip if there is no testbed. */
 export const withTestbed = { timeout: 30_000, skip: binary ? false : "no testbed: cargo build --release -p wse --example testbed" };
 
-/** Starts one; gives its address and its event lines. */
+/** Starts a testbed. Resolves to its address, and collects its event lines. */
 export async function testbed(t, ...options) {
   const port = options.includes("--port") ? [] : ["--port", "0"];
   const child = spawn(binary, [...port, ...options], { stdio: ["ignore", "pipe", "inherit"] });
@@ -39,14 +39,14 @@ export async function testbed(t, ...options) {
   return bed;
 }
 
-/** A client that is closed when the test ends. */
+/** Returns a client that is closed when the test ends. */
 export function client(t, url, options = {}) {
   const made = new WseClient({ url, WebSocket, ...options });
   t.after(() => made.close());
   return made;
 }
 
-/** The next time a hook or a type of message is told, as what it was told. */
+/** Resolves to what a hook, or a listener of a type of message, is called with next. */
 export const next = (target, name) =>
   new Promise((resolve) => {
     if (target.channel) target.channel.once(name, resolve);
@@ -59,7 +59,7 @@ export const next = (target, name) =>
     }
   });
 
-/** The next close, as code and reason. */
+/** Resolves to code and reason of the next close. */
 export const closing = (client) => next(client.when, "closed");
 
 /** Resolves when the client has this status. */

@@ -1,4 +1,4 @@
-// What must compile, and behind `@ts-expect-error` what must not. Checked by tsc, never run.
+// Code that must compile and, after `@ts-expect-error`, code that must not. tsc checks it; it never runs.
 
 import WebSocket from "ws";
 import { type Arrival, type Contract, type Protocol, WSE_ERROR, WSE_STATUS, WseClient, WseError, type WseStatus } from "wse-client";
@@ -36,7 +36,7 @@ export async function typed() {
   chat.send("say");
   // @ts-expect-error the payload has another shape
   chat.send("move", { y: 1 });
-  // @ts-expect-error a message of the server's is not sent
+  // @ts-expect-error only the server sends this message
   chat.send("line", { from: "a", text: "b" });
 
   const five: number = await chat.call("add", { a: 2, b: 3 });
@@ -95,7 +95,7 @@ export function hooks() {
   chat.status = "READY";
 }
 
-/** Without a contract, plain strings do. */
+/** Without a contract every name is allowed. */
 export async function untyped() {
   const client = new WseClient({ url: "ws://a.test/", WebSocket, headers: { a: "b" } });
   const welcome = await client.connect({ token: 1 }, { device: "x" });

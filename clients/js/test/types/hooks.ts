@@ -1,4 +1,4 @@
-// The same for React.
+// Code with the hooks for React that must compile, and code that must not.
 
 import { WseClient } from "wse-client";
 import { useCall, useMessage, useStatus, useWse, WseContext } from "wse-client/react";
@@ -22,7 +22,7 @@ export function Component(): string {
   useCall(client, "subtract");
   // @ts-expect-error a pair is needed
   void call(1);
-  // @ts-expect-error nothing may have come yet
+  // @ts-expect-error there may be no message yet
   line.text;
   void WseContext;
   return `${status} ${line?.text} ${pending} ${result?.toFixed()} ${error?.code}`;

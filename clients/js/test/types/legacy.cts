@@ -1,4 +1,4 @@
-// The declarations as CommonJS sees them.
+// Code that uses the declarations from CommonJS.
 
 import wse = require("wse-client");
 import hooks = require("wse-client/react");

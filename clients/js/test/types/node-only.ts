@@ -1,4 +1,4 @@
-// A project without the DOM's types.
+// Code of a project without the types of the DOM.
 
 import { WseClient } from "wse-client";
 

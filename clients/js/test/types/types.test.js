@@ -1,4 +1,4 @@
-// Runs tsc over what must compile and what must not.
+// Runs tsc over code that must compile and code that must not.
 
 import { spawnSync } from "node:child_process";
 import assert from "node:assert/strict";

@@ -1,4 +1,4 @@
-// Calls in both directions, and what failed ones look like.
+// Tests of calls in both directions, and of their errors.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -56,7 +56,7 @@ test("a call times out after tO seconds or timeout milliseconds; 0 and Infinity 
   }
 });
 
-test("a late, made up or missing stamp is dropped and never answered", async () => {
+test("an answer with a late, made up or missing stamp is dropped and never answered", async () => {
   const { client, socket, told } = await readyClient();
   const call = client.call("slow", null, { timeout: 1 });
   assert.match(await refusal(call), /^wse.client.rp.timeout/);
@@ -125,7 +125,7 @@ test("messages and calls are an error the caller sees until the welcome and afte
 
 const FAILED = { code: "wse.server.rp.failed", message: "RPC execution failed" };
 
-/** What the server is told when it calls a procedure that does this. */
+/** Returns what the server is sent when it calls a procedure with this handler. */
 async function answer(handler, payload = { value: 1 }, options) {
   const { client, socket, told } = await readyClient(options);
   if (handler) client.register("rp", handler);
@@ -168,7 +168,7 @@ test("exposeErrors sends the text and never the stack", async () => {
   assert.deepEqual(said[0][1], { code: "wse.server.rp.failed", message: "why", details: { origin: { name: "TypeError", message: "why" }, rpc: "rp", payload: 1 } });
 });
 
-test("a procedure that is not there is answered, and the call is nobody's error", async () => {
+test("a call of a missing procedure is answered, and reported to no listener", async () => {
   assert.deepEqual(await answer(), { said: [["~wse:response-err", { code: "wse.server.rp.not-registered" }, "S1"]], told: [] });
 });
 

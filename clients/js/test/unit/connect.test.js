@@ -1,4 +1,4 @@
-// The way in, from the dial to the welcome.
+// Tests of connecting, from the dial to the welcome.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -48,7 +48,7 @@ test("identity and meta have upstream's defaults, and stay when they are left ou
   assert.deepEqual(await hi(3), { identity: null, meta: { a: 1 } });
 });
 
-test("other options reach the constructor of the socket and nobody else's do", async () => {
+test("only other options reach the constructor of the socket", async () => {
   const { client, sockets } = fakeClient({ headers: { a: "b" }, re: true, tO: 1 });
   client.connect("secret").catch(() => {});
   await tick();
@@ -213,7 +213,7 @@ test("null, false and 0 are solutions too", async () => {
   }
 });
 
-test("without a handler, or when it fails, a challenged connect rejects at once and says goodbye", async () => {
+test("without a handler, or when it fails, a challenged connect rejects at once and closes the connection", async () => {
   for (const handler of [undefined, () => { throw new Error("too hard"); }, async () => Promise.reject(new Error("too hard"))]) {
     const { client, sockets } = fakeClient({ re: true });
     if (handler) client.challenge(handler);
@@ -272,7 +272,7 @@ test("cid is what the welcome says, else what the meta says", async () => {
   assert.equal(await come({}, null, 2), undefined);
 });
 
-test("nothing is heard from a socket that was left", async () => {
+test("nothing that a socket receives after its close reaches the application", async () => {
   const { client, socket, told } = await readyClient();
   client.close();
   told.length = 0;

@@ -1,4 +1,4 @@
-// Closing, jumping, and what becomes of those who wait.
+// Tests of close and jump, and of the promises that wait meanwhile.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// Messages, listeners, hooks, iteration, wire formats.
+// Tests of messages, listeners, hooks, iteration and wire formats.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -48,7 +48,7 @@ test("listeners are called in order, once where asked, and stay until taken off"
   assert.deepEqual(heard, ["a1", "b1", "a1", "a2", "a3"]);
 });
 
-test("a listener that fails is told, and keeps nobody from being called", async () => {
+test("a listener that fails is reported, and the others are still called", async () => {
   const { client, socket, told } = await readyClient();
   const heard = [];
   client.channel.on("m", () => { throw new Error("one"); });
@@ -139,7 +139,7 @@ test("leaving the loop stops listening", async () => {
   assert.deepEqual(told, ["ignored chat 2"]);
 });
 
-/** A binary wire format in the shape that this package documents, or in npm wse's. */
+/** A binary wire format whose `unpack` returns an object, or an array as in npm wse. */
 const binary = (asArray) => ({
   name: "bytes",
   internal_types: { hi: "h", challenge: "c", welcome: "w", response: "r", response_error: "e" },
@@ -203,7 +203,7 @@ test("return stops listening at once: before the first step, and while one waits
   assert.deepEqual(told, ["ignored chat 1", "ignored chat 2"]);
 });
 
-test("a hook that is told late and fails harms nobody", async (t) => {
+test("a late listener of a hook that fails is printed", async (t) => {
   const { client } = await readyClient();
   const said = t.mock.method(console, "error", () => {});
   client.when.ready(() => { throw new Error("at once"); });

@@ -1,4 +1,4 @@
-// The package as others import it.
+// Tests of the package as others import it, and of its sources.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -47,6 +47,19 @@ test("the package has no dependencies, no side effects, and a lock file without 
 
 const text = (file) => readFileSync(new URL(`../../${file}`, import.meta.url), "utf8");
 
+test("no source imports another one that imports it in turn, types included", () => {
+  const folder = new URL("../../src/", import.meta.url);
+  const files = readdirSync(folder);
+  const imports = new Map(files.map((file) => [file, [...readFileSync(new URL(file, folder), "utf8").matchAll(/ from "\.\/(.+)\.js";$/gm)].map(([, name]) => `${name}.ts`)]));
+  // Removes the files that import nothing that is left, until no file or only circles are left.
+  for (let before; before !== imports.size; ) {
+    before = imports.size;
+    for (const [file, names] of imports) if (!names.some((name) => imports.has(name))) imports.delete(file);
+  }
+  assert.ok(files.includes("reconnect.ts"));
+  assert.deepEqual([...imports.keys()], []);
+});
+
 test("the hooks say that they are for the browser, to bundlers for server components", () => {
   for (const file of ["dist/react.js", "dist/cjs/react.js"]) assert.match(text(file), /^"use client";/);
   for (const file of ["dist/index.js", "dist/cjs/index.js"]) assert.doesNotMatch(text(file), /use client/);
@@ -60,6 +73,6 @@ test("a resolver that knows no exports finds the types of the hooks", () => {
 test("the types need no library that is younger than TypeScript 5.4", () => {
   const types = readdirSync(new URL("../../dist/", import.meta.url)).filter((file) => file.endsWith(".d.ts"));
   assert.ok(types.length > 10);
-  // Since 5.7 these are generic, and what is inferred from them is spelled so.
+  // Since TypeScript 5.7 these types are generic, and tsc writes inferred types with their arguments.
   for (const file of types) assert.doesNotMatch(text(`dist/${file}`), /(ArrayBufferView|Uint8Array)</, file);
 });

@@ -1,4 +1,4 @@
-// The hooks, rendered on a server and on a page.
+// Tests of the hooks, rendered on a server and on a page.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,10 +1,10 @@
-// What follows the end of a connection: nothing, or another attempt after a wait.
+// Tests of what follows the end of a connection: nothing, or another attempt after a wait.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
 
-/** Timers that a test moves, and a jitter that is all of the ceiling. */
+/** Mocks the timers, which the test moves. The jitter is all of the ceiling by default. */
 function still(t, jitter = 1) {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   t.mock.method(Math, "random", () => jitter);
@@ -194,7 +194,7 @@ test("a closed hook may connect again by itself", async () => {
   client.close();
 });
 
-/** A page: what the client may use of the global scope. */
+/** Sets the globals of a page that the client may use. */
 function page(t) {
   const scope = new EventTarget();
   const document = new EventTarget();
@@ -243,7 +243,7 @@ test("listeners on the page are there only while it waits", async (t) => {
   client.close();
 });
 
-test("the ceiling starts over when the client was closed or has given up", async (t) => {
+test("the ceiling starts over when the client was closed or the end was final", async (t) => {
   const pass = still(t);
   const { client, sockets } = fakeClient({ re: true });
   for (const end of [() => client.close(), () => sockets.at(-1).end(1000, "wse.by-server")]) {

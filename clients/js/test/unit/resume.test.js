@@ -1,4 +1,4 @@
-// Sessions over real sockets, against a small server that knows PROTOCOL.md and nothing of this client.
+// Tests of sessions over real sockets, against a small server that follows PROTOCOL.md alone.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ function device(t, url, options) {
   return client;
 }
 
-/** What the next welcome after a cut tells of the session. */
+/** Resolves to what the next welcome after a cut tells about the session. */
 const back = (client) => new Promise((resolve) => {
   const off = client.when.updated((status) => {
     if (status !== "RE_CONNECTING") return;
@@ -23,7 +23,7 @@ const back = (client) => new Promise((resolve) => {
   });
 });
 
-/** Until something is true that no event tells of. */
+/** Waits until a condition holds that no event reports. */
 const until = async (condition) => {
   while (!condition()) await new Promise(setImmediate);
 };
@@ -85,7 +85,7 @@ test("a connection that is cut before, within and right behind the welcome resum
   assert.deepEqual([heard, arrival, server.breaches, server.current === session], [[1, 2], { resumed: true, lost: 0 }, [], true]);
 });
 
-test("a server that has forgotten gives a new session, and says so", bounded, async (t) => {
+test("a server that has forgotten the session grants a new one, and the client is told", bounded, async (t) => {
   const server = await oracle(t);
   const client = device(t, server.url);
   await client.connect("ann");
@@ -100,7 +100,7 @@ test("a server that has forgotten gives a new session, and says so", bounded, as
   assert.deepEqual(server.his.map(({ session }) => Object.keys(session)), [[], ["resume", "seen"]]);
 });
 
-test("a goodbye of this client ends the session on the server", bounded, async (t) => {
+test("a close of this client ends the session on the server", bounded, async (t) => {
   const server = await oracle(t);
   const client = device(t, server.url);
   await client.connect("ann");

@@ -1,4 +1,4 @@
-// What ends a session: goodbyes, the window, its bound; and silence, which does not.
+// Tests of what ends a session: close frames, its window and its bound. Silence does not end it.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -100,7 +100,7 @@ test("before it closes or leaves, the client tells what has come, once and only 
     socket.say("m", 2, null);
     leave(client);
     assert.deepEqual(socket.take(), [["~wse:ack", 2, null]]);
-    assert.ok(socket.closedWith, "and then it says goodbye");
+    assert.ok(socket.closedWith, "then it closes");
     await pass(2000);
     assert.deepEqual(socket.take(), [], "no timer is left behind");
     client.close();
@@ -116,7 +116,7 @@ test("before it closes or leaves, the client tells what has come, once and only 
   cut.socket.end();
   cut.client.close();
   await pass(2000);
-  assert.deepEqual(cut.socket.take(), [], "there is nobody to tell");
+  assert.deepEqual(cut.socket.take(), [], "the connection was cut");
 });
 
 test("an attempt that the server closes before its welcome costs no session", async (t) => {
@@ -205,7 +205,7 @@ test("an answer that does not fit beside what is kept ends the session", async (
   assert.deepEqual((await again(fake, pass)).asked, {});
 });
 
-test("a line that is silent for beat and 10 s is cut, and its socket closed only when that does no harm", async (t) => {
+test("a connection that is silent for beat and 10 s is cut, and its socket closed only when that does not end the session", async (t) => {
   const pass = still(t);
   const fake = await sessionClient({ beat: 25_000 });
   const { client, socket, told } = fake;
@@ -224,7 +224,7 @@ test("a line that is silent for beat and 10 s is cut, and its socket closed only
   assert.equal(socket.closedWith, undefined, "a close frame would end the session");
   const { socket: next, asked } = await again(fake, pass);
   assert.deepEqual(asked, { resume: "T1", seen: 0 });
-  socket.say("m", "nobody listens to the old one", null);
+  socket.say("m", "the old socket has no reader", null);
   resumed(next, 0, "T2", { beat: 25_000 });
   assert.deepEqual(socket.closedWith, [1000, "wse.by-client"]);
   assert.deepEqual(next.take(), [["~wse:ack", 0, null], ["m", 1, null]]);
@@ -232,7 +232,7 @@ test("a line that is silent for beat and 10 s is cut, and its socket closed only
   assert.equal(client.status, "READY");
 });
 
-test("an attempt that gets no welcome in time says no goodbye either while there is a session", async (t) => {
+test("an attempt that gets no welcome in time is not closed while there is a session", async (t) => {
   const pass = still(t);
   const fake = await sessionClient();
   fake.socket.end();

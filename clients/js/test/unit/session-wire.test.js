@@ -1,4 +1,4 @@
-// What sessions put on the wire, and what they take from it: grants and acks.
+// Tests of what sessions send and receive: grants and acks.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -108,7 +108,7 @@ test("an older ack changes nothing", async (t) => {
   assert.deepEqual(socket.take(), [["~wse:ack", 0, null], ["m", 3, null]]);
 });
 
-test("the ack is the protocol's own: nobody sends a message or call of that name", async (t) => {
+test("the ack is reserved: a message or call of that name is an error", async (t) => {
   still(t);
   const { client } = await sessionClient();
   assert.throws(() => client.send("~wse:ack", 1), { code: "wse.client.rp.invalid" });

@@ -1,4 +1,4 @@
-// Sessions on sockets in memory: what crosses a cut, and what is told when it cannot.
+// Tests of sessions on sockets in memory: what survives a cut, and what is reported if it does not.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -35,7 +35,7 @@ test("a cut keeps calls pending, messages and the answers of procedures, and sen
   assert.deepEqual(told, ["closed 1006 ", "updated RE_CONNECTING", "connected", "updated READY", 'ready {"hey":2}']);
 });
 
-test("a hundred cuts in a row lose nothing, tell nothing twice and use each token once", async (t) => {
+test("a hundred cuts in a row lose nothing, deliver nothing twice and use each token once", async (t) => {
   const pass = still(t);
   const fake = await sessionClient();
   const heard = [];

@@ -4,7 +4,7 @@ import { client } from "./client.js";
 import { $, make } from "./dom.js";
 import { failure } from "./words.js";
 
-/** What this device says it is, when it comes in and when the server calls. */
+/** Returns what this device says it is, in its meta and when the server calls `whoami`. */
 export function asDevice() {
   const find = (names) => names.find(([, pattern]) => pattern.test(navigator.userAgent))?.[0];
   const browser = find([["Firefox", /Firefox/], ["Edge", /Edg/], ["Opera", /OPR/], ["Chrome", /Chrom/], ["Safari", /Safari/]]);
@@ -14,7 +14,7 @@ export function asDevice() {
 
 client.register("whoami", asDevice);
 
-/** Calls the server and shows what comes of it. Without a connection it waits for the next one of the session, or is an error at once. */
+/** Calls the server and shows the answer. Without a connection the call waits if there is a session, and fails at once if there is none. */
 async function ask(output, rp, payload, tell) {
   const started = performance.now();
   try {
@@ -35,7 +35,7 @@ $("add").addEventListener("submit", (event) => {
   ask($("sum"), "add", [a, b], (sum, ms) => [`${a} + ${b} = ${sum} · `, roundTrip(ms)]);
 });
 
-// The server calls `whoami` here while it answers, and says how long that took.
+// Before it answers, the server calls `whoami` of this device, and says how long that took.
 $("ask").addEventListener("click", () =>
   ask($("asked"), "ask-me", null, ({ device, ms }) => [`It heard “${device}” · `, roundTrip(ms)]));
 

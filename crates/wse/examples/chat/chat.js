@@ -1,5 +1,6 @@
-// The page: the door, and who comes in. Begin here, go on with client.js; each of the other
-// modules is one part of the page. Whatever people write is only ever set as text.
+// The page: the form that asks for a name, and the chat behind it.
+// Begin here, and go on with client.js. Each other module is one part of the page. The page never
+// sets what users write as HTML.
 
 import { WSE_ERROR } from "./wse-client.js";
 import { asDevice, clearCalls } from "./calls.js";
@@ -13,7 +14,7 @@ import { inWords } from "./words.js";
 
 const NAMES = "A name has 1 to 32 visible characters, with single spaces between words.";
 
-/** Storage may be switched off. */
+/** Calls a function that uses the storage. Returns `null` if the storage is switched off. */
 function stored(change) {
   try {
     return change();
@@ -32,9 +33,9 @@ function showDoor(error = "") {
   $("name").focus();
 }
 
-/** Nothing of one user stays for the next. */
+/** Clears everything, so that nothing of one user stays for the next. */
 function forget() {
-  client.close(); // also an attempt that is under way
+  client.close(); // this ends an attempt that is under way too
   for (const clear of [clearLog, clearPeople, clearStatus, clearCalls, clearComposer]) clear();
 }
 
@@ -43,7 +44,7 @@ function tell(error) {
   $("name").setAttribute("aria-invalid", error !== "");
 }
 
-/** Connects: under a name, or under the one of the last time. The server decides who may come in. */
+/** Connects with a name, or with the last one. The server decides whether to accept it. */
 async function enter(name) {
   try {
     await client.connect(name, { device: asDevice() });
@@ -51,7 +52,7 @@ async function enter(name) {
     if (code === WSE_ERROR.NOT_AUTHORIZED) {
       stored(() => sessionStorage.removeItem("wse-name"));
       showDoor(`The server refused this name. ${NAMES}`);
-    } // everything else is told by when.closed
+    } // `when.closed` reports every other failure
   }
 }
 
@@ -84,20 +85,20 @@ client.when.closed((code, reason) => {
   tell(`Could not come in: ${inWords(code, reason)}.${again}`);
 });
 
-// On a wide screen what there is to try is always open.
+// On a wide screen the tools are always open.
 const wide = matchMedia("(min-width: 800px)");
 const openTools = () => ($("tools").open = wide.matches);
 wide.addEventListener("change", openTools);
 openTools();
 
-// A reload goes on under the same name; a new tab is asked, and finds the last name filled in.
-// The tab's own name goes first, so that each tab may be somebody else.
-const resumed = stored(() => sessionStorage.getItem("wse-name"));
-$("name").value = resumed ?? stored(() => localStorage.getItem("wse-name")) ?? "";
-if (resumed) {
+// A reload connects with the same name. A new tab asks for a name, and the last one is filled in.
+// The tab's own name goes first, so that each tab can be another user.
+const remembered = stored(() => sessionStorage.getItem("wse-name"));
+$("name").value = remembered ?? stored(() => localStorage.getItem("wse-name")) ?? "";
+if (remembered) {
   show("chat");
   $("text").focus();
-  enter(resumed);
+  enter(remembered);
 } else {
   showDoor();
 }

@@ -1,4 +1,4 @@
-// Writing: the text, its length, and what comes of sending it.
+// Writing a message: the text, its length, and sending it.
 
 import { client } from "./client.js";
 import { $ } from "./dom.js";
@@ -15,7 +15,7 @@ client.when.ready(({ text_chars }) => {
   fit();
 });
 
-/** As high as the text, up to a point; near the end it says how much room is left. */
+/** Makes the field as high as its text, up to a limit. Near the limit of characters it shows the length. */
 function fit() {
   text.style.height = "auto";
   text.style.height = `${text.scrollHeight + text.offsetHeight - text.clientHeight}px`;
@@ -37,8 +37,8 @@ text.addEventListener("keydown", (event) => {
   $("composer").requestSubmit();
 });
 
-// Saying something is a call, so that this device learns when it was not taken: the text comes back
-// then. The next one need not wait for the answer.
+// A message is sent by a call, so that this device learns if the server did not accept it. Then the
+// text is put back. The next message need not wait for the answer.
 $("composer").addEventListener("submit", async (event) => {
   event.preventDefault();
   const said = text.value.trim();

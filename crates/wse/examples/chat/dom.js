@@ -1,4 +1,4 @@
-// What every part of the page needs of the document. Text is only ever set as text.
+// The functions with which every part of the page uses the document. They never set text as HTML.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -9,7 +9,7 @@ export function make(tag, className, text) {
   return element;
 }
 
-/** A colour that belongs to a name. */
+/** Gives an element the colour of a name. */
 export function tint(element, name) {
   let hash = 0;
   for (const char of name) hash = Math.imul(hash ^ char.codePointAt(0), 0x9e3779b1) >>> 0;

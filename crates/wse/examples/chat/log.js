@@ -1,4 +1,4 @@
-// The messages, and what the page itself remarks between them.
+// The messages, and the notes of the page between them.
 
 import { client } from "./client.js";
 import { $, avatar, make, tint } from "./dom.js";
@@ -10,7 +10,7 @@ const log = $("log");
 
 let lastAt = 0;
 let lastLine;
-let early = []; // what comes before the past has; undefined once it has
+let early = []; // messages that come before the history; undefined after it
 let unread = 0;
 
 client.channel.on("line", (line) => {
@@ -19,10 +19,10 @@ client.channel.on("line", (line) => {
   if (document.hidden && line.from !== client.cid) document.title = `(${++unread}) wse chat`;
 });
 
-// Behind the welcome of a new session come the last messages: those that were missed are shown now.
-// A session that goes on has missed none.
+// After the welcome of a new session the server sends the last messages, and the page shows those that
+// it has missed. A session that goes on has missed none.
 client.channel.on("history", (history) => {
-  log.ariaBusy = "true"; // the past is not read out
+  log.ariaBusy = "true"; // a screen reader does not read the history out
   for (const line of [...history, ...(early ?? [])]) if (line.at > lastAt) show(line);
   log.ariaBusy = "false";
   early = undefined;
@@ -30,7 +30,7 @@ client.channel.on("history", (history) => {
 });
 client.when.ready((_, { resumed }) => resumed || (early = []));
 
-/** A message; those that follow one another from one to the same share a head. */
+/** Shows a message. Successive messages with the same sender and recipient share a head. */
 function show(line) {
   const { at, from, to, text } = line;
   const mine = from === client.cid;
@@ -53,7 +53,7 @@ function head({ at, from, to }, mine) {
   return head;
 }
 
-/** A remark of the page's own. */
+/** Shows a note of the page. */
 export function note(text) {
   lastLine = undefined;
   append(make("p", "note", text), false);
@@ -66,7 +66,7 @@ export function clearLog() {
   $("newest").hidden = true;
 }
 
-// Whoever reads further up stays there; everybody else sees the newest.
+// A user who reads further up stays there. Every other user sees the newest message.
 
 const atEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 60;
 const toEnd = () => (log.scrollTop = log.scrollHeight);

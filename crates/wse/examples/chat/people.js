@@ -1,4 +1,4 @@
-// Who is here, on how many devices, and to whom the next message goes.
+// The users who are here, their counts of devices, and the recipient of the next message.
 
 import { client } from "./client.js";
 import { $, avatar, make } from "./dom.js";
@@ -6,7 +6,7 @@ import { note } from "./log.js";
 
 let here = new Map(); // name → devices
 
-/** To whom: a name, or null for everyone. */
+/** Returns the recipient: a name, or null for everyone. */
 export const recipient = () => $("to").value || null;
 
 client.channel.on("here", (list) => {
@@ -23,7 +23,7 @@ client.channel.on("here", (list) => {
   offer([...here.keys()]);
 });
 
-// Whoever comes and goes between two sessions is not news: the next list is the first one again.
+// The page shows no note for users who come and go between two sessions: the next list counts as the first.
 client.when.ready((_, { resumed }) => resumed || (here = new Map()));
 
 function person({ name, devices }) {
@@ -43,7 +43,7 @@ function person({ name, devices }) {
   return item;
 }
 
-/** Whoever was chosen stays chosen after leaving: a private message never becomes a public one. */
+/** Offers the recipients. A chosen one stays chosen after leaving, so a private message never becomes public. */
 function offer(names) {
   const chosen = $("to").value;
   if (chosen && !here.has(chosen)) names.push(chosen);

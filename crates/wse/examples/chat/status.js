@@ -1,4 +1,4 @@
-// How this device is connected: the status, the last close, the way back, the network switch.
+// How this device is connected: the status, the last close, the next attempt, the network switch.
 
 import { WSE_REASON } from "./wse-client.js";
 import { client, longestWait, switchNetwork } from "./client.js";
@@ -6,9 +6,9 @@ import { $ } from "./dom.js";
 import { note } from "./log.js";
 import { inWords } from "./words.js";
 
-let lostAt; // from the loss to the return
+let lostAt; // when the connection was lost, until it is back
 let failures = 0; // since the last welcome
-let devices; // how many the server lets a user have, once it has let this one in
+let devices; // how many devices the server allows a user; known from the welcome on
 
 const time = new Intl.DateTimeFormat([], { timeStyle: "medium" });
 
@@ -33,7 +33,7 @@ client.when.ready((welcome) => {
   $("banner").hidden = true;
 });
 
-// A connection has ended, or an attempt to make one. Where the client stands now says what follows.
+// A connection has ended, or an attempt to make one. The status of the client says what follows.
 client.when.closed((code, reason) => {
   const why = inWords(code, reason);
   $("last-close").textContent = `${why} (${[code, reason].filter(Boolean).join(" ")}), ${time.format()}`;
@@ -43,7 +43,7 @@ client.when.closed((code, reason) => {
   $("banner").hidden = false;
 });
 
-/** For now: the client goes on trying, by itself. */
+/** The connection ended for now: the client tries again by itself. */
 function lost(why) {
   if (devices && !lostAt) note(`Connection lost: ${why}.`);
   const seconds = longestWait(failures++) / 1000;
@@ -52,7 +52,7 @@ function lost(why) {
   $("again").textContent = "Try now";
 }
 
-/** For good: nobody tries again unless asked to. */
+/** The connection ended for good: the client tries again only when the user asks for it. */
 function ended(reason, why) {
   const pushedOut = reason === WSE_REASON.CLIENTS_CONCURRENCY;
   const rule = pushedOut ? ` Everybody may have ${devices} at once: the newest stay.` : "";

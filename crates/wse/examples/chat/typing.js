@@ -1,4 +1,4 @@
-// Who is typing. A hint is a message and no call: it is lost without harm.
+// Who is typing. A hint is a message and not a call, because losing it does no harm.
 
 import { client } from "./client.js";
 import { $ } from "./dom.js";
@@ -9,24 +9,24 @@ const SHOWN = 3500; // ms that a hint is shown
 const typists = new Map(); // name → timer
 let hintedAt = -Infinity;
 
-/** Tells whoever will read it that this device is typing, but not at every key. */
+/** Tells the recipients that this device is typing, but not at every key. */
 export function hint(to) {
   if (performance.now() - hintedAt < EVERY) return;
   try {
     client.send("typing", to);
     hintedAt = performance.now();
   } catch {
-    // Not connected: then nobody would see it.
+    // Without a connection the hint would not be seen.
   }
 }
 
-/** The next hint goes out at once. */
+/** Lets the next hint be sent at once. */
 export function stopHinting() {
   hintedAt = -Infinity;
 }
 
 client.channel.on("typist", ({ from }) => {
-  if (from === client.cid) return; // one of one's own devices, or this one
+  if (from === client.cid) return; // this device, or another one of the same user
   clearTimeout(typists.get(from));
   typists.set(from, setTimeout(hasStopped, SHOWN, from));
   show();

@@ -1,4 +1,4 @@
-// What codes and reasons mean, in words. The codes stay as they are: they are for programs.
+// What close codes, reasons and error codes mean, in words for users.
 
 import { WSE_ERROR, WSE_REASON } from "./wse-client.js";
 
@@ -22,7 +22,7 @@ const CODES = {
   1013: "the server has too much to do",
 };
 
-/** Why a connection ended. A reason that is not known is a text for people. */
+/** Returns why a connection ended. An unknown reason is taken as a text for users. */
 export const inWords = (code, reason) =>
   (REASONS[reason.split(" after=")[0]] ?? (reason || CODES[code])) || "no reason was given";
 
@@ -32,5 +32,5 @@ const ERRORS = {
   [WSE_ERROR.RP_TIMEOUT]: "No answer came in time.",
 };
 
-/** Why a call failed. The server's own errors come with a text for people. */
+/** Returns why a call failed. The server's own errors come with a text for users. */
 export const failure = ({ code, message }) => ERRORS[code] ?? message;
