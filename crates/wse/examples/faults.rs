@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use wse::test::{Cut, Faults, Proxy};
+use wse_test::{Cut, Faults, Proxy};
 
 const HELP: &str = r#"Commands, one JSON object a line; each is answered with its id, and `ok` or `err`:
   {"id":1,"do":"open"}                                      a new proxy: {"id":1,"ok":"ws://127.0.0.1:40123"}

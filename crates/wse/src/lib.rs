@@ -92,7 +92,6 @@ mod handshake;
 mod server;
 mod session;
 mod sync;
-pub mod test;
 
 pub use app::handlers::{HandlerId, with};
 pub use app::names::{Message, Msg, Procedure, Rp};

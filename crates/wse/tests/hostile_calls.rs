@@ -1,14 +1,7 @@
 //! Calls and answers by the thousand: forged, late, doubled, for nobody, and more at once than
 //! either side can hold.
 
-mod common;
-mod hostile_common;
-#[path = "recordings/mod.rs"]
-mod recordings;
-
-use common::{Raw, attach_to, attach_with, end, enter, server, text};
 use futures_util::future::join_all;
-use hostile_common::{MIB, alone, every_wire, flood, harmless, many_devices, pour, serving, until};
 use http::Request;
 use serde_json::{Value, json};
 use std::{
@@ -21,6 +14,11 @@ use std::{
 };
 use tokio::sync::Semaphore;
 use wse::{CallError, Conn, Limits, Server};
+use wse_test_peers::{
+    RawClient, attach_to, attach_with, end, enter,
+    floods::{MIB, alone, every_wire, flood, harmless, many_devices, pour, serving, until},
+    recordings, server, text,
+};
 
 const CALLS: usize = 20_000;
 
@@ -158,7 +156,7 @@ fn a_peer_that_calls_20_000_times_at_once_is_answered_each_time_once_and_64_at_a
     alone(async {
         let (server, gate) = gated(7);
         harmless(&server, 24 * MIB, async || {
-            let Raw { mut reader, mut writer } = enter(&server, "eve").await;
+            let RawClient { mut reader, mut writer } = enter(&server, "eve").await;
             let calling = async {
                 for number in 0..CALLS {
                     writer.write(&text(&format!("[\"slow\",{number},\"{number}\"]"))).await;

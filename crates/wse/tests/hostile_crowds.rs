@@ -1,17 +1,17 @@
 //! Sockets by the thousand that nobody has let in: those that say nothing, those that wait for a
 //! verdict, those that make up where they come from.
 
-mod common;
-mod hostile_common;
-
-use common::{Raw, knock, request};
-use hostile_common::{MIB, alone, harmless, leave, serving, socket, until, upgrade_before_long, upgrade_from};
 use std::time::Duration;
 use tokio::{
     io::AsyncWriteExt,
     time::{sleep, timeout},
 };
 use wse::Limits;
+use wse_test_peers::{
+    RawClient, ask_upgrade,
+    floods::{MIB, alone, harmless, leave, serving, socket, until, upgrade_before_long, upgrade_from},
+    request,
+};
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ fn of_ten_thousand_silent_sockets_the_newest_4096_stay_and_they_keep_nobody_out(
                 sockets.push((io, served));
             }
             // Somebody new is let in beside them.
-            knock(socket(&server, None).0, request("/", &[])).await.upgraded().enter("new").await;
+            ask_upgrade(socket(&server, None).0, request("/", &[])).await.upgraded().enter("new").await;
             let silent = || sockets.iter().filter(|(_, served)| !served.is_finished()).count();
             until("the oldest make room", || silent() <= 4096).await;
             assert!(silent() >= 4095, "only the one who was let in has pushed one out: {}", silent());
@@ -58,7 +58,7 @@ fn strangers_by_the_thousand_have_4096_places_and_64_an_address_and_give_them_ba
     alone(async {
         let server = serving(|builder| builder.limits(patient()));
         harmless(&server, 64 * MIB, async || {
-            let mut inside: Vec<Raw> = Vec::new();
+            let mut inside: Vec<RawClient> = Vec::new();
             // 100 from each of 60 addresses, and then one from each of a thousand.
             for number in 0..6000 {
                 inside.extend(upgrade_from(&server, [10, 0, 0, (number / 100) as u8], &[]).await);
@@ -86,7 +86,7 @@ fn made_up_addresses_win_no_places_among_the_strangers() {
         let server =
             serving(|builder| builder.limits(patient()).trusted_proxy("10.0.0.0/8".parse().expect("a network")));
         harmless(&server, 16 * MIB, async || {
-            let mut inside: Vec<Raw> = Vec::new();
+            let mut inside: Vec<RawClient> = Vec::new();
             for number in 0..500 {
                 let made_up = format!("198.51.{}.{}", number / 250, number % 250);
                 inside.extend(upgrade_from(&server, [203, 0, 113, 9], &[("X-Forwarded-For", &made_up)]).await);

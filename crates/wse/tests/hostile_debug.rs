@@ -1,13 +1,13 @@
 //! What the protocol and the framing hold of a peer is in no `Debug` form of theirs.
 
-mod common;
-mod hostile_common;
-
-use common::{frame, text};
-use hostile_common::{MARK, Seen, leaks, secret};
 use wse::{Limits, RpError};
 use wse_frame::{Decoder, Frame, Opcode, Role};
 use wse_proto::{ClientSession, Codec, Format, Hello, Input, Payload, ServerSession, Session};
+use wse_test_peers::{
+    frame,
+    secrets::{MARK, Seen, leaks, secret},
+    text,
+};
 
 #[test]
 fn what_the_protocol_and_the_framing_hold_of_a_peer_is_never_shown() {

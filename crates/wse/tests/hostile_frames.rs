@@ -1,14 +1,14 @@
 //! Frames that no good peer sends: text that is none, bits and opcodes that mean nothing, close codes
 //! that may not travel, garbage with more behind it.
 
-mod common;
-mod hostile_common;
-
-use common::{Got, attach, enter, frame, header, log, text};
-use hostile_common::{MIB, alone, any_frame, code_of, harmless, noting, peer, serving};
 use serde_json::Value;
 use wse::{Conn, Limits};
 use wse_frame::{Opcode, put_close};
+use wse_test_peers::{
+    Got, attach, enter,
+    floods::{MIB, alone, any_frame, code_of, harmless, noting, peer, serving},
+    frame, header, log, text,
+};
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 

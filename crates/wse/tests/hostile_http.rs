@@ -1,29 +1,29 @@
 //! Requests that no good client makes: slow, endless, with bodies, from origins that only look right,
 //! under addresses that are made up.
 
-mod common;
-mod hostile_common;
-
-use common::{knock, request};
-use hostile_common::{MIB, alone, harmless, serving, socket};
 use std::time::{Duration, Instant};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     time::{sleep, timeout},
 };
 use wse::{Limits, Server};
+use wse_test_peers::{
+    ask_upgrade,
+    floods::{MIB, alone, harmless, serving, socket},
+    request,
+};
 
 const MS: Duration = Duration::from_millis(1);
 
 /// The status that a request is answered with.
 async fn status(server: &Server, headers: &[(&str, &str)]) -> u16 {
-    knock(socket(server, None).0, request("/", headers)).await.status
+    ask_upgrade(socket(server, None).0, request("/", headers)).await.status
 }
 
 /// All that a server says to a socket, until it hangs up.
 async fn all_of(io: &mut DuplexStream) -> String {
     let mut said = Vec::new();
-    let read = timeout(common::WAIT, io.read_to_end(&mut said)).await.expect("it hangs up");
+    let read = timeout(wse_test_peers::WAIT, io.read_to_end(&mut said)).await.expect("it hangs up");
     let _ = read; // a reset is an end too
     String::from_utf8_lossy(&said).into_owned()
 }
@@ -199,7 +199,7 @@ fn an_origin_that_only_looks_right_is_refused() {
 async fn taken_for(server: &Server, peer: &str, forwarded: &[&str]) -> String {
     let headers: Vec<_> = forwarded.iter().map(|value| ("X-Forwarded-For", *value)).collect();
     let addr = Some(peer.parse().expect("an address"));
-    let mut peer = knock(socket(server, addr).0, request("/", &headers)).await.upgraded();
+    let mut peer = ask_upgrade(socket(server, addr).0, request("/", &headers)).await.upgraded();
     peer.enter("eve").await;
     let conn = server.user("eve").conns().remove(0);
     conn.remote_addr().expect("it has one").to_string()
@@ -271,7 +271,7 @@ fn a_forwarded_address_counts_only_as_far_as_trusted_proxies_wrote_it() {
             // Other headers say nothing.
             for header in ["X-Real-IP", "Forwarded", "X-Forwarded", "Client-IP", "True-Client-IP"] {
                 let io = socket(&trusting, Some([10, 0, 0, 1].into())).0;
-                let mut peer = knock(io, request("/", &[(header, "1.2.3.4")])).await.upgraded();
+                let mut peer = ask_upgrade(io, request("/", &[(header, "1.2.3.4")])).await.upgraded();
                 peer.enter("eve").await;
                 let addr = trusting.user("eve").conns()[0].remote_addr();
                 assert_eq!(addr, Some([10, 0, 0, 1].into()), "{header}");

@@ -1,15 +1,15 @@
 //! Envelopes that no good peer sends: nested without end, of a million parts, with keys twice and
 //! halves of characters, under names that mean something to somebody.
 
-mod common;
-mod hostile_common;
-
-use common::{Got, Log, Raw, attach, attach_to, enter, events, log, text};
-use hostile_common::{MIB, alone, every_wire, harmless, serving};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
 use wse::{Limits, Server, Stranger, codec::Payload};
+use wse_test_peers::{
+    Got, Log, RawClient, attach, attach_to, enter, events,
+    floods::{MIB, alone, every_wire, harmless, serving},
+    log, text,
+};
 
 /// Names that mean something to JavaScript, to this protocol's relatives, or to a terminal.
 const NAMES: [&str; 16] = [
@@ -261,7 +261,7 @@ fn a_user_under_such_a_name_is_one_user_and_no_other() {
         harmless(&server, 24 * MIB, async || {
             let long = "c".repeat(15_000);
             let cids: Vec<&str> = NAMES.iter().chain(&OWN).copied().chain([long.as_str(), "7", "0x7", " 7"]).collect();
-            let mut peers: Vec<Raw> = Vec::new();
+            let mut peers: Vec<RawClient> = Vec::new();
             for cid in &cids {
                 peers.push(enter(&server, cid).await);
             }
@@ -287,7 +287,7 @@ fn a_hundred_thousand_names_that_nobody_knows_leave_nothing_behind() {
     alone(async {
         let server = serving(|builder| builder);
         harmless(&server, 16 * MIB, async || {
-            let Raw { mut reader, mut writer } = enter(&server, "eve").await;
+            let RawClient { mut reader, mut writer } = enter(&server, "eve").await;
             let flood = async {
                 for number in 0..100_000 {
                     let stamp = if number % 4 == 0 { format!("\"{number}\"") } else { "null".into() };

@@ -1,22 +1,22 @@
 //! Peers that do not read what they are sent, ping without end, or log in by the hundred.
 
-mod common;
-mod hostile_common;
-
-use common::{Got, PIPE, Raw, attach, attach_with, end, enter, events, frame, text};
 use futures_util::future::join_all;
-use hostile_common::{MIB, alone, flood, harmless, many_devices, pour, serving};
 use http::Request;
 use serde_json::{Value, json};
 use std::{future::pending, time::Duration};
 use tokio::{task::JoinHandle, time::timeout};
 use wse::{Closed, SendError, Server};
 use wse_frame::Opcode;
+use wse_test_peers::{
+    Got, PIPE, RawClient, attach, attach_with, end, enter, events,
+    floods::{MIB, alone, flood, harmless, many_devices, pour, serving},
+    frame, text,
+};
 
 const KIB: usize = 1 << 10;
 
 /// Devices of one user, each at the end of a small pipe.
-async fn devices(server: &Server, number: usize) -> Vec<(Raw, JoinHandle<Closed>)> {
+async fn devices(server: &Server, number: usize) -> Vec<(RawClient, JoinHandle<Closed>)> {
     let mut devices = Vec::new();
     for _ in 0..number {
         let (mut peer, ended) = attach_with(server, KIB, Request::new(()));
@@ -169,7 +169,7 @@ fn logins_by_the_hundred_leave_one_device_and_events_in_pairs() {
         let (when, mut told) = events();
         let server = serving(|builder| builder.when(when));
         harmless(&server, 48 * MIB, async || {
-            let mut peers: Vec<Raw> = Vec::new();
+            let mut peers: Vec<RawClient> = Vec::new();
             for _ in 0..300 {
                 let mut peer = attach(&server);
                 peer.hi(json!("eve"), json!({})).await;

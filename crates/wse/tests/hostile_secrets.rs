@@ -1,18 +1,18 @@
 //! Identities, metas, quests, answers, payloads and details of errors stand in no line of the log,
 //! however verbose, and in no `Debug` form.
 
-mod common;
-mod hostile_common;
-#[path = "recordings/mod.rs"]
-mod recordings;
-
-use common::{PIPE, attach, attach_to, frame, pack, text};
-use hostile_common::{MARK, Seen, every_wire, leaks, secret, until};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tracing_subscriber::filter::LevelFilter;
 use wse::{Client, ClientBuilder, Conn, Limits, Protocol, RpError, Server, Stranger, WsMessaging};
 use wse_frame::Opcode;
+use wse_test_peers::{
+    PIPE, attach, attach_to,
+    floods::{every_wire, until},
+    frame, pack, recordings,
+    secrets::{MARK, Seen, leaks, secret},
+    text,
+};
 
 /// A type that a secret is not of.
 #[derive(Debug, serde::Deserialize)]

@@ -1,13 +1,7 @@
 //! Servers that no good server is like: the client beside them holds no more than its bounds, and
 //! answers what is to be answered.
 
-mod client_common;
-mod common;
-mod hostile_common;
-
-use client_common::{Got, Wire, scripted};
 use futures_util::future::join_all;
-use hostile_common::{Growth, MIB, alone, until};
 use serde_json::{Value, json};
 use std::{
     collections::HashSet,
@@ -19,11 +13,16 @@ use std::{
 };
 use tokio::time::timeout;
 use wse::{CallError, Client, Limits};
+use wse_test_peers::{
+    Got, RawServer,
+    floods::{Growth, MIB, alone, until},
+    scripted,
+};
 
 const CALLS: usize = 20_000;
 
 /// A client of a server by hand.
-async fn connected() -> (Client, Wire) {
+async fn connected() -> (Client, RawServer) {
     let limits = Limits { rpc_timeout: Duration::from_secs(85), ..Limits::default() };
     let (builder, mut dials) = scripted();
     let client = builder.limits(limits).register("echo", async |_, what: Value| Ok(what)).build();

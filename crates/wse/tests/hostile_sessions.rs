@@ -1,14 +1,14 @@
 //! Sessions as a weapon: parked by the hundred with all that they may keep, resumed again and again,
 //! with tokens that nobody has, with messages that nobody acknowledges.
 
-mod common;
-mod hostile_common;
-
-use common::{Got, Raw, again, begin, resume};
-use hostile_common::{MIB, alone, harmless, serving, until};
 use serde_json::{Value, json};
 use std::time::Duration;
 use wse::{Limits, Server};
+use wse_test_peers::{
+    Got, RawClient, begin,
+    floods::{MIB, alone, harmless, serving, until},
+    resent, resume,
+};
 
 /// Ends every session that is there, so that the next round finds what the first one did.
 async fn all_leave(server: &Server) {
@@ -64,7 +64,7 @@ fn tokens_that_nobody_has_cost_what_a_login_costs() {
     alone(async {
         let server = serving(|builder| builder);
         harmless(&server, 8 * MIB, async || {
-            let mut last: Option<Raw> = None;
+            let mut last: Option<RawClient> = None;
             for n in 0..1000_u32 {
                 let token = json!(format!("{n:0>22}"));
                 let (peer, granted) = resume(&server, "eve-0", &token, u64::from(n)).await;
@@ -91,7 +91,7 @@ fn a_session_that_is_resumed_without_end_is_one_session() {
                 let before = if n % 2 == 0 { Some(peer) } else { None };
                 (peer, granted) = resume(&server, "eve-0", &granted["session"], u64::from(n)).await;
                 assert_eq!(granted["resumed"], true, "{n}");
-                let frames = again(&mut peer).await;
+                let frames = resent(&mut peer).await;
                 assert_eq!(frames.len(), 1, "{n}: {:?}", frames.iter().map(Value::to_string).collect::<Vec<_>>());
                 drop(before);
             }

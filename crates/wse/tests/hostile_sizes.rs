@@ -1,13 +1,13 @@
 //! Sizes that no good peer sends: lengths that are announced and never come, fragments without end.
 
-mod common;
-mod hostile_common;
-
-use common::{Got, Raw, attach_to, enter, frame, header, pack, text};
-use hostile_common::{Growth, MIB, alone, any_frame, code_of, every_wire, flood, harmless, noting, peer, serving};
 use serde_json::json;
 use wse::Limits;
 use wse_frame::Opcode;
+use wse_test_peers::{
+    Got, RawClient, attach_to, enter,
+    floods::{Growth, MIB, alone, any_frame, code_of, every_wire, flood, harmless, noting, peer, serving},
+    frame, header, pack, text,
+};
 
 /// The first bytes of frames.
 const TEXT: u8 = 0x81;
@@ -109,7 +109,7 @@ fn fragments_without_end_are_refused_at_the_1025th_and_the_rest_is_not_heard() {
         harmless(&server, 16 * MIB, async || {
             for piece in [&b""[..], b"x"] {
                 for welcomed in [false, true] {
-                    let Raw { mut reader, mut writer } = peer(&server, welcomed).await;
+                    let RawClient { mut reader, mut writer } = peer(&server, welcomed).await;
                     let flooding = async {
                         writer.write(&any_frame(TEXT_BEGINS, b"[\"m\",\"")).await;
                         flood(&mut writer, &any_frame(GOES_ON, piece).repeat(1000), 1000).await;

@@ -1,11 +1,6 @@
 //! Peers that nobody lets in: that talk on after a refusal, make identify fail, hang or answer for
 //! nobody, solve a challenge hundreds of times, and come by the thousand.
 
-mod common;
-mod hostile_common;
-
-use common::{Got, Log, PIPE, Raw, attach, attach_with, end, header, knock, log, request, text};
-use hostile_common::{MIB, alone, every_wire, flood, harmless, pour, until, upgrade_before_long};
 use http::Request;
 use serde_json::{Value, json};
 use std::{
@@ -18,10 +13,15 @@ use std::{
 };
 use tokio::sync::Notify;
 use wse::{Limits, RpError, Server, Stranger, Verdict};
+use wse_test_peers::{
+    Got, Log, PIPE, RawClient, ask_upgrade, attach, attach_with, end,
+    floods::{MIB, alone, every_wire, flood, harmless, pour, until, upgrade_before_long},
+    header, log, request, text,
+};
 
 /// What became of those whom identify was asked about.
 #[derive(Clone, Default)]
-struct Asked {
+struct UpgradeRequest {
     times: Arc<AtomicUsize>,
     dropped: Arc<AtomicUsize>,
     /// Lets those in who wait.
@@ -37,7 +37,7 @@ impl Drop for Ends {
     }
 }
 
-async fn identify(asked: Asked, stranger: Stranger, how: Value) -> Result<Verdict, RpError> {
+async fn identify(asked: UpgradeRequest, stranger: Stranger, how: Value) -> Result<Verdict, RpError> {
     asked.times.fetch_add(1, SeqCst);
     let _ends = Ends(asked.dropped);
     Ok(match how.as_str().unwrap_or("refuse") {
@@ -63,8 +63,8 @@ async fn identify(asked: Asked, stranger: Stranger, how: Value) -> Result<Verdic
 }
 
 /// A server that does what the identity says, and writes down all that reaches a handler.
-fn obeying(limits: Limits) -> (Server, Asked, Log) {
-    let (asked, log) = (Asked::default(), log());
+fn obeying(limits: Limits) -> (Server, UpgradeRequest, Log) {
+    let (asked, log) = (UpgradeRequest::default(), log());
     let (state, by_message, by_call, by_hook) = (asked.clone(), log.clone(), log.clone(), log.clone());
     let server = Server::builder()
         .limits(limits)
@@ -191,7 +191,7 @@ fn identify_that_never_answers_ends_by_the_deadline_and_is_dropped() {
         let limits = Limits { auth_timeout: Duration::from_millis(300), ..Limits::default() };
         let (server, asked, _) = obeying(limits);
         harmless(&server, 32 * MIB, async || {
-            let mut peers: Vec<Raw> = Vec::new();
+            let mut peers: Vec<RawClient> = Vec::new();
             for _ in 0..500 {
                 let mut peer = attach(&server);
                 peer.write(&hi("never")).await;
@@ -324,7 +324,7 @@ fn strangers_whose_failure_the_application_is_slow_to_hear_of_are_bounded() {
             let (ours, theirs) = tokio::io::duplex(1 << 10);
             let serving = server.clone();
             tokio::spawn(async move { serving.serve_stream(theirs, None).await });
-            let answer = knock(ours, request("/", &[])).await;
+            let answer = ask_upgrade(ours, request("/", &[])).await;
             if answer.status != 101 {
                 continue;
             }

@@ -1,12 +1,7 @@
 //! Sessions under pressure: full inboxes, half messages, crowds of parked ones, bursts, and moments
 //! at which two things happen at once.
 
-mod common;
-mod hostile_common;
-
-use common::{Got, PIPE, Raw, again, attach_with, begin, counting, frame, header, resume, server, settle, text};
 use futures_util::FutureExt;
-use hostile_common::{Growth, alone};
 use http::Request;
 use serde_json::{Value, json};
 use std::{
@@ -21,6 +16,11 @@ use tokio::{
 };
 use wse::{Backoff, Client, Conn, Limits, Server};
 use wse_frame::Opcode;
+use wse_test_peers::{
+    Got, PIPE, RawClient, attach_with, begin, counting,
+    floods::{Growth, alone},
+    frame, header, resent, resume, server, settle, text,
+};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -102,7 +102,7 @@ async fn what_is_said_before_the_welcome_that_resumes_leaves_nothing_behind() {
     let hi = json!(["~wse:hi", {"identity": "ann", "session": {"resume": granted["session"], "seen": 0}}, null]);
     peer.write(&[text(&hi.to_string()), text(r#"["echo",1,null]"#)].concat()).await;
     assert_eq!(peer.json().await[2]["resumed"], true);
-    again(&mut peer).await;
+    resent(&mut peer).await;
     tokio::time::timeout(S, ended).await.expect("its task has ended").expect("no panic");
 }
 
@@ -117,7 +117,7 @@ fn a_parked_session_keeps_no_half_message() {
             let (mut peer, _) = begin(&server, "ann", json!({})).await;
             peer.write(&half).await;
             drop(peer);
-            hostile_common::until("it is parked", || server.conn_count() == parked).await;
+            wse_test_peers::floods::until("it is parked", || server.conn_count() == parked).await;
         }
         tokio::time::sleep(S / 5).await;
         assert!(growth.most() < 40 << 20, "{} KiB", growth.most() >> 10);
@@ -142,7 +142,7 @@ async fn a_burst_over_the_bound_costs_the_session_only_until_it_is_acknowledged(
     settle().await;
     let (mut peer, granted) = resume(&server, "ann", &granted["session"], 100).await;
     assert_eq!(granted["resumed"], true);
-    assert_eq!(again(&mut peer).await, [json!(["n", 100, null])]);
+    assert_eq!(resent(&mut peer).await, [json!(["n", 100, null])]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,7 +161,7 @@ async fn a_half_open_return_pushes_nobody_out_of_the_lot() {
 
 #[tokio::test(start_paused = true)]
 async fn what_comes_when_a_server_stops_is_neither_handled_nor_acknowledged() {
-    let log = common::log();
+    let log = wse_test_peers::log();
     let heard = log.clone();
     let server = server(|builder| {
         builder
@@ -206,7 +206,7 @@ async fn only_the_answer_to_its_own_ping_tells_that_a_welcome_has_arrived() {
     assert_eq!(resume(&server, "ann", &granted["session"], 0).await.1["resumed"], false);
 }
 
-async fn answer_the_ping(peer: &mut Raw) {
+async fn answer_the_ping(peer: &mut RawClient) {
     let Got::Ping(mark) = peer.next().await else { panic!("no ping") };
     peer.write(&frame(Opcode::Pong, &mark)).await;
     settle().await;

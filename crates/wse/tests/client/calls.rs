@@ -1,11 +1,11 @@
 //! What a client sends and calls: every way a call can end, and that each ends exactly once.
 
-use crate::client_common::{Wire, about, scripted, settle, soon, timed};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use wse::{CallError, Client, Limits, Msg, Reason, Rp, RpError, SendError, Server, Stranger};
+use wse_test_peers::{RawServer, about, scripted, settle, soon, timed};
 
 const SAY: Msg<String> = Msg::new("say");
 const ADD: Rp<(i64, i64), i64> = Rp::new("add");
@@ -19,7 +19,7 @@ impl Serialize for Broken {
     }
 }
 
-async fn connected(limits: Limits) -> (Client, Wire) {
+async fn connected(limits: Limits) -> (Client, RawServer) {
     let (builder, mut dials) = scripted();
     let (client, wire) = tokio::join!(builder.limits(limits).connect(), dials.welcomed());
     (client.expect("welcomed"), wire)
@@ -249,7 +249,7 @@ async fn every_way_to_fail_crosses_from_a_real_server() {
         .register("plain", async |_, ()| -> Result<(), RpError> { Err(std::io::Error::other("secret"))? })
         .register("panic", async |_, ()| -> Result<(), RpError> { panic!("secret") })
         .build();
-    let client = crate::client_common::on_net(&[("a", &server)]).connect().await.unwrap();
+    let client = wse_test_peers::on_net(&[("a", &server)]).connect().await.unwrap();
     for (rp, code) in [("coded", "MINE"), ("plain", "wse.server.rp.failed"), ("panic", "wse.server.rp.failed")] {
         let error = soon(client.call::<_, ()>(rp, ())).await.unwrap_err();
         assert_eq!(error.code(), code);

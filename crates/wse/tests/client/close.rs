@@ -1,10 +1,10 @@
 //! How the application ends it: the close, whatever goes on meanwhile, and the last handle.
 
-use crate::client_common::{Got, events, scripted, settle, soon, timed};
 use serde_json::json;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use wse::{Backoff, Client, ConnectError, Limits, Reason, Status};
+use wse_test_peers::{Got, events, scripted, settle, soon, timed};
 
 fn connecting(client: &Client) -> JoinHandle<Result<(), ConnectError>> {
     let client = client.clone();
@@ -57,7 +57,7 @@ async fn a_server_that_does_not_answer_the_close_is_cut() {
     let (connected, mut wire) = tokio::join!(client.connect(), dials.welcomed());
     connected.unwrap();
     let (time, ()) = timed(client.close("bye")).await;
-    assert!(crate::client_common::about(time, Duration::from_secs(3)), "{time:?}");
+    assert!(wse_test_peers::about(time, Duration::from_secs(3)), "{time:?}");
     assert_eq!(wire.next().await, Got::Close(Some((1000, "bye".to_owned()))));
     assert_eq!(wire.next().await, Got::End);
 }
@@ -68,13 +68,13 @@ async fn close_stops_an_attempt_wherever_it_is() {
         let (builder, mut dials) = scripted();
         let client = builder.reconnect(Backoff::default()).build();
         let connect = connecting(&client);
-        let knock = dials.next().await;
+        let dialed = dials.next().await;
         let (mut wire, mut left) = (None, None);
         match stage {
-            "dialed" => left = Some(knock),
-            "asked" => wire = Some(knock.request().await.silent()),
+            "dialed" => left = Some(dialed),
+            "asked" => wire = Some(dialed.request().await.silent()),
             _ => {
-                let mut upgraded = knock.request().await.upgrade().await;
+                let mut upgraded = dialed.request().await.upgrade().await;
                 upgraded.json().await;
                 wire = Some(upgraded);
             }
@@ -115,7 +115,7 @@ async fn close_stops_a_reconnect_that_waits() {
 async fn close_fails_a_connect_that_waits_to_try_again() {
     let hour = Duration::from_secs(3600);
     let client = Client::builder("ws://a/")
-        .dial(crate::client_common::net(&[]))
+        .dial(wse_test_peers::net(&[]))
         .reconnect(Backoff { min: hour, max: hour, factor: 1.0, ..Backoff::default() })
         .build();
     let connect = connecting(&client);

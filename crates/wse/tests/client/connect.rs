@@ -1,7 +1,6 @@
 //! How a client comes in: identity, meta, challenge, welcome, the upgrade it asks for, and
 //! everything that keeps it out.
 
-use crate::client_common::{Got, Log, about, dials, events, on_net, scripted, server, settle, soon, timed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{
@@ -15,6 +14,7 @@ use std::{
 };
 use tokio::io::DuplexStream;
 use wse::{Backoff, Client, ConnectError, Limits, RpError, Server, Status, Stranger};
+use wse_test_peers::{Got, Log, about, dials, events, on_net, scripted, server, settle, soon, timed};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Token {
@@ -134,7 +134,7 @@ async fn a_panic_in_the_identity_or_the_dial_costs_one_attempt_and_nothing_else(
         .dial(move |_| {
             let call = dial_calls.fetch_add(1, Relaxed);
             assert_ne!(call, 0, "no dial today");
-            std::future::ready(io::Result::Ok(crate::client_common::pipe_to(dial_to.clone(), 1024)))
+            std::future::ready(io::Result::Ok(wse_test_peers::pipe_to(dial_to.clone(), 1024)))
         })
         .build();
     assert!(matches!(soon(client.connect()).await, Err(ConnectError::Identity(_))));
@@ -227,7 +227,7 @@ async fn an_address_that_is_none_fails_connect_before_anything_is_dialed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_not_there_fails_connect_at_once_without_reconnect() {
-    let client = Client::builder("ws://a/").dial(crate::client_common::net(&[])).build();
+    let client = Client::builder("ws://a/").dial(wse_test_peers::net(&[])).build();
     let (time, error) = timed(client.connect()).await;
     assert!(matches!(error, Err(ConnectError::Unreachable(error)) if error.kind() == io::ErrorKind::ConnectionRefused));
     assert_eq!((time, client.status()), (Duration::ZERO, Status::Offline));
@@ -254,11 +254,11 @@ async fn a_server_that_falls_silent_is_given_up_in_time_wherever_it_does() {
         let limits = Limits { connect_timeout: Duration::from_secs(7), ..Limits::default() };
         let client = Client::builder("ws://a/").dial(dial).limits(limits).build();
         let connecting = tokio::spawn(async move { timed(client.connect()).await });
-        let knock = dials.next().await;
+        let dialed = dials.next().await;
         let mut wire = match silent {
             Silent::InTheDial => None,
-            Silent::AfterTheRequest => Some(knock.request().await.silent()),
-            Silent::AfterTheHi => Some(knock.request().await.upgrade().await),
+            Silent::AfterTheRequest => Some(dialed.request().await.silent()),
+            Silent::AfterTheHi => Some(dialed.request().await.upgrade().await),
         };
         let (time, error) = connecting.await.unwrap();
         assert!(matches!(error, Err(ConnectError::Unreachable(error)) if error.kind() == io::ErrorKind::TimedOut));

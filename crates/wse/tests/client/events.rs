@@ -1,9 +1,9 @@
 //! What a client tells the application: the status, and the events in their order.
 
-use crate::client_common::{Events, Log, events, scripted, settle, soon};
 use serde_json::json;
 use std::time::Duration;
 use wse::{Backoff, Client, ClientEvent, Reason, RpError, Status};
+use wse_test_peers::{Events, Log, events, scripted, settle, soon};
 
 /// The next events, up to and with the one given.
 async fn until(events: &mut Events, last: &str) -> Vec<String> {
@@ -167,7 +167,7 @@ fn acting<Fut>(
     when: fn(&ClientEvent) -> bool,
     act: impl FnOnce(Client) -> Fut + Clone + Send + Sync + 'static,
     log: &Log,
-) -> (Client, crate::client_common::Dials)
+) -> (Client, wse_test_peers::Dials)
 where
     Fut: Future<Output = String> + Send + 'static,
 {

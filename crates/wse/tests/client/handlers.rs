@@ -1,10 +1,10 @@
 //! The application's handlers on a client: messages, procedures, while building and while
 //! connected, and what they may do.
 
-use crate::client_common::{Log, events, on_net, scripted, server, settle, soon, timed};
 use serde_json::{Value, json};
 use std::time::Duration;
 use wse::{Client, HandlerId, Msg, RegisterError, Rp, RpError, Status};
+use wse_test_peers::{Log, events, on_net, scripted, server, settle, soon, timed};
 
 const SAY: Msg<String> = Msg::new("say");
 const DOUBLE: Rp<i64, i64> = Rp::new("double");

@@ -1,18 +1,18 @@
 //! The hooks of a client: the same as those of a server, on every wire.
 
-use crate::client_common::{Events, Log, Wire, events, scripted, settle, soon};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use wse::{
     Backoff, CallError, Client, ClientBuilder, Protocol, RpError, SendError, WsMessaging, codec::Envelope, with,
 };
+use wse_test_peers::{Events, Log, RawServer, events, scripted, settle, soon};
 
 /// A client of that protocol that is connected, its events from then on, and the server's end.
 async fn connected(
     protocol: impl Into<Protocol>,
     configure: impl FnOnce(ClientBuilder) -> ClientBuilder,
-) -> (Client, Wire, Events, crate::client_common::Dials) {
+) -> (Client, RawServer, Events, wse_test_peers::Dials) {
     let ((when, mut events), (builder, mut dials)) = (events(), scripted());
     let protocol = protocol.into();
     let messaging = protocol.name() == "ws-messaging";

@@ -1,10 +1,10 @@
 //! The jump: from one server to another, with the same identity or a new one; it always settles.
 
-use crate::client_common::{Dials, Log, events, on_net, scripted, server, settle, soon, timed};
 use serde_json::json;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use wse::{Backoff, Client, ConnectError, Event, Reason, Server, Status, Stranger, Verdict};
+use wse_test_peers::{Dials, Log, events, on_net, scripted, server, settle, soon, timed};
 
 fn jumping(client: &Client, url: &'static str) -> JoinHandle<Result<(), ConnectError>> {
     let client = client.clone();
@@ -62,9 +62,9 @@ async fn a_jump_with_another_identity_and_meta_really_uses_them_and_keeps_them()
     assert_eq!(client.welcome::<String>().unwrap(), "new");
     // A reconnect goes to the new server as the new user, and a further jump keeps the identity.
     drop(wire);
-    let knock = dials.next().await;
-    assert_eq!(knock.uri.host(), Some("b.test"));
-    let mut wire = knock.request().await.upgrade().await;
+    let dialed = dials.next().await;
+    assert_eq!(dialed.uri.host(), Some("b.test"));
+    let mut wire = dialed.request().await.upgrade().await;
     assert_eq!(wire.json().await[1], bob);
     wire.say("~wse:welcome", json!(null)).await;
     settle().await;
@@ -124,9 +124,9 @@ async fn a_jump_goes_on_trying_with_reconnect_and_settles_when_closed() {
 }
 
 async fn arrives(client: &Client, dials: &mut Dials, jump: JoinHandle<Result<(), ConnectError>>) {
-    let knock = dials.next().await;
-    assert_eq!(knock.uri.host(), Some("b"));
-    let mut wire = knock.request().await.upgrade().await;
+    let dialed = dials.next().await;
+    assert_eq!(dialed.uri.host(), Some("b"));
+    let mut wire = dialed.request().await.upgrade().await;
     wire.json().await;
     wire.say("~wse:welcome", json!("b")).await;
     soon(jump).await.expect("no panic").expect("it arrives");
@@ -146,7 +146,7 @@ async fn a_jump_while_connecting_gives_the_attempt_up() {
     let jump = jumping(&client, "ws://b/");
     let error = soon(connect).await.unwrap().unwrap_err();
     assert!(matches!(error, ConnectError::GivenUp), "{error}");
-    assert_eq!(old.next().await, crate::client_common::Got::End, "nothing is left behind");
+    assert_eq!(old.next().await, wse_test_peers::Got::End, "nothing is left behind");
     arrives(&client, &mut dials, jump).await;
 }
 
@@ -193,11 +193,11 @@ async fn of_two_jumps_the_later_wins_and_both_settle() {
 }
 
 /// The old connection is closed, and the new one dialed but not answered.
-async fn dials_after(wire: crate::client_common::Wire, dials: &mut Dials, host: &str) -> crate::client_common::Knock {
+async fn dials_after(wire: wse_test_peers::RawServer, dials: &mut Dials, host: &str) -> wse_test_peers::Dial {
     assert_eq!(wire.closed().await, (4000, "jump".to_owned()));
-    let knock = dials.next().await;
-    assert_eq!(knock.uri.host(), Some(host));
-    knock
+    let dialed = dials.next().await;
+    assert_eq!(dialed.uri.host(), Some(host));
+    dialed
 }
 
 #[tokio::test(start_paused = true)]

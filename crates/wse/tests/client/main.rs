@@ -1,10 +1,5 @@
 //! The client, against a scripted server and against real ones.
 
-#[path = "../client_common/mod.rs"]
-mod client_common;
-#[path = "../recordings/mod.rs"]
-mod recordings;
-
 mod calls;
 mod close;
 mod connect;

@@ -67,7 +67,7 @@ fn application(builder: ClientBuilder) -> ClientBuilder {
 
 #[tokio::test(start_paused = true)]
 async fn our_client_sends_in_every_recording_what_the_real_one_sent() {
-    let recordings = crate::recordings::all_of("ws-messaging");
+    let recordings = wse_test_peers::recordings::all_of("ws-messaging");
     assert!(recordings.len() >= 9, "{}", recordings.len());
     for recording in recordings {
         let Some(play) = play(&recording.scenario) else {

@@ -1,15 +1,15 @@
 //! When a client comes back, and how long it waits before.
 
-use crate::client_common::{Events, events, scripted, settle, soon};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
 use wse::{Backoff, Client, ConnectError, Limits, Status};
+use wse_test_peers::{Events, events, scripted, settle, soon};
 
 const LONG: Duration = Duration::from_secs(60);
 
 /// A client that reconnects, connected, and the server's end.
-async fn connected() -> (Client, crate::client_common::Wire, crate::client_common::Dials, Events) {
+async fn connected() -> (Client, wse_test_peers::RawServer, wse_test_peers::Dials, Events) {
     let (when, mut events) = events();
     let (builder, mut dials) = scripted();
     let (client, wire) = tokio::join!(builder.reconnect(Backoff::default()).when(when).connect(), dials.welcomed());
@@ -213,10 +213,10 @@ async fn it_comes_back_although_a_handler_hangs_and_a_message_waits_behind_it() 
             let _ = other.connect().await;
         }
     });
-    let knock = dials.next().await;
+    let dialed = dials.next().await;
     assert_ne!(client.status(), Status::Ready);
-    assert!(knock.at - lost <= limits.close_timeout + GRAIN, "{:?}", knock.at - lost);
-    let mut wire = knock.request().await.upgrade().await;
+    assert!(dialed.at - lost <= limits.close_timeout + GRAIN, "{:?}", dialed.at - lost);
+    let mut wire = dialed.request().await.upgrade().await;
     wire.json().await;
     wire.say("~wse:welcome", Value::Null).await;
     settle().await;

@@ -1,16 +1,17 @@
 //! A client of ours at work as the client of a recording was, at a server that says what the
 //! recorded one said. Nothing in here may know what a scenario is about.
 
-use crate::{
-    client_common::{Dials, Events, Got, Wire, dials, events, soon},
-    recordings::{By, Recording, What, is_call, same, stamp, without_stack},
-};
 use serde_json::{Value, value::RawValue};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use wse::{CallError, Client, ClientBuilder, Reason};
 
 use Act::{Call, Calls, Close, Ended, Hear, Jump, Refused, Rest, Send, Welcome};
+use wse_test_peers::{
+    Dials, Events, Got, RawServer, dials, events,
+    recordings::{By, Recording, What, is_call, same, stamp, without_stack},
+    soon,
+};
 
 /// What the application does on one connection of a recording, in order. Payloads are JSON text.
 pub(crate) enum Act {
@@ -113,7 +114,7 @@ pub(crate) async fn replay(recording: &Recording, play: Play, configure: impl Fn
     let (builders, mut dials) = scripted_for(play, configure);
     let mut builders = builders.into_iter();
     let mut performing: Vec<JoinHandle<()>> = Vec::new();
-    let mut wires: HashMap<u64, Wire> = HashMap::new();
+    let mut wires: HashMap<u64, RawServer> = HashMap::new();
     let mut asked = HashMap::new();
     let mut stamps = Stamps::new();
     for line in &recording.lines {

@@ -161,7 +161,7 @@ fn application(scenario: &str, builder: ClientBuilder) -> ClientBuilder {
 
 #[tokio::test(start_paused = true)]
 async fn our_client_sends_in_every_recording_what_the_real_one_sent() {
-    let recordings = crate::recordings::all();
+    let recordings = wse_test_peers::recordings::all();
     assert!(recordings.len() >= 27, "{}", recordings.len());
     for recording in recordings {
         let Some(play) = play(&recording.scenario) else {

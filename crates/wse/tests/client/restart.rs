@@ -1,7 +1,6 @@
 //! A restart on real sockets: a server with many clients goes, a new one takes its port, and all of
 //! them come back.
 
-use crate::client_common::{Events, events, server, soon};
 use std::{
     collections::HashSet,
     sync::{
@@ -12,6 +11,7 @@ use std::{
 };
 use tokio::net::{TcpListener, TcpStream};
 use wse::{Backoff, Client, Server};
+use wse_test_peers::{Events, events, server, soon};
 
 const CLIENTS: usize = 50;
 

@@ -1,7 +1,6 @@
 //! The client over TLS and plain TCP: a thin layer on real sockets.
 #![cfg(feature = "tls")]
 
-use crate::client_common::{server, soon};
 use std::{io::ErrorKind, net::SocketAddr, sync::Arc};
 use tokio::net::TcpListener;
 use tokio_rustls::rustls::{
@@ -9,6 +8,7 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 use wse::{Backoff, Client, ConnectError, Reason, Server, Status};
+use wse_test_peers::{server, soon};
 
 /// A server at `localhost` behind TLS, and its certificate.
 async fn serving() -> (Server, SocketAddr, CertificateDer<'static>) {

@@ -1,9 +1,9 @@
 //! When a client comes back that was told when: by the end of its connection, or instead of one.
 
-use crate::client_common::{Dials, dials, on_net, scripted, server, soon};
 use std::time::Duration;
 use tokio::time::Instant;
 use wse::{Backoff, Client, ConnectError, Limits, WsMessaging};
+use wse_test_peers::{Dials, dials, on_net, scripted, server, soon};
 
 const S: Duration = Duration::from_secs(1);
 const ZERO: Duration = Duration::ZERO;
@@ -130,14 +130,14 @@ async fn somebody_who_waits_for_a_turn_can_still_be_closed_or_sent_elsewhere() {
     let (client, wire) = tokio::join!(builder.reconnect(Backoff::default()).connect(), dials.welcomed());
     let client = client.unwrap();
     wire.drop_with(1012, "wse.restart after=250000").await;
-    crate::client_common::settle().await;
+    wse_test_peers::settle().await;
     let began = Instant::now();
     let jumping = client.clone();
     let jump = tokio::spawn(async move { jumping.jump("ws://b.test/").await });
     let wire = dials.welcomed().await;
     soon(jump).await.unwrap().unwrap();
     wire.drop_with(1012, "wse.restart after=250000").await;
-    crate::client_common::settle().await;
+    wse_test_peers::settle().await;
     soon(client.close("enough")).await;
     assert!(began.elapsed() < S / 10);
     dials.none_within(600 * S).await;

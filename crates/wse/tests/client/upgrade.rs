@@ -1,10 +1,10 @@
 //! What a client asks for in HTTP, and what it makes of the answer.
 
-use crate::client_common::{Asked, Got, dials, scripted, soon};
 use serde_json::json;
 use std::{io::ErrorKind::InvalidData, time::Duration};
 use tokio::task::JoinHandle;
 use wse::{Backoff, Client, ConnectError};
+use wse_test_peers::{Got, UpgradeRequest, dials, scripted, soon};
 
 #[tokio::test(start_paused = true)]
 async fn the_request_asks_for_the_upgrade_as_the_standard_says() {
@@ -45,7 +45,7 @@ async fn every_request_has_a_key_of_its_own_and_the_address_names_the_host() {
 type Connecting = JoinHandle<Result<Client, ConnectError>>;
 
 /// A client with reconnect that has asked for the upgrade.
-async fn asking() -> (Connecting, Asked, crate::client_common::Dials) {
+async fn asking() -> (Connecting, UpgradeRequest, wse_test_peers::Dials) {
     let (builder, mut dials) = scripted();
     let connecting = tokio::spawn(builder.reconnect(Backoff::default()).connect());
     let request = dials.next().await.request().await;
@@ -146,11 +146,11 @@ async fn a_server_that_speaks_no_http_is_given_up_for_good() {
     for first in [true, false] {
         let (builder, mut dials) = scripted();
         let connecting = tokio::spawn(builder.reconnect(Backoff::default()).connect());
-        let mut knock = dials.next().await;
+        let mut dialed = dials.next().await;
         if !first {
-            crate::client_common::settle().await;
+            wse_test_peers::settle().await;
         }
-        tokio::io::AsyncWriteExt::write_all(&mut knock.io, b"SSH-2.0-x\r\n").await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut dialed.io, b"SSH-2.0-x\r\n").await.unwrap();
         let error = soon(connecting).await.unwrap().unwrap_err();
         assert!(matches!(error, ConnectError::Unreachable(_)), "{error}");
         dials.none_within(Duration::from_secs(60)).await;

@@ -1,6 +1,5 @@
 //! What a client makes of a server that breaks the rules, falls silent, or talks all at once.
 
-use crate::client_common::{Got, Wire, about, events, pipe_to, scripted, settle, soon};
 use serde_json::{Value, json};
 use std::{
     sync::{
@@ -12,6 +11,7 @@ use std::{
 use tokio::time::Instant;
 use wse::{Backoff, Client, ConnectError, Event, Limits, Server, Status, Stranger};
 use wse_frame::{Opcode, put_frame};
+use wse_test_peers::{Got, RawServer, about, events, pipe_to, scripted, settle, soon};
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_server_is_pinged_cut_and_dialed_again() {
@@ -167,7 +167,7 @@ async fn fragments_and_many_frames_in_one_write_are_heard_as_they_were_meant() {
 }
 
 /// So many text frames of a client.
-async fn texts(wire: &mut Wire, number: usize) -> Vec<Value> {
+async fn texts(wire: &mut RawServer, number: usize) -> Vec<Value> {
     let mut all = Vec::new();
     while all.len() < number {
         all.push(wire.json().await);

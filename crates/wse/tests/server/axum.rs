@@ -2,7 +2,6 @@
 //! ordinary routes beside them, and on plain hyper.
 #![expect(clippy::unwrap_used, reason = "a test may panic in its helpers too")]
 
-use crate::common::{dial, events, request, text, upgrade};
 use axum::{
     Router,
     extract::{ConnectInfo, Request},
@@ -19,6 +18,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use wse::{Limits, Server, Stranger, service::RemoteAddr};
+use wse_test_peers::{dial, events, request, text, upgrade};
 
 #[derive(Clone)]
 struct Tenant(String);
@@ -106,7 +106,7 @@ async fn the_limit_of_strangers_per_address_holds_where_middleware_tells_the_add
 #[tokio::test]
 async fn frames_in_the_segment_of_the_request_reach_a_mounted_server_too() {
     let (when, mut events) = events();
-    let server = crate::common::server(|builder| builder.when(when).register("echo", async |_, what: Value| Ok(what)));
+    let server = wse_test_peers::server(|builder| builder.when(when).register("echo", async |_, what: Value| Ok(what)));
     let addr = serve(Router::new().route_service("/ws", server.service())).await;
     let mut bytes = request("/ws", &[]).into_bytes();
     bytes.extend(text(r#"["~wse:hi",{"identity":"ann"}]"#));

@@ -1,11 +1,11 @@
 //! What is too big for a queue, and what a user may leave behind: refused at once and told, and
 //! nobody else is harmed.
 
-use crate::common::{Raw, attach, enter, events, log, server, settle};
 use serde_json::{Value, json};
 use std::{future::pending, sync::Arc};
 use tokio::sync::Semaphore;
 use wse::{Limits, SendError, Server, Stranger};
+use wse_test_peers::{RawClient, attach, enter, events, log, server, settle};
 
 const QUEUE: usize = 10_000;
 
@@ -89,7 +89,7 @@ const LEFT_BEHIND: usize = 64;
 
 /// A connection with a handler that outlives it.
 async fn leave_a_handler_behind(server: &Server, name: &str) {
-    let mut peer: Raw = enter(server, name).await;
+    let mut peer: RawClient = enter(server, name).await;
     peer.send(r#"["hang"]"#).await;
     settle().await;
     drop(peer);

@@ -1,13 +1,10 @@
 //! Calls of the server to a device: every end a call can have, each exactly once.
 
-use crate::{
-    common::{Raw, about, enter, server, settle, timed},
-    recordings,
-};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::{collections::HashSet, time::Duration};
 use wse::{CallError, Conn, Limits, Rp, Server};
+use wse_test_peers::{RawClient, about, enter, recordings, server, settle, timed};
 
 const S: Duration = Duration::from_secs(1);
 const DOUBLE: Rp<u32, u32> = Rp::new("double");
@@ -22,13 +19,13 @@ fn conn_of(server: &Server, cid: &str) -> Conn {
 }
 
 /// A device, and the connection to it.
-async fn device(server: &Server, name: &str) -> (Raw, Conn) {
+async fn device(server: &Server, name: &str) -> (RawClient, Conn) {
     let peer = enter(server, name).await;
     (peer, conn_of(server, name))
 }
 
 /// Starts a call and gives what the device gets of it, with the stamp.
-async fn begin(peer: &mut Raw, conn: &Conn) -> (tokio::task::JoinHandle<Result<u32, CallError>>, String) {
+async fn begin(peer: &mut RawClient, conn: &Conn) -> (tokio::task::JoinHandle<Result<u32, CallError>>, String) {
     let conn = conn.clone();
     let call = tokio::spawn(async move { conn.call(DOUBLE, 21).await });
     let envelope = peer.text().await;
@@ -37,7 +34,7 @@ async fn begin(peer: &mut Raw, conn: &Conn) -> (tokio::task::JoinHandle<Result<u
     (call, stamp)
 }
 
-async fn answer(peer: &mut Raw, result: Value, stamp: &str) {
+async fn answer(peer: &mut RawClient, result: Value, stamp: &str) {
     peer.send(&json!(["~wse:response", result, stamp]).to_string()).await;
 }
 

@@ -1,7 +1,6 @@
 //! Codecs of the application's own, beside the default one: chosen by what a device offers, in text
 //! or binary frames, with the same handlers behind.
 
-use crate::common::{Got, Raw, events, frame, knock, request};
 use http::Request;
 use serde_json::json;
 use wse::{
@@ -9,6 +8,7 @@ use wse::{
     codec::{CustomCodec, EncodeError, Envelope, Payload, ProtocolError},
 };
 use wse_frame::Opcode;
+use wse_test_peers::{Got, RawClient, ask_upgrade, events, frame, request};
 
 /// `name stamp payload`, separated by a byte that none of them holds.
 struct Lines {
@@ -58,11 +58,11 @@ fn multilingual(when: impl FnOnce(wse::Event) -> std::future::Ready<()> + Clone 
 }
 
 /// A device that speaks that protocol.
-async fn device(server: &Server, protocols: &str, selected: &str) -> Raw {
-    let (ours, theirs) = tokio::io::duplex(crate::common::PIPE);
+async fn device(server: &Server, protocols: &str, selected: &str) -> RawClient {
+    let (ours, theirs) = tokio::io::duplex(wse_test_peers::PIPE);
     let server = server.clone();
     tokio::spawn(async move { server.serve_stream(theirs, None).await });
-    let answer = knock(ours, request("/", &[("Sec-WebSocket-Protocol", protocols)])).await;
+    let answer = ask_upgrade(ours, request("/", &[("Sec-WebSocket-Protocol", protocols)])).await;
     assert_eq!(answer.header("sec-websocket-protocol"), Some(selected));
     answer.upgraded()
 }
@@ -127,12 +127,12 @@ async fn the_servers_order_decides_among_what_a_device_offers() {
         .protocols([Protocol::custom(Lines { binary: false })])
         .identify(async |stranger: Stranger, name: String| Ok(stranger.accept(name)))
         .build();
-    let (ours, theirs) = tokio::io::duplex(crate::common::PIPE);
+    let (ours, theirs) = tokio::io::duplex(wse_test_peers::PIPE);
     let serving = only.clone();
     tokio::spawn(async move { serving.serve_stream(theirs, None).await });
-    assert_eq!(knock(ours, request("/", &[])).await.status, 400, "the default is spoken only when it was added");
+    assert_eq!(ask_upgrade(ours, request("/", &[])).await.status, 400, "the default is spoken only when it was added");
     // An attached stream without the header speaks the first codec.
-    let (mut peer, _) = crate::common::attach_with(&only, crate::common::PIPE, Request::new(()));
+    let (mut peer, _) = wse_test_peers::attach_with(&only, wse_test_peers::PIPE, Request::new(()));
     peer.send("~wse:hi\n\n{\"identity\":\"ann\"}").await;
     assert_eq!(peer.text().await, "~wse:welcome\n\nnull");
 }

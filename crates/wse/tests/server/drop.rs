@@ -1,12 +1,12 @@
 //! What becomes of a device that the application drops: nothing of it is heard from that moment,
 //! wherever it waits.
 
-use crate::common::{Log, PIPE, attach_with, end, enter, log, server, settle, text};
 use http::Request;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::Notify;
 use wse::{Conn, Limits, Server};
+use wse_test_peers::{Log, PIPE, attach_with, end, enter, log, server, settle, text};
 
 /// A server that writes down every `m`, whose `drop` bans the device, and whose `busy` waits.
 fn banning(limits: Limits, log: &Log, free: &Arc<Notify>) -> Server {

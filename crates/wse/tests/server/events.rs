@@ -1,10 +1,10 @@
 //! What the application is told: in order, strictly in pairs, with the true close codes.
 
-use crate::common::{Got, Raw, attach, enter, events, line, log, server, settle, text};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::sleep;
 use wse::{Conn, Event, Limits, RpError, Server, Stranger};
+use wse_test_peers::{Got, RawClient, attach, enter, events, line, log, server, settle, text};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -42,7 +42,7 @@ async fn every_end_is_told_once_with_its_true_code() {
             "drop with a reason" => conn.drop("banned"),
             "protocol error" => peer.send("{{{").await,
             "bad frame" => peer.write(&[0xff, 0]).await,
-            "too big" => peer.write(&crate::common::header(0x81, 2 << 20)).await,
+            "too big" => peer.write(&wse_test_peers::header(0x81, 2 << 20)).await,
             "slow" => assert!((0..100).any(|_| conn.send("m", "x".repeat(500)).is_err())),
             "silent" => sleep(40 * S).await,
             _ => {
@@ -214,7 +214,7 @@ async fn handlers_that_began_are_finished_after_the_peer_left() {
         })
     });
     for how in ["hang up", "close", "drop"] {
-        let mut peer: Raw = enter(&server, "ann").await;
+        let mut peer: RawClient = enter(&server, "ann").await;
         events.take(2).await;
         let burst = [text("[\"work\",5]"), text("[\"work\",2]")].concat();
         peer.write(&burst).await;

@@ -2,7 +2,6 @@
 //! is lost and nobody is harmed by another's peer.
 #![expect(clippy::unwrap_used, reason = "a test may panic in its helpers too")]
 
-use crate::common::{Got, Raw, attach_with, end, enter, events, log, server, settle, text};
 use futures_util::future::join_all;
 use http::Request;
 use serde_json::{Value, json};
@@ -18,13 +17,14 @@ use tokio::{
     time::sleep,
 };
 use wse::{Conn, Limits, SendError, Server};
+use wse_test_peers::{Got, RawClient, attach_with, end, enter, events, log, server, settle, text};
 
 const S: Duration = Duration::from_secs(1);
 
 /// What the handlers of a gated server have done.
 #[derive(Clone)]
 struct Gate {
-    started: crate::common::Log,
+    started: wse_test_peers::Log,
     running: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
     open: Arc<Semaphore>,
@@ -137,7 +137,7 @@ async fn a_peer_that_is_not_read_is_not_taken_for_a_silent_one() {
     let (server, gate) = gated(Limits { handlers_per_conn: 1, inbox_bytes: 10_000, ..Limits::default() });
     let (mut peer, _ended) = attach_with(&server, 1 << 10, Request::new(()));
     peer.enter("ann").await;
-    let Raw { mut reader, mut writer } = peer;
+    let RawClient { mut reader, mut writer } = peer;
     let flood = tokio::spawn(async move {
         for number in 0..MESSAGES {
             writer.write(&text(&json!(["m", "x".repeat(1000) + &number.to_string()]).to_string())).await;
@@ -156,8 +156,8 @@ async fn a_peer_that_is_not_read_is_not_taken_for_a_silent_one() {
 }
 
 /// Answers every call with its payload, keeps what else comes, and never stops reading.
-fn answering(peer: Raw) -> (mpsc::UnboundedSender<Vec<u8>>, mpsc::UnboundedReceiver<Value>) {
-    let Raw { mut reader, mut writer } = peer;
+fn answering(peer: RawClient) -> (mpsc::UnboundedSender<Vec<u8>>, mpsc::UnboundedReceiver<Value>) {
+    let RawClient { mut reader, mut writer } = peer;
     let (out, mut outgoing) = mpsc::unbounded_channel::<Vec<u8>>();
     let (keep, kept) = mpsc::unbounded_channel();
     tokio::spawn(async move {
@@ -282,7 +282,7 @@ async fn a_flood_of_pings_nobody_reads_the_pongs_of_is_bounded_too() {
     let (mut peer, _ended) = attach_with(&server, 256, Request::new(()));
     peer.enter("ann").await;
     events.take(2).await;
-    let ping = crate::common::frame(wse_frame::Opcode::Ping, &[7; 100]);
+    let ping = wse_test_peers::frame(wse_frame::Opcode::Ping, &[7; 100]);
     for _ in 0..300 {
         peer.write(&ping).await;
     }

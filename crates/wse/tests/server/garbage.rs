@@ -1,13 +1,13 @@
 //! Whatever a peer sends, before or after the welcome: its connection may end, the task never
 //! panics, and nobody else notices.
 
-use crate::common::{attach_with, enter, frame, header, server, text};
 use http::Request;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::time::Duration;
 use wse::{Conn, Limits};
 use wse_frame::Opcode;
+use wse_test_peers::{attach_with, enter, frame, header, server, text};
 
 fn piece() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![

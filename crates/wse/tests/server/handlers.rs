@@ -1,10 +1,10 @@
 //! Handlers and procedures: added and removed before and while the server runs, in order, and every
 //! way in which one fails costs one error and nothing else.
 
-use crate::common::{Log, enter, events, log, server, settle};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use wse::{Conn, Msg, RegisterError, Rp, RpError, Server, with};
+use wse_test_peers::{Log, enter, events, log, server, settle};
 
 const SAY: Msg<String> = Msg::new("say");
 const ADD: Rp<(i64, i64), i64> = Rp::new("add");
@@ -21,7 +21,7 @@ fn noting(
     }
 }
 
-async fn say(peer: &mut crate::common::Raw, log: &Log, what: u64) -> Vec<String> {
+async fn say(peer: &mut wse_test_peers::RawClient, log: &Log, what: u64) -> Vec<String> {
     peer.say("say", json!(what)).await;
     settle().await;
     log.take()
@@ -81,7 +81,8 @@ async fn a_once_handles_one_message_though_many_come_at_once() {
     let log = log();
     let server = server(|builder| builder.once("say", noting(&log, "once")));
     let (mut ann, mut bob) = (enter(&server, "ann").await, enter(&server, "bob").await);
-    let burst: Vec<u8> = (1..=20).flat_map(|number| crate::common::text(&json!(["say", number]).to_string())).collect();
+    let burst: Vec<u8> =
+        (1..=20).flat_map(|number| wse_test_peers::text(&json!(["say", number]).to_string())).collect();
     ann.write(&burst).await;
     bob.write(&burst).await;
     settle().await;

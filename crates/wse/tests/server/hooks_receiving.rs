@@ -1,11 +1,11 @@
 //! The hook that looks at every message and call before its handlers do, on a server: what it sees
 //! and what it stops.
 
-use crate::common::{Log, attach_to, events, log, messaging, settle, sit_down};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::sleep;
 use wse::{Conn, RpError, Server, ServerBuilder, Stranger, Verdict, codec::Envelope};
+use wse_test_peers::{Log, attach_to, enter_messaging, events, log, messaging, settle};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -54,7 +54,7 @@ async fn it_sees_messages_and_calls_before_their_handlers_and_nothing_else() {
     wse.enter("ann").await;
     wse.say("fine", json!({"n": 1})).await;
     assert_eq!(wse.call("fine", json!(null)).await, json!(["~wse:response", 1]));
-    let mut messaging = sit_down(&server, "bob").await;
+    let mut messaging = enter_messaging(&server, "bob").await;
     messaging.emit("fine", json!([1, 2])).await;
     messaging.invoke("fine", json!([]), 1).await;
     assert_eq!(messaging.text().await, r#"{"id":1,"result":1}"#);
@@ -94,7 +94,7 @@ async fn it_sees_messages_and_calls_before_their_handlers_and_nothing_else() {
 async fn a_call_that_it_stops_is_answered_with_its_error() {
     let ((when, mut events), log) = (events(), log());
     let server = judged(&log, |builder| builder.when(when));
-    let mut messaging = sit_down(&server, "bob").await;
+    let mut messaging = enter_messaging(&server, "bob").await;
     for (name, text) in [
         ("coded", "Error: not-allowed"),
         ("said", "Error: you may not"),
@@ -139,7 +139,7 @@ async fn a_call_that_it_stops_is_answered_with_its_error() {
 async fn a_message_that_it_stops_is_answered_by_preprocessing_error_or_reported() {
     let ((when, mut events), log) = (events(), log());
     let server = judged(&log, |builder| builder.when(when));
-    let mut messaging = sit_down(&server, "bob").await;
+    let mut messaging = enter_messaging(&server, "bob").await;
     let (mut wse, _) = attach_to(&server, "wse-default-json");
     wse.enter("ann").await;
     events.take(4).await;
@@ -212,7 +212,7 @@ async fn a_second_hook_replaces_the_first_and_may_use_the_connection() {
             })
             .register("ask", async |_, ()| Ok(1))
     });
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     peer.invoke("ask", json!([]), 5).await;
     assert_eq!(peer.text().await, r#"{"name":"its","args":[null],"id":1}"#);
     peer.send(r#"{"id":1,"result":8}"#).await;

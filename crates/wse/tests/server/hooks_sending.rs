@@ -1,12 +1,12 @@
 //! The hook that looks at every message and call before it leaves, on a server: what it sees, what it
 //! stops, and who learns of that.
 
-use crate::common::{Log, Raw, attach_to, events, log, messaging, settle, sit_down};
 use serde_json::{Value, json};
 use wse::{
     CallError, Conn, Limits, RpError, SendError, Server, ServerBuilder,
     codec::{Envelope, Format, Payload},
 };
+use wse_test_peers::{Log, RawClient, attach_to, enter_messaging, events, log, messaging, settle};
 
 /// A server whose hook writes down what it sees, and stops what is for that user or has that name.
 fn watched(log: &Log, configure: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Server {
@@ -30,7 +30,7 @@ fn conn(server: &Server, name: &str) -> Conn {
     server.user(name).conns().remove(0)
 }
 
-async fn wse(server: &Server, name: &str) -> Raw {
+async fn wse(server: &Server, name: &str) -> RawClient {
     let (mut peer, _) = attach_to(server, "wse-default-json");
     peer.enter(name).await;
     peer
@@ -40,7 +40,7 @@ async fn wse(server: &Server, name: &str) -> Raw {
 async fn it_sees_each_message_and_call_once_a_device_and_nothing_that_is_the_wires_own() {
     let log = log();
     let server = watched(&log, |builder| builder.register("add", async |_, (a, b): (i64, i64)| Ok(a + b)));
-    let (mut ann, mut bob) = (wse(&server, "ann").await, sit_down(&server, "bob").await);
+    let (mut ann, mut bob) = (wse(&server, "ann").await, enter_messaging(&server, "bob").await);
     bob.invoke("add", json!([1, 2]), 1).await;
     assert_eq!(bob.text().await, r#"{"id":1,"result":3}"#);
     bob.invoke("ping", json!([]), 2).await;
@@ -77,7 +77,7 @@ async fn it_sees_each_message_and_call_once_a_device_and_nothing_that_is_the_wir
 async fn what_it_stops_is_the_senders_error_and_nothing_leaves() {
     let log = log();
     let server = watched(&log, |builder| builder);
-    let (mut ann, mut bob) = (wse(&server, "ann").await, sit_down(&server, "bob").await);
+    let (mut ann, mut bob) = (wse(&server, "ann").await, enter_messaging(&server, "bob").await);
     for name in ["ann", "bob"] {
         let conn = conn(&server, name);
         let error = conn.send("secret", 1).unwrap_err();
@@ -111,8 +111,8 @@ async fn what_it_stops_is_the_senders_error_and_nothing_leaves() {
 async fn of_a_message_to_many_it_may_stop_what_is_for_one() {
     let log = log();
     let server = watched(&log, |builder| builder);
-    let mut anns = [wse(&server, "ann").await, sit_down(&server, "ann").await];
-    let mut bobs = [wse(&server, "bob").await, sit_down(&server, "bob").await];
+    let mut anns = [wse(&server, "ann").await, enter_messaging(&server, "ann").await];
+    let mut bobs = [wse(&server, "bob").await, enter_messaging(&server, "bob").await];
     assert_eq!(server.broadcast("for-ann", 1).unwrap(), 2);
     assert_eq!(server.everyone().send_encoded(&server.encode("for-ann", 1).unwrap()), 2);
     for _ in 0..2 {
@@ -171,7 +171,7 @@ async fn its_error_in_a_handler_fails_that_handler_and_its_panic_too() {
             })
             .register("call", async |conn: Conn, name: String| Ok(conn.call::<_, Value>(&*name, 1).await?))
     });
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     events.take(2).await;
     for (name, text) in [
         ("secret", "stopped: not-for-you: it stays here"),
@@ -205,7 +205,7 @@ async fn it_may_send_itself_and_drop_the_connection() {
             _ => Ok(()),
         })
     });
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     let conn = conn(&server, "ann");
     conn.send("m", 2).unwrap();
     assert_eq!(peer.text().await, r#"{"name":"before","args":[1]}"#);
@@ -228,7 +228,7 @@ async fn a_payload_that_is_passed_on_through_it_arrives_as_without_it() {
         Ok(())
     };
     let server = messaging(|builder| builder.on_send(|_, _| Ok(())).on("echo", echo));
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     for args in ["[]", "[null]", "[1.50]", "[1,2]", "[[1]]", "[[]]"] {
         peer.send(&format!(r#"{{"name":"echo","args":{args}}}"#)).await;
         assert_eq!(peer.text().await, format!(r#"{{"name":"echo","args":{args}}}"#));
@@ -239,7 +239,7 @@ async fn a_payload_that_is_passed_on_through_it_arrives_as_without_it() {
 async fn a_device_that_has_gone_is_not_looked_at_as_an_error_of_the_hook() {
     let log = log();
     let server = watched(&log, |builder| builder);
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     let conn = conn(&server, "ann");
     conn.drop("enough");
     peer.closed().await;
@@ -252,7 +252,7 @@ async fn a_device_that_has_gone_is_not_looked_at_as_an_error_of_the_hook() {
 async fn what_cannot_leave_under_its_name_is_not_shown() {
     let log = log();
     let server = watched(&log, |builder| builder);
-    let _peer = sit_down(&server, "ann").await;
+    let _peer = enter_messaging(&server, "ann").await;
     for name in ["close", "~wse:hi", ""] {
         assert!(matches!(conn(&server, "ann").send(name, 1), Err(SendError::Encode(_))), "{name}");
     }
@@ -264,7 +264,7 @@ async fn what_another_server_has_encoded_goes_to_no_device() {
     let log = log();
     let server = watched(&log, |builder| builder);
     let other = messaging(|builder| builder);
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     let foreign = other.encode("news", 1).unwrap();
     assert!(matches!(conn(&server, "ann").send_encoded(&foreign), Err(SendError::Encode(_))));
     assert_eq!(server.user("ann").send_encoded(&foreign), 0);

@@ -1,11 +1,11 @@
 //! A receive hook that takes its time, on a server: the order it keeps, what waits behind it, and
 //! what becomes of both when the connection ends.
 
-use crate::common::{Got, Log, Raw, attach_to, end, log, messaging, settle, sit_down};
 use serde_json::json;
 use std::{future::pending, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use wse::{Conn, Limits, Server, ServerBuilder, codec::Envelope, with};
+use wse_test_peers::{Got, Log, RawClient, attach_to, end, enter_messaging, log, messaging, settle};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -42,8 +42,8 @@ fn waiting(permits: &Arc<Semaphore>, log: &Log, configure: impl FnOnce(ServerBui
 async fn what_comes_behind_waits_for_it_but_answers_do_not() {
     let (permits, log) = (Arc::new(Semaphore::new(0)), log());
     let server = waiting(&permits, &log, |builder| builder);
-    let mut peer = sit_down(&server, "ann").await;
-    let mut other = sit_down(&server, "bob").await;
+    let mut peer = enter_messaging(&server, "ann").await;
+    let mut other = enter_messaging(&server, "bob").await;
     let conn = server.user("ann").conns().remove(0);
     let calling = tokio::spawn(async move { conn.call::<_, u32>("its", 1).await });
     peer.text().await;
@@ -74,13 +74,13 @@ async fn what_comes_behind_waits_for_it_but_answers_do_not() {
 async fn what_waits_for_it_is_bounded_by_the_inbox() {
     let (permits, log) = (Arc::new(Semaphore::new(0)), log());
     let server = waiting(&permits, &log, |builder| builder.limits(Limits { inbox_bytes: 2000, ..Limits::default() }));
-    let Raw { reader: mut its, mut writer } = sit_down(&server, "ann").await;
-    writer.write(&crate::common::text(r#"{"name":"wait","args":[1]}"#)).await;
+    let RawClient { reader: mut its, mut writer } = enter_messaging(&server, "ann").await;
+    writer.write(&wse_test_peers::text(r#"{"name":"wait","args":[1]}"#)).await;
     let flooding = tokio::spawn(async move {
         for number in 0..10_000 {
-            writer.write(&crate::common::text(&format!(r#"{{"name":"next","args":[{number}]}}"#))).await;
+            writer.write(&wse_test_peers::text(&format!(r#"{{"name":"next","args":[{number}]}}"#))).await;
         }
-        writer.write(&crate::common::text(r#"{"name":"add","args":[1,2],"id":1}"#)).await;
+        writer.write(&wse_test_peers::text(r#"{"name":"add","args":[1,2],"id":1}"#)).await;
         writer
     });
     settle().await;
@@ -124,12 +124,12 @@ async fn when_the_connection_ends_a_hook_at_work_and_what_waits_behind_it() {
 async fn a_server_that_shuts_down_does_not_wait_for_a_hook() {
     let (permits, log) = (Arc::new(Semaphore::new(0)), log());
     let server = waiting(&permits, &log, |builder| builder);
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     peer.emit("wait", json!([1])).await;
     settle().await;
     let down = tokio::spawn(async move { server.shutdown(5 * S).await });
     assert_eq!(peer.closed().await, (1012, "wse.restart after=1000".into()));
-    let (time, done) = crate::common::timed(down).await;
+    let (time, done) = wse_test_peers::timed(down).await;
     done.unwrap();
     assert!(time < S, "{time:?}");
     assert!(log.take().is_empty());
@@ -166,7 +166,7 @@ async fn a_hook_that_drops_the_device_has_stopped_what_it_looks_at() {
                     Ok(())
                 })
         });
-        let mut peer = sit_down(&server, "ann").await;
+        let mut peer = enter_messaging(&server, "ann").await;
         peer.emit("m", json!([1])).await;
         peer.emit("m", json!([2])).await;
         assert_eq!(peer.closed().await, (4003, "abuse".into()));

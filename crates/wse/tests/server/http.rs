@@ -2,7 +2,6 @@
 //! connection.
 #![expect(clippy::unwrap_used, reason = "a test may panic in its helpers too")]
 
-use crate::common::{Got, Raw, about, dial, events, knock, request, server, text, timed, upgrade};
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::{net::SocketAddr, time::Duration};
@@ -11,6 +10,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use wse::{Limits, Server, ServerBuilder, Stranger};
+use wse_test_peers::{Got, RawClient, about, ask_upgrade, dial, events, request, server, text, timed, upgrade};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -188,7 +188,7 @@ async fn strangers_of_one_address_are_counted_until_they_are_known_or_gone() {
 }
 
 /// Upgrades as soon as there is a place.
-async fn until_let_in(addr: SocketAddr) -> Raw<TcpStream> {
+async fn until_let_in(addr: SocketAddr) -> RawClient<TcpStream> {
     for _ in 0..200 {
         let answer = dial(addr, request("/", &[])).await;
         if answer.status == 101 {
@@ -225,7 +225,7 @@ async fn strangers_of_the_whole_server_are_counted_and_requests_refused_leave_no
 async fn a_request_has_five_seconds_however_slowly_it_comes() {
     let server = server(|builder| builder);
     for (head, drip) in [("", ""), ("GE", ""), ("GET / HTTP/1.1\r\n", "X-Drip: 1\r\n")] {
-        let (mut ours, theirs) = tokio::io::duplex(crate::common::PIPE);
+        let (mut ours, theirs) = tokio::io::duplex(wse_test_peers::PIPE);
         let dripping = async {
             ours.write_all(head.as_bytes()).await.unwrap();
             loop {
@@ -264,10 +264,10 @@ async fn frames_sent_in_the_segment_of_the_request_are_not_lost() {
 #[tokio::test(start_paused = true)]
 async fn the_auth_deadline_runs_from_the_upgrade() {
     let server = server(|builder| builder);
-    let (ours, theirs) = tokio::io::duplex(crate::common::PIPE);
+    let (ours, theirs) = tokio::io::duplex(wse_test_peers::PIPE);
     tokio::spawn(async move { server.serve_stream(theirs, None).await });
     tokio::time::sleep(3 * S).await;
-    let mut peer = knock(ours, request("/", &[])).await.upgraded();
+    let mut peer = ask_upgrade(ours, request("/", &[])).await.upgraded();
     let (time, got) = timed(peer.next()).await;
     assert_eq!(got, Got::Close(Some((1008, "wse.auth-timeout".into()))));
     assert!(about(time, 10 * S), "{time:?}");

@@ -1,12 +1,12 @@
 //! Who may come in: every answer of identify, every way in which it fails to answer, and the time
 //! it has.
 
-use crate::common::{Got, about, attach, attach_with, end, events, log, settle, timed};
 use http::Request;
 use serde_json::{Value, json};
 use std::{future::pending, time::Duration};
 use tokio::time::sleep;
 use wse::{Limits, RpError, Server, ServerBuilder, Stranger, Verdict};
+use wse_test_peers::{Got, about, attach, attach_with, end, events, log, settle, timed};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -53,7 +53,7 @@ async fn an_accepted_device_gets_the_welcome_and_its_payload() {
 async fn a_refused_device_is_closed_and_nobody_is_told() {
     let (when, mut events) = events();
     let server = obeying(Server::builder().when(when));
-    let (mut peer, ended) = attach_with(&server, crate::common::PIPE, Request::new(()));
+    let (mut peer, ended) = attach_with(&server, wse_test_peers::PIPE, Request::new(()));
     peer.hi(json!("refused"), json!({})).await;
     assert_eq!(peer.closed().await, (1000, "wse.not-authorized".into()));
     assert_eq!(end(ended).await, "1000 wse.not-authorized");
@@ -145,12 +145,12 @@ async fn signs_of_life_and_challenges_do_not_extend_the_time() {
         .limits(Limits { challenges: 99, ..Limits::default() })
         .identify(async |stranger: Stranger, _: Value| Ok(stranger.challenge(&"again")))
         .build();
-    let crate::common::Raw { mut reader, mut writer } = attach(&server);
+    let wse_test_peers::RawClient { mut reader, mut writer } = attach(&server);
     let talking = tokio::spawn(async move {
-        writer.write(&crate::common::text(r#"["~wse:hi",{}]"#)).await;
+        writer.write(&wse_test_peers::text(r#"["~wse:hi",{}]"#)).await;
         loop {
             sleep(3 * S).await;
-            writer.write(&crate::common::text(r#"["~wse:challenge",1]"#)).await;
+            writer.write(&wse_test_peers::text(r#"["~wse:challenge",1]"#)).await;
         }
     });
     let (time, closed) = timed(async {
@@ -192,7 +192,7 @@ async fn a_verdict_that_comes_too_late_opens_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn identify_is_dropped_when_the_device_leaves_while_it_thinks() {
-    struct Guard(crate::common::Log);
+    struct Guard(wse_test_peers::Log);
     impl Drop for Guard {
         fn drop(&mut self) {
             self.0.add("dropped");
@@ -206,7 +206,7 @@ async fn identify_is_dropped_when_the_device_leaves_while_it_thinks() {
             pending().await
         })
         .build();
-    let (mut peer, ended) = attach_with(&server, crate::common::PIPE, Request::new(()));
+    let (mut peer, ended) = attach_with(&server, wse_test_peers::PIPE, Request::new(()));
     peer.hi(json!("ann"), json!({})).await;
     settle().await;
     assert!(log.take().is_empty());
@@ -220,7 +220,7 @@ async fn identify_is_dropped_when_the_device_leaves_while_it_thinks() {
 }
 
 /// A server that asks `{"a":1,"b":2}` and takes 3.
-fn challenging(limits: Limits, asked: &crate::common::Log) -> Server {
+fn challenging(limits: Limits, asked: &wse_test_peers::Log) -> Server {
     let asked = asked.clone();
     Server::builder()
         .limits(limits)
@@ -310,7 +310,7 @@ async fn the_request_of_the_upgrade_and_what_middleware_put_there_reach_identify
         .extension(wse::service::RemoteAddr([198, 51, 100, 7].into()))
         .body(())
         .unwrap();
-    let (mut peer, _) = attach_with(&server, crate::common::PIPE, request);
+    let (mut peer, _) = attach_with(&server, wse_test_peers::PIPE, request);
     peer.hi(json!(1), json!({})).await;
     assert_eq!(peer.json().await[1], json!(["blue", "a=b", "room=7", "198.51.100.7"]));
     let mut peer = attach(&server);

@@ -1,11 +1,11 @@
 //! What a peer may send: sizes before and after the welcome, envelopes and frames that are none,
 //! and how deaf a server is to a peer it has given up.
 
-use crate::common::{Got, attach, attach_with, end, enter, events, frame, header, log, server, settle, text};
 use http::Request;
 use serde_json::{Value, json};
 use wse::{Conn, Limits, Server, Stranger};
 use wse_frame::Opcode;
+use wse_test_peers::{Got, attach, attach_with, end, enter, events, frame, header, log, server, settle, text};
 
 const TEXT: u8 = 0x81;
 
@@ -222,7 +222,7 @@ async fn a_peer_that_is_given_up_is_deaf_at_once() {
 async fn a_peer_that_offers_another_subprotocol_is_closed_before_it_speaks() {
     let server = measuring();
     let other = Request::builder().header("sec-websocket-protocol", "other").body(()).unwrap();
-    let (mut peer, ended) = attach_with(&server, crate::common::PIPE, other);
+    let (mut peer, ended) = attach_with(&server, wse_test_peers::PIPE, other);
     assert_eq!(peer.closed().await, (1000, "wse.protocol-error".into()));
     assert_eq!(end(ended).await, "1000 wse.protocol-error");
 }

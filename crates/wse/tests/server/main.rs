@@ -1,10 +1,5 @@
 //! The server, driven frame by frame by raw peers and over its HTTP.
 
-#[path = "../common/mod.rs"]
-mod common;
-#[path = "../recordings/mod.rs"]
-mod recordings;
-
 mod axum;
 mod bounds;
 mod calls;

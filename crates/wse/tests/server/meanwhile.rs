@@ -1,12 +1,12 @@
 //! What a device sends while identify thinks: kept in order and handled after accept, dropped
 //! after refuse.
 
-use crate::common::{Log, attach, attach_with, end, events, log, settle, text};
 use http::Request;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::sleep;
 use wse::{Limits, Server, Stranger};
+use wse_test_peers::{Log, attach, attach_with, end, events, log, settle, text};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -88,7 +88,7 @@ async fn what_comes_while_challenged_waits_too() {
 async fn what_waits_for_a_device_that_leaves_before_the_verdict_is_dropped() {
     let log = log();
     let server = slow(&log);
-    let (mut peer, ended) = attach_with(&server, crate::common::PIPE, Request::new(()));
+    let (mut peer, ended) = attach_with(&server, wse_test_peers::PIPE, Request::new(()));
     peer.hi(json!("ann"), json!({})).await;
     peer.say("say", json!(1)).await;
     settle().await;
@@ -132,11 +132,11 @@ async fn handlers_start_only_after_connected_was_handled() {
     let log = log();
     let (told, said) = (log.clone(), log.clone());
     let (when, _events) = events();
-    let server = crate::common::server(|builder| {
+    let server = wse_test_peers::server(|builder| {
         builder
             .when(async move |event| {
                 sleep(S).await;
-                told.add(crate::common::line(&event));
+                told.add(wse_test_peers::line(&event));
             })
             .when(when)
             .on("say", async move |_, what: Value| {

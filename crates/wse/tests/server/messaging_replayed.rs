@@ -2,14 +2,11 @@
 //! answer what the real server answered, byte for byte and in order. Only what a JavaScript engine
 //! says of text that is not JSON may differ.
 
-use crate::{
-    common::{Log, events, settle},
-    recordings,
-    replay::replay,
-};
+use crate::replay::replay;
 use serde_json::{Value, json};
 use std::time::Duration;
 use wse::{Conn, RpError, Server, ServerBuilder, Stranger, WsMessaging, codec::Payload};
+use wse_test_peers::{Log, events, recordings, settle};
 
 /// What the `note` of a recording demands of the application; `None` for an unknown scenario.
 fn application(scenario: &str, builder: ServerBuilder, log: &Log) -> Option<Server> {

@@ -1,16 +1,17 @@
 //! What one client of a recording did, done again to a server of ours, and what the recorded server
 //! answered, compared with what ours does. Nothing in here may know what a scenario is about.
 
-use crate::{
-    common::{Got, PIPE, Raw, knock, request},
-    recordings::{By, Recording, What, is_call, same, stamp, without_stack},
-};
 use std::collections::HashMap;
 use wse::Server;
+use wse_test_peers::{
+    Got, PIPE, RawClient, ask_upgrade,
+    recordings::{By, Recording, What, is_call, same, stamp, without_stack},
+    request,
+};
 
 /// One connection of a recording.
 struct Client {
-    peer: Raw,
+    peer: RawClient,
     /// Whether the server has sent its close frame.
     closed: bool,
 }
@@ -48,11 +49,11 @@ pub(crate) async fn replay(server: &Server, recording: &Recording) {
     }
 }
 
-async fn open(server: &Server, offered: &str, selected: &str) -> Raw {
+async fn open(server: &Server, offered: &str, selected: &str) -> RawClient {
     let (ours, theirs) = tokio::io::duplex(PIPE);
     let server = server.clone();
     tokio::spawn(async move { server.serve_stream(theirs, None).await });
-    let answer = knock(ours, request("/", &[("Sec-WebSocket-Protocol", offered)])).await;
+    let answer = ask_upgrade(ours, request("/", &[("Sec-WebSocket-Protocol", offered)])).await;
     assert_eq!(answer.header("sec-websocket-protocol").unwrap_or_default(), selected);
     answer.upgraded()
 }

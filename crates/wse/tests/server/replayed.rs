@@ -2,11 +2,7 @@
 //! it must answer what the real server answered, byte for byte and in order. Only stamps that a
 //! server draws and the stacks of JavaScript may differ.
 
-use crate::{
-    common::{Log, events, settle},
-    recordings,
-    replay::replay,
-};
+use crate::replay::replay;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json, value::RawValue};
 use std::{
@@ -15,6 +11,7 @@ use std::{
     time::Duration,
 };
 use wse::{Conn, Event, Limits, Reason, RpError, Server, ServerBuilder, Stranger, Verdict};
+use wse_test_peers::{Log, events, recordings, settle};
 
 /// What the `note` of a recording demands of the application; `None` for an unknown scenario.
 fn application(scenario: &str, builder: ServerBuilder, log: &Log) -> Option<Server> {

@@ -1,10 +1,10 @@
 //! Sending: to one device, to a user, to everybody but some; encoded once for many; what is too big
 //! or does not encode; and dropping.
 
-use crate::common::{Got, attach, enter, events, server, settle};
 use serde::{Serialize, Serializer, ser::Error};
 use serde_json::{Value, json};
 use wse::{Conn, Limits, Msg, Reason, SendError, Server};
+use wse_test_peers::{Got, attach, enter, events, server, settle};
 
 const NEWS: Msg<Value> = Msg::new("news");
 
@@ -21,7 +21,7 @@ impl Serialize for Unspeakable {
     }
 }
 
-async fn expect(peers: &mut [&mut crate::common::Raw], text: &str) {
+async fn expect(peers: &mut [&mut wse_test_peers::RawClient], text: &str) {
     for peer in peers {
         assert_eq!(peer.text().await, text);
     }

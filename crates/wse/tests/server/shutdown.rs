@@ -1,11 +1,11 @@
 //! The end of a server: nobody new, running handlers answer, everyone is told 1012, done in time.
 
-use crate::common::{Got, about, attach, attach_with, end, enter, events, log, server, settle, timed};
 use http::Request;
 use serde_json::{Value, json};
 use std::{future::pending, time::Duration};
 use tokio::{net::TcpListener, time::sleep};
 use wse::{Conn, Limits, ServeError, Server};
+use wse_test_peers::{Got, about, attach, attach_with, end, enter, events, log, server, settle, timed};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -80,10 +80,10 @@ async fn nobody_new_comes_in() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     assert!(matches!(server.serve(listener).await, Err(ServeError::ShutDown)));
     // Where the service is mounted elsewhere, it says 503.
-    let (ours, theirs) = tokio::io::duplex(crate::common::PIPE);
+    let (ours, theirs) = tokio::io::duplex(wse_test_peers::PIPE);
     let mounted = server.clone();
     tokio::spawn(async move { mounted.serve_stream(theirs, None).await });
-    assert_eq!(crate::common::knock(ours, crate::common::request("/", &[])).await.status, 503);
+    assert_eq!(wse_test_peers::ask_upgrade(ours, wse_test_peers::request("/", &[])).await.status, 503);
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,7 +112,7 @@ async fn a_handler_that_never_ends_is_cut_when_the_grace_is_over() {
     let done = log.clone();
     let server = server(|builder| {
         builder.on("never", async move |_, (): ()| {
-            struct Guard(crate::common::Log);
+            struct Guard(wse_test_peers::Log);
             impl Drop for Guard {
                 fn drop(&mut self) {
                     self.0.add("dropped");
@@ -122,7 +122,7 @@ async fn a_handler_that_never_ends_is_cut_when_the_grace_is_over() {
             pending().await
         })
     });
-    let (mut peer, ended) = attach_with(&server, crate::common::PIPE, Request::new(()));
+    let (mut peer, ended) = attach_with(&server, wse_test_peers::PIPE, Request::new(()));
     peer.enter("ann").await;
     peer.send("[\"never\"]").await;
     settle().await;
@@ -177,7 +177,7 @@ async fn an_inbox_behind_a_handler_that_ends_is_forgotten_when_the_peer_has_left
 async fn a_peer_that_does_not_answer_costs_two_seconds_and_no_more_than_the_grace() {
     for (grace, expected) in [(5 * S, 2 * S), (S, S)] {
         let server = working(Limits::default());
-        let (mut peer, _ended) = attach_with(&server, crate::common::PIPE, Request::new(()));
+        let (mut peer, _ended) = attach_with(&server, wse_test_peers::PIPE, Request::new(()));
         peer.enter("ann").await;
         let (time, ()) = timed(down(&server, grace)).await;
         assert!(about(time, expected), "{time:?}");
@@ -214,7 +214,7 @@ async fn the_application_is_told_of_every_end_before_the_shutdown_is_done_but_wi
         let told = log.clone();
         let server = server(|builder| {
             builder.when(async move |event: wse::Event| {
-                let line = crate::common::line(&event);
+                let line = wse_test_peers::line(&event);
                 if line.contains("1012") {
                     sleep(takes).await;
                     told.add(line);

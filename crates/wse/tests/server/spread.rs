@@ -1,10 +1,10 @@
 //! How a shutdown spreads the ends of many connections, and what it does for each until its turn.
 
-use crate::common::{Raw, about, attach, enter, events, server, settle, timed};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use wse::{Limits, Server};
+use wse_test_peers::{RawClient, about, attach, enter, events, server, settle, timed};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -22,7 +22,7 @@ fn slow() -> Server {
     })
 }
 
-async fn crowd(server: &Server, size: usize) -> Vec<Raw> {
+async fn crowd(server: &Server, size: usize) -> Vec<RawClient> {
     let mut peers = Vec::new();
     for name in 0..size {
         peers.push(enter(server, &name.to_string()).await);
@@ -31,7 +31,7 @@ async fn crowd(server: &Server, size: usize) -> Vec<Raw> {
 }
 
 /// When a peer is closed, and when it is told to come back, from a beginning on.
-async fn turn(mut peer: Raw, began: Instant) -> (Duration, Duration) {
+async fn turn(mut peer: RawClient, began: Instant) -> (Duration, Duration) {
     let (code, reason) = peer.closed().await;
     let at = began.elapsed();
     assert_eq!(code, 1012);
@@ -39,7 +39,7 @@ async fn turn(mut peer: Raw, began: Instant) -> (Duration, Duration) {
     (at, at + Duration::from_millis(after))
 }
 
-async fn turns(peers: Vec<Raw>) -> Vec<(Duration, Duration)> {
+async fn turns(peers: Vec<RawClient>) -> Vec<(Duration, Duration)> {
     let began = Instant::now();
     futures_util::future::join_all(peers.into_iter().map(|peer| turn(peer, began))).await
 }

@@ -1,6 +1,5 @@
 //! What those may cost and cause whom nobody has let in, and what the server knows of them.
 
-use crate::common::{Got, PIPE, Raw, attach, attach_with, frame, knock, log, request, server, settle, text};
 use http::Request;
 use serde_json::{Value, json};
 use std::{net::IpAddr, time::Duration};
@@ -10,6 +9,9 @@ use tokio::{
 };
 use wse::{Limits, Server, Stranger, service::RemoteAddr};
 use wse_frame::Opcode;
+use wse_test_peers::{
+    Got, PIPE, RawClient, ask_upgrade, attach, attach_with, frame, log, request, server, settle, text,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_offers_no_subprotocol_is_never_identified_even_if_its_hi_comes_along() {
@@ -25,7 +27,7 @@ async fn a_client_that_offers_no_subprotocol_is_never_identified_even_if_its_hi_
     tokio::spawn(async move { server.serve_stream(theirs, None).await });
     let mut bytes = request("/", &[("Sec-WebSocket-Protocol", "")]).into_bytes();
     bytes.extend(text(r#"["~wse:hi",{"identity":"ann"}]"#));
-    let mut peer = knock(ours, bytes).await.upgraded(); // 101
+    let mut peer = ask_upgrade(ours, bytes).await.upgraded(); // 101
     assert_eq!(peer.closed().await, (1000, "wse.protocol-error".into()));
     settle().await;
     assert_eq!(log.take(), Vec::<String>::new());
@@ -53,7 +55,7 @@ async fn a_stream_that_was_attached_has_the_address_that_a_trusted_proxy_tells()
 }
 
 /// Reads pongs until none come any more; gives their bytes.
-async fn pongs(peer: &mut Raw) -> usize {
+async fn pongs(peer: &mut RawClient) -> usize {
     let mut bytes = 0;
     while let Ok(got) = timeout(Duration::from_millis(100), peer.next()).await {
         let Got::Pong(payload) = got else { panic!("no pong: {got:?}") };
@@ -110,7 +112,7 @@ async fn of_the_streams_whose_request_has_not_come_the_oldest_goes_and_those_let
         tokio::spawn(async move { server.serve_stream(theirs, None).await });
         ours
     };
-    let mut inside = knock(stream(), request("/", &[])).await.upgraded();
+    let mut inside = ask_upgrade(stream(), request("/", &[])).await.upgraded();
     inside.enter("ann").await;
     let (mut oldest, patient) = (stream(), stream());
     oldest.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
@@ -119,7 +121,7 @@ async fn of_the_streams_whose_request_has_not_come_the_oldest_goes_and_those_let
     let mut nothing = Vec::new();
     oldest.read_to_end(&mut nothing).await.unwrap();
     assert_eq!(nothing, b"", "it is hung up on before its time");
-    knock(patient, request("/", &[])).await.upgraded().enter("bob").await;
+    ask_upgrade(patient, request("/", &[])).await.upgraded().enter("bob").await;
     let waited = tokio::time::Instant::now();
     let _ = newest.read_to_end(&mut nothing).await; // in time, or by hyper's own 408
     assert_eq!(waited.elapsed().as_secs(), 5, "there is a place again, so this one has its time");

@@ -1,12 +1,12 @@
 //! Silence and goodbyes: the heartbeat, and how long a server waits for the last word.
 
-use crate::common::{Got, about, attach_with, end, enter, events, frame, server, settle, text, timed};
 use http::Request;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 use wse::{Limits, Server};
 use wse_frame::Opcode;
+use wse_test_peers::{Got, about, attach_with, end, enter, events, frame, server, settle, text, timed};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -14,8 +14,8 @@ fn echoing() -> Server {
     server(|builder| builder.register("echo", async |_, what: Value| Ok(what)))
 }
 
-async fn device(server: &Server) -> (crate::common::Raw, tokio::task::JoinHandle<wse::Closed>) {
-    let (mut peer, ended) = attach_with(server, crate::common::PIPE, Request::new(()));
+async fn device(server: &Server) -> (wse_test_peers::RawClient, tokio::task::JoinHandle<wse::Closed>) {
+    let (mut peer, ended) = attach_with(server, wse_test_peers::PIPE, Request::new(()));
     peer.enter("ann").await;
     (peer, ended)
 }

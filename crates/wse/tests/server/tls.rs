@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic in its helpers too")]
 #![cfg(feature = "tls")]
 
-use crate::common::{events, knock, request, server};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -18,6 +17,7 @@ use tokio_rustls::{
     },
 };
 use wse::{Limits, ServeError};
+use wse_test_peers::{ask_upgrade, events, request, server};
 
 /// A server's configuration, and a client's that trusts it.
 fn certificate() -> (Arc<ServerConfig>, TlsConnector) {
@@ -47,7 +47,7 @@ async fn a_conversation_over_tls_is_as_any_other() {
     let serving = server.clone();
     let served = tokio::spawn(async move { serving.serve_tls(listener, config).await });
 
-    let mut peer = knock(dial(&connector, addr).await, request("/ws", &[])).await.upgraded();
+    let mut peer = ask_upgrade(dial(&connector, addr).await, request("/ws", &[])).await.upgraded();
     peer.enter("ann").await;
     for size in [0, 10, 100_000, 900_000] {
         let what = json!("x".repeat(size));
@@ -57,9 +57,9 @@ async fn a_conversation_over_tls_is_as_any_other() {
     peer.leave().await;
     let told = events.take(4).await;
     assert_eq!(told[2..], ["disconnected ann 1 1000 wse.by-client", "left ann 1000 wse.by-client"]);
-    assert_eq!(knock(dial(&connector, addr).await, request("/other", &[])).await.status, 404);
+    assert_eq!(ask_upgrade(dial(&connector, addr).await, request("/other", &[])).await.status, 404);
 
-    let mut peer = knock(dial(&connector, addr).await, request("/ws", &[])).await.upgraded();
+    let mut peer = ask_upgrade(dial(&connector, addr).await, request("/ws", &[])).await.upgraded();
     peer.enter("bob").await;
     let (_, closed) = tokio::join!(server.shutdown(Duration::from_secs(5)), peer.closed());
     assert_eq!(closed, (1012, "wse.restart after=1000".into()));
@@ -77,7 +77,7 @@ async fn a_handshake_that_does_not_come_is_given_up_and_holds_nobody_up() {
     tokio::spawn(async move { serving.serve_tls(listener, config).await });
 
     let mut silent = TcpStream::connect(addr).await.unwrap();
-    let mut peer = knock(dial(&connector, addr).await, request("/", &[])).await.upgraded();
+    let mut peer = ask_upgrade(dial(&connector, addr).await, request("/", &[])).await.upgraded();
     peer.enter("ann").await;
     let read = tokio::time::timeout(Duration::from_secs(10), silent.read(&mut [0; 16])).await;
     assert_eq!(read.expect("it is hung up on").unwrap_or(0), 0);
@@ -97,7 +97,7 @@ async fn listen_tls_binds_and_says_when_it_cannot() {
     while TcpStream::connect(addr).await.is_err() {
         tokio::task::yield_now().await;
     }
-    knock(dial(&connector, addr).await, request("/", &[])).await.upgraded().enter("ann").await;
+    ask_upgrade(dial(&connector, addr).await, request("/", &[])).await.upgraded().enter("ann").await;
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn of_the_handshakes_under_way_the_oldest_goes_where_there_are_too_many() 
         silent.push(TcpStream::connect(addr).await.unwrap());
     }
     assert_eq!(silent[0].read(&mut [0]).await.unwrap(), 0, "it is hung up on");
-    let mut peer = knock(dial(&connector, addr).await, request("/", &[])).await.upgraded();
+    let mut peer = ask_upgrade(dial(&connector, addr).await, request("/", &[])).await.upgraded();
     peer.enter("ann").await;
     assert_eq!(silent[1].read(&mut [0]).await.unwrap(), 0, "and so is the next");
     peer.leave().await;

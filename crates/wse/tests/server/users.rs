@@ -1,7 +1,6 @@
 //! Users and their devices: who is there, how many, what they said of themselves, and which device
 //! goes when there are too many.
 
-use crate::common::{Got, attach, attach_with, enter, events, server, settle};
 use futures_util::FutureExt;
 use http::Request;
 use serde_json::{Value, json};
@@ -11,6 +10,7 @@ use std::{
 };
 use tokio::sync::{Barrier, mpsc};
 use wse::{Conn, Limits, SendError, Server, Stranger};
+use wse_test_peers::{Got, attach, attach_with, enter, events, server, settle};
 
 fn devices(conns_per_user: usize) -> Limits {
     Limits { conns_per_user, ..Limits::default() }
@@ -45,7 +45,7 @@ async fn a_device_that_was_pushed_out_gets_nothing_that_is_sent_later() {
 }
 
 /// Reads until the end, answering the close frame.
-async fn until_closed(mut peer: crate::common::Raw) -> (u16, String) {
+async fn until_closed(mut peer: wse_test_peers::RawClient) -> (u16, String) {
     loop {
         match peer.next().await {
             Got::Close(Some((code, reason))) => {
@@ -152,7 +152,7 @@ async fn the_meta_of_a_user_is_that_of_its_first_device_even_when_that_has_left(
 
 #[tokio::test(start_paused = true)]
 async fn the_user_of_joined_and_left_has_the_meta_of_its_first_device() {
-    let log = crate::common::log();
+    let log = wse_test_peers::log();
     let told = log.clone();
     let server = server(|builder| {
         builder.limits(devices(2)).when(async move |event| match event {
@@ -185,7 +185,7 @@ async fn a_connection_knows_whose_it_is_and_what_it_said() {
         })
     });
     let request = Request::builder().extension(wse::service::RemoteAddr([203, 0, 113, 9].into())).body(()).unwrap();
-    let (mut one, _) = attach_with(&server, crate::common::PIPE, request);
+    let (mut one, _) = attach_with(&server, wse_test_peers::PIPE, request);
     one.enter_with(json!("ann"), json!({"device": "phone"})).await;
     let mut two = enter(&server, "ann").await;
     assert_eq!(
@@ -222,7 +222,7 @@ async fn a_connection_that_has_ended_answers_questions_and_takes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn the_user_of_an_event_keeps_its_own_meta_however_late_it_is_handled() {
-    let log = crate::common::log();
+    let log = wse_test_peers::log();
     let told = log.clone();
     let server = server(|builder| {
         builder.when(async move |event| {

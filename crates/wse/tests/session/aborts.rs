@@ -1,7 +1,6 @@
 //! Tasks that are aborted while a session moves from one connection to another: no stream outlives
 //! the task that was to serve it.
 
-use crate::common::{attach_with, server, settle, text};
 use http::Request;
 use serde_json::{Value, json};
 use std::{task::Poll, time::Duration};
@@ -10,6 +9,7 @@ use tokio::{
     task::JoinHandle,
 };
 use wse::Conn;
+use wse_test_peers::{attach_with, server, settle, text};
 
 /// Small, so that a hi and a welcome take many polls each.
 const PIPE: usize = 24;

@@ -1,9 +1,9 @@
 //! The client's half of a session, frame by frame, against a scripted server.
 
-use crate::client_common::{Dials, Events, Got, Wire, about, events, scripted, settle, soon, timed};
 use serde_json::{Value, json};
 use std::time::Duration;
 use wse::{Backoff, CallError, Client, ClientBuilder, Limits, SendError, Status};
+use wse_test_peers::{Dials, Events, Got, RawServer, about, events, scripted, settle, soon, timed};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -12,7 +12,7 @@ pub(crate) fn granted(token: &str, seen: u64, resumed: bool) -> Value {
 }
 
 /// The next connection, welcomed with that grant; gives what its hi asks for too.
-pub(crate) async fn welcome(dials: &mut Dials, granted: Value) -> (Wire, Value) {
+pub(crate) async fn welcome(dials: &mut Dials, granted: Value) -> (RawServer, Value) {
     let mut wire = dials.upgraded().await;
     let hi = wire.json().await;
     wire.send(&json!(["~wse:welcome", "hey", granted]).to_string()).await;
@@ -30,7 +30,7 @@ pub(crate) fn builder() -> (ClientBuilder, Dials, Events) {
 }
 
 /// A client in a new session.
-pub(crate) async fn connected(builder: ClientBuilder, dials: &mut Dials) -> (Client, Wire) {
+pub(crate) async fn connected(builder: ClientBuilder, dials: &mut Dials) -> (Client, RawServer) {
     let client = builder.build();
     let (connected, (wire, asked)) = tokio::join!(client.connect(), welcome(dials, granted("t1", 0, false)));
     connected.expect("it is let in");

@@ -1,10 +1,7 @@
 //! How a client comes back, and what it is told of what it left behind. The client's half, frame by
 //! frame.
 
-use crate::{
-    client::{builder, connected, granted, welcome},
-    client_common::{Got, about, scripted, settle, soon, timed},
-};
+use crate::client::{builder, connected, granted, welcome};
 use serde_json::json;
 use std::{
     sync::{
@@ -15,6 +12,7 @@ use std::{
 };
 use tokio::sync::Semaphore;
 use wse::{Backoff, CallError, ClientEvent};
+use wse_test_peers::{Got, about, scripted, settle, soon, timed};
 
 const S: Duration = Duration::from_secs(1);
 

@@ -1,10 +1,10 @@
 //! The server's half of a session, frame by frame, against a raw peer: who may resume it, and what
 //! ends it.
 
-use crate::common::{about, again, attach, begin, counting, events, resume, settle, three_devices, timed};
 use serde_json::{Value, json};
 use std::time::Duration;
 use wse::{Limits, RpError, Server};
+use wse_test_peers::{about, attach, begin, counting, events, resent, resume, settle, three_devices, timed};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -44,7 +44,7 @@ async fn an_old_a_foreign_and_a_made_up_token_give_a_new_session_and_no_hint() {
     drop(peer);
     settle().await;
     let (mut peer, second) = resume(&server, "ann", &first["session"], 0).await;
-    again(&mut peer).await;
+    resent(&mut peer).await;
     peer.say("~wse:ack", json!(0)).await;
     settle().await;
     drop(peer);
@@ -88,7 +88,7 @@ async fn the_token_before_is_good_while_the_welcome_may_not_have_arrived() {
     }
     settle().await;
     let (mut peer, _) = resume(&server, "ann", &first["session"], 0).await;
-    peer.write(&crate::common::frame(wse_frame::Opcode::Ping, b"")).await; // may have left before the welcome came
+    peer.write(&wse_test_peers::frame(wse_frame::Opcode::Ping, b"")).await; // may have left before the welcome came
     settle().await;
     drop(peer);
     settle().await;

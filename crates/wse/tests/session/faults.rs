@@ -1,13 +1,13 @@
 //! Sessions over a network in memory that is cut behind each of its bytes, goes silent, splits and
 //! delays: a real server and a real client, in paused time.
 
-use crate::session_common::{LENGTH, Seen, check, client, server, talk};
+use crate::conversation::{LENGTH, Seen, check, client, server, talk};
 use std::{sync::Arc, time::Duration};
 use wse::{
     Limits, Protocol,
     codec::{CustomCodec, EncodeError, Envelope, Payload, ProtocolError},
-    test::{Cut, Faults, Net},
 };
+use wse_test::{Cut, Faults, Net};
 
 /// One conversation over a network of its own.
 async fn run(what: &str, faults: impl FnOnce(Faults)) -> u64 {

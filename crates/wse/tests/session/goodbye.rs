@@ -1,10 +1,6 @@
 //! What is said before a goodbye: how much has been taken in, so that who is told of the end knows
 //! what arrived. Both halves frame by frame, and both together.
 
-use crate::{
-    client_common::{Got as Told, Wire, on_net, pipe_to, scripted, soon},
-    common::{Got, Raw, begin, counting, events, server, settle, three_devices},
-};
 use serde_json::{Value, json};
 use std::{
     sync::{Arc, Mutex},
@@ -12,10 +8,13 @@ use std::{
 };
 use tokio::sync::Semaphore;
 use wse::{Backoff, Client, ClientEvent, Conn, Limits, SendError, Server};
+use wse_test_peers::{
+    Got, RawClient, RawServer, begin, counting, events, on_net, pipe_to, scripted, server, settle, soon, three_devices,
+};
 
 const S: Duration = Duration::from_secs(1);
 
-async fn device(server: &Server) -> (Raw, Conn) {
+async fn device(server: &Server) -> (RawClient, Conn) {
     let (peer, _) = begin(server, "ann", json!({})).await;
     (peer, server.user("ann").conns().remove(0))
 }
@@ -137,7 +136,7 @@ async fn a_shutdown_acknowledges_what_began_before_it_and_nothing_that_came_late
     ending.await.unwrap();
 }
 
-async fn connected() -> (Client, Wire) {
+async fn connected() -> (Client, RawServer) {
     let (builder, mut dials) = scripted();
     let granted = json!({"session": "t1", "cid": "ann", "seen": 0, "resumed": false, "beat": 25_000, "window": 60_000});
     let welcomed = async {
@@ -159,7 +158,7 @@ async fn before_its_close_frame_the_client_tells_what_it_has_taken_in_and_hears_
     assert_eq!(wire.json().await, json!(["m", 1, null]));
     let closing = tokio::spawn(async move { client.close("bye").await });
     assert_eq!(wire.json().await, json!(["~wse:ack", 1, null]));
-    assert_eq!(wire.next().await, Told::Close(Some((1000, "bye".into()))));
+    assert_eq!(wire.next().await, Got::Close(Some((1000, "bye".into()))));
     wire.say("~wse:ack", json!(1)).await;
     soon(receipt.delivered()).await.expect("the server said so before its goodbye");
     wire.close(1000, "bye").await;

@@ -1,15 +1,9 @@
 //! Sessions: each half by itself, both over a network that fails.
 
-#[path = "../client_common/mod.rs"]
-mod client_common;
-#[path = "../common/mod.rs"]
-mod common;
-#[path = "../session_common/mod.rs"]
-mod session_common;
-
 mod aborts;
 mod client;
 mod client_returns;
+mod conversation;
 mod ends;
 mod faults;
 mod goodbye;

@@ -1,13 +1,11 @@
 //! Sessions over real sockets, through the fault proxy: cut behind each byte of either way, by both
 //! ends and by one, blackholes, latency and a narrow line.
 
-use crate::session_common::{LENGTH, Seen, check, client, server, talk};
+use crate::conversation::{LENGTH, Seen, check, client, server, talk};
 use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet};
-use wse::{
-    Client, Limits, Protocol,
-    test::{Cut, Faults, Proxy},
-};
+use wse::{Client, Limits, Protocol};
+use wse_test::{Cut, Faults, Proxy};
 
 /// Conversations at the same time.
 const AT_ONCE: usize = 16;

@@ -1,19 +1,19 @@
 //! Clients that come back in ways that no good network causes: too soon, too late, twice, with a wrong
 //! count, over another wire. The server's half, frame by frame.
 
-use crate::common::{
-    Got, Raw, again, attach, attach_with, begin, counting, events, offering, pack, resume, server, settle,
-    three_devices, unpack,
-};
 use http::Request;
 use serde_json::{Value, json};
 use std::time::Duration;
 use wse::{Conn, Limits, Protocol, Server};
+use wse_test_peers::{
+    Got, RawClient, attach, attach_with, begin, counting, events, offering, pack, resent, resume, server, settle,
+    three_devices, unpack,
+};
 
 const S: Duration = Duration::from_secs(1);
 
 /// Says hi to resume, and nothing else.
-async fn hi(server: &Server, name: &str, token: &Value) -> Raw {
+async fn hi(server: &Server, name: &str, token: &Value) -> RawClient {
     let mut peer = attach(server);
     let session = json!({"resume": token, "seen": 0});
     peer.say("~wse:hi", json!({"identity": name, "session": session})).await;
@@ -31,7 +31,7 @@ async fn of_two_that_race_for_one_token_one_resumes_and_the_other_is_to_come_aga
     let mut two = hi(&server, "ann", &granted["session"]).await;
     assert_eq!(two.next().await, Got::End, "nobody can tell yet whether the first welcome has arrived");
     one.say("unheard", json!(1)).await;
-    assert_eq!(again(&mut one).await, Vec::<Value>::new());
+    assert_eq!(resent(&mut one).await, Vec::<Value>::new());
     let (_two, second) = resume(&server, "ann", &granted["session"], 0).await;
     assert_eq!(second["resumed"], false, "it has arrived");
     assert_eq!(server.user("ann").conn_count(), 2);
@@ -50,26 +50,26 @@ async fn a_wrong_count_leaves_the_token_as_it_is() {
     settle().await;
     let (mut peer, granted) = resume(&server, "ann", &second["session"], 0).await;
     assert_eq!(granted["resumed"], true);
-    assert_eq!(again(&mut peer).await, [json!(["m", "of the second", null])]);
+    assert_eq!(resent(&mut peer).await, [json!(["m", "of the second", null])]);
     let (_peer, granted) = resume(&server, "ann", &first["session"], 0).await;
     assert_eq!(granted["resumed"], true, "the first is still there for whoever knows better");
 }
 
 /// A device whose first connection was lost, and that goes on over another; and its first token.
-async fn returned(server: &Server) -> (Raw, Value) {
+async fn returned(server: &Server) -> (RawClient, Value) {
     let (peer, granted) = begin(server, "ann", json!({})).await;
     drop(peer);
     settle().await;
     let (mut peer, resumed) = resume(server, "ann", &granted["session"], 0).await;
     assert_eq!(resumed["resumed"], true);
-    again(&mut peer).await;
+    resent(&mut peer).await;
     peer.say("unheard", json!("it has its welcome")).await;
     settle().await;
     (peer, granted["session"].clone())
 }
 
 /// Reads the goodbye of a device that has to make room.
-async fn pushed_out(live: &mut Raw) {
+async fn pushed_out(live: &mut RawClient) {
     assert_eq!(live.json().await[0], "~wse:ack");
     assert_eq!(live.closed().await, (1000, "wse.clients-concurrency".into()));
 }
@@ -104,7 +104,7 @@ async fn whoever_is_there_after_all_pushes_the_oldest_out_as_ever() {
         settle().await;
         assert_eq!(server.user("ann").conn_count(), 2);
         if answers {
-            late.write(&crate::common::frame(wse_frame::Opcode::Pong, &mark)).await;
+            late.write(&wse_test_peers::frame(wse_frame::Opcode::Pong, &mark)).await;
         } else {
             late.say("unheard", json!(1)).await;
         }
@@ -181,7 +181,7 @@ async fn a_session_is_not_resumed_over_another_wire() {
     let (mut other, _) = attach_with(&server, 64 << 10, offering("wse-msgpack"));
     let session = json!({"resume": granted["session"], "seen": 0});
     let hi = json!(["~wse:hi", {"identity": "ann", "session": session}, null]);
-    other.write(&crate::common::frame(wse_frame::Opcode::Binary, &pack(&hi))).await;
+    other.write(&wse_test_peers::frame(wse_frame::Opcode::Binary, &pack(&hi))).await;
     let Got::Binary(welcome) = other.next().await else { panic!("no welcome") };
     assert_eq!(unpack(&welcome)[2]["resumed"], false);
     let (_peer, granted) = resume(&server, "ann", &granted["session"], 0).await;
@@ -205,7 +205,7 @@ async fn what_is_sent_again_does_not_count_against_the_queue() {
     peer.say("~wse:hi", json!({"identity": "ann", "session": session})).await;
     assert_eq!(peer.json().await[2]["resumed"], true);
     conn.send("m", "one more").expect("60 kB are sent again, and the queue is for what is new");
-    assert_eq!(again(&mut peer).await.len(), 60);
+    assert_eq!(resent(&mut peer).await.len(), 60);
     assert_eq!(peer.json().await[1], "one more");
 }
 

@@ -1,10 +1,12 @@
 //! The server's half of a session, frame by frame, against a raw peer: what goes on after a cut.
 
-use crate::common::{Got, Raw, about, again, attach_with, begin, counting, end, resume, settle, three_devices, timed};
 use http::Request;
 use serde_json::json;
 use std::time::Duration;
 use wse::Limits;
+use wse_test_peers::{
+    Got, RawClient, about, attach_with, begin, counting, end, resent, resume, settle, three_devices, timed,
+};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -38,7 +40,7 @@ async fn the_same_conn_goes_on_and_what_was_not_seen_is_sent_again() {
 
     let (mut peer, granted) = resume(&server, "ann", &granted["session"], 1).await;
     assert_eq!((&granted["resumed"], &granted["seen"]), (&json!(true), &json!(2)));
-    assert_eq!(again(&mut peer).await, [json!(["echo", 2, null]), json!(["while-away", 3, null])]);
+    assert_eq!(resent(&mut peer).await, [json!(["echo", 2, null]), json!(["while-away", 3, null])]);
     assert!(server.user("ann").conns() == [conn.clone()] && conn.conn_id() == 1);
     peer.say("echo", json!(4)).await;
     assert_eq!(peer.json().await, json!(["echo", 4, null]));
@@ -71,7 +73,7 @@ async fn what_was_acknowledged_is_not_sent_again_and_what_came_is_acknowledged()
     drop(peer);
     let (mut peer, granted) = resume(&server, "ann", &granted["session"], 39).await;
     assert_eq!(granted["seen"], 33);
-    assert_eq!(again(&mut peer).await, [json!(["n", 39, null])]);
+    assert_eq!(resent(&mut peer).await, [json!(["n", 39, null])]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,7 +85,7 @@ async fn the_server_says_something_in_every_beat() {
             loop {
                 match peer.next().await {
                     Got::Text(text) => return text,
-                    Got::Ping(_) => peer.write(&crate::common::frame(wse_frame::Opcode::Pong, b"")).await,
+                    Got::Ping(_) => peer.write(&wse_test_peers::frame(wse_frame::Opcode::Pong, b"")).await,
                     other => panic!("{other:?}"),
                 }
             }
@@ -108,7 +110,7 @@ async fn calls_of_both_sides_stay_in_flight_and_handlers_finish_during_the_cut()
 
     let (mut peer, granted) = resume(&server, "ann", &granted["session"], 1).await;
     assert_eq!(granted["seen"], 1);
-    assert_eq!(again(&mut peer).await, [json!(["~wse:response", 2, "mine"])]);
+    assert_eq!(resent(&mut peer).await, [json!(["~wse:response", 2, "mine"])]);
     peer.send(&json!(["~wse:response", 8, call[2]]).to_string()).await;
     assert_eq!(calling.await.unwrap().unwrap(), 8);
 }
@@ -135,7 +137,7 @@ async fn a_session_is_resumed_while_the_old_connection_still_stands() {
     let conn = server.user("ann").conns().remove(0);
     let (mut peer, granted) = resume(&server, "ann", &granted["session"], 0).await;
     assert_eq!((&granted["resumed"], &granted["seen"]), (&json!(true), &json!(1)));
-    again(&mut peer).await;
+    resent(&mut peer).await;
     assert_eq!(old.next().await, Got::End, "without a close frame");
     conn.send("to", "the new one").unwrap();
     assert_eq!(peer.json().await[1], "the new one");
@@ -156,14 +158,14 @@ async fn messages_that_came_before_the_cut_are_handled_during_it() {
     tokio::time::sleep(10 * S).await;
     let (mut peer, granted) = resume(&server, "ann", &granted["session"], 0).await;
     assert_eq!(granted["seen"], 3);
-    let stamps: Vec<_> = again(&mut peer).await.iter().map(|answer| answer[2].clone()).collect();
+    let stamps: Vec<_> = resent(&mut peer).await.iter().map(|answer| answer[2].clone()).collect();
     assert_eq!(stamps, ["a", "b", "c"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_attached_stream_of_another_kind_can_resume_and_tell_how_it_went() {
     let (server, _events) = three_devices();
-    let (mut peer, first) = attach_with(&server, crate::common::PIPE, Request::new(()));
+    let (mut peer, first) = attach_with(&server, wse_test_peers::PIPE, Request::new(()));
     peer.say("~wse:hi", json!({"identity": "ann", "session": {}})).await;
     let granted = peer.json().await[2].clone();
     drop(peer);
@@ -171,7 +173,7 @@ async fn an_attached_stream_of_another_kind_can_resume_and_tell_how_it_went() {
     let (ours, theirs) = tokio::io::duplex(1000);
     let theirs = tokio::io::BufStream::new(theirs);
     let second = server.attach(theirs, Request::new(())).unwrap();
-    let mut peer = Raw::new(ours);
+    let mut peer = RawClient::new(ours);
     peer.say("~wse:hi", json!({"identity": "ann", "session": {"resume": granted["session"], "seen": 0}})).await;
     assert_eq!(peer.json().await[2]["resumed"], true);
     assert_eq!(end(second).await, "1006", "the task that handed it over has ended");

@@ -1,8 +1,8 @@
 //! The test client as its page says: every command, every event line, its procedures, its end. Both
 //! built programs run, one against the other.
 
-use crate::client_common::programs::{Program, Testbed};
 use serde_json::{Value, json};
+use wse_test_peers::programs::{Program, Testbed};
 
 fn testclient(testbed: &Testbed, options: &[&str]) -> Program {
     Program::start("testclient", &[&["--url", &testbed.url("/")], options].concat())

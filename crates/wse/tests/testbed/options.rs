@@ -1,10 +1,10 @@
 //! The options of the testbed that have an effect, and how it ends. It runs the built program.
 
-use crate::client_common::{Events, programs::Testbed, soon};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use wse::{Backoff, Client, ClientBuilder, ConnectError, Status};
+use wse_test_peers::{Events, programs::Testbed, soon};
 
 fn ann(testbed: &Testbed) -> ClientBuilder {
     Client::builder(&testbed.url("/")).identity("user-ann")
@@ -12,7 +12,7 @@ fn ann(testbed: &Testbed) -> ClientBuilder {
 
 /// What `who` tells a client.
 async fn who(builder: ClientBuilder) -> Value {
-    let (when, mut events) = crate::client_common::events();
+    let (when, mut events) = wse_test_peers::events();
     let client = soon(builder.when(when).connect()).await.expect("it is let in");
     client.send("who", ()).expect("it is connected");
     let who = soon(events.next_like("ignored who")).await;
@@ -66,7 +66,7 @@ async fn port_takes_the_port_that_is_named() {
 async fn path_is_where_it_listens_and_a_star_is_everywhere() {
     let status = async |options: &[&str], path: &str| {
         let testbed = Testbed::start(options).await;
-        let status = testbed.knock(path, "").await;
+        let status = testbed.status_line(path, "").await;
         testbed.terminate().await;
         status
     };
@@ -191,14 +191,14 @@ async fn origin_is_an_allow_list() {
     let options = ["--origin", "https://a.example", "--origin", "https://b.example"];
     let testbed = Testbed::start(&options).await;
     for (origin, status) in [("https://a.example", 101), ("https://b.example", 101), ("https://c.example", 403)] {
-        let answer = testbed.knock("/", &format!("Origin: {origin}\r\n")).await;
+        let answer = testbed.status_line("/", &format!("Origin: {origin}\r\n")).await;
         assert!(answer.contains(&format!(" {status} ")), "{origin}: {answer}");
     }
     let error = soon(ann(&testbed).header("Origin", "https://a.example.evil").connect()).await.unwrap_err();
     assert!(matches!(error, ConnectError::UpgradeRefused { status: 403, .. }), "{error}");
     testbed.terminate().await;
     let open = Testbed::start(&[]).await;
-    assert!(open.knock("/", "Origin: https://any.example\r\n").await.contains(" 101 "));
+    assert!(open.status_line("/", "Origin: https://any.example\r\n").await.contains(" 101 "));
     open.terminate().await;
 }
 
@@ -253,7 +253,7 @@ async fn workers_sets_the_threads() {
 async fn a_client_that_reconnects_finds_it_again_after_a_restart_on_the_same_port() {
     let testbed = Testbed::start(&["--host", "127.0.0.4"]).await;
     let port = testbed.addr.rsplit(':').next().unwrap().to_owned();
-    let (when, mut events) = crate::client_common::events();
+    let (when, mut events) = wse_test_peers::events();
     let backoff = Backoff { min: Duration::from_millis(20), max: Duration::from_millis(100), ..Backoff::default() };
     let client = soon(ann(&testbed).when(when).reconnect(backoff).connect()).await.unwrap();
     testbed.terminate().await;

@@ -1,14 +1,14 @@
 //! The testbed on several wires: the options that are about them, and devices of all of them that
 //! reach each other. It runs the built programs.
 
-use crate::client_common::{
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use wse::{CallError, Client, ClientBuilder, ConnectError, Protocol, RpError, WsMessaging};
+use wse_test_peers::{
     Events,
     programs::{Program, Testbed},
     soon,
 };
-use serde_json::{Value, json};
-use std::time::{Duration, Instant};
-use wse::{CallError, Client, ClientBuilder, ConnectError, Protocol, RpError, WsMessaging};
 
 fn protocols() -> [Protocol; 4] {
     [Protocol::Wse, Protocol::WseMsgpack, WsMessaging::new().into(), WsMessaging::new().messagepack().into()]
@@ -20,7 +20,7 @@ fn builder(testbed: &Testbed, protocol: Protocol, name: &str) -> ClientBuilder {
 }
 
 async fn enter(testbed: &Testbed, protocol: Protocol, name: &str) -> (Client, Events) {
-    let (when, events) = crate::client_common::events();
+    let (when, events) = wse_test_peers::events();
     let client = soon(builder(testbed, protocol, name).when(when).connect()).await.expect("it is let in");
     assert_eq!(client.welcome::<Value>().expect("a value"), json!({"hey": "some data"}));
     (client, events)

@@ -1,7 +1,7 @@
 //! Sessions from outside: the built testbed and the built test client, cut from either end.
 
-use crate::client_common::programs::{Program, Testbed};
 use serde_json::{Value, json};
+use wse_test_peers::programs::{Program, Testbed};
 
 fn testclient(testbed: &Testbed, options: &[&str]) -> Program {
     let fixed = ["--url", &testbed.url("/"), "--identity", r#""user-ann""#];

@@ -1,10 +1,10 @@
 //! The testbed as its page says: who gets in, every message, every procedure, the event lines. It
 //! runs the built program, and a client of the library's own talks to it.
 
-use crate::client_common::{Events, programs::Testbed, soon};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use wse::{CallError, Client, ConnectError, Reason, RpError};
+use wse_test_peers::{Events, programs::Testbed, soon};
 
 async fn connect(testbed: &Testbed, identity: Value, meta: Value) -> Result<Client, ConnectError> {
     soon(Client::builder(&testbed.url("/")).identity(&identity).meta(&meta).connect()).await

@@ -1,10 +1,5 @@
 //! The other wires, at either end, and devices of all of them on one server.
 
-#[path = "../client_common/mod.rs"]
-mod client_common;
-#[path = "../common/mod.rs"]
-mod common;
-
 mod messaging_client;
 mod messaging_client_talk;
 mod messaging_ends;

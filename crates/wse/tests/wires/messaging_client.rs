@@ -1,15 +1,15 @@
 //! A client that speaks `ws-messaging`, against a scripted server: how it comes in, how it leaves,
 //! and when it comes back.
 
-use crate::client_common::{Got, about, events, scripted, settle, soon, timed};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use wse::{Backoff, Client, ClientBuilder, ConnectError, Reason, RpError, Status, WsMessaging};
+use wse_test_peers::{Got, about, events, scripted, settle, soon, timed};
 
 const S: Duration = Duration::from_secs(1);
 
-fn messaging() -> (ClientBuilder, crate::client_common::Dials) {
+fn messaging() -> (ClientBuilder, wse_test_peers::Dials) {
     let (builder, dials) = scripted();
     (builder.protocol(WsMessaging::new()), dials)
 }

@@ -1,11 +1,11 @@
 //! What a client that speaks `ws-messaging` says and hears once it is connected: events, calls,
 //! what does not validate, in JSON and in MessagePack, by its options.
 
-use crate::client_common::{Dials, Events, Wire, events, scripted, settle, soon};
 use serde_json::{Value, json};
 use std::time::Duration;
 use wse::{CallError, Client, ClientBuilder, Msg, Rp, RpError, SendError, WsMessaging, codec::Payload};
 use wse_frame::Opcode;
+use wse_test_peers::{Dials, Events, RawServer, events, scripted, settle, soon};
 
 const POINT: Msg<(i64, i64)> = Msg::new("point");
 const ADD: Rp<(i64, i64), i64> = Rp::new("add");
@@ -14,7 +14,7 @@ const ADD: Rp<(i64, i64), i64> = Rp::new("add");
 async fn with(
     options: WsMessaging,
     configure: impl FnOnce(ClientBuilder) -> ClientBuilder,
-) -> (Client, Wire, Events, Dials) {
+) -> (Client, RawServer, Events, Dials) {
     let ((when, mut events), (builder, mut dials)) = (events(), scripted());
     let client = configure(builder.protocol(options).when(when)).build();
     let connecting = tokio::spawn({
@@ -27,7 +27,7 @@ async fn with(
     (client, wire, events, dials)
 }
 
-async fn connected(configure: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (Client, Wire, Events, Dials) {
+async fn connected(configure: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (Client, RawServer, Events, Dials) {
     with(WsMessaging::new(), configure).await
 }
 
@@ -181,16 +181,13 @@ async fn in_messagepack_all_of_that_is_in_binary_frames() {
         async move { client.connect().await }
     });
     let mut wire = dials.agreed().await;
-    assert_eq!(wire.next().await, crate::client_common::Got::Binary(vec![0x80]), "an empty map");
+    assert_eq!(wire.next().await, wse_test_peers::Got::Binary(vec![0x80]), "an empty map");
     wire.pack(json!({"name": "connect", "args": [{"hey": 1}]})).await;
     soon(connecting).await.unwrap().unwrap();
     assert_eq!(client.welcome::<Value>().unwrap(), json!({"hey": 1}));
 
     client.send("m", (1, "two")).unwrap();
-    assert_eq!(
-        wire.next().await,
-        crate::client_common::Got::Binary(b"\x82\xa4name\xa1m\xa4args\x92\x01\xa3two".to_vec())
-    );
+    assert_eq!(wire.next().await, wse_test_peers::Got::Binary(b"\x82\xa4name\xa1m\xa4args\x92\x01\xa3two".to_vec()));
     client.send("m", 5).unwrap();
     assert_eq!(wire.unpack().await, json!({"name": "m", "args": [5]}));
     let calling = tokio::spawn({

@@ -1,13 +1,13 @@
 //! How connections of `ws-messaging` devices end, in the codes that their clients stay away after,
 //! what the application is told, and what a device can do to others: nothing.
 
-use crate::common::{
-    Got, Raw, attach_to, attach_with, end, events, frame, messaging, offering, settle, sit_down, text,
-};
 use serde_json::{Value, json};
 use std::time::Duration;
 use wse::{Conn, Limits, Reason, Server, ServerBuilder};
 use wse_frame::Opcode;
+use wse_test_peers::{
+    Got, RawClient, attach_to, attach_with, end, enter_messaging, events, frame, messaging, offering, settle, text,
+};
 
 /// A server where a user may have two devices.
 fn server(configure: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Server {
@@ -51,7 +51,7 @@ async fn whatever_drops_a_device_is_4003_with_the_reason_and_told_so() {
 async fn devices_of_one_user_on_two_wires_are_dropped_each_in_its_code() {
     let (when, mut events) = events();
     let server = server(|builder| builder.when(when));
-    let mut one = sit_down(&server, "ann").await;
+    let mut one = enter_messaging(&server, "ann").await;
     let (mut two, _) = attach_to(&server, "wse-default-json");
     two.enter("ann").await;
     events.take(3).await;
@@ -66,11 +66,11 @@ async fn devices_of_one_user_on_two_wires_are_dropped_each_in_its_code() {
 async fn a_newer_device_pushes_out_the_oldest_whatever_both_speak() {
     let (when, mut events) = events();
     let server = messaging(|builder| builder.when(when));
-    let mut messaging = sit_down(&server, "ann").await;
+    let mut messaging = enter_messaging(&server, "ann").await;
     let (mut wse, _) = attach_to(&server, "wse-default-json");
     wse.enter("ann").await;
     assert_eq!(messaging.closed().await, (4003, "wse.clients-concurrency".into()));
-    let mut messaging = sit_down(&server, "ann").await;
+    let mut messaging = enter_messaging(&server, "ann").await;
     assert_eq!(wse.closed().await, (1000, "wse.clients-concurrency".into()));
     settle().await;
     let told: Vec<String> = events.so_far().into_iter().filter(|event| event.starts_with("disconnected")).collect();
@@ -86,7 +86,7 @@ async fn a_newer_device_pushes_out_the_oldest_whatever_both_speak() {
 async fn a_restart_is_1012_on_every_wire_and_for_strangers_too() {
     let (when, mut events) = events();
     let server = server(|builder| builder.when(when));
-    let mut messaging = sit_down(&server, "ann").await;
+    let mut messaging = enter_messaging(&server, "ann").await;
     let (mut wse, _) = attach_to(&server, "wse-default-json");
     wse.enter("bob").await;
     let (mut stranger, _) = attach_to(&server, "ws-messaging");
@@ -110,7 +110,7 @@ async fn a_device_that_does_not_read_is_closed_as_slow_with_1013_and_nobody_else
     let server = messaging(|builder| builder.when(when).limits(limits));
     let (mut slow, ended) = attach_with(&server, 1000, offering("ws-messaging"));
     slow.auth(json!("ann")).await;
-    let mut other = sit_down(&server, "bob").await;
+    let mut other = enter_messaging(&server, "bob").await;
     events.take(4).await;
     let mut sent = 0;
     while server.conn_count() == 2 {
@@ -190,7 +190,7 @@ const INVALID: [&str; 20] = [
 async fn what_does_not_validate_is_answered_and_the_connection_stays() {
     let (when, mut events) = events();
     let server = server(|builder| builder.when(when).register("add", async |_, (a, b): (i64, i64)| Ok(a + b)));
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     events.take(2).await;
     for frame in INVALID {
         peer.send(frame).await;
@@ -203,7 +203,7 @@ async fn what_does_not_validate_is_answered_and_the_connection_stays() {
         assert!(answer.starts_with(r#"{"name":"preprocessingError","args":["SyntaxError: "#), "{answer}");
         assert!(!answer.contains("password"));
     }
-    peer.write(&frame(Opcode::Binary, &crate::common::pack(&json!({"name": "n", "args": []})))).await;
+    peer.write(&frame(Opcode::Binary, &wse_test_peers::pack(&json!({"name": "n", "args": []})))).await;
     assert_eq!(peer.json().await["name"], "preprocessingError", "the other kind of frame");
     // One that comes is an event like every other.
     peer.emit("preprocessingError", json!(["Error: x"])).await;
@@ -216,7 +216,7 @@ async fn what_does_not_validate_is_answered_and_the_connection_stays() {
 #[tokio::test(start_paused = true)]
 async fn what_is_unusual_but_valid_is_taken() {
     let server = server(|builder| builder.register("add", async |_, (a, b): (i64, i64)| Ok(a + b)));
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     for (frame, id) in [
         (r#"{"id":1,"args":[1,2],"name":"add"}"#, "1"),
         (r#" { "name" : "add" , "args" : [ 1 , 2 ] , "id" : 1.0 } "#, "1"),
@@ -232,7 +232,7 @@ async fn what_is_unusual_but_valid_is_taken() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_to_nothing_is_not_answered() {
     let server = server(|builder| builder);
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     peer.send(r#"{"id":9,"result":1}"#).await;
     peer.send(r#"{"id":9,"error":{"a":1}}"#).await;
     peer.hears_nothing().await;
@@ -242,8 +242,8 @@ async fn an_answer_to_nothing_is_not_answered() {
 async fn a_flood_of_garbage_whose_answers_nobody_reads_is_bounded_by_the_queue() {
     let limits = Limits { queue_bytes: 4000, ..Limits::default() };
     let server = messaging(|builder| builder.limits(limits).register("echo", async |_, what: Value| Ok(what)));
-    let mut bystander = sit_down(&server, "bob").await;
-    let (Raw { mut reader, mut writer }, ended) = attach_with(&server, 1000, offering("ws-messaging"));
+    let mut bystander = enter_messaging(&server, "bob").await;
+    let (RawClient { mut reader, mut writer }, ended) = attach_with(&server, 1000, offering("ws-messaging"));
     writer.write(&text(r#""ann""#)).await;
     assert!(reader.text().await.contains("connect"));
     let flooding = tokio::spawn(async move {
@@ -263,7 +263,7 @@ async fn a_flood_of_garbage_whose_answers_nobody_reads_is_bounded_by_the_queue()
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_garbage_that_is_read_is_answered_one_by_one() {
     let server = server(|builder| builder);
-    let (Raw { mut reader, mut writer }, _ended) = attach_to(&server, "ws-messaging");
+    let (RawClient { mut reader, mut writer }, _ended) = attach_to(&server, "ws-messaging");
     writer.write(&text(r#""ann""#)).await;
     reader.text().await;
     let flooding = tokio::spawn(async move {

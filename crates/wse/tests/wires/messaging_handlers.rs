@@ -1,12 +1,12 @@
 //! Arguments and payloads, calls and their errors between `ws-messaging` devices and the handlers
 //! that all wires share.
 
-use crate::common::{Raw, attach_to, events, log, messaging, settle, sit_down};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::{sync::mpsc, time::sleep};
 use wse::{CallError, Conn, Msg, Rp, RpError, SendError, Server, WsMessaging, codec::Payload};
+use wse_test_peers::{RawClient, attach_to, enter_messaging, events, log, messaging, settle};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Point {
@@ -14,7 +14,7 @@ struct Point {
 }
 
 /// A server whose handlers, one for each type, write down what they took.
-fn taking(log: &crate::common::Log) -> Server {
+fn taking(log: &wse_test_peers::Log) -> Server {
     macro_rules! take {
         ($builder:ident $($name:literal $type:ty),*) => {
             $builder$(.on($name, { let log = log.clone(); async move |_: Conn, what: $type| {
@@ -33,7 +33,7 @@ fn taking(log: &crate::common::Log) -> Server {
 async fn a_handler_gets_none_one_and_several_arguments_as_the_type_it_asks_for() {
     let log = log();
     let server = taking(&log);
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     for (name, args, taken) in [
         ("unit", json!([]), "()"),
         ("unit", json!([null]), "()"),
@@ -64,7 +64,7 @@ async fn a_handler_gets_none_one_and_several_arguments_as_the_type_it_asks_for()
 async fn arguments_of_the_wrong_type_are_reported_and_the_connection_stays() {
     let (when, mut events) = events();
     let server = messaging(|builder| builder.when(when).on("number", async |_: Conn, _: i64| Ok(())));
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     events.take(2).await;
     for args in [json!([]), json!([1, 2]), json!(["x"]), json!([[1]])] {
         peer.emit("number", args.clone()).await;
@@ -82,7 +82,7 @@ async fn a_payload_is_spread_over_the_arguments_and_passed_on_unchanged() {
             Ok(())
         })
     });
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     for args in
         ["[]", "[null]", "[{\"x\":1.50}]", "[1,\"two\",null]", "[[1,2]]", "[[]]", "[[[]]]", "[[],[]]", "[1e400]"]
     {
@@ -115,7 +115,7 @@ async fn constants_name_messages_and_procedures_on_every_wire_alike() {
             })
             .register(ADD, async |_, (a, b)| Ok(a + b))
     });
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     peer.emit("say", json!(["hey", 1])).await;
     assert_eq!(peer.text().await, r#"{"name":"say","args":["hey",2]}"#);
     peer.invoke("add", json!([2, 3]), 1).await;
@@ -150,7 +150,7 @@ fn failing(configure: impl FnOnce(wse::ServerBuilder) -> wse::ServerBuilder) -> 
     })
 }
 
-async fn failed(peer: &mut Raw, how: &str) -> Value {
+async fn failed(peer: &mut RawClient, how: &str) -> Value {
     peer.invoke("fail", json!([how]), 7).await;
     let answer = peer.json().await;
     assert_eq!(answer["id"], 7, "{answer}");
@@ -160,7 +160,7 @@ async fn failed(peer: &mut Raw, how: &str) -> Value {
 #[tokio::test(start_paused = true)]
 async fn every_kind_of_error_is_a_text() {
     let server = failing(|builder| builder);
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     for (how, text) in [
         ("plain", "Error: RPC execution failed"),
         ("coded", "Error: my-code"),
@@ -178,7 +178,7 @@ async fn every_kind_of_error_is_a_text() {
     peer.invoke("missing", json!([]), 10).await;
     assert_eq!(peer.text().await, r#"{"id":10,"error":"NoProcedureError"}"#);
     let server = failing(|builder| builder.expose_errors(true));
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     for (how, text) in
         [("plain", "Error: a secret"), ("both", "Error: a secret"), ("panic", "Error: panicked: asked to")]
     {
@@ -191,7 +191,7 @@ async fn the_form_of_errors_is_an_option_that_reaches_every_answer() {
     let options =
         WsMessaging::new().error_format(|error| json!({"code": error.code, "secret": error.source().is_some()}));
     let server = failing(|builder| builder.protocols([options.into()]));
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     assert_eq!(failed(&mut peer, "coded").await, json!({"code": "my-code", "secret": false}));
     assert_eq!(failed(&mut peer, "plain").await, json!({"code": "wse.server.rp.failed", "secret": true}));
     peer.invoke("missing", json!([]), 1).await;
@@ -206,7 +206,7 @@ async fn the_form_of_errors_is_an_option_that_reaches_every_answer() {
 async fn each_side_numbers_its_calls_from_one() {
     let server = messaging(|builder| builder.register("add", async |_, (a, b): (i64, i64)| Ok(a + b)));
     for name in ["ann", "bob"] {
-        let mut peer = sit_down(&server, name).await;
+        let mut peer = enter_messaging(&server, name).await;
         let conn = server.user(name).conns().remove(0);
         for id in 1..=3 {
             let conn = conn.clone();
@@ -223,7 +223,7 @@ async fn each_side_numbers_its_calls_from_one() {
 #[tokio::test(start_paused = true)]
 async fn calls_of_the_server_end_in_every_way() {
     let server = messaging(|builder| builder);
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     let conn = server.user("ann").conns().remove(0);
     let mut id = 0;
     for (answer, outcome) in [
@@ -269,7 +269,7 @@ async fn two_calls_of_one_id_are_two_calls_and_an_answer_counts_once() {
             Ok(ms)
         })
     });
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     for ms in [20, 10, 0] {
         peer.invoke("sleep", json!([ms]), 1).await;
     }
@@ -302,7 +302,7 @@ async fn names_of_the_other_system_are_ignored_on_the_way_in_and_an_error_on_the
         server.register(name, async |_, _: Value| Ok(1)).unwrap();
         server
     });
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     events.take(2).await;
     let conn = server.user("ann").conns().remove(0);
     let (mut other, _) = attach_to(&server, "wse-default-json");

@@ -1,7 +1,6 @@
 //! The heartbeat of `ws-messaging` on the server: calls of `ping` instead of frames, counted from the
 //! last answer, whatever else is said.
 
-use crate::common::{Got, Raw, about, attach_to, end, events, frame, messaging, settle, sit_down, timed};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -10,11 +9,12 @@ use tokio::{
 };
 use wse::{Conn, Limits, Server, WsMessaging, with};
 use wse_frame::Opcode;
+use wse_test_peers::{Got, RawClient, about, attach_to, end, enter_messaging, events, frame, messaging, settle, timed};
 
 const S: Duration = Duration::from_secs(1);
 
 /// The next frame, which must be the ping of that number.
-async fn pinged(peer: &mut Raw, id: u64) {
+async fn pinged(peer: &mut RawClient, id: u64) {
     assert_eq!(peer.text().await, format!(r#"{{"name":"ping","args":[],"id":{id}}}"#));
 }
 
@@ -37,7 +37,7 @@ async fn a_device_is_pinged_after_20_s_and_closed_20_s_later() {
 #[tokio::test(start_paused = true)]
 async fn the_next_ping_comes_20_s_after_the_last_answer_and_has_the_next_number() {
     let server = messaging(|builder| builder);
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     let start = Instant::now();
     for (id, answer) in [(1, "null"), (2, "[1]"), (3, "null")] {
         pinged(&mut peer, id).await;
@@ -52,12 +52,12 @@ async fn the_next_ping_comes_20_s_after_the_last_answer_and_has_the_next_number(
 #[tokio::test(start_paused = true)]
 async fn traffic_neither_postpones_the_ping_nor_counts_as_its_answer() {
     let server = messaging(|builder| builder.register("echo", async |_, what: Value| Ok(what)));
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     let conn = server.user("ann").conns().remove(0);
     let start = Instant::now();
     let calling = tokio::spawn(async move { conn.call::<_, Value>("its", 1).await });
     assert_eq!(peer.text().await, r#"{"name":"its","args":[1],"id":1}"#);
-    let talk = async |peer: &mut Raw| {
+    let talk = async |peer: &mut RawClient| {
         peer.emit("m", json!([])).await;
         peer.invoke("echo", json!([1]), 1).await;
         assert_eq!(peer.text().await, r#"{"id":1,"result":1}"#);
@@ -84,9 +84,9 @@ async fn traffic_neither_postpones_the_ping_nor_counts_as_its_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn the_times_are_options_and_an_interval_of_zero_pings_nobody() {
-    let with = |options: WsMessaging| crate::common::server(|builder| builder.protocols([options.into()]));
+    let with = |options: WsMessaging| wse_test_peers::server(|builder| builder.protocols([options.into()]));
     let server = with(WsMessaging::new().ping(3 * S, 2 * S));
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     let start = Instant::now();
     pinged(&mut peer, 1).await;
     assert!(about(start.elapsed(), 3 * S), "{:?}", start.elapsed());
@@ -94,7 +94,7 @@ async fn the_times_are_options_and_an_interval_of_zero_pings_nobody() {
     assert!(about(start.elapsed(), 5 * S), "{:?}", start.elapsed());
 
     let server = with(WsMessaging::new().ping(Duration::ZERO, S));
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     sleep(Duration::from_secs(100_000)).await;
     peer.hears_nothing().await;
     assert_eq!(server.conn_count(), 1);
@@ -104,7 +104,7 @@ async fn the_times_are_options_and_an_interval_of_zero_pings_nobody() {
 async fn the_heartbeats_of_the_two_wires_do_not_mix() {
     let limits = Limits { ping_interval: 5 * S, ping_timeout: S, ..Limits::default() };
     let server = messaging(|builder| builder.limits(limits));
-    let mut messaging = sit_down(&server, "ann").await;
+    let mut messaging = enter_messaging(&server, "ann").await;
     let (mut wse, _) = attach_to(&server, "wse-default-json");
     wse.enter("bob").await;
     let (time, got) = timed(wse.next()).await;
@@ -142,7 +142,7 @@ fn at_work(permits: &Arc<Semaphore>) -> Server {
 async fn a_device_whose_inbox_is_full_is_pinged_and_not_taken_for_dead() {
     let permits = Arc::new(Semaphore::new(0));
     let server = at_work(&permits);
-    let mut peer = sit_down(&server, "ann").await;
+    let mut peer = enter_messaging(&server, "ann").await;
     let start = Instant::now();
     for _ in 0..100 {
         peer.emit("work", json!(["x".repeat(20)])).await;

@@ -1,12 +1,12 @@
 //! Who may come in over `ws-messaging`: the auth data, every way to be refused, the time there is,
 //! and what is held meanwhile.
 
-use crate::common::{Got, about, attach_to, attach_with, end, events, log, messaging, offering, settle, text, timed};
 use serde_json::{Value, json};
 use std::{future::pending, time::Duration};
 use tokio::time::sleep;
 use wse::{Conn, Limits, Protocol, RpError, Server, ServerBuilder, Stranger, WsMessaging};
 use wse_frame::Opcode;
+use wse_test_peers::{Got, about, attach_to, attach_with, end, events, log, messaging, offering, settle, text, timed};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -86,7 +86,7 @@ async fn the_identity_is_kept_and_the_meta_is_an_empty_object() {
 async fn every_refusal_is_4003_with_what_was_meant_for_the_peer_and_reported() {
     let (when, mut events) = events();
     let server = obeying(Server::builder().when(when));
-    let mut bystander = crate::common::sit_down(&server, "bob").await;
+    let mut bystander = wse_test_peers::enter_messaging(&server, "bob").await;
     events.take(2).await;
     let long = format!("Error: {}", "ü".repeat(58));
     for (how, reason, report) in [
@@ -175,7 +175,7 @@ async fn a_first_frame_that_does_not_decode_is_refused_with_a_text_that_quotes_n
     }
     for bytes in [&b"\xc1"[..], b"", b"\x01\x01", b"\xdd\xff\xff\xff\xff", &[0x91; 200]] {
         let (mut peer, _) = attach_to(&server, "ws-messaging");
-        peer.write(&crate::common::frame(Opcode::Binary, bytes)).await;
+        peer.write(&wse_test_peers::frame(Opcode::Binary, bytes)).await;
         assert_eq!(peer.closed().await.0, 4003, "{bytes:x?}");
     }
     assert!(log.take().is_empty(), "identify saw none of that");
@@ -222,7 +222,7 @@ async fn there_are_20_s_to_the_verdict_whatever_the_other_wire_has() {
 #[tokio::test(start_paused = true)]
 async fn the_deadline_is_an_option() {
     let options = WsMessaging::new().auth_timeout(2 * S);
-    let server = crate::common::server(|builder| builder.protocols([options.into()]));
+    let server = wse_test_peers::server(|builder| builder.protocols([options.into()]));
     let (mut peer, _) = attach_to(&server, "ws-messaging");
     let (time, closed) = timed(peer.closed()).await;
     assert_eq!(closed, (4003, String::new()));
@@ -290,7 +290,8 @@ async fn a_flood_before_the_verdict_is_not_read_and_nothing_of_it_is_lost() {
         here.add(number);
         Ok(())
     }));
-    let (crate::common::Raw { mut reader, mut writer }, _) = attach_with(&server, 1000, offering("ws-messaging"));
+    let (wse_test_peers::RawClient { mut reader, mut writer }, _) =
+        attach_with(&server, 1000, offering("ws-messaging"));
     writer.write(&text(r#""slow""#)).await;
     let flooding = tokio::spawn(async move {
         for number in 0..1000 {

@@ -1,14 +1,14 @@
 //! Devices of every wire on one server: the same handlers, and messages to many of them. What one
 //! cannot be told, none is.
 
-use crate::common::{Got, Raw, attach_to, events, frame, messaging, settle};
 use serde_json::{Value, json};
 use wse::{Conn, Limits, SendError, Server, ServerBuilder, codec::Payload};
 use wse_frame::Opcode;
+use wse_test_peers::{Got, RawClient, attach_to, events, frame, messaging, settle};
 
 /// A device of one of the wires.
 struct Device {
-    peer: Raw,
+    peer: RawClient,
     /// Of `ws-messaging`.
     messaging: bool,
     packed: bool,

@@ -1,7 +1,6 @@
 //! `wse-msgpack` from our client to our server and by hand: messages, calls, errors, the challenge,
 //! binary data, and what is no frame of it.
 
-use crate::common::{Got, Raw, attach_to, end, events, frame, log, messaging, pack};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 use serde_json::{Value, json};
 use std::fmt;
@@ -11,6 +10,7 @@ use wse::{
     codec::{Format, Payload},
 };
 use wse_frame::Opcode;
+use wse_test_peers::{Got, RawClient, attach_to, end, events, frame, log, messaging, pack};
 
 /// Bytes that serialise as such.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +45,7 @@ const REVERSE: Rp<Bytes, Bytes> = Rp::new("reverse");
 fn client(server: &Server) -> ClientBuilder {
     let server = server.clone();
     Client::builder("ws://in.memory/").protocol(Protocol::WseMsgpack).identity("ann").dial(async move |_| {
-        let (ours, theirs) = tokio::io::duplex(crate::common::PIPE);
+        let (ours, theirs) = tokio::io::duplex(wse_test_peers::PIPE);
         tokio::spawn(async move { server.serve_stream(theirs, None).await });
         Ok(ours)
     })
@@ -56,7 +56,7 @@ fn conn(server: &Server) -> Conn {
 }
 
 /// A raw peer that was let in.
-async fn enter(server: &Server) -> Raw {
+async fn enter(server: &Server) -> RawClient {
     let (mut peer, _) = attach_to(server, "wse-msgpack");
     peer.pack(json!(["~wse:hi", {"identity": "raw", "meta": {}}, null])).await;
     assert_eq!(peer.unpack().await, json!(["~wse:welcome", null, null]));
@@ -195,7 +195,7 @@ async fn binary_data_crosses_as_binary() {
         peer.write(&frame(Opcode::Binary, &[b"\x92\xa3any", value].concat())).await;
         assert_eq!(peer.next().await, Got::Binary([b"\x93\xa3any", value, b"\xc0"].concat()));
     }
-    let mut messaging = crate::common::sit_down(&server, "json").await;
+    let mut messaging = wse_test_peers::enter_messaging(&server, "json").await;
     server.broadcast(BLOB, Bytes(vec![0, 255])).unwrap();
     assert_eq!(peer.next().await, Got::Binary(b"\x93\xa4blob\xc4\x02\x00\xff\xc0".to_vec()));
     assert_eq!(messaging.text().await, r#"{"name":"blob","args":[0,255]}"#, "JSON has no bytes: a list, spread");
@@ -221,7 +221,7 @@ async fn structs_are_maps_and_short_envelopes_are_taken() {
     {
         peer.write(&frame(Opcode::Binary, bytes)).await;
     }
-    crate::common::settle().await;
+    wse_test_peers::settle().await;
     assert_eq!(log.take(), ["None", "Some(7)", "Some(7)", "Some(7)", "None"]);
     server.broadcast("p", Point { x: 1 }).unwrap();
     assert_eq!(peer.next().await, Got::Binary(b"\x93\xa1p\x81\xa1x\x01\xc0".to_vec()));

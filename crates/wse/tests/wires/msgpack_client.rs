@@ -1,10 +1,10 @@
 //! A client that speaks `wse-msgpack`, against a scripted server: what it says, and what it does not
 //! take for a frame.
 
-use crate::client_common::{Dials, Events, Got, Wire, events, scripted, soon};
 use serde_json::{Value, json};
 use wse::{Backoff, Client, ClientBuilder, ConnectError, Protocol, Status};
 use wse_frame::Opcode;
+use wse_test_peers::{Dials, Events, Got, RawServer, events, scripted, soon};
 
 fn packed() -> (ClientBuilder, Dials) {
     let (builder, dials) = scripted();
@@ -12,7 +12,7 @@ fn packed() -> (ClientBuilder, Dials) {
 }
 
 /// A client that is connected and would come back after what is not final.
-async fn connected() -> (Client, Wire, Events, Dials) {
+async fn connected() -> (Client, RawServer, Events, Dials) {
     let ((when, mut events), (builder, mut dials)) = (events(), packed());
     let client = builder.identity("ann").when(when).reconnect(Backoff::default()).resume(false).build();
     let connecting = tokio::spawn({

@@ -1,24 +1,24 @@
 //! Which of several subprotocols a connection speaks, and what those are told that speak none of
 //! them.
 
-use crate::common::{
-    Answer, attach_to, attach_with, dial, end, knock, log, messaging, offering, request, settle, sit_down,
-};
 use http::Request;
 use serde_json::json;
 use tokio::io::DuplexStream;
 use wse::{Client, Conn, ConnectError, Protocol, Server, Stranger, WsMessaging};
+use wse_test_peers::{
+    Answer, ask_upgrade, attach_to, attach_with, dial, end, enter_messaging, log, messaging, offering, request, settle,
+};
 
 fn speaking(protocols: &[&str]) -> Server {
     let protocols: Vec<Protocol> = protocols.iter().map(|name| Protocol::named(name).expect("a protocol")).collect();
-    crate::common::server(|builder| builder.protocols(protocols))
+    wse_test_peers::server(|builder| builder.protocols(protocols))
 }
 
 async fn ask(server: &Server, headers: &[(&str, &str)]) -> Answer<DuplexStream> {
-    let (ours, theirs) = tokio::io::duplex(crate::common::PIPE);
+    let (ours, theirs) = tokio::io::duplex(wse_test_peers::PIPE);
     let server = server.clone();
     tokio::spawn(async move { server.serve_stream(theirs, None).await });
-    knock(ours, request("/", headers)).await
+    ask_upgrade(ours, request("/", headers)).await
 }
 
 async fn selected(server: &Server, offered: &str) -> String {
@@ -52,7 +52,7 @@ async fn an_offer_may_be_spread_over_several_headers() {
 
 #[tokio::test]
 async fn by_default_a_server_speaks_wse_default_json_alone() {
-    for server in [crate::common::server(|builder| builder), speaking(&[])] {
+    for server in [wse_test_peers::server(|builder| builder), speaking(&[])] {
         assert_eq!(selected(&server, "ws-messaging, wse-msgpack, wse-default-json").await, "wse-default-json");
         for offered in ["ws-messaging", "wse-msgpack"] {
             let answer = ask(&server, &[("Sec-WebSocket-Protocol", offered)]).await;
@@ -98,7 +98,7 @@ async fn a_stream_that_is_attached_speaks_what_its_request_offers_or_the_first()
         ("x, wse-msgpack", "wse-msgpack"),
         ("wse-msgpack, ws-messaging", "ws-messaging"),
     ] {
-        let (mut peer, _) = attach_with(&server, crate::common::PIPE, offering(offered));
+        let (mut peer, _) = attach_with(&server, wse_test_peers::PIPE, offering(offered));
         match protocol {
             "wse-default-json" => peer.enter("ann").await,
             "ws-messaging" => peer.auth(json!("ann")).await,
@@ -109,7 +109,7 @@ async fn a_stream_that_is_attached_speaks_what_its_request_offers_or_the_first()
         }
         assert_eq!(server.user("ann").conns()[0].protocol(), protocol);
     }
-    let (mut peer, _) = attach_with(&server, crate::common::PIPE, Request::new(()));
+    let (mut peer, _) = attach_with(&server, wse_test_peers::PIPE, Request::new(()));
     peer.auth(json!("ann")).await;
     let (mut peer, ended) = attach_to(&server, "unknown");
     assert_eq!(peer.closed().await, (1000, "wse.protocol-error".into()));
@@ -131,7 +131,7 @@ async fn identify_and_handlers_know_what_a_device_speaks() {
             Ok(())
         })
         .build();
-    let mut messaging = sit_down(&server, "ann").await;
+    let mut messaging = enter_messaging(&server, "ann").await;
     messaging.emit("m", json!([])).await;
     settle().await;
     let (mut wse, _) = attach_to(&server, "wse-default-json");

@@ -54,6 +54,12 @@ impl Server {
         .await
     }
 
+    /// The only path that [`listen`](Server::listen) and its siblings serve; `None` when they serve
+    /// all.
+    pub fn path(&self) -> Option<&str> {
+        self.0.path.as_deref()
+    }
+
     /// Accepts until the shutdown; what is accepted is served in a task of its own.
     pub(crate) async fn accept<F, Fut>(&self, listener: TcpListener, serve: F) -> Result<(), ServeError>
     where

@@ -1,0 +1,140 @@
+//! What a server or a client tells its application, as lines to compare.
+
+use crate::time::WAIT;
+use serde_json::Value;
+use std::{
+    future::{Ready, ready},
+    sync::{Arc, Mutex},
+};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use wse::{ClientEvent, Event};
+
+/// The events of one server or one client, in order.
+#[derive(Debug)]
+pub struct Events(UnboundedReceiver<String>);
+
+/// An event that has a line.
+pub trait Told: Send + 'static {
+    /// Itself as a line.
+    fn line(&self) -> String;
+}
+
+/// A handler for `when`, and where its events arrive.
+pub fn events<E: Told>() -> (impl FnOnce(E) -> Ready<()> + Clone + Send + Sync + 'static, Events) {
+    let (sender, receiver) = unbounded_channel();
+    let handler = move |event: E| {
+        // The test may be over.
+        let _ = sender.send(event.line());
+        ready(())
+    };
+    (handler, Events(receiver))
+}
+
+/// One event as a line.
+pub fn line(event: &impl Told) -> String {
+    event.line()
+}
+
+impl Told for Event {
+    fn line(&self) -> String {
+        match self {
+            Event::Joined(user) => format!("joined {user}"),
+            Event::Left(user, closed) => format!("left {user} {closed}"),
+            Event::Connected(conn) => format!("connected {} {}", conn.cid(), conn.conn_id()),
+            Event::Disconnected(conn, closed) => format!("disconnected {} {} {closed}", conn.cid(), conn.conn_id()),
+            Event::Ignored { conn, name, payload } => {
+                format!("ignored {} {name} {}", conn.cid(), payload.decode::<Value>().expect("JSON"))
+            }
+            Event::Parked(conn) => format!("parked {} {}", conn.cid(), conn.conn_id()),
+            Event::Resumed(conn) => format!("resumed {} {}", conn.cid(), conn.conn_id()),
+            Event::Error { code, conn, error, .. } => {
+                let cid = conn.as_ref().map_or("nobody", |conn| conn.cid().as_str());
+                format!("error {cid} {code} {error}")
+            }
+            other => format!("{other:?}"),
+        }
+    }
+}
+
+impl Told for ClientEvent {
+    fn line(&self) -> String {
+        match self {
+            ClientEvent::Status(status) => status.to_string(),
+            ClientEvent::Ready { welcome, resumed, lost } => {
+                let welcome = welcome.decode::<Value>().expect("JSON");
+                let resumed = if *resumed { " resumed" } else { "" };
+                let lost = if *lost > 0 { format!(" lost {lost}") } else { String::new() };
+                format!("ready {welcome}{resumed}{lost}")
+            }
+            ClientEvent::Closed(closed) => format!("closed {closed}"),
+            ClientEvent::Ignored { name, payload } => {
+                format!("ignored {name} {}", payload.decode::<Value>().expect("JSON"))
+            }
+            ClientEvent::Error { code, error, .. } => format!("error {code}: {error}"),
+            other => format!("{other:?}"),
+        }
+    }
+}
+
+impl Events {
+    /// The next event.
+    pub async fn next(&mut self) -> String {
+        let event = tokio::time::timeout(WAIT, self.0.recv()).await.expect("no event came");
+        event.expect("the server or client lives")
+    }
+
+    /// The next event that begins like this. Drops those before it.
+    pub async fn next_like(&mut self, start: &str) -> String {
+        loop {
+            let event = self.next().await;
+            if event.starts_with(start) {
+                return event;
+            }
+        }
+    }
+
+    /// The next events.
+    pub async fn take(&mut self, number: usize) -> Vec<String> {
+        let mut events = Vec::new();
+        while events.len() < number {
+            events.push(self.next().await);
+        }
+        events
+    }
+
+    /// The events that have come already.
+    pub fn so_far(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.0.try_recv().ok()).collect()
+    }
+}
+
+/// Lines that handlers wrote down, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Log(Arc<Mutex<Vec<String>>>);
+
+/// An empty log.
+pub fn log() -> Log {
+    Log::default()
+}
+
+impl Log {
+    /// Writes a line down.
+    pub fn add(&self, line: impl ToString) {
+        self.0.lock().expect("no panic while logging").push(line.to_string());
+    }
+
+    /// Takes all lines out.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().expect("no panic while logging"))
+    }
+
+    /// How many lines there are.
+    pub fn len(&self) -> usize {
+        self.0.lock().expect("no panic while logging").len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

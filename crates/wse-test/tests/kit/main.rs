@@ -1,0 +1,9 @@
+//! The public test kit: what its faults do, and what they look like to a server and its clients.
+
+mod faults;
+mod memory;
+mod proxy;
+mod rig;
+mod server;
+mod sweep;
+mod tcp;
