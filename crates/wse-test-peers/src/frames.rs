@@ -1,7 +1,7 @@
 //! WebSocket frames, written and read by hand, for either end of a connection. They answer nothing by themselves.
 
 use crate::time::WAIT;
-use std::{collections::VecDeque, convert::Infallible, marker::PhantomData};
+use std::{collections::VecDeque, convert::Infallible, io, marker::PhantomData};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use wse_frame::{CloseFrame, Decoder, Item, Limits, Opcode, Role, put_close, put_frame};
 
@@ -110,8 +110,13 @@ impl<E: End, IO: AsyncRead + AsyncWrite + Unpin> Writer<E, IO> {
 
     /// Writes bytes. When the other end has left, only the reader tells.
     pub async fn write(&mut self, bytes: &[u8]) {
-        let _ = self.io.write_all(bytes).await;
-        let _ = self.io.flush().await;
+        let _ = self.try_write(bytes).await;
+    }
+
+    /// Writes bytes, or fails when the other end has left.
+    pub async fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.io.write_all(bytes).await?;
+        self.io.flush().await
     }
 
     /// Writes one final frame.

@@ -11,7 +11,7 @@ use tokio::{
 use wse::Client;
 
 /// How long a line may take on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running program. It is killed when this is dropped.
 #[derive(Debug)]

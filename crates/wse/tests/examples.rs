@@ -16,7 +16,7 @@ use tokio::{
 use wse::{CallError, Client, ClientEvent, ConnectError};
 
 /// For whatever should happen at once, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn example(name: &str) -> Command {
     // target/debug/deps/examples-… is this program, target/debug/examples/… are those.

@@ -15,7 +15,7 @@ use std::{
 use tokio::sync::Semaphore;
 use wse::{CallError, Conn, Limits, Server};
 use wse_test_peers::{
-    RawClient, attach_to, attach_with, end, enter,
+    RawClient, WAIT, attach_to, attach_with, end, enter,
     floods::{MIB, alone, every_wire, flood, harmless, many_devices, pour, serving, until},
     recordings, server, text,
 };
@@ -24,7 +24,7 @@ const CALLS: usize = 20_000;
 
 /// Calls that nobody answers for as long as a test may take.
 fn patient() -> Limits {
-    Limits { rpc_timeout: Duration::from_secs(85), ..many_devices() }
+    Limits { rpc_timeout: WAIT, ..many_devices() }
 }
 
 fn conn_of(server: &Server, cid: &str) -> Conn {

@@ -8,7 +8,7 @@ use tokio::{
 };
 use wse::Limits;
 use wse_test_peers::{
-    RawClient, ask_upgrade,
+    RawClient, WAIT, ask_upgrade,
     floods::{MIB, alone, harmless, leave, serving, socket, until, upgrade_before_long, upgrade_from},
     request,
 };
@@ -50,7 +50,7 @@ fn of_ten_thousand_silent_sockets_the_newest_4096_stay_and_they_keep_nobody_out(
 
 /// Nobody's time is over before the test is.
 fn patient() -> Limits {
-    Limits { auth_timeout: Duration::from_secs(80), ..Limits::default() }
+    Limits { auth_timeout: WAIT, ..Limits::default() }
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn a_body_that_is_announced_is_not_waited_for() {
                 let answer = all_of(&mut io).await;
                 let status = answer.split(' ').nth(1).unwrap_or_default();
                 assert!(status.starts_with(expected), "{start}{body}: {answer:?}");
-                timeout(5000 * MS, served).await.expect("nothing more is read").expect("no panic");
+                timeout(30_000 * MS, served).await.expect("nothing more is read").expect("no panic");
             }
         })
         .await;

@@ -1,19 +1,27 @@
 //! Peers that do not read what they are sent, ping without end, or log in by the hundred.
 
-use futures_util::future::join_all;
+use futures_util::{
+    future::join_all,
+    stream::{FuturesUnordered, StreamExt},
+};
 use http::Request;
 use serde_json::{Value, json};
 use std::{future::pending, time::Duration};
 use tokio::{task::JoinHandle, time::timeout};
-use wse::{Closed, SendError, Server};
+use wse::{Closed, Limits, SendError, Server};
 use wse_frame::Opcode;
 use wse_test_peers::{
-    Got, PIPE, RawClient, attach, attach_with, end, enter, events,
+    Got, PIPE, RawClient, WAIT, attach, attach_with, end, enter, events,
     floods::{MIB, alone, flood, harmless, many_devices, pour, serving},
     frame, text,
 };
 
 const KIB: usize = 1 << 10;
+
+/// The same, with time to read what was written before the close frame.
+fn unhurried() -> Limits {
+    Limits { close_timeout: Duration::from_secs(10), ..many_devices() }
+}
 
 /// Devices of one user, each at the end of a small pipe.
 async fn devices(server: &Server, number: usize) -> Vec<(RawClient, JoinHandle<Closed>)> {
@@ -82,7 +90,7 @@ fn a_broadcast_to_readers_that_stop_is_kept_once_for_all_of_them() {
 #[test]
 fn a_reader_that_wakes_up_reads_whole_frames_and_why_it_was_closed() {
     alone(async {
-        let server = serving(|builder| builder.limits(many_devices()));
+        let server = serving(|builder| builder.limits(unhurried()));
         harmless(&server, 16 * MIB, async || {
             let (mut peer, _) = devices(&server, 1).await.remove(0);
             let conn = server.user("eve").conns().pop().expect("it is there");
@@ -103,7 +111,7 @@ fn a_reader_that_wakes_up_reads_whole_frames_and_why_it_was_closed() {
 #[test]
 fn pings_without_end_cost_a_few_kib_and_hold_nobody_up() {
     alone(async {
-        let server = serving(|builder| builder.limits(many_devices()));
+        let server = serving(|builder| builder.limits(unhurried()));
         let pings = frame(Opcode::Ping, &[7; 125]).repeat(100);
         harmless(&server, 16 * MIB, async || {
             for welcomed in [false, true] {
@@ -163,6 +171,17 @@ fn messages_without_end_wait_in_the_inbox_and_then_in_the_peers_own_pipe() {
     });
 }
 
+/// The code and reason that a peer is closed with.
+async fn close_of(peer: &mut RawClient) -> (u16, String) {
+    loop {
+        match peer.next().await {
+            Got::Text(_) => {}
+            Got::Close(Some(why)) => return why,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[test]
 fn logins_by_the_hundred_leave_one_device_and_events_in_pairs() {
     alone(async {
@@ -175,20 +194,20 @@ fn logins_by_the_hundred_leave_one_device_and_events_in_pairs() {
                 peer.hi(json!("eve"), json!({})).await;
                 peers.push(peer);
             }
-            let (mut pushed_out, mut held_off, mut inside) = (0, 0, 0);
-            for peer in &mut peers {
-                loop {
-                    match timeout(Duration::from_millis(300), peer.next()).await {
-                        Ok(Got::Text(_)) => {}
-                        Ok(Got::Close(Some((1000, why)))) if why == "wse.clients-concurrency" => break pushed_out += 1,
-                        Ok(Got::Close(Some((1013, why)))) if why == "wse.slow" => break held_off += 1,
-                        Ok(other) => panic!("{other:?}"),
-                        Err(_) => break inside += 1,
-                    }
+            let mut closing: FuturesUnordered<_> = peers.iter_mut().map(close_of).collect();
+            let (mut pushed_out, mut held_off) = (0, 0);
+            while pushed_out + held_off < 299 {
+                let closed = timeout(WAIT / 3, closing.next()).await;
+                let closed = closed.unwrap_or_else(|_| panic!("{pushed_out} {held_off} are closed"));
+                match closed.expect("300 have come") {
+                    (1000, why) if why == "wse.clients-concurrency" => pushed_out += 1,
+                    (1013, why) if why == "wse.slow" => held_off += 1,
+                    other => panic!("{other:?}"),
                 }
             }
-            assert_eq!((inside, server.user("eve").conn_count()), (1, 1), "{pushed_out} {held_off}");
-            assert_eq!(pushed_out + held_off, 299);
+            let last = timeout(Duration::from_millis(300), closing.next()).await;
+            assert!(last.is_err(), "one is inside: {last:?}");
+            assert_eq!(server.user("eve").conn_count(), 1, "{pushed_out} {held_off}");
             server.drop_user("eve", "bye");
         })
         .await;

@@ -2,7 +2,6 @@
 //! with tokens that nobody has, with messages that nobody acknowledges.
 
 use serde_json::{Value, json};
-use std::time::Duration;
 use wse::{Limits, Server};
 use wse_test_peers::{
     Got, RawClient, begin,
@@ -98,7 +97,6 @@ fn a_session_that_is_resumed_without_end_is_one_session() {
             assert_eq!(server.user("eve-0").conn_count(), 1);
             assert!(conn.is_open());
             peer.close(1000, "").await;
-            tokio::time::sleep(Duration::from_millis(10)).await;
             all_leave(&server).await;
         })
         .await;

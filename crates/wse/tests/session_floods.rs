@@ -32,7 +32,7 @@ fn never_blocks(test: impl Future<Output = ()> + Send + 'static) {
     });
     let start = std::time::Instant::now();
     while !running.is_finished() {
-        assert!(start.elapsed() < 20 * S, "the worker is blocked");
+        assert!(start.elapsed() < 60 * S, "the worker is blocked");
         std::thread::sleep(S / 100);
     }
     running.join().expect("it holds");

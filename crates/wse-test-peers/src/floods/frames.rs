@@ -1,28 +1,18 @@
-//! Frames of any shape, and what a peer is closed with that sends them.
+//! Frames of any shape, written without end, and the close code that answers them.
 
-use super::serving;
 use crate::{
-    events::{Log, log},
-    frames::{Got, frame},
+    frames::{ClientEnd, Got, Writer, frame},
     raw::RawClient,
-    servers::{attach, enter},
 };
-use serde_json::Value;
-use wse::{Limits, Server};
+use std::time::Duration;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
 use wse_frame::Opcode;
 
-/// A server that writes down every message `m`, for as many devices of a user as like to come.
-pub fn noting(limits: Limits) -> (Server, Log) {
-    let log = log();
-    let noted = log.clone();
-    let server = serving(|builder| {
-        builder.limits(Limits { conns_per_user: 10_000, ..limits }).on("m", async move |_, what: Value| {
-            noted.add(what);
-            Ok(())
-        })
-    });
-    (server, log)
-}
+/// The server holds a writer up when it takes nothing for this long. A busy machine may take half of it.
+const STALL: Duration = Duration::from_millis(500);
 
 /// A frame of any first byte.
 pub fn any_frame(first: u8, payload: &[u8]) -> Vec<u8> {
@@ -31,9 +21,26 @@ pub fn any_frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A peer, let in or not.
-pub async fn peer(server: &Server, welcomed: bool) -> RawClient {
-    if welcomed { enter(server, "eve").await } else { attach(server) }
+/// Writes the same bytes again and again, to a server that takes all of them or hangs up.
+pub async fn flood<IO>(writer: &mut Writer<ClientEnd, IO>, bytes: &[u8], times: usize)
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    for _ in 0..times {
+        writer.write(bytes).await;
+    }
+}
+
+/// Writes the same bytes again and again, until the server holds the writer up or hangs up. Returns
+/// how often the server took them.
+pub async fn pour<IO>(writer: &mut Writer<ClientEnd, IO>, bytes: &[u8], times: usize) -> usize
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    for taken in 0..times {
+        let Ok(Ok(())) = timeout(STALL, writer.try_write(bytes)).await else { return taken };
+    }
+    times
 }
 
 /// The code that these bytes are closed with.

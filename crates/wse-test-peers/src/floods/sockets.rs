@@ -3,9 +3,10 @@
 use crate::{
     http::{ask_upgrade, request},
     raw::RawClient,
+    time::WAIT,
 };
 use std::{net::IpAddr, time::Duration};
-use tokio::{io::DuplexStream, task::JoinHandle};
+use tokio::{io::DuplexStream, task::JoinHandle, time::timeout};
 use wse::Server;
 
 /// A pipe to the server as a socket of that address, and when it is answered or given up.
@@ -27,13 +28,15 @@ pub async fn upgrade_from(server: &Server, addr: [u8; 4], headers: &[(&str, &str
 
 /// The same, as soon as there is one.
 pub async fn upgrade_before_long(server: &Server) -> RawClient {
-    for _ in 0..2000 {
-        if let Some(peer) = upgrade_from(server, [198, 51, 100, 7], &[]).await {
-            return peer;
+    let wait = async {
+        loop {
+            if let Some(peer) = upgrade_from(server, [198, 51, 100, 7], &[]).await {
+                return peer;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    panic!("the place is never freed")
+    };
+    timeout(WAIT / 3, wait).await.expect("the place is never freed")
 }
 
 /// All leave; their places are free then.

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet};
 use wse::{Client, Limits, Protocol};
 use wse_test::{Cut, Faults, Proxy};
+use wse_test_peers::WAIT;
 
 /// Conversations at the same time.
 const AT_ONCE: usize = 16;
@@ -32,7 +33,7 @@ async fn run(what: String, faults: impl FnOnce(Faults)) {
         let client = talk(&seen, builder, LENGTH).await;
         client.close("").await;
     };
-    tokio::time::timeout(Duration::from_secs(30), talked).await.unwrap_or_else(|_| panic!("{what} does not end"));
+    tokio::time::timeout(WAIT, talked).await.unwrap_or_else(|_| panic!("{what} does not end"));
     server.shutdown(Duration::from_secs(2)).await;
     serving.await.expect("no panic").expect("it served");
     check(&seen, LENGTH, &what);

@@ -83,7 +83,7 @@ async fn without_options_it_says_the_defaults_and_a_refusal_is_an_answer() {
 #[tokio::test]
 async fn calls_are_answered_as_they_finish_with_result_or_error() {
     let testbed = Testbed::start(&[]).await;
-    let mut client = connected(&testbed, &["--rpc-timeout", "300ms"]).await;
+    let mut client = connected(&testbed, &["--rpc-timeout", "2s"]).await;
     let call = |id: u32, rp: &str, payload: Value| json!({"id": id, "do": "call", "rp": rp, "payload": payload});
     answers(&mut client, call(1, "add", json!([2, 3])), json!({"ok": 5})).await;
     answers(&mut client, json!({"id": 2, "do": "call", "rp": "nil"}), json!({"ok": null})).await;
@@ -94,19 +94,19 @@ async fn calls_are_answered_as_they_finish_with_result_or_error() {
     let plain = json!({"code": "wse.server.rp.failed", "message": "RPC execution failed", "details": plain});
     answers(&mut client, call(5, "fail", json!("plain")), json!({"err": plain})).await;
     // The slow one was asked first.
-    client.command(json!({"id": 6, "do": "call", "rp": "sleep", "payload": 200, "timeout_ms": 5000})).await;
+    client.command(json!({"id": 6, "do": "call", "rp": "sleep", "payload": 1000, "timeout_ms": 60_000})).await;
     client.command(call(7, "sleep", json!(0))).await;
     let mut finished = Vec::new();
     while finished.len() < 2 {
         finished.push(client.find(|line| line["id"] == 6 || line["id"] == 7).await["ok"].clone());
     }
-    assert_eq!(finished, [0, 200]);
-    answers(&mut client, call(8, "sleep", json!(1200)), json!({"err": {"code": "wse.client.rp.timeout"}})).await;
-    let own = json!({"id": 9, "do": "call", "rp": "sleep", "payload": 600, "timeout_ms": 5000});
-    answers(&mut client, own, json!({"ok": 600})).await;
-    let own = json!({"id": 10, "do": "call", "rp": "sleep", "payload": 250, "timeout_ms": 20});
+    assert_eq!(finished, [0, 1000]);
+    answers(&mut client, call(8, "sleep", json!(60_000)), json!({"err": {"code": "wse.client.rp.timeout"}})).await;
+    let own = json!({"id": 9, "do": "call", "rp": "sleep", "payload": 2500, "timeout_ms": 60_000});
+    answers(&mut client, own, json!({"ok": 2500})).await;
+    let own = json!({"id": 10, "do": "call", "rp": "sleep", "payload": 60_000, "timeout_ms": 20});
     answers(&mut client, own, json!({"err": {"code": "wse.client.rp.timeout"}})).await;
-    client.command(json!({"id": 11, "do": "call", "rp": "sleep", "payload": 4000, "timeout_ms": 5000})).await;
+    client.command(json!({"id": 11, "do": "call", "rp": "sleep", "payload": 60_000, "timeout_ms": 60_000})).await;
     client.command(json!({"id": 12, "do": "send", "type": "drop", "payload": {"what": "conn"}})).await;
     let cut = client.find(|line| line["id"] == 11).await;
     assert_eq!(cut["err"]["code"], "wse.client.rp.disconnect");

@@ -180,9 +180,10 @@ async fn auth_timeout_holds_for_both_wires_when_it_is_given() {
     let testbed = Testbed::start(&["--auth-timeout", "250ms"]).await;
     for (protocol, end) in [(Protocol::Wse, "1008 wse.auth-timeout"), (WsMessaging::new().into(), "4003")] {
         let start = Instant::now();
-        let error = soon(builder(&testbed, protocol, "slow:5000").connect()).await.unwrap_err();
+        let error = soon(builder(&testbed, protocol, "slow:60000").connect()).await.unwrap_err();
         assert!(error.to_string().ends_with(end), "{error}");
-        assert!(start.elapsed() >= Duration::from_millis(250) && start.elapsed() < Duration::from_secs(4));
+        let below_the_default = start.elapsed() < Duration::from_secs(9);
+        assert!(start.elapsed() >= Duration::from_millis(250) && below_the_default, "{:?}", start.elapsed());
     }
     testbed.terminate().await;
 }
@@ -210,7 +211,7 @@ async fn refusals_are_those_of_each_wire() {
 
 #[tokio::test]
 async fn ws_ping_interval_and_timeout_are_those_of_ws_messaging() {
-    let mut testbed = Testbed::start(&["--ws-ping-interval", "200ms", "--ws-ping-timeout", "150ms"]).await;
+    let mut testbed = Testbed::start(&["--ws-ping-interval", "200ms", "--ws-ping-timeout", "2s"]).await;
     let (live, _events) = enter(&testbed, WsMessaging::new().into(), "user-live").await;
     let (wse, _other) = enter(&testbed, Protocol::Wse, "user-wse").await;
     let start = Instant::now();
@@ -220,7 +221,7 @@ async fn ws_ping_interval_and_timeout_are_those_of_ws_messaging() {
         (&end["cid"], &end["code"], &end["reason"]),
         (&json!("user-dead"), &json!(4008), &json!("Ping timeout"))
     );
-    assert!(start.elapsed() >= Duration::from_millis(350), "{:?}", start.elapsed());
+    assert!(start.elapsed() >= Duration::from_millis(2200), "{:?}", start.elapsed());
     // Those that answer stay, for several times as long.
     assert_eq!(soon(live.call::<_, u64>("sleep", 900)).await.unwrap(), 900);
     assert_eq!(soon(wse.call::<_, u64>("sleep", 1)).await.unwrap(), 1);

@@ -22,7 +22,7 @@ async fn cid(testbed: &mut Testbed, identity: Value, meta: Value) -> String {
 
 #[tokio::test]
 async fn every_identity_of_the_page_has_its_outcome() {
-    let mut testbed = Testbed::start(&["--auth-timeout", "300ms"]).await;
+    let mut testbed = Testbed::start(&["--auth-timeout", "3s"]).await;
     let mut cids = Vec::new();
     for (identity, meta) in [
         (json!("valid-secret"), json!({"user_id": "UID1"})),
@@ -167,7 +167,7 @@ async fn drop_ends_what_it_names_with_the_reason() {
 
 #[tokio::test]
 async fn call_me_calls_the_device_and_tells_what_came_of_it() {
-    let testbed = Testbed::start(&["--rpc-timeout", "200ms"]).await;
+    let testbed = Testbed::start(&["--rpc-timeout", "2s"]).await;
     let (client, mut events) = testbed.enter("user-ann", json!({})).await;
     client.register("double", async |_, n: i64| Ok(2 * n)).unwrap();
     client.register("never", async |_, _: Value| -> Result<(), RpError> { std::future::pending().await }).unwrap();

@@ -1,0 +1,118 @@
+//! A good client beside a flood: how long its round trips take, and what the process holds meanwhile.
+
+use super::memory::Growth;
+use crate::{raw::RawClient, servers::enter};
+use serde_json::json;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+use tokio::{
+    runtime,
+    task::{JoinHandle, spawn_blocking},
+};
+use wse::Server;
+
+/// What is never too slow, as the machine itself may take as long for it: half of the round trips
+/// within the one, 99 % within the other.
+const FLOOR: Trips = Trips { half: Duration::from_millis(5), most: Duration::from_millis(50) };
+
+/// What else runs on this machine may spoil a round or two. A flood that starves others spoils all.
+const ROUNDS: usize = 6;
+
+/// How long round trips take that begin at any moment. A slow one counts for all that would have
+/// begun meanwhile: in one of a second stand a thousand calls of a millisecond.
+#[derive(Clone, Copy, Debug)]
+struct Trips {
+    half: Duration,
+    /// 99 % of them.
+    most: Duration,
+}
+
+impl Trips {
+    fn of(mut trips: Vec<Duration>) -> Self {
+        trips.sort();
+        let whole: Duration = trips.iter().sum();
+        let within = |part: f64| {
+            let mut left = whole.mul_f64(part);
+            *trips.iter().find(|trip| left.checked_sub(**trip).map(|rest| left = rest).is_none()).unwrap_or(&whole)
+        };
+        Trips { half: within(0.5), most: within(0.99) }
+    }
+}
+
+/// Round trips to judge by take at least this long together.
+const AT_LEAST: Duration = Duration::from_millis(50);
+
+/// Without a flood they are measured for as long as with it, but no longer than this.
+const AS_LONG_AT_MOST: Duration = Duration::from_secs(3);
+
+/// Runs a flood beside a good client: the process never holds more than `most` bytes beyond what it
+/// held before, and the client's round trips take at most twice as long as without the flood.
+pub async fn harmless(server: &Server, most: usize, attack: impl AsyncFn()) {
+    let mut peer = enter(server, "the good one").await;
+    // Where panics print where they come from, the first one reads the symbols of the whole program.
+    drop(std::backtrace::Backtrace::capture().to_string());
+    let growth = Growth::begin();
+    let enough = Arc::new(AtomicBool::new(true));
+    let mut calm;
+    (peer, calm) = good_client(peer, enough.clone()).await;
+    let mut during = Vec::new();
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        enough.store(false, SeqCst);
+        let good_client_calls = tokio::spawn(good_client(peer, enough.clone()));
+        attack().await;
+        enough.store(true, SeqCst);
+        let trips;
+        (peer, trips) = good_client_calls.await.expect("the good client is served");
+        println!("{} KiB; {trips:?}, {calm:?} before", growth.most() >> 10);
+        during.push(trips);
+        assert!(growth.most() <= most, "{} KiB more than before, {} expected", growth.most() >> 10, most >> 10);
+        if trips.half <= FLOOR.half.max(calm.half * 2) && trips.most <= FLOOR.most.max(calm.most * 2) {
+            return;
+        }
+        // The machine may be busy with other things: beside honest work nobody is any faster then.
+        // As many round trips are measured as before: of a few, none may be among the slow ones.
+        let work: Vec<_> = (0..4).map(|_| tokio::spawn(honest_work())).collect();
+        enough.store(false, SeqCst);
+        let good_client_calls = tokio::spawn(good_client(peer, enough.clone()));
+        tokio::time::sleep(start.elapsed().min(AS_LONG_AT_MOST)).await;
+        enough.store(true, SeqCst);
+        (peer, calm) = good_client_calls.await.expect("the good client is served");
+        work.iter().for_each(JoinHandle::abort);
+    }
+    panic!("{during:?} with the flood, {calm:?} without");
+}
+
+/// Takes all the time that it is given, in small pieces.
+async fn honest_work() {
+    loop {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_micros(200) {
+            std::hint::spin_loop();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A client on a thread of its own, calling until it is enough.
+async fn good_client(mut peer: RawClient, enough: Arc<AtomicBool>) -> (RawClient, Trips) {
+    let calling = spawn_blocking(move || {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async move {
+            let mut trips = Vec::new();
+            let begin = Instant::now();
+            while begin.elapsed() < AT_LEAST || !enough.load(SeqCst) {
+                let start = Instant::now();
+                assert_eq!(peer.call("echo", json!("hello")).await, json!(["~wse:response", "hello"]));
+                trips.push(start.elapsed());
+            }
+            (peer, Trips::of(trips))
+        })
+    });
+    calling.await.expect("the good client is served")
+}
