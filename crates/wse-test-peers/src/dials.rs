@@ -31,7 +31,7 @@ pub struct Dial {
     pub io: DuplexStream,
 }
 
-/// What [`dials`] gives to [`ClientBuilder::dial`](wse::ClientBuilder::dial).
+/// What [`ClientBuilder::dial`](wse::ClientBuilder::dial) takes, and the dials it sends.
 pub fn dials() -> (impl Fn(Uri) -> Ready<io::Result<DuplexStream>> + Clone + Send + Sync + 'static, Dials) {
     let (sender, receiver) = unbounded_channel();
     let handler = move |uri| {
@@ -45,7 +45,7 @@ pub fn dials() -> (impl Fn(Uri) -> Ready<io::Result<DuplexStream>> + Clone + Sen
 impl Dials {
     /// The next dial.
     pub async fn next(&mut self) -> Dial {
-        tokio::time::timeout(WAIT, self.0.recv()).await.expect("nobody dials").expect("the client lives")
+        tokio::time::timeout(WAIT, self.0.recv()).await.expect("no dial came").expect("the client lives")
     }
 
     /// The next connection, upgraded.

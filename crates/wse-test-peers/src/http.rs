@@ -60,7 +60,7 @@ where
 
 /// Sends a request to an address.
 pub async fn dial(addr: SocketAddr, request: impl AsRef<[u8]>) -> Answer<TcpStream> {
-    ask_upgrade(TcpStream::connect(addr).await.expect("somebody listens"), request).await
+    ask_upgrade(TcpStream::connect(addr).await.expect("a server listens"), request).await
 }
 
 /// Upgrades at a path.

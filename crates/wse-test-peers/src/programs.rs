@@ -2,7 +2,7 @@
 
 use crate::events::{Events, events};
 use serde_json::Value;
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{env, process::Stdio, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     net::TcpStream,
@@ -10,8 +10,8 @@ use tokio::{
 };
 use wse::Client;
 
-/// How long a line may take on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a program may take to say a line or to end, on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running program. It is killed when this is dropped.
 #[derive(Debug)]
@@ -23,23 +23,28 @@ pub struct Program {
     passed: Vec<Value>,
 }
 
-/// Where cargo puts the examples when it builds the tests.
-fn path(example: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test binary");
-    let path = test.parent().and_then(|deps| deps.parent()).expect("a target folder").join("examples").join(example);
+/// The command that runs an example. It has no input, and ends when its handle is dropped.
+///
+/// `cargo test` builds the examples before it runs the tests; `cargo test --test` does not.
+pub fn command(example: &str) -> Command {
+    // This program is target/debug/deps/…, the examples are target/debug/examples/….
+    let test = env::current_exe().expect("a test binary");
+    let target = test.parent().and_then(|deps| deps.parent()).expect("a target folder");
+    let path = target.join("examples").join(format!("{example}{}", env::consts::EXE_SUFFIX));
     assert!(path.exists(), "{} is not there: run `cargo build -p wse --examples`", path.display());
-    path
+    let mut command = Command::new(path);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
 }
 
 impl Program {
     /// Starts an example.
     pub fn start(example: &str, options: &[&str]) -> Self {
-        let mut child = Command::new(path(example))
+        let mut child = command(example)
             .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .kill_on_drop(true)
             .spawn()
             .expect("the program starts");
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
@@ -150,7 +155,7 @@ impl Testbed {
 
     /// The status line of the answer to a request for the upgrade.
     pub async fn status_line(&self, path: &str, headers: &str) -> String {
-        let mut tcp = TcpStream::connect(&self.addr).await.expect("somebody listens");
+        let mut tcp = TcpStream::connect(&self.addr).await.expect("the testbed listens");
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\

@@ -1,11 +1,9 @@
 //! The examples as a user runs them: the built programs, from outside.
-//!
-//! `cargo test` builds the examples before it runs this; `cargo test --test examples` does not.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic in its helpers too")]
 
 use serde_json::{Value, json};
-use std::{env, net::SocketAddr, process::Stdio, time::Duration};
+use std::{net::SocketAddr, process::Stdio};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     net::TcpStream,
@@ -14,23 +12,10 @@ use tokio::{
     time::timeout,
 };
 use wse::{CallError, Client, ClientEvent, ConnectError};
-
-/// For whatever should happen at once, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn example(name: &str) -> Command {
-    // target/debug/deps/examples-… is this program, target/debug/examples/… are those.
-    let tests = env::current_exe().unwrap();
-    let path =
-        tests.parent().unwrap().parent().unwrap().join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "{} is not built: run `cargo build --examples` first", path.display());
-    let mut command = Command::new(path);
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    command
-}
+use wse_test_peers::programs::{PATIENCE, command};
 
 async fn ends_well(name: &str, lines: &[&str]) {
-    let output = timeout(PATIENCE, example(name).output()).await.expect("the example does not end").unwrap();
+    let output = timeout(PATIENCE, command(name).output()).await.expect("the example does not end").unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{name}: {}\n{stdout}{stderr}", output.status);
     for line in lines {
@@ -88,7 +73,7 @@ impl Chat {
     }
 
     async fn start_with(args: &[&str]) -> Self {
-        let mut child = example("chat").args(["--port", "0"]).args(args).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command("chat").args(["--port", "0"]).args(args).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = timeout(PATIENCE, said.next_line()).await.unwrap().unwrap().expect("the chat does not start");
         let addr = first.split("http://").nth(1).and_then(|rest| rest.split(' ').next()).expect("no address to open");

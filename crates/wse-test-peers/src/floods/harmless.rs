@@ -75,7 +75,7 @@ pub async fn harmless(server: &Server, most: usize, attack: impl AsyncFn()) {
         if trips.half <= FLOOR.half.max(calm.half * 2) && trips.most <= FLOOR.most.max(calm.most * 2) {
             return;
         }
-        // The machine may be busy with other things: beside honest work nobody is any faster then.
+        // The machine may be busy with other things: beside honest work the round trips are no faster then.
         // As many round trips are measured as before: of a few, none may be among the slow ones.
         let work: Vec<_> = (0..4).map(|_| tokio::spawn(honest_work())).collect();
         enough.store(false, SeqCst);

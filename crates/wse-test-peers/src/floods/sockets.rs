@@ -9,7 +9,7 @@ use std::{net::IpAddr, time::Duration};
 use tokio::{io::DuplexStream, task::JoinHandle, time::timeout};
 use wse::Server;
 
-/// A pipe to the server as a socket of that address, and when it is answered or given up.
+/// A pipe to the server as a socket of that address, and the task that serves its request.
 pub fn socket(server: &Server, addr: Option<IpAddr>) -> (DuplexStream, JoinHandle<()>) {
     let (ours, theirs) = tokio::io::duplex(4 << 10);
     let server = server.clone();

@@ -1,4 +1,4 @@
-//! What every fault has to do to the bytes of a connection, whatever carries it.
+//! What every fault must do to the bytes of a connection, in memory and over TCP.
 
 use crate::rig::{Rig, exactly, is_silent, pattern, read, rest, write};
 use tokio::io::AsyncWriteExt;
@@ -77,7 +77,7 @@ pub(crate) async fn only_the_connection_that_was_meant_is_cut(mut rig: impl Rig)
     assert_eq!(rig.until(|counts| counts.live == 2).await.connections, 3);
     rig.faults().nth(3).cut();
     assert_eq!(rest(&mut ends[2].0).await.0, b"");
-    rig.faults().nth(3).latency(crate::rig::WAIT).cut(); // it is over: nothing happens
+    rig.faults().nth(3).latency(wse_test_peers::WAIT).cut(); // it is over: nothing happens
     assert_eq!(rig.counts().live, 1);
 }
 
@@ -118,7 +118,7 @@ pub(crate) async fn in_a_blackhole_bytes_vanish_and_nobody_is_told(mut rig: impl
         write(&mut to, b"vanishes too").await;
         rig.until(|counts| counts.vanished == before + 23).await;
         assert!(is_silent(&mut to).await && is_silent(&mut from).await);
-        // Not even the end passes, until whoever was not told has left as well.
+        // Not even the end passes, until the end that was not told has left as well.
         drop(from);
         write(&mut to, b"anybody there?").await;
         rig.until(|counts| counts.vanished == before + 37).await;

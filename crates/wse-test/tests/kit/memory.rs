@@ -196,7 +196,7 @@ async fn seconds(from: &mut DuplexStream, to: &mut DuplexStream) -> u64 {
 async fn a_sender_that_nobody_reads_from_has_to_wait() {
     let mut rig = memory();
     for (mut from, mut to, way) in both_ways(&mut rig).await {
-        // Nothing is delivered: what is under way, and the sender's pipe. Then nobody reads what is.
+        // Nothing is delivered: what is in flight, and the sender's pipe. Then what is delivered is not read.
         way.bandwidth(0);
         assert_eq!(flood(&mut from).await, (64 + 16) << 10);
         way.heal();
@@ -228,7 +228,7 @@ async fn everything_ends_with_the_network() {
     for end in [&mut client, &mut server, &mut blind, &mut deaf] {
         assert_eq!(rest(end).await.0, b"");
     }
-    faults.heal().cut(); // a handle of nothing harms nobody
+    faults.heal().cut(); // a handle to nothing does nothing
     let error = another.connect().await.unwrap_err();
     assert!(matches!(error, wse::ConnectError::Unreachable(_)), "{error}");
 }

@@ -1,5 +1,5 @@
-//! What the tests of the kit share: both ends of a connection in hand, in memory or over TCP, and
-//! what every fault has to do to the bytes between them.
+//! A network with both ends of its connections in hand, in memory or over TCP.
+
 use std::time::Duration;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
@@ -7,9 +7,7 @@ use tokio::{
     sync::mpsc,
 };
 use wse_test::{Counts, Faults, Net, Proxy};
-
-/// Longer than anything takes; with paused time it costs nothing.
-pub(crate) const WAIT: Duration = Duration::from_secs(90);
+use wse_test_peers::soon;
 
 /// A network with both ends of its connections in hand.
 pub(crate) trait Rig {
@@ -18,7 +16,7 @@ pub(crate) trait Rig {
     fn faults(&self) -> Faults;
     fn counts(&self) -> Counts;
     async fn until(&self, holds: impl FnMut(&Counts) -> bool) -> Counts;
-    /// Dials, and is refused or gives the client's end and the server's.
+    /// Dials. Returns the client's end and the server's, or `None` when it is refused.
     async fn dial(&mut self) -> Option<(Self::Io, Self::Io)>;
 }
 
@@ -98,16 +96,11 @@ impl Rig for Tcp {
     }
 }
 
-/// Fails where something takes for ever.
-pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(WAIT, future).await.expect("it takes for ever")
-}
-
 pub(crate) async fn write(io: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
     soon(io.write_all(bytes)).await.expect("a stream that takes bytes");
 }
 
-/// What one read gives: nothing at the end.
+/// What one read returns: nothing at the end.
 pub(crate) async fn read(io: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Vec<u8>> {
     let mut bytes = vec![0; 64 << 10];
     let read = soon(io.read(&mut bytes)).await?;

@@ -1,10 +1,11 @@
 //! The faults by bytes, over TCP: what a proxy does to two sockets.
 
 use crate::faults;
-use crate::rig::{Rig, exactly, is_silent, pattern, rest, soon, tcp, write};
+use crate::rig::{Rig, exactly, is_silent, pattern, rest, tcp, write};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use wse_test::{Cut, Proxy};
+use wse_test_peers::soon;
 
 #[tokio::test]
 async fn without_a_fault_every_byte_and_the_end_pass() {
@@ -127,5 +128,5 @@ async fn everything_ends_with_the_proxy() {
         assert_eq!(rest(end).await.0, b"");
     }
     assert!(TcpStream::connect(addr).await.is_err());
-    faults.cut(); // a handle of nothing harms nobody
+    faults.cut(); // a handle to nothing does nothing
 }

@@ -111,7 +111,7 @@ pub(crate) fn client(seen: &Arc<Seen>, builder: ClientBuilder, limits: Limits) -
         })
 }
 
-/// Connects, says everything, calls, and waits until all of it has come back. Gives the client.
+/// Connects, says everything, calls, and waits until all of it has come back. Returns the client.
 pub(crate) async fn talk(seen: &Arc<Seen>, client: ClientBuilder, length: u32) -> Client {
     let client = client.connect().await.expect("the server lets everybody in");
     let mut calls = Vec::new();
@@ -137,7 +137,7 @@ pub(crate) async fn talk(seen: &Arc<Seen>, client: ClientBuilder, length: u32) -
     client
 }
 
-/// Everything came once and in order, and nobody was told of more than there was.
+/// Everything came once and in order, and no more events than there were changes.
 pub(crate) fn check(seen: &Seen, length: u32, what: &str) {
     let all: Vec<u32> = (0..length).collect();
     let even: Vec<u32> = (0..length).step_by(2).collect();
