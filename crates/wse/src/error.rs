@@ -1,5 +1,5 @@
-//! What can go wrong, one small enum a verb, each with the code that both languages compare.
-//! No error may hold a payload or an identity.
+//! The errors of the public API: one small enum for each verb, each with the code that both languages
+//! compare. No error may hold a payload or an identity.
 
 use std::time::Duration;
 use wse_proto::{Closed, Code, DecodeError, EncodeError, Hint, Protocol, RpError};
@@ -8,25 +8,25 @@ use wse_proto::{Closed, Code, DecodeError, EncodeError, Hint, Protocol, RpError}
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The connection has ended or is ending; for a client: it is not ready.
+    /// The connection has ended or is ending. For a client: it is not ready.
     #[error("not connected")]
     NotReady,
     /// The frame alone is larger than the connection's whole queue ([`Limits::queue_bytes`](crate::Limits::queue_bytes)).
-    #[error("{0} bytes do not fit into the queue of the connection")]
+    #[error("a frame of {0} bytes is larger than the send queue")]
     TooBig(usize),
-    /// The queue of the connection is full: it is being closed as slow, with 1013 `wse.slow`. Without
-    /// a connection: more is kept for its session than may be, which has ended.
-    #[error("the peer does not read")]
+    /// The queue of the connection is full: the connection is being closed as slow, with 1013
+    /// `wse.slow`. Without a connection: the session keeps more than its limit, and has ended.
+    #[error("the send queue is full, the peer reads too slowly")]
     Slow,
-    /// The payload does not encode, or the name is none for the wire of that connection.
+    /// The payload does not encode, or the protocol of that connection cannot carry the name.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The application's own `on_send` has stopped it.
+    /// The application's `on_send` hook has stopped it.
     #[error("stopped: {0}")]
     Stopped(RpError),
-    /// It was sent, and nobody will ever say whether it has arrived: there is no session, or it
-    /// ended before. Of [`Receipt::delivered`](crate::Receipt::delivered) only.
-    #[error("nobody will say whether it has arrived")]
+    /// It was sent, but its arrival cannot be confirmed any more: there is no session, or the session
+    /// ended before. Only [`Receipt::delivered`](crate::Receipt::delivered) returns this.
+    #[error("delivery was not confirmed")]
     Unconfirmed,
 }
 
@@ -42,7 +42,7 @@ impl SendError {
     }
 }
 
-/// A call had no result.
+/// A call did not return a result.
 ///
 /// ```
 /// use wse::{CallError, Conn};
@@ -59,34 +59,34 @@ impl SendError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// No answer came in time; a later one is dropped.
+    /// No answer came in time. A later one is ignored.
     #[error("no answer in time")]
     TimedOut,
     /// The connection ended before the answer. Whether the procedure ran is unknown.
     #[error("disconnected before the answer")]
     Disconnected,
-    /// Nothing was sent: there is no connection.
+    /// The call was not sent: there is no connection.
     #[error("not connected")]
     NotReady,
-    /// Nothing was sent: too many calls are in flight ([`Limits::calls_per_conn`](crate::Limits::calls_per_conn)).
+    /// The call was not sent: too many calls are in flight ([`Limits::calls_per_conn`](crate::Limits::calls_per_conn)).
     #[error("too many calls in flight")]
     Busy,
-    /// The other side has no procedure of that name.
+    /// The peer has no procedure of that name.
     #[error("not registered")]
     NotRegistered,
     /// The procedure failed.
     #[error("{0}")]
     Failed(RpError),
-    /// The result is not of the type asked for.
+    /// The result is not of the expected type.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// Nothing was sent: the argument does not encode, or is too big.
+    /// The call was not sent: the argument does not encode, or is too big.
     #[error("not sent: {0}")]
     Send(SendError),
 }
 
 impl CallError {
-    /// The code of this error; of a failed call, the code it failed with.
+    /// The code of this error. For a call that failed it is the code of the procedure's error.
     pub fn code(&self) -> &str {
         match self {
             CallError::TimedOut => Code::RP_TIMEOUT,
@@ -133,26 +133,26 @@ impl From<SendError> for CallError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// It is connected or connecting already.
-    #[error("connected already")]
+    /// The client is already connected or connecting.
+    #[error("already connected or connecting")]
     AlreadyConnected,
-    /// The client was put together wrong: a header that is none, or a meta that does not encode.
-    #[error("put together wrong: {0}")]
+    /// The client was given a header that is not valid, or a meta that does not encode.
+    #[error("invalid client configuration: {0}")]
     Setup(String),
-    /// The address is no `ws` or `wss` URL.
-    #[error("not a usable address: {0}")]
+    /// The address is not a `ws` or `wss` URL.
+    #[error("invalid address: {0}")]
     BadUrl(String),
-    /// The server could not be reached, did not answer in time, or is no WebSocket server; or
-    /// `wss` was asked for without the feature `tls`.
-    #[error("not reachable: {0}")]
+    /// The server could not be reached, did not answer in time, or is not a WebSocket server. Or the
+    /// address is `wss` and the feature `tls` is off.
+    #[error("server not reachable: {0}")]
     Unreachable(std::io::Error),
     /// The server answered the upgrade with another status than 101.
     #[error("the upgrade was refused with status {status}")]
     UpgradeRefused {
         /// The status.
         status: u16,
-        /// How long to stay away at least, where a 503 or 429 says so in seconds: its `Retry-After`,
-        /// at most 5 minutes. A client that reconnects does.
+        /// How long to stay away at least, if a 503 or 429 says so: its `Retry-After` in seconds, at
+        /// most 5 minutes. A client that reconnects waits that long.
         retry_after: Option<Duration>,
     },
     /// The server refused the identity, or the solution of its challenge.
@@ -161,14 +161,14 @@ pub enum ConnectError {
     /// The connection ended before the welcome.
     #[error("closed before the welcome: {0}")]
     Closed(Closed),
-    /// The challenge has no solution: there is no handler, or it failed.
+    /// The challenge was not solved: there is no handler, or it failed.
     #[error("the challenge was not solved: {0}")]
     Challenge(RpError),
     /// The identity could not be made or does not encode.
-    #[error("no identity: {0}")]
+    #[error("the identity could not be made: {0}")]
     Identity(RpError),
-    /// The client was closed meanwhile, or jumped elsewhere.
-    #[error("given up")]
+    /// The application has closed the client meanwhile, or has jumped to another server.
+    #[error("cancelled by close or jump")]
     GivenUp,
 }
 
@@ -196,7 +196,7 @@ impl ConnectError {
         }
     }
 
-    /// What the server has said about coming back.
+    /// What the server has said about when to connect again.
     pub(crate) fn hint(&self) -> Hint {
         match self {
             ConnectError::UpgradeRefused { retry_after: Some(floor), .. } => Hint::Floor(*floor),
@@ -205,7 +205,7 @@ impl ConnectError {
         }
     }
 
-    /// How the connection ended, where there was one.
+    /// How the connection ended, if there was one.
     pub(crate) fn closed(&self) -> Option<&Closed> {
         match self {
             ConnectError::Refused(closed) | ConnectError::Closed(closed) => Some(closed),
@@ -214,7 +214,7 @@ impl ConnectError {
     }
 }
 
-/// A procedure was not registered or unregistered.
+/// A procedure could not be registered or unregistered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegisterError {
@@ -236,14 +236,14 @@ impl RegisterError {
     }
 }
 
-/// A server does not serve.
+/// A server cannot serve.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
     /// The address could not be bound.
     #[error("cannot listen: {0}")]
     Listen(std::io::Error),
-    /// The server was shut down before.
+    /// The server was shut down earlier.
     #[error("the server was shut down")]
     ShutDown,
 }

@@ -1,11 +1,11 @@
-//! What both ends of the opening handshake have to agree on (RFC 6455 section 4). It may never
-//! decide whether somebody is let in.
+//! The parts of the opening handshake that client and server share (RFC 6455 section 4). It must
+//! never decide whether a request is accepted.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName};
 use sha1::{Digest, Sha1};
 
-/// Added to the client's key before it is hashed (RFC 6455 section 1.3).
+/// Appended to the client's key before the hash (RFC 6455 section 1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// The value of `Sec-WebSocket-Accept` for a client's key.
@@ -13,12 +13,12 @@ pub(crate) fn accept_key(key: &[u8]) -> String {
     STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
 }
 
-/// Whether a header that is a list names a token, in whatever case.
+/// Whether a header that holds a list contains a token. Upper and lower case are the same.
 pub(crate) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
 }
 
-/// The tokens of all lines of a header that is a list.
+/// The tokens of a header that holds a list, over all its lines.
 pub(crate) fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|token| !token.is_empty())
