@@ -1,14 +1,15 @@
-//! One attempt to connect: the dial, the upgrade, the hi, the challenge, the welcome. It may never
-//! leave a connection behind when it is given up.
+//! One attempt to connect: identity, dial, upgrade, hi, challenge, welcome. A cancelled attempt
+//! must never leave a connection behind.
 
 use crate::{
     app::run::caught,
     client::{
         ClientInner, dial,
+        event::QueuedEvent,
         link::Link,
-        owner::{ClientOwner, Welcomed},
-        reconnect::Told,
-        state::{Shared, Target},
+        owner::ClientOwner,
+        retry::Interruption,
+        state::{ClientState, Target},
     },
     connection::{handle::Handle, task::Connection},
     error::ConnectError,
@@ -24,35 +25,60 @@ use tokio::{
 use wse_frame::Role;
 use wse_proto::{Closed, Hello, Reason, RpError, Wanted};
 
-/// What an attempt needs.
-pub(crate) struct Attempt {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) client: Weak<ClientInner>,
-    pub(crate) events: mpsc::UnboundedSender<Told>,
-    pub(crate) target: Target,
-    /// The connection before, if it had a session.
-    pub(crate) left: Option<Arc<Handle>>,
-    /// The session to ask for.
-    pub(crate) wanted: Option<Wanted>,
+/// How an attempt to connect ended.
+pub(crate) enum Outcome {
+    /// The server has welcomed the client on a new connection.
+    Connected {
+        link: Link,
+        /// Lets the server's messages and calls through.
+        release: oneshot::Sender<()>,
+        /// Envelopes of the previous session whose arrival was not confirmed.
+        lost: u64,
+    },
+    /// The previous session goes on, in the task in which it began.
+    Resumed {
+        link: Link,
+        /// Lets the server's messages and calls through.
+        release: oneshot::Sender<()>,
+    },
+    /// It failed.
+    Failed(ConnectError),
+    /// A command of the application has cancelled it.
+    Interrupted(Interruption),
 }
 
-impl Attempt {
-    /// Connects and waits for the welcome. Gives no connection where the one before goes on.
-    pub(crate) async fn run(self) -> Result<(Option<Link>, Welcomed), ConnectError> {
-        let options = &self.shared.options;
+/// What an attempt needs.
+pub(crate) struct Attempt<'a> {
+    pub(crate) state: Arc<ClientState>,
+    pub(crate) client: Weak<ClientInner>,
+    pub(crate) events: mpsc::UnboundedSender<QueuedEvent>,
+    pub(crate) target: Target,
+    /// The previous connection and its session. Its link is taken when the server welcomes the client,
+    /// and stays where it is when the attempt fails or is cancelled.
+    pub(crate) previous: &'a mut Option<Link>,
+}
+
+impl Attempt<'_> {
+    /// Connects and waits for the welcome, as long as the limits allow.
+    pub(crate) async fn run(self) -> Outcome {
+        let options = &self.state.options;
         let timeout = options.limits.connect_timeout.saturating_add(options.protocol.welcome_timeout());
-        match tokio::time::timeout(timeout, self.untimed()).await {
-            Ok(result) => result,
-            Err(_) => Err(ConnectError::Unreachable(io::ErrorKind::TimedOut.into())),
+        match tokio::time::timeout(timeout, self.connect()).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(error)) => Outcome::Failed(error),
+            Err(_) => Outcome::Failed(ConnectError::Unreachable(io::ErrorKind::TimedOut.into())),
         }
     }
 
-    async fn untimed(self) -> Result<(Option<Link>, Welcomed), ConnectError> {
-        let Self { shared, client, events, target, left, wanted } = self;
-        let options = &shared.options;
-        if let Some(mistake) = &options.mistake {
-            return Err(ConnectError::Setup(mistake.clone()));
+    async fn connect(self) -> Result<Outcome, ConnectError> {
+        let Self { state, client, events, target, previous } = self;
+        let options = &state.options;
+        if let Some(error) = &options.setup_error {
+            return Err(ConnectError::Setup(error.clone()));
         }
+        let wants_session = options.resume && options.reconnect.is_some();
+        let resumption = previous.as_ref().and_then(Link::resumption);
+        let wanted = wants_session.then(|| resumption.unwrap_or(Wanted::New));
         let uri = dial::parse(&target.url)?;
         let codec = options.protocol.client_codec();
         let format = codec.format();
@@ -64,7 +90,7 @@ impl Attempt {
                 let dialing = async { dial(uri.clone()).await };
                 caught(dialing, |panic| Err(io::Error::other(panic.to_string()))).await
             }
-            None => dial::tcp(uri.clone(), options.wrap.clone()).await,
+            None => dial::tcp(uri.clone(), options.wrap_tls.clone()).await,
         };
         let stream = stream.map_err(ConnectError::Unreachable)?;
         let (stream, ahead) = dial::upgrade(stream, &uri, options.protocol.name(), &options.headers).await?;
@@ -74,32 +100,37 @@ impl Attempt {
         let (session, hi) = options.protocol.client_session(&hello, wanted.as_ref(), &options.limits, now);
         handle.hi(hi).map_err(|error| ConnectError::Identity(RpError::from(error)))?;
         let (verdict, welcomed) = oneshot::channel();
-        let (lost, gone) = mpsc::unbounded_channel();
+        let (disconnect, disconnects) = mpsc::unbounded_channel();
         let (drain, drained) = oneshot::channel();
-        let connection = Link::new(handle.clone(), gone, drained, options.limits.close_timeout);
-        let guest = ClientOwner {
-            shared: shared.clone(),
+        let link = Link::new(handle.clone(), disconnects, drained, options.limits.close_timeout);
+        let owner = ClientOwner {
+            shared: state.clone(),
             client,
             events,
             verdict: Some(verdict),
             handle: None,
             token: None,
-            left,
-            unsolved: Arc::default(),
-            gone: Some(lost),
+            previous: previous.as_ref().map(|previous| previous.handle.clone()),
+            challenge_error: Arc::default(),
+            disconnect: Some(disconnect),
             drain: Some(drain),
         };
-        tokio::spawn(Connection::new(stream, ahead, Role::Client, session, guest, handle));
-        let refused = match welcomed.await {
-            Ok(Ok(welcomed)) if welcomed.resumed => {
-                connection.forget();
-                return Ok((None, welcomed));
+        tokio::spawn(Connection::new(stream, ahead, Role::Client, session, owner, handle));
+        let welcomed = welcomed.await.unwrap_or_else(|_| Err(ConnectError::Closed(Closed::broken(Reason::default()))));
+        let established = match welcomed {
+            Ok(established) => established,
+            Err(error) => {
+                link.detach(); // its task sends the close frame
+                return Err(error);
             }
-            Ok(Ok(welcomed)) => return Ok((Some(connection), welcomed)),
-            Ok(Err(error)) => error,
-            Err(_) => ConnectError::Closed(Closed::broken(Reason::default())),
         };
-        connection.forget(); // it is saying goodbye already
-        Err(refused)
+        let (release, lost) = (established.release, established.lost);
+        match previous.take() {
+            Some(previous) if established.resumed => {
+                link.detach(); // its task has given the stream to the previous one
+                Ok(Outcome::Resumed { link: previous, release })
+            }
+            _ => Ok(Outcome::Connected { link, release, lost }),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! How a client is put together. It may never print an identity.
+//! The builder of a client. It must never print an identity.
 
 use crate::{
     app::{
@@ -12,7 +12,7 @@ use crate::{
         Client, ClientInner,
         dial::{self, Dial},
         event::ClientEvent,
-        state::{Identity, Options, Shared, Target, fixed, identity as always},
+        state::{ClientOptions, ClientState, Identity, Target, encode_identity, fixed_identity},
         tls,
     },
     connection::resume::Io,
@@ -32,10 +32,10 @@ use tokio::{
 };
 use wse_proto::{Backoff, Envelope, Format, Hello, Limits, Payload, Protocol, RpError};
 
-/// Puts a [`Client`] together; made by [`Client::builder`].
+/// Configures a [`Client`]; made by [`Client::builder`].
 #[must_use = "nothing connects before it is built"]
 pub struct ClientBuilder {
-    pub(crate) options: Options,
+    options: ClientOptions,
     handlers: Handlers<Client>,
     listeners: Listeners<ClientEvent>,
     url: String,
@@ -46,7 +46,7 @@ pub struct ClientBuilder {
 impl ClientBuilder {
     pub(crate) fn new(url: &str) -> Self {
         Self {
-            options: Options {
+            options: ClientOptions {
                 limits: Limits::default(),
                 reconnect: None,
                 resume: true,
@@ -55,9 +55,9 @@ impl ClientBuilder {
                 headers: HeaderMap::new(),
                 challenge: None,
                 dial: None,
-                wrap: tls::system(),
+                wrap_tls: tls::with_system_roots(),
                 expose_errors: false,
-                mistake: None,
+                setup_error: None,
             },
             handlers: Handlers::default(),
             listeners: Listeners::default(),
@@ -67,16 +67,17 @@ impl ClientBuilder {
         }
     }
 
-    /// What proves who this is: any value; the empty string by default, as upstream, or, on the
-    /// subprotocol `ws-messaging`, the empty object. One that holds bytes is given after the
-    /// [`protocol`](ClientBuilder::protocol), which has a form for them or not.
+    /// Sets the identity that `identify` on the server checks: any value. The default is the empty
+    /// string, as in npm `wse`; on the subprotocol `ws-messaging` it is the empty object. Set an
+    /// identity that holds bytes after the [`protocol`](ClientBuilder::protocol), which decides
+    /// whether bytes can be encoded.
     pub fn identity<T: Serialize + ?Sized>(mut self, identity: &T) -> Self {
-        self.identity = Some(always(identity, self.format()));
+        self.identity = Some(encode_identity(identity, self.format()));
         self
     }
 
-    /// The same, asked anew for every connection: for a token that expires. An error fails the
-    /// attempt, for good.
+    /// Sets a function that makes the identity anew for every connection: for a token that expires.
+    /// When it fails, the attempt fails for good.
     pub fn identity_with<T, F, Fut>(mut self, identity: F) -> Self
     where
         T: Serialize,
@@ -94,18 +95,18 @@ impl ClientBuilder {
         self.options.protocol.client_codec().format()
     }
 
-    /// What the server may know of this device: an empty object by default. The subprotocol
-    /// `ws-messaging` has no place for it.
+    /// Sets what the server is told about this device: an empty object by default. The subprotocol
+    /// `ws-messaging` does not send it.
     pub fn meta<T: Serialize + ?Sized>(mut self, meta: &T) -> Self {
         match Payload::encode(self.format(), meta) {
             Ok(meta) => self.meta = meta,
-            Err(error) => self.options.mistake = Some(error.to_string()),
+            Err(error) => self.options.setup_error = Some(error.to_string()),
         }
         self
     }
 
     /// Solves the server's challenges: `async |client, quest| -> Result<solution, RpError>`.
-    /// Without, or when it fails, [`connect`](Client::connect) fails with
+    /// Without a handler, or when it fails, a challenge makes [`connect`](Client::connect) fail with
     /// [`ConnectError::Challenge`].
     pub fn challenge<Q, A, F, Fut>(mut self, handler: F) -> Self
     where
@@ -118,21 +119,23 @@ impl ClientBuilder {
         self
     }
 
-    /// Tries again after a connection was lost or could not be made, with these waits. A server that
-    /// restarts says by its 1012 when to come back instead, and a full one by `Retry-After` when not to
-    /// come before. What the server refuses, and every close code that is final, still ends it at once. While a server
-    /// cannot be reached, `connect` and `jump` go on waiting until [`Backoff::retries`] are used up; drop them or
-    /// [`close`](Client::close) to give up.
+    /// Connects again after a connection was lost or could not be made, with these waits. A server
+    /// that restarts says in its 1012 when to come back, which replaces the wait. A server that is
+    /// full says by `Retry-After` how long to stay away at least. A refusal by the server and every
+    /// permanent close code still stop the client at once. While a server cannot be reached, `connect`
+    /// and `jump` wait until the [`Backoff::retries`] are used up. To stop waiting, drop them, or
+    /// [`close`](Client::close) the client.
     pub fn reconnect(mut self, backoff: Backoff) -> Self {
         self.options.reconnect = Some(backoff);
         self
     }
 
     /// Whether a client that [reconnects](ClientBuilder::reconnect) asks for a session: yes by
-    /// default. With a session that the server grants, a lost connection loses nothing: what either
-    /// side has sent, calls in flight and answers cross the cut once and in order, and what is sent
-    /// meanwhile is kept, up to [`Limits::session_bytes`]. A server that has none, or that was away
-    /// for longer than its window, begins anew; [`ClientEvent::Ready`] tells.
+    /// default. Within a session that the server grants, a lost connection loses nothing: the
+    /// messages, calls in flight and answers of both sides arrive once and in order over the next
+    /// connection, and what is sent meanwhile is kept, up to [`Limits::session_bytes`]. A server that
+    /// grants no session, or that could not be reached for longer than its resume window, starts
+    /// anew; [`ClientEvent::Ready`] says which.
     pub fn resume(mut self, resume: bool) -> Self {
         self.options.resume = resume;
         self
@@ -189,7 +192,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the bounds and intervals.
+    /// Sets the limits and intervals.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.options.limits = limits.within_reason();
         self
@@ -207,8 +210,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Looks at every message and call of the server before its handlers do, as
-    /// [`ServerBuilder::on_receive`](crate::ServerBuilder::on_receive) does on the other side.
+    /// Sets a hook that sees every message and call of the server before its handlers do, as
+    /// [`ServerBuilder::on_receive`](crate::ServerBuilder::on_receive) does on the server.
     pub fn on_receive<F, Fut>(mut self, hook: F) -> Self
     where
         F: FnOnce(Client, Envelope<'static>) -> Fut + Clone + Send + Sync + 'static,
@@ -218,8 +221,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Looks at every message and call before it leaves, as
-    /// [`ServerBuilder::on_send`](crate::ServerBuilder::on_send) does on the other side.
+    /// Sets a hook that sees every message and call before it is sent, as
+    /// [`ServerBuilder::on_send`](crate::ServerBuilder::on_send) does on the server.
     pub fn on_send(
         mut self,
         hook: impl Fn(&Client, &Envelope<'_>) -> Result<(), RpError> + Send + Sync + 'static,
@@ -232,14 +235,14 @@ impl ClientBuilder {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         match (HeaderName::try_from(name), HeaderValue::from_str(value)) {
             (Ok(name), Ok(value)) => _ = self.options.headers.append(name, value),
-            _ => self.options.mistake = Some(format!("{name:?} with that value is no header")),
+            _ => self.options.setup_error = Some(format!("{name:?} with that value is not a valid header")),
         }
         self
     }
 
-    /// Makes the stream to the server in a way of your own: a Unix socket, a proxy, a pipe in a
-    /// test: `async |uri| -> io::Result<stream>`. The upgrade is asked for over that stream, and
-    /// TLS is yours to add.
+    /// Sets a function that opens the stream to the server: over a Unix socket, a proxy, or a pipe in
+    /// a test: `async |uri| -> io::Result<stream>`. The client sends the upgrade request over that
+    /// stream. It does not add TLS: the function does, if it is needed.
     ///
     /// ```
     /// # async fn example(server: wse::Server) -> Result<(), wse::ConnectError> {
@@ -269,17 +272,26 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends the server the texts of errors that procedures did not make on purpose.
+    /// Sets the TLS configuration for `wss`: roots, client certificates, versions. The default trusts
+    /// the roots of the operating system.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, config: Arc<tokio_rustls::rustls::ClientConfig>) -> Self {
+        self.options.wrap_tls = tls::with_config(config);
+        self
+    }
+
+    /// Whether the server is sent the texts of errors that procedures did not make on purpose. By
+    /// default it is not.
     pub fn expose_errors(mut self, expose: bool) -> Self {
         self.options.expose_errors = expose;
         self
     }
 
-    /// The client, not connected yet.
+    /// Builds the client, which does not connect yet.
     pub fn build(self) -> Client {
-        let nobody = || fixed(Ok(self.options.protocol.default_identity()));
-        let identity = self.identity.unwrap_or_else(nobody);
-        let shared = Arc::new(Shared::new(self.options, self.handlers, self.listeners, &self.url));
+        let default = || fixed_identity(Ok(self.options.protocol.default_identity()));
+        let identity = self.identity.unwrap_or_else(default);
+        let shared = Arc::new(ClientState::new(self.options, self.handlers, self.listeners, &self.url));
         let (commands, receiver) = mpsc::unbounded_channel();
         let target = Target { url: self.url, identity, meta: self.meta };
         Client(Arc::new(ClientInner {
@@ -303,6 +315,6 @@ impl ClientBuilder {
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientBuilder").field("url", &dial::shown(&self.url)).finish_non_exhaustive()
+        f.debug_struct("ClientBuilder").field("url", &dial::redacted(&self.url)).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,5 @@
-//! From an address to an upgraded connection (RFC 6455 section 4.1). It may never send an
-//! identity: that is for the first frame.
+//! Connects to an address and upgrades the connection to WebSocket (RFC 6455 section 4.1). It must
+//! never send the identity, which belongs into the first frame.
 
 use crate::{
     connection::{owner::Task, resume::Io},
@@ -20,12 +20,12 @@ use wse_proto::Hint;
 pub(crate) type Dial = Arc<dyn Fn(Uri) -> Task<io::Result<Io>> + Send + Sync>;
 
 /// Wraps a TCP connection to a host in TLS.
-pub(crate) type Wrap = Arc<dyn Fn(TcpStream, String) -> Task<io::Result<Io>> + Send + Sync>;
+pub(crate) type WrapTls = Arc<dyn Fn(TcpStream, String) -> Task<io::Result<Io>> + Send + Sync>;
 
 /// Checks an address: `ws` or `wss`, with a host.
 pub(crate) fn parse(url: &str) -> Result<Uri, ConnectError> {
     let bad = |why: &str| ConnectError::BadUrl(why.to_owned());
-    let uri: Uri = url.parse().map_err(|_| bad("it does not parse"))?;
+    let uri: Uri = url.parse().map_err(|_| bad("it does not parse as a URL"))?;
     if !matches!(uri.scheme_str(), Some("ws" | "wss")) {
         return Err(bad("it begins with neither ws:// nor wss://"));
     }
@@ -35,17 +35,17 @@ pub(crate) fn parse(url: &str) -> Result<Uri, ConnectError> {
     }
 }
 
-/// The usual way: TCP, and TLS for `wss`.
-pub(crate) async fn tcp(uri: Uri, wrap: Wrap) -> io::Result<Io> {
+/// Connects over TCP, and over TLS for `wss`.
+pub(crate) async fn tcp(uri: Uri, wrap_tls: WrapTls) -> io::Result<Io> {
     let secure = uri.scheme_str() == Some("wss");
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
     let tcp = TcpStream::connect((host.as_str(), port)).await?;
     tcp.set_nodelay(true)?;
-    if secure { wrap(tcp, host).await } else { Ok(Box::new(tcp)) }
+    if secure { wrap_tls(tcp, host).await } else { Ok(Box::new(tcp)) }
 }
 
-/// Asks for the upgrade and checks the answer. Gives the stream and what was read of it already.
+/// Asks for the upgrade and checks the answer. Returns the stream and the bytes read beyond the answer.
 pub(crate) async fn upgrade(
     io: Io,
     uri: &Uri,
@@ -69,20 +69,20 @@ pub(crate) async fn upgrade(
     let response = sender.send_request(request).await.map_err(unreachable)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         connection.abort();
-        return Err(refused(&response));
+        return Err(upgrade_refused(&response));
     }
     let headers = response.headers();
     let upgraded = has_token(headers, &header::UPGRADE, "websocket")
         && has_token(headers, &header::CONNECTION, "upgrade")
         && !headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS);
     if !upgraded {
-        return Err(not_a_server("it switched to something else"));
+        return Err(not_a_server("it did not upgrade to WebSocket"));
     }
     let is = |name, value: &str| response.headers().get(name).is_some_and(|found: &HeaderValue| found == value);
     if !is(header::SEC_WEBSOCKET_ACCEPT, &accept_key(key.as_bytes())) {
         return Err(not_a_server("Sec-WebSocket-Accept does not match"));
     }
-    // A server that selects none is let through: it may say why in its close frame.
+    // A server that selects no subprotocol is accepted here: its close frame may say why.
     if response.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL) && !is(header::SEC_WEBSOCKET_PROTOCOL, protocol)
     {
         return Err(not_a_server("it selected a subprotocol that was not offered"));
@@ -92,31 +92,31 @@ pub(crate) async fn upgrade(
     Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 
-/// What a status other than 101 says. Of those that pass only two say when to come back.
-fn refused<B>(response: &Response<B>) -> ConnectError {
+/// The error for a status other than 101. `Retry-After` counts with 503 and 429 only.
+fn upgrade_refused<B>(response: &Response<B>) -> ConnectError {
     let busy = matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
     let value = response.headers().get(header::RETRY_AFTER).filter(|_| busy);
     let retry_after = value.and_then(|value| Hint::retry_after(value.to_str().ok()?));
     ConnectError::UpgradeRefused { status: response.status().as_u16(), retry_after }
 }
 
-/// The authority without what may stand before an `@`.
+/// The authority without the user and password before an `@`.
 fn host_and_port(uri: &Uri) -> &str {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
-/// What does not speak HTTP will not learn it: only a broken connection may be better next time.
+/// A server that does not speak HTTP is a permanent error, a broken connection a temporary one.
 fn unreachable(error: hyper::Error) -> ConnectError {
     let kind = if error.is_parse() { io::ErrorKind::InvalidData } else { io::ErrorKind::Other };
     ConnectError::Unreachable(io::Error::new(kind, error))
 }
 
-/// An address for people and logs: without user, path and query, which may hold secrets.
-pub(crate) fn shown(url: &str) -> String {
+/// The address to print: without user, path and query, which may hold secrets.
+pub(crate) fn redacted(url: &str) -> String {
     match parse(url) {
         Ok(uri) => format!("{}://{}", uri.scheme_str().unwrap_or_default(), host_and_port(&uri)),
-        Err(_) => "(not an address)".to_owned(),
+        Err(_) => "(invalid address)".to_owned(),
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
     fn a_password_in_the_address_is_no_part_of_the_host() {
         assert_eq!(host_and_port(&parse("ws://ann:secret@localhost:1/").unwrap()), "localhost:1");
         assert_eq!(host_and_port(&parse("ws://localhost/").unwrap()), "localhost");
-        assert_eq!(shown("wss://ann:secret@h.example:1/path?token=secret"), "wss://h.example:1");
-        assert_eq!(shown("secret"), "(not an address)");
+        assert_eq!(redacted("wss://ann:secret@h.example:1/path?token=secret"), "wss://h.example:1");
+        assert_eq!(redacted("secret"), "(invalid address)");
     }
 }

@@ -1,11 +1,13 @@
-//! What a client tells the application of.
+//! What a client tells the application, and the queue on which its events wait for their handlers.
+//! It must never run two handlers of events at the same time.
 
-use crate::client::status::Status;
+use crate::{app::listeners::Listeners, client::status::Status};
 use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
 use wse_proto::{Closed, Payload, RpError};
 
-/// What happens to a [`Client`](crate::Client), told to the handlers given to
-/// [`when`](crate::ClientBuilder::when), one at a time and in order.
+/// What happens to a [`Client`](crate::Client). The handlers given to
+/// [`when`](crate::ClientBuilder::when) get the events one at a time and in order.
 ///
 /// ```
 /// use wse::{Client, ClientEvent};
@@ -21,36 +23,49 @@ use wse_proto::{Closed, Payload, RpError};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ClientEvent {
-    /// Where the client stands has changed.
+    /// The status of the client has changed.
     Status(Status),
-    /// Welcomed: every time, after a reconnect and a jump too. Messages and calls of the server
-    /// are handled after this.
+    /// The server has welcomed the client: at first, and after every reconnect and jump. Messages and
+    /// calls of the server are handled after the handlers of this event.
     Ready {
-        /// What the welcome carried.
+        /// The payload of the welcome.
         welcome: Payload<'static>,
-        /// Whether the session before goes on: nothing was lost then.
+        /// Whether the previous session goes on: nothing was lost then.
         resumed: bool,
-        /// Messages, calls and answers sent in the session before, if it could not be resumed, of
-        /// which nobody said that they arrived. Some may have.
+        /// Messages, calls and answers sent in the previous session whose arrival was not confirmed,
+        /// if that session could not be resumed. Some may have arrived.
         lost: u64,
     },
-    /// A connection has ended, and how: 1006 when there was no goodbye.
+    /// A connection has ended, and how: 1006 when it ended without a close frame.
     Closed(Closed),
-    /// A message came that no handler listens to.
+    /// A message came that has no handler.
     Ignored {
         /// Its type.
         name: Arc<str>,
-        /// What it carried.
+        /// Its payload.
         payload: Payload<'static>,
     },
-    /// A handler or procedure failed, or a reconnect that is final. What `connect` and `jump` fail
-    /// with is their result.
+    /// A handler or procedure failed, or a reconnect failed for good. `connect` and `jump` return
+    /// their errors instead.
     Error {
         /// The code for this kind of failure.
         code: &'static str,
         /// The type of the message or the name of the procedure; `None` for a reconnect.
         name: Option<Arc<str>>,
-        /// What it failed with.
+        /// The error.
         error: Arc<RpError>,
     },
+}
+
+/// An event in the queue, and who is told when its handlers have finished.
+pub(crate) type QueuedEvent = (ClientEvent, Option<oneshot::Sender<()>>);
+
+/// Runs the application's handlers for one event after the other, until nothing can queue one any more.
+pub(crate) async fn handle_events(listeners: Listeners<ClientEvent>, mut events: mpsc::UnboundedReceiver<QueuedEvent>) {
+    while let Some((event, handled)) = events.recv().await {
+        if let Some(handlers) = listeners.tell(event) {
+            handlers.await;
+        }
+        let _ = handled.map(|handled| handled.send(())); // the connection may have ended meanwhile
+    }
 }

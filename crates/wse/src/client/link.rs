@@ -1,5 +1,5 @@
-//! A connection as the client's task sees it: it runs by itself, gets lost, goes on, ends. It may
-//! never be left running by nobody.
+//! A connection as the client's task sees it: its end, its session, what was taken in over it.
+//! No connection may outlive its link, unless the link is detached.
 
 use crate::connection::handle::Handle;
 use std::{sync::Arc, time::Duration};
@@ -7,105 +7,126 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
-use wse_proto::{Closed, Reason, Token};
+use wse_proto::{Closed, Reason, Token, Wanted};
 
-/// A connection, whose task runs by itself; ended at once when dropped, unless it ends by itself.
+/// A connection, which runs in its own task, and the session on it. Dropping the link aborts both,
+/// unless they have ended or the link was [detached](Link::detach).
 pub(crate) struct Link {
     pub(crate) handle: Arc<Handle>,
-    gone: mpsc::UnboundedReceiver<Gone>,
+    disconnects: mpsc::UnboundedReceiver<Disconnect>,
+    /// While the session has no connection: its token, and how many envelopes it has taken in.
+    resume: Option<(Token, u64)>,
     /// How it ended, once known, and until when its messages may wait for a handler.
     ended: Option<(Closed, Instant)>,
-    /// Gone when nothing of the server's waits for its handler any more.
+    /// Resolves when no message of the server waits for its handler any more.
     drained: oneshot::Receiver<()>,
-    /// How long that is waited for.
-    patience: Duration,
-    forgotten: bool,
+    /// How long messages may wait for their handlers after the end.
+    drain_timeout: Duration,
+    detached: bool,
 }
 
-/// The stream is gone.
-pub(crate) enum Gone {
-    /// Its session is not: what to come back with, and how many envelopes have come over it.
+/// The connection has lost its stream.
+pub(crate) enum Disconnect {
+    /// Its session waits for another connection: the token to resume it, and how many envelopes it
+    /// has taken in.
     Parked(Closed, Token, u64),
+    /// Its session, if any, has ended with it.
     Ended(Closed),
 }
 
 impl Link {
-    /// Over `gone` and `drained` its task tells what becomes of it.
+    /// The connection's task reports over `disconnects` and `drained`.
     pub(crate) fn new(
         handle: Arc<Handle>,
-        gone: mpsc::UnboundedReceiver<Gone>,
+        disconnects: mpsc::UnboundedReceiver<Disconnect>,
         drained: oneshot::Receiver<()>,
-        patience: Duration,
+        drain_timeout: Duration,
     ) -> Self {
-        Self { handle, gone, ended: None, drained, patience, forgotten: false }
+        Self { handle, disconnects, resume: None, ended: None, drained, drain_timeout, detached: false }
     }
 
-    /// Resolves when the connection is lost; or has ended by itself and all that came before has
-    /// its handler, or has waited for one long enough.
-    pub(crate) async fn gone(&mut self) -> Gone {
+    /// Resolves when the stream is lost. If nothing is left to resume, it also waits until every
+    /// message that came before has its handler, or has waited for one long enough.
+    pub(crate) async fn disconnected(&mut self) -> Closed {
         if self.ended.is_none() {
-            match self.next().await {
-                Gone::Ended(closed) => self.ended = Some((closed, Instant::now() + self.patience)),
-                parked => return parked,
+            let closed = self.next_disconnect(self.drain_timeout).await;
+            if self.ended.is_none() {
+                return closed;
             }
         }
         let (closed, deadline) = self.ended.clone().unwrap_or_else(|| (broken(), Instant::now()));
         let _ = tokio::time::timeout_at(deadline, &mut self.drained).await;
-        Gone::Ended(closed)
+        closed
     }
 
-    /// What has become of a session since it was left. It is lost first if it has gone on over a
-    /// connection whose attempt was given up.
-    pub(crate) async fn settle(&mut self) -> Option<Gone> {
-        let mut latest = None;
+    /// Catches up with what the connection's task has reported since the last disconnect. If the
+    /// session goes on over the connection of an attempt that was cancelled, that connection is cut
+    /// first.
+    pub(crate) async fn catch_up(&mut self) {
         loop {
-            latest = match self.gone.try_recv() {
-                Ok(gone) => Some(gone),
+            match self.disconnects.try_recv() {
+                Ok(disconnect) => _ = self.record(disconnect, Duration::ZERO),
                 Err(_) if self.handle.outbox.is_open() && !self.handle.outbox.is_parked() => {
                     self.handle.outbox.cut();
-                    Some(self.next().await)
+                    self.next_disconnect(Duration::ZERO).await;
                 }
-                Err(_) => return latest,
-            };
-            if let Some(Gone::Ended(closed)) = &latest {
-                self.ended = Some((closed.clone(), Instant::now()));
+                Err(_) => return,
             }
         }
     }
 
-    async fn next(&mut self) -> Gone {
-        self.gone.recv().await.unwrap_or_else(|| Gone::Ended(broken()))
+    async fn next_disconnect(&mut self, drain_timeout: Duration) -> Closed {
+        let disconnect = self.disconnects.recv().await.unwrap_or_else(|| Disconnect::Ended(broken()));
+        self.record(disconnect, drain_timeout)
     }
 
-    /// Ends the connection: what is queued is still sent. It waits for no handler: one of them may
-    /// be what waits for this.
+    fn record(&mut self, disconnect: Disconnect, drain_timeout: Duration) -> Closed {
+        let (closed, resume) = match disconnect {
+            Disconnect::Parked(closed, token, taken) => (closed, Some((token, taken))),
+            Disconnect::Ended(closed) => {
+                self.ended = Some((closed.clone(), Instant::now() + drain_timeout));
+                (closed, None)
+            }
+        };
+        self.resume = resume;
+        closed
+    }
+
+    /// Closes the connection: what is queued is still sent. It must not wait for the handlers, since
+    /// one of them may wait for this close.
     pub(crate) async fn close(&mut self, closed: Closed) -> Closed {
         self.handle.close(closed);
         loop {
             if let Some((closed, _)) = &self.ended {
                 return closed.clone();
             }
-            if let Gone::Ended(closed) = self.next().await {
-                self.ended = Some((closed, Instant::now()));
-            }
+            self.next_disconnect(Duration::ZERO).await;
         }
     }
 
-    /// Whether it, or its session, has not ended.
-    pub(crate) fn is_open(&self) -> bool {
-        self.handle.outbox.is_open()
+    /// What asks the server to resume the session, while the session waits for a connection.
+    pub(crate) fn resumption(&self) -> Option<Wanted> {
+        let resume = self.resume.clone().filter(|_| self.handle.outbox.is_open());
+        resume.map(|(token, seen)| Wanted::Resume { token, seen })
     }
 
-    /// Ends it at once, and its session, unless it has ended.
-    pub(crate) fn abandon(&self) {
-        if self.ended.is_none() && !self.forgotten {
+    /// How many envelopes the session has taken in, and how many of its own were acknowledged.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        let taken = self.resume.as_ref().map_or(0, |(_, taken)| *taken);
+        (taken, self.handle.outbox.acknowledged())
+    }
+
+    /// Ends the connection and its session at once.
+    pub(crate) fn abort(&mut self) {
+        self.resume = None;
+        if self.ended.is_none() && !self.detached {
             self.handle.outbox.abort();
         }
     }
 
-    /// Leaves it to its own task.
-    pub(crate) fn forget(mut self) {
-        self.forgotten = true;
+    /// Lets the connection go on to its end by itself.
+    pub(crate) fn detach(mut self) {
+        self.detached = true;
     }
 }
 
@@ -115,6 +136,6 @@ fn broken() -> Closed {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.abandon();
+        self.abort();
     }
 }

@@ -1,5 +1,5 @@
-//! The client: one connection to a server, kept up as long as is asked for. This file holds the
-//! handle; it may never wait for the network by itself.
+//! The handle to a client, which sends the application's commands to the client's task. It must
+//! never use the network itself.
 
 mod attempt;
 mod builder;
@@ -8,6 +8,7 @@ mod event;
 mod link;
 mod owner;
 mod reconnect;
+mod retry;
 mod state;
 mod status;
 #[cfg(feature = "tls")]
@@ -26,8 +27,9 @@ use crate::{
         names::{Message, Procedure},
     },
     client::{
-        reconnect::{Command, Driver, handle_events},
-        state::{Shared, Target, fixed},
+        event::handle_events,
+        reconnect::{ClientTask, Command, Reply},
+        state::{ClientState, Target, fixed_identity},
     },
     connection::{handle::Handle, receipt::Receipt},
     error::{CallError, ConnectError, RegisterError, SendError},
@@ -65,51 +67,52 @@ use wse_proto::{DecodeError, Payload, Reason, RpError};
 #[derive(Clone)]
 pub struct Client(pub(crate) Arc<ClientInner>);
 
-/// What the application holds; the client's task ends when the last one is gone.
+/// What all handles of a client share. The client's task ends when the last handle is dropped.
 pub(crate) struct ClientInner {
-    shared: Arc<Shared>,
+    shared: Arc<ClientState>,
     commands: mpsc::UnboundedSender<Command>,
-    /// Where the next jump starts from.
+    /// The target of the last command, which the next jump changes.
     target: Mutex<Target>,
-    /// Until the client's task has it.
+    /// The other end of `commands`, until the client's task starts.
     receiver: Mutex<Option<mpsc::UnboundedReceiver<Command>>>,
 }
 
 impl Client {
-    /// Begins a client for a `ws` or `wss` URL.
+    /// Starts to configure a client for a `ws` or `wss` URL.
     pub fn builder(url: &str) -> ClientBuilder {
         ClientBuilder::new(url)
     }
 
     /// Connects and waits for the welcome.
     ///
-    /// With [`reconnect`](ClientBuilder::reconnect) it goes on trying while the server cannot be
-    /// reached, as often as [`Backoff::retries`](crate::Backoff::retries) allows; what is final fails
-    /// at once. Dropping the future does not end the attempt: [`close`](Client::close) does. Must be
-    /// called within a tokio runtime.
+    /// With [`reconnect`](ClientBuilder::reconnect) it retries while the server cannot be reached, as
+    /// often as [`Backoff::retries`](crate::Backoff::retries) allows; a permanent failure is returned
+    /// at once. Dropping the future does not cancel the attempt: [`close`](Client::close) does. It
+    /// must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`ConnectError`]; one attempt takes at most [`Limits::connect_timeout`](crate::Limits::connect_timeout).
     pub async fn connect(&self) -> Result<(), ConnectError> {
-        self.ask(Command::Connect).await
+        self.command(Command::Connect).await
     }
 
-    /// Leaves for another server with the same identity and meta, and waits for its welcome. The
-    /// old connection is closed with 4000 `jump` first. From now on reconnects go to the new one.
+    /// Moves to another server with the same identity and meta, and waits for its welcome. The
+    /// connection to the old server is closed first, with 4000 `jump`. Reconnects go to the new server
+    /// from then on.
     ///
     /// # Errors
-    /// [`ConnectError`]; the client is not connected to the old server any more, but for
-    /// [`ConnectError::BadUrl`], after which nothing has changed.
+    /// [`ConnectError`]. The client is not connected to the old server any more, except after
+    /// [`ConnectError::BadUrl`], which changes nothing.
     pub async fn jump(&self, url: &str) -> Result<(), ConnectError> {
         dial::parse(url)?;
         let target = self.retarget(|target| url.clone_into(&mut target.url));
-        self.ask(|reply| Command::Jump(target, reply)).await
+        self.command(|reply| Command::Jump(target, reply)).await
     }
 
-    /// The same with another identity and meta, which hold for reconnects too.
+    /// [Jumps](Client::jump) with another identity and meta. Reconnects use them too.
     ///
     /// # Errors
-    /// As [`jump`](Client::jump); nothing has changed either when identity or meta do not encode.
+    /// As [`jump`](Client::jump). An identity or a meta that does not encode changes nothing either.
     pub async fn jump_with<I, M>(&self, url: &str, identity: &I, meta: &M) -> Result<(), ConnectError>
     where
         I: Serialize + ?Sized,
@@ -119,9 +122,9 @@ impl Client {
         dial::parse(url)?;
         let meta = Payload::encode(format, meta).map_err(|error| ConnectError::Setup(error.to_string()))?;
         let identity = Payload::encode(format, identity).map_err(|error| ConnectError::Identity(error.into()))?;
-        let identity = fixed(Ok(identity));
+        let identity = fixed_identity(Ok(identity));
         let target = self.retarget(|target| *target = Target { url: url.to_owned(), identity, meta });
-        self.ask(|reply| Command::Jump(target, reply)).await
+        self.command(|reply| Command::Jump(target, reply)).await
     }
 
     fn retarget(&self, change: impl FnOnce(&mut Target)) -> Target {
@@ -130,58 +133,57 @@ impl Client {
         target.clone()
     }
 
-    /// Ends it for good, a reconnect that waits too: what is queued is still sent, then 1000 and
-    /// the reason, by default `wse.by-client`, on the subprotocol `ws-messaging` none. Returns when the connection has ended.
+    /// Closes the client for good, also while it waits to reconnect. What is queued is still sent, then
+    /// 1000 and the reason. The default reason is `wse.by-client`, and none on the subprotocol
+    /// `ws-messaging`. Returns when the connection has ended.
     pub async fn close(&self, reason: impl Into<Reason>) {
         let (done, ended) = oneshot::channel();
         self.start();
         let _ = self.0.commands.send(Command::Close(reason.into(), done));
-        let _ = ended.await; // fails only when the client's task has ended, which is the same
+        let _ = ended.await; // fails only when the client's task has ended, and the connection with it
     }
 
-    async fn ask(&self, command: impl FnOnce(reconnect::Reply) -> Command) -> Result<(), ConnectError> {
-        let (reply, answer) = oneshot::channel();
+    async fn command(&self, command: impl FnOnce(Reply) -> Command) -> Result<(), ConnectError> {
+        let (reply, result) = oneshot::channel();
         self.start();
         let _ = self.0.commands.send(command(reply));
-        answer.await.unwrap_or(Err(ConnectError::GivenUp))
+        result.await.unwrap_or(Err(ConnectError::GivenUp))
     }
 
-    /// Starts the client's task, the first time.
+    /// Starts the client's task when it is called for the first time.
     fn start(&self) {
         let receiver = self.0.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(commands) = receiver else { return };
         let shared = self.0.shared.clone();
-        let (events, told) = mpsc::unbounded_channel();
+        let (events, queued) = mpsc::unbounded_channel();
         let target = self.retarget(|_| ());
         let client = Arc::downgrade(&self.0);
-        tokio::spawn(handle_events(shared.clone(), told));
-        tokio::spawn(
-            Driver { shared, client, commands, target, events, waiting: None, closing: None, left: None }.run(),
-        );
+        tokio::spawn(handle_events(shared.listeners.clone(), queued));
+        tokio::spawn(ClientTask::new(shared, client, commands, target, events).run());
     }
 
     /// The payload of the last welcome, decoded; null before the first.
     ///
     /// # Errors
-    /// When it is not of that type.
+    /// When it is not of type `T`.
     pub fn welcome<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         self.0.shared.welcome().decode()
     }
 
-    /// Queues a message and returns at once. What it gives can be waited for until the message has
-    /// arrived, or dropped. While a session waits for another connection the message is kept.
+    /// Queues a message and returns at once. The receipt can be awaited until the message has
+    /// arrived, or dropped. While a session waits for another connection, the message is kept.
     ///
     /// # Errors
-    /// [`SendError`]; `NotReady` while neither connected nor within a session: nothing is kept for
-    /// later.
+    /// [`SendError`]; `NotReady` while the client is not connected and has no session: the message is
+    /// not kept for later.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Receipt, SendError> {
         let handle = self.handle().ok_or(SendError::NotReady)?;
         let number = self.0.shared.options.hooks.send(self, &handle, message.name(), &payload)?;
         Ok(Receipt::new(&handle, number))
     }
 
-    /// Breaks the connection without a goodbye, as a lost network does, for tests: what follows is
-    /// what follows then.
+    /// Breaks the connection without a close frame, as a lost network does. It is for tests: the
+    /// client then does what it does when the network is lost.
     pub fn cut(&self) {
         if let Some(handle) = self.handle() {
             handle.outbox.cut();
@@ -201,7 +203,7 @@ impl Client {
         self.call_within(self.0.shared.options.limits.rpc_timeout, rp, payload).await
     }
 
-    /// The same with a timeout of its own.
+    /// [Calls](Client::call) a procedure with a timeout of its own.
     ///
     /// # Errors
     /// [`CallError`].
@@ -219,18 +221,18 @@ impl Client {
         self.0.shared.handle()
     }
 
-    /// Where the client stands.
+    /// The current status.
     pub fn status(&self) -> Status {
         *self.0.shared.status.borrow()
     }
 
-    /// Where the client stands, to be watched. A watcher sees the latest status and may miss short
-    /// ones; [`ClientEvent::Status`] tells all.
+    /// Watches the status. A watcher sees the latest status and may miss short ones;
+    /// [`ClientEvent::Status`] reports every one.
     pub fn watch_status(&self) -> watch::Receiver<Status> {
         self.0.shared.status.subscribe()
     }
 
-    /// The address it is or was last connected to.
+    /// The address of the server that the client is, or was last, connected to.
     pub fn url(&self) -> String {
         self.0.shared.url()
     }
@@ -291,7 +293,7 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("url", &dial::shown(&self.url()))
+            .field("url", &dial::redacted(&self.url()))
             .field("status", &self.status())
             .finish_non_exhaustive()
     }

@@ -1,9 +1,14 @@
-//! The client's side of a connection: solves challenges, takes the welcome, tells the client.
-//! It may never read or write the socket.
+//! What a client does with its connection: it solves challenges, takes the welcome, and reports to
+//! the client's task. It must never read or write the socket.
 
 use crate::{
     app::{handlers::Handlers, hooks::Hooks},
-    client::{Client, ClientInner, event::ClientEvent, link::Gone, reconnect::Told, state::Shared},
+    client::{
+        Client, ClientInner,
+        event::{ClientEvent, QueuedEvent},
+        link::Disconnect,
+        state::ClientState,
+    },
     connection::{
         handle::Handle,
         owner::{Asked, Opened, Owner, Report, Task},
@@ -18,33 +23,34 @@ use tokio::{
 };
 use wse_proto::{AnyClientSession, Closed, Ledger, Limits, Payload, Reason, RpError, Token, Welcome};
 
-/// What a welcome means for the client's task.
-pub(crate) struct Welcomed {
-    /// Lets the server's messages through.
+/// What the client's task learns from a welcome.
+pub(crate) struct Established {
+    /// Lets the server's messages and calls through.
     pub(crate) release: oneshot::Sender<()>,
-    /// The session before goes on.
+    /// Whether the previous session goes on.
     pub(crate) resumed: bool,
-    /// Envelopes of the session before, if it does not, of which nobody said that they arrived.
+    /// Envelopes of the previous session whose arrival was not confirmed, if it does not go on.
     pub(crate) lost: u64,
 }
 
+/// What a connection of a client needs from the client.
 pub(crate) struct ClientOwner {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<ClientState>,
     pub(crate) client: Weak<ClientInner>,
-    pub(crate) events: mpsc::UnboundedSender<Told>,
-    /// What to come back with.
+    pub(crate) events: mpsc::UnboundedSender<QueuedEvent>,
+    /// What resumes the session.
     pub(crate) token: Option<Token>,
-    /// Told once: welcomed, or why not.
-    pub(crate) verdict: Option<oneshot::Sender<Result<Welcomed, ConnectError>>>,
-    /// The connection, once welcomed.
+    /// Takes the welcome, or why there is none. Used once.
+    pub(crate) verdict: Option<oneshot::Sender<Result<Established, ConnectError>>>,
+    /// The connection, after the welcome.
     pub(crate) handle: Option<Arc<Handle>>,
-    /// The one before, if it had a session, until the welcome.
-    pub(crate) left: Option<Arc<Handle>>,
+    /// The previous connection, until the welcome.
+    pub(crate) previous: Option<Arc<Handle>>,
     /// Why a challenge was not solved.
-    pub(crate) unsolved: Arc<Mutex<Option<RpError>>>,
-    /// Until the stream is gone for good.
-    pub(crate) gone: Option<mpsc::UnboundedSender<Gone>>,
-    /// Gone when nothing waits for its handler after that.
+    pub(crate) challenge_error: Arc<Mutex<Option<RpError>>>,
+    /// Takes every loss of the stream, until the connection has ended.
+    pub(crate) disconnect: Option<mpsc::UnboundedSender<Disconnect>>,
+    /// Dropped when the connection has ended and no message waits for its handler any more.
     pub(crate) drain: Option<oneshot::Sender<()>>,
 }
 
@@ -73,7 +79,7 @@ impl Owner for ClientOwner {
     }
 
     fn ask(&mut self, quest: Payload<'static>) -> Asked<Payload<'static>> {
-        let unsolved = self.unsolved.clone();
+        let challenge_error = self.challenge_error.clone();
         let solving = match (&self.shared.options.challenge, self.who()) {
             (Some(challenge), Some(client)) => Ok(challenge(client, &quest)),
             _ => Err(RpError::new(wse_proto::Code::INVALID_CRA_HANDLER).message("no challenge handler")),
@@ -84,7 +90,7 @@ impl Owner for ClientOwner {
                 Err(error) => Err(error),
             };
             let solution = solved.map_err(|error| {
-                *unsolved.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                *challenge_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 Closed::normal(Reason::BY_CLIENT)
             });
             (solution, None)
@@ -93,28 +99,28 @@ impl Owner for ClientOwner {
 
     fn open(&mut self, welcome: Welcome, handle: &Arc<Handle>) -> Result<Opened, Closed> {
         let Welcome { payload, session } = welcome;
-        let left = self.left.take();
+        let previous = self.previous.take();
         let (release, ready) = oneshot::channel();
-        let resumed = session.as_ref().filter(|granted| granted.resumed).zip(left.clone());
+        let resumed = session.as_ref().filter(|granted| granted.resumed).zip(previous.clone());
         if let Some((granted, before)) = &resumed {
             if !before.outbox.is_open() {
-                // It has ended while this attempt was under way: another one asks for a new one.
+                // The previous session ended during this attempt. The next attempt asks for a new one.
                 return Err(Closed { code: 4000, reason: Reason::from("wse.session-over") });
             }
             if !before.outbox.covers(granted.seen) {
                 return Err(Closed::protocol_error());
             }
         }
-        let lost = if resumed.is_some() { 0 } else { left.map_or(0, |before| over(&before)) };
-        let welcomed = Welcomed { release, resumed: resumed.is_some(), lost };
-        // Whoever made this attempt has given it up a moment ago.
+        let lost = if resumed.is_some() { 0 } else { previous.map_or(0, |before| end_session(&before)) };
+        let established = Established { release, resumed: resumed.is_some(), lost };
+        // The client's task may have cancelled this attempt a moment ago.
         let verdict = self.verdict.take();
-        if verdict.is_some_and(|verdict| verdict.send(Ok(welcomed)).is_err()) {
+        if verdict.is_some_and(|verdict| verdict.send(Ok(established)).is_err()) {
             return Err(Closed::broken(Reason::default()));
         }
         let token = session.as_ref().map(|granted| granted.token.clone());
         if let Some((granted, before)) = resumed {
-            self.shared.welcomed(before.clone(), payload);
+            self.shared.set_connection(before.clone(), payload);
             let (seen, ready) = (granted.seen, Some(ready));
             let resumption = Resumption { seen, welcome: None, token, ready };
             return Ok(Opened::Resumed(Claim { handle: before, resumption }));
@@ -124,13 +130,14 @@ impl Owner for ClientOwner {
             Ledger::new(granted.beat, granted.window, Instant::now().into_std())
         });
         (self.handle, self.token) = (Some(handle.clone()), token);
-        self.shared.welcomed(handle.clone(), payload);
+        self.shared.set_connection(handle.clone(), payload);
         Ok(Opened::New { ready: Some(ready), ledger, on_trial: false })
     }
 
     fn parked(&mut self, closed: &Closed, taken: u64) {
-        if let (Some(gone), Some(token)) = (&self.gone, &self.token) {
-            let _ = gone.send(Gone::Parked(closed.clone(), token.clone(), taken)); // who is told may have gone
+        if let (Some(disconnect), Some(token)) = (&self.disconnect, &self.token) {
+            // The client's task may have ended.
+            let _ = disconnect.send(Disconnect::Parked(closed.clone(), token.clone(), taken));
         }
     }
 
@@ -144,26 +151,26 @@ impl Owner for ClientOwner {
                 ClientEvent::Ignored { name: name.into(), payload: payload.borrowed().into_owned() }
             }
             Report::Failed { code, name, error } => {
-                tracing::warn!(code, name, %error, "failed");
+                tracing::warn!(code, name, %error, "handler failed");
                 ClientEvent::Error { code, name: name.map(Arc::from), error: Arc::new(error) }
             }
         };
         if self.shared.listeners.is_empty() {
             return None;
         }
-        // In line with the client's other events; what waits meanwhile takes a handler's place.
+        // It waits in the queue of the client's events, and takes the place of a handler meanwhile.
         let (release, handled) = oneshot::channel();
-        let _ = self.events.send((event, Some(release))); // its task lives as long as this one
+        let _ = self.events.send((event, Some(release))); // its receiver lives as long as this task
         Some(Box::pin(async move { _ = handled.await }))
     }
 
     fn ended(&mut self, closed: &Closed) {
         if let Some(handle) = self.handle.take() {
-            self.shared.disconnected(&handle);
+            self.shared.clear_connection(&handle);
         }
         if let Some(verdict) = self.verdict.take() {
-            let unsolved = self.unsolved.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let error = match unsolved {
+            let challenge_error = self.challenge_error.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let error = match challenge_error {
                 Some(error) => ConnectError::Challenge(error),
                 None if self.shared.options.protocol.client_codec().is_refusal(closed) => {
                     ConnectError::Refused(closed.clone())
@@ -175,8 +182,9 @@ impl Owner for ClientOwner {
     }
 
     fn stream_gone(&mut self, closed: &Closed, drained: bool) {
-        if let Some(gone) = self.gone.take() {
-            let _ = gone.send(Gone::Ended(closed.clone())); // an attempt that failed has nobody waiting
+        if let Some(disconnect) = self.disconnect.take() {
+            // After a failed attempt nothing waits for this.
+            let _ = disconnect.send(Disconnect::Ended(closed.clone()));
         }
         if drained {
             self.drain = None;
@@ -184,10 +192,10 @@ impl Owner for ClientOwner {
     }
 }
 
-/// Ends a session that was not resumed, before anybody hears of the next. Gives how much of it
-/// nobody said to have arrived.
-fn over(left: &Handle) -> u64 {
-    left.close(Closed::broken(Reason::default()));
-    left.disconnect();
-    left.outbox.unconfirmed()
+/// Ends a session that was not resumed, before the next one is announced. Returns how many of its
+/// envelopes were not confirmed to have arrived.
+fn end_session(previous: &Handle) -> u64 {
+    previous.close(Closed::broken(Reason::default()));
+    previous.disconnect();
+    previous.outbox.unconfirmed()
 }

@@ -1,9 +1,14 @@
-//! What the application's handles and the client's task share. It may never wait, nor print an
+//! What the application's handles and the client's task share. It must never wait, nor print an
 //! identity.
 
 use crate::{
     app::{handlers::Handlers, hooks::Hooks, listeners::Listeners, run::Start},
-    client::{Client, dial, event::ClientEvent, status::Status},
+    client::{
+        Client,
+        dial::{Dial, WrapTls},
+        event::ClientEvent,
+        status::Status,
+    },
     connection::{handle::Handle, owner::Task},
 };
 use http::HeaderMap;
@@ -13,8 +18,8 @@ use tokio::sync::watch;
 use wse_proto::{Backoff, Format, Limits, Payload, Protocol, RpError};
 
 /// What the application's handles and the client's task share.
-pub(crate) struct Shared {
-    pub(crate) options: Options,
+pub(crate) struct ClientState {
+    pub(crate) options: ClientOptions,
     pub(crate) handlers: Handlers<Client>,
     pub(crate) listeners: Listeners<ClientEvent>,
     pub(crate) status: watch::Sender<Status>,
@@ -22,7 +27,8 @@ pub(crate) struct Shared {
     url: Mutex<String>,
 }
 
-pub(crate) struct Options {
+/// What the builder has set. It does not change any more.
+pub(crate) struct ClientOptions {
     pub(crate) limits: Limits,
     pub(crate) reconnect: Option<Backoff>,
     pub(crate) resume: bool,
@@ -30,14 +36,14 @@ pub(crate) struct Options {
     pub(crate) hooks: Hooks<Client>,
     pub(crate) headers: HeaderMap,
     pub(crate) challenge: Option<Start<Client>>,
-    pub(crate) dial: Option<dial::Dial>,
-    pub(crate) wrap: dial::Wrap,
+    pub(crate) dial: Option<Dial>,
+    pub(crate) wrap_tls: WrapTls,
     pub(crate) expose_errors: bool,
-    /// What was put together wrong, told when connecting.
-    pub(crate) mistake: Option<String>,
+    /// What is invalid in the configuration. Every attempt to connect fails with it.
+    pub(crate) setup_error: Option<String>,
 }
 
-/// Where to connect, and as whom.
+/// The server to connect to, and what to say there about the user and the device.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) url: String,
@@ -45,33 +51,34 @@ pub(crate) struct Target {
     pub(crate) meta: Payload<'static>,
 }
 
-/// Gives the identity for the next connection.
+/// Makes the identity for the next connection.
 pub(crate) type Identity = Arc<dyn Fn(Format) -> Task<Result<Payload<'static>, RpError>> + Send + Sync>;
 
 #[derive(Default)]
 struct Connected {
-    /// While ready or within a session.
+    /// The connection, while the client is ready or has a session.
     handle: Option<Arc<Handle>>,
-    /// The last one.
+    /// The payload of the last welcome.
     welcome: Option<Payload<'static>>,
 }
 
-/// An identity that is always the same.
-pub(crate) fn identity<T: Serialize + ?Sized>(identity: &T, format: Format) -> Identity {
-    fixed(Payload::encode(format, identity).map_err(|error| error.to_string()))
+/// The same identity for every connection.
+pub(crate) fn encode_identity<T: Serialize + ?Sized>(identity: &T, format: Format) -> Identity {
+    fixed_identity(Payload::encode(format, identity).map_err(|error| error.to_string()))
 }
 
-pub(crate) fn fixed(identity: Result<Payload<'static>, String>) -> Identity {
+/// The same, encoded already; or why it cannot be encoded.
+pub(crate) fn fixed_identity(identity: Result<Payload<'static>, String>) -> Identity {
     Arc::new(move |_| {
         let identity = identity.clone().map_err(|error| RpError::from(std::io::Error::other(error)));
         Box::pin(std::future::ready(identity))
     })
 }
 
-impl Shared {
-    /// Of a client for that address; nothing is connected.
+impl ClientState {
+    /// The state of a client for that address that has not connected yet.
     pub(crate) fn new(
-        options: Options,
+        options: ClientOptions,
         handlers: Handlers<Client>,
         listeners: Listeners<ClientEvent>,
         url: &str,
@@ -80,7 +87,7 @@ impl Shared {
         Self { options, handlers, listeners, status: watch::Sender::new(Status::Idle), connected, url }
     }
 
-    /// The connection, while ready or within a session.
+    /// The connection, while the client is ready or has a session.
     pub(crate) fn handle(&self) -> Option<Arc<Handle>> {
         self.connected().handle.clone()
     }
@@ -89,11 +96,13 @@ impl Shared {
         self.connected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn welcomed(&self, handle: Arc<Handle>, welcome: Payload<'static>) {
+    /// Sends over this connection from now on.
+    pub(crate) fn set_connection(&self, handle: Arc<Handle>, welcome: Payload<'static>) {
         *self.connected() = Connected { handle: Some(handle), welcome: Some(welcome) };
     }
 
-    pub(crate) fn disconnected(&self, handle: &Arc<Handle>) {
+    /// Sends no more over this connection, unless another one has taken its place already.
+    pub(crate) fn clear_connection(&self, handle: &Arc<Handle>) {
         let mut connected = self.connected();
         connected.handle = connected.handle.take().filter(|other| !Arc::ptr_eq(other, handle));
     }

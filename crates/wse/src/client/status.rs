@@ -1,34 +1,34 @@
-//! Where a client stands. It may never be set by anybody but the client's own task.
+//! The status of a client. Only the client's own task may set it.
 
 use std::fmt;
 
-/// The state of a [`Client`](crate::Client).
+/// The status of a [`Client`](crate::Client).
 ///
 /// ```
 /// use wse::{Client, Status};
 ///
 /// # async fn example(client: Client) {
 /// let mut status = client.watch_status();
-/// // Fails only when the client is gone.
+/// // Fails only when the client was dropped.
 /// let _ = status.wait_for(|status| *status == Status::Ready).await;
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// Nothing was tried yet.
+    /// The client has not tried to connect yet.
     Idle,
-    /// The first attempt to connect, or a jump.
+    /// The first attempt to connect, or a jump, is under way.
     Connecting,
-    /// Welcomed: messages and calls go through.
+    /// The server has welcomed the client: messages and calls go through.
     Ready,
-    /// Ended for good, until [`connect`](crate::Client::connect) or a jump.
+    /// The client has stopped, until [`connect`](crate::Client::connect) or a jump.
     Offline,
-    /// The connection was lost or could not be made; another attempt is under way or waited for.
+    /// The connection was lost or could not be made. Another attempt is under way or waits its time.
     ReConnecting,
 }
 
 impl Status {
-    /// The name that upstream gives it: `IDLE`, `CONNECTING`, `READY`, `OFFLINE` or
+    /// The name of this status in npm `wse`: `IDLE`, `CONNECTING`, `READY`, `OFFLINE` or
     /// `RE_CONNECTING`.
     pub fn as_str(self) -> &'static str {
         match self {
