@@ -289,7 +289,7 @@ async fn no_secret_stands_in_a_line_of_the_log_or_in_a_debug_form() {
         "wse::server::host: a stranger has gone",
         "wse::server::host: parked",
         "Event: Resumed",
-        "wse::client::guest: failed",
+        "wse::client::owner: handler failed",
         "Event: Error",
         "Event: Ignored",
         "ClientEvent: Ready",
