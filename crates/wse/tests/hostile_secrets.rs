@@ -283,11 +283,11 @@ async fn no_secret_stands_in_a_line_of_the_log_or_in_a_debug_form() {
     assert!(leaking.is_empty(), "{} lines, such as {:#?}", leaking.len(), &leaking[..leaking.len().min(20)]);
     // All of it was really looked at.
     for expected in [
-        "wse::pump::intake: protocol error",
-        "wse::server::host: failed",
-        "wse::server::host: a message that no handler listens to",
-        "wse::server::host: a stranger has gone",
-        "wse::server::host: parked",
+        "wse::connection::read: protocol error",
+        "wse::server::owner: failed",
+        "wse::server::owner: a message that no handler listens to",
+        "wse::server::owner: a stranger has gone",
+        "wse::server::owner: parked",
         "Event: Resumed",
         "wse::client::owner: handler failed",
         "Event: Error",
