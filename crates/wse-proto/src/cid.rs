@@ -1,11 +1,11 @@
-//! The name under which the application knows a user. It may never be empty once accepted.
+//! The id by which the application knows a user. The empty id is never accepted.
 
 use std::{fmt, sync::Arc};
 
-/// A user's id: what identify accepts a device as. All devices with one cid are one user.
+/// A user's id, under which the application accepts a device. All devices with one cid are one user.
 ///
 /// Cheap to clone. An integer becomes its decimal form, so `7` and `"7"` are the same user.
-/// The empty cid can be written down but never accepted.
+/// The empty cid can be constructed but is never accepted.
 ///
 /// ```
 /// use wse_proto::Cid;
@@ -22,7 +22,7 @@ impl Cid {
         &self.0
     }
 
-    /// Whether it is the empty cid, which nobody can be accepted as.
+    /// Whether it is the empty cid, which no device is accepted as.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -25,47 +25,52 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod backoff;
+mod calls;
 mod cid;
-mod client;
-mod code;
-mod codec;
-mod dialect;
-mod envelope;
-mod heartbeat;
-mod hello;
-mod hint;
-mod json;
+mod closing;
 mod limits;
-mod msgpack;
-mod payload;
-mod pending;
+mod machine;
 mod protocol;
-mod reason;
-mod restart;
-mod resume;
-mod rp_error;
-mod server;
 mod session;
-mod talk;
-pub mod ws_messaging;
+mod wire;
 
-pub use backoff::Backoff;
+pub mod ws_messaging {
+    //! The machines of `ws-messaging`.
+    pub use crate::machine::handshake::{ws_messaging_client::ClientSession, ws_messaging_server::ServerSession};
+}
+
+pub use calls::{
+    code::Code,
+    error::RpError,
+    pending::{Busy, Pending, Settled, Stamp},
+};
 pub use cid::Cid;
-pub use client::{ClientSession, Welcome};
-pub use code::Code;
-pub use codec::{Codec, CustomCodec, ProtocolError};
-pub use envelope::{Envelope, Kind};
-pub use hello::{Hello, Question, Solution};
-pub use hint::Hint;
+pub use closing::{
+    backoff::Backoff,
+    hint::Hint,
+    reason::{Closed, Reason},
+    restart::{Restart, Turn},
+};
 pub use limits::Limits;
-pub use payload::{DecodeError, EncodeError, Format, Payload};
-pub use pending::{Busy, Pending, Settled, Stamp};
-pub use protocol::{AnyClientSession, AnyServerSession, Protocol};
-pub use reason::{Closed, Reason};
-pub use restart::{Restart, Turn};
-pub use resume::{Check, Full, Granted, Ledger, Replay, Token, Tokens, Wanted};
-pub use rp_error::RpError;
-pub use server::{Accepted, ServerSession, Verdict};
-pub use session::{Either, Input, Session, Step};
-pub use ws_messaging::WsMessaging;
+pub use machine::{
+    Either, Input, Session, Step,
+    any::{AnyClientSession, AnyServerSession},
+    handshake::{
+        client::{ClientSession, Welcome},
+        server::{Accepted, ServerSession, Verdict},
+    },
+    hello::{Hello, Question, Solution},
+};
+pub use protocol::{Protocol, codec::Codec, ws_messaging::WsMessaging};
+pub use session::{
+    grant::{Granted, Wanted},
+    received::Ledger,
+    sent::{Full, Replay},
+    token::{Check, Token, Tokens},
+};
+pub use wire::{
+    custom::CustomCodec,
+    envelope::{Envelope, Kind},
+    error::{DecodeError, EncodeError, ProtocolError},
+    payload::{Format, Payload},
+};

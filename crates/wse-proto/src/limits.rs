@@ -1,9 +1,15 @@
-//! Every bound and interval in one place. It may never be read from a peer.
+//! Every bound and interval with its default. None of them is read from a peer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longer than any process runs, and short enough for every clock.
-pub(crate) const THIRTY_YEARS: Duration = Duration::from_secs(30 * 365 * 86_400);
+const THIRTY_YEARS: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+/// The time `wait` after `now`. A wait that is too long for the clock counts as thirty years, so that
+/// no setting panics.
+pub(crate) fn later(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait).unwrap_or_else(|| now + THIRTY_YEARS)
+}
 
 /// Bounds and intervals of a server or client, with their defaults.
 ///
@@ -18,10 +24,10 @@ pub struct Limits {
     /// Bytes of the HTTP upgrade request: 16 KiB; at least 8 KiB. Beyond: 431.
     pub http_bytes: usize,
     /// Time from the upgrade to the verdict, challenge included: 10 s. Then 1008 `wse.auth-timeout`.
-    /// The subprotocol `ws-messaging` has its own.
+    /// The subprotocol `ws-messaging` has its own time.
     pub auth_timeout: Duration,
-    /// Bytes of one message before the welcome: 16 KiB. Beyond: 1009, found on the header. Also
-    /// what a peer may have waiting before the welcome.
+    /// Bytes of one message before the welcome: 16 KiB. Beyond: 1009, found on the header. Also the
+    /// bytes of the messages that may wait for the welcome.
     pub auth_message_bytes: usize,
     /// Bytes of one message after the welcome: 1 MiB. Beyond: 1009, found on the header.
     pub message_bytes: usize,
@@ -29,16 +35,17 @@ pub struct Limits {
     pub fragments: usize,
     /// Solutions that one connection may try: 3. Then 1000 `wse.not-authorized`.
     pub challenges: u32,
-    /// Connections without a verdict, the whole server: 4096. Beyond: 503 with Retry-After. As many more,
-    /// and at least 64, may be there whose request has not come; beyond, the oldest of them is closed.
+    /// Connections without a verdict, of the whole server: 4096. Beyond: 503 with Retry-After. As many
+    /// more, and at least 64, may be connected that have not sent their request; beyond, the oldest of
+    /// them is closed.
     pub strangers: usize,
     /// Connections without a verdict from one address: 64. Beyond: 503 with Retry-After.
     pub strangers_per_address: usize,
-    /// Devices of one user: 1. A newer one pushes out the oldest: 1000 `wse.clients-concurrency`.
+    /// Devices of one user: 1. A newer one replaces the oldest: 1000 `wse.clients-concurrency`.
     pub conns_per_user: usize,
-    /// Handlers running for one connection: 64. What comes then waits in its inbox.
+    /// Handlers running for one connection: 64. Further messages and calls wait in its inbox.
     pub handlers_per_conn: usize,
-    /// Bytes waiting in the inbox of one connection: 256 KiB. Then its socket is not read.
+    /// Bytes waiting in the inbox of one connection: 256 KiB. Beyond, its socket is not read.
     pub inbox_bytes: usize,
     /// Own calls in flight on one connection: 1024. Beyond: the caller gets `Busy`.
     pub calls_per_conn: usize,
@@ -46,26 +53,26 @@ pub struct Limits {
     pub queue_bytes: usize,
     /// Time for the answer to a call: 20 s. Then the caller gets `TimedOut`.
     pub rpc_timeout: Duration,
-    /// Silence of a peer after which it is pinged: 25 s. Zero: never. A peer whose socket is not read
-    /// because its inbox is full is pinged, but not taken for silent.
+    /// Silence of a peer after which it is pinged: 25 s. Zero: never. A peer whose socket is not read,
+    /// because its inbox is full, is pinged but does not count as silent.
     pub ping_interval: Duration,
     /// Silence after the ping: 10 s. Then the connection is cut.
     pub ping_timeout: Duration,
     /// Time for the peer to answer a close frame: 2 s. Then the connection is cut.
     pub close_timeout: Duration,
     /// How long a session is kept after its connection was lost: 60 s. Zero: there are no sessions.
-    /// A client keeps its own as long as the server says.
+    /// A client keeps its session as long as the server says.
     pub resume_window: Duration,
-    /// Bytes sent in one session that the peer has not acknowledged, 64 more for each frame: 1 MiB.
-    /// Beyond, a cut ends the session until all of that is acknowledged; without a connection it ends
-    /// at once.
+    /// Bytes sent in one session that the peer has not acknowledged, and 64 more for each frame: 1 MiB.
+    /// Beyond, the session ends if its connection is lost before all of that is acknowledged; a session
+    /// without a connection ends at once.
     pub session_bytes: usize,
-    /// Bytes of all sessions of a server whose connections are lost, 4 KiB more for each: 64 MiB.
-    /// Beyond, the one that was lost first ends.
+    /// Bytes of all sessions of a server whose connections are lost, and 4 KiB more for each: 64 MiB.
+    /// Beyond, the session that lost its connection first ends.
     pub parked_bytes: usize,
-    /// Handshakes in a second that a server can bear: 1000; at least 1. A shutdown closes its
-    /// connections over a spread of time, and tells each when to come back, so that the returns stay
-    /// a little below. It refuses nobody by itself.
+    /// Handshakes in a second that a server can take: 1000; at least 1. A shutdown spreads the ends of its
+    /// connections over time and tells each client when to come back, so that the returns stay a little
+    /// below this rate. The server refuses no client over it.
     pub returns_per_second: u32,
     /// A client's time for one attempt to connect, from the dial to the welcome: 10 s. On the
     /// subprotocol `ws-messaging` its auth timeout is added.
@@ -103,9 +110,10 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The same with what no setting can go beyond: a duration is at most thirty years, as a clock
-    /// cannot hold every one; a user has at least one device, a connection at least one handler; an
-    /// upgrade request may have at least 8 KiB; at least one client a second may come back.
+    /// The same limits, with every setting moved to its nearest possible value: a duration is at most
+    /// thirty years, since a clock cannot hold every duration; a user has at least one device and a
+    /// connection at least one handler; an upgrade request may have at least 8 KiB; at least one client
+    /// a second may come back.
     pub fn within_reason(mut self) -> Self {
         for duration in [
             &mut self.http_timeout,

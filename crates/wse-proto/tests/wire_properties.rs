@@ -133,7 +133,7 @@ proptest! {
                     }
                 }
                 2 => {
-                    let settled = model.remove(&text).map_or(Settled::Nobody, Settled::Call);
+                    let settled = model.remove(&text).map_or(Settled::Unknown, Settled::Call);
                     prop_assert_eq!(pending.settle(&text), settled);
                 }
                 _ => prop_assert_eq!(pending.cancel(&stamp), model.remove(&text)),
@@ -176,7 +176,7 @@ proptest! {
                             ping = 0;
                             Settled::Ping
                         }
-                        None => Settled::Nobody,
+                        None => Settled::Unknown,
                     };
                     prop_assert_eq!(pending.settle(&number.to_string()), settled);
                 }
@@ -189,7 +189,7 @@ proptest! {
         let mut pending = Pending::new(1, false);
         let stamp = pending.open(7, "waiter").unwrap();
         prop_assume!(made_up != stamp.as_str());
-        prop_assert_eq!(pending.settle(&made_up), Settled::Nobody);
+        prop_assert_eq!(pending.settle(&made_up), Settled::Unknown);
         prop_assert_eq!(pending.settle(stamp.as_str()), Settled::Call("waiter"));
     }
 }

@@ -1,0 +1,339 @@
+//! The error that a procedure fails with, here and on the wire. The text of an error that is not meant
+//! for the peer must not be sent.
+
+use crate::{
+    calls::code::Code,
+    wire::{
+        depth::{DEPTH, nests_deeper_than},
+        error::DecodeError,
+        payload::{Format, Payload},
+    },
+};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, MapAccess, Visitor},
+    ser::SerializeMap,
+};
+use serde_json::value::{RawValue, to_raw_value};
+use std::{borrow::Cow, fmt};
+
+/// A call's payload is repeated in the details of its error, unless it is longer than this.
+const PAYLOAD_IN_DETAILS: usize = 16 << 10;
+
+/// And unless it nests deeper than this: it stands in the details, which stand in the error, which
+/// stands in the envelope, and a reader ends the connection over a frame that is too deep.
+const DEPTH_IN_DETAILS: usize = DEPTH - 3;
+
+/// The text that a peer gets in place of an error that is not meant for it.
+const HIDDEN: &str = "RPC execution failed";
+
+/// The failure of a procedure or handler: a code to compare, a text, details.
+///
+/// An error that is made by [`RpError::new`] is sent to the peer whole. An error that `?` makes from
+/// any other error is sent as `wse.server.rp.failed`, without the text of that error, unless a
+/// [`message`](RpError::message) is added for the peer; the application finds the whole error in its
+/// own event and log. Like `anyhow::Error` it is therefore no `std::error::Error` itself.
+///
+/// ```
+/// use wse_proto::RpError;
+///
+/// fn half(n: i64) -> Result<i64, RpError> {
+///     if n % 2 == 1 { return Err(RpError::new("ODD").message("cannot halve").details(&n)) }
+///     Ok(n / 2)
+/// }
+/// fn parse(text: &str) -> Result<i64, RpError> { Ok(text.parse::<i64>()?) }
+///
+/// assert_eq!(half(3).unwrap_err().code, "ODD");
+/// assert_eq!(parse("x").unwrap_err().code, "wse.server.rp.failed");
+/// ```
+pub struct RpError {
+    /// The code, to be compared.
+    pub code: String,
+    /// A text for people; absent when the failing side gave none.
+    pub message: Option<String>,
+    details: Option<Payload<'static>>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl RpError {
+    /// A failure with a code of its own.
+    pub fn new(code: impl Into<String>) -> Self {
+        Self { code: code.into(), message: None, details: None, source: None }
+    }
+
+    /// A failure that consists of details only: its code is `wse.server.rp.failed`.
+    pub fn bare<T: Serialize + ?Sized>(details: &T) -> Self {
+        Self::new(Code::RP_FAILED).message(HIDDEN).details(details)
+    }
+
+    /// The same with a text for people.
+    pub fn message(mut self, text: impl Into<String>) -> Self {
+        self.message = Some(text.into());
+        self
+    }
+
+    /// The same with details. On the wire the call's `rpc` and `payload` follow the fields of an
+    /// object; anything but an object stands in the field `value`. Details that do not encode are left
+    /// out.
+    pub fn details<T: Serialize + ?Sized>(mut self, details: &T) -> Self {
+        self.details = Payload::encode(Format::Json, details).ok();
+        self
+    }
+
+    /// The details, decoded; `None` when there are none.
+    ///
+    /// # Errors
+    /// When they are not of that type.
+    pub fn decode_details<T: DeserializeOwned>(&self) -> Result<Option<T>, DecodeError> {
+        self.details.as_ref().map(Payload::decode).transpose()
+    }
+
+    /// The error that `?` made this from, if it did. It is not sent.
+    pub fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.source.as_deref()
+    }
+
+    /// The text that a peer may read: the message, or the code where there is none. With `expose` also
+    /// the text of a [`source`](RpError::source).
+    pub(crate) fn shown(&self, expose: bool) -> Cow<'_, str> {
+        match (&self.source, &self.message) {
+            (Some(source), _) if expose => source.to_string().into(),
+            (_, Some(message)) => message.into(),
+            (Some(_), None) => HIDDEN.into(),
+            (None, None) => (&self.code).into(),
+        }
+    }
+
+    /// The payload of the answer to a call of `rp` with `payload`. With `expose` it has the text of the
+    /// [`source`](RpError::source) too.
+    pub fn answer(&self, rp: &str, payload: &Payload<'_>, expose: bool) -> Payload<'static> {
+        let mut details = Details::of(self.details.as_ref());
+        if let (Some(source), true) = (&self.source, expose) {
+            details.set("origin", &Origin { name: "Error", message: &source.to_string() });
+        }
+        let said = self.source.is_some() || self.message.is_some();
+        let message = said.then(|| self.shown(expose).into_owned());
+        details.set("rpc", rp);
+        if payload.as_bytes().len() <= PAYLOAD_IN_DETAILS
+            && let Ok(payload) = payload.translated(Format::Json)
+            && !nests_deeper_than(payload.as_bytes(), DEPTH_IN_DETAILS)
+        {
+            details.set("payload", &payload);
+        }
+        ErrorObject { code: &self.code, message: message.as_deref(), details: Some(details) }.encode()
+    }
+
+    /// The payload of the answer to a call of a procedure that is not registered: the code alone.
+    pub(crate) fn not_registered() -> Payload<'static> {
+        ErrorObject { code: Code::RP_NOT_REGISTERED, message: None, details: None }.encode()
+    }
+
+    /// Reads the payload of a failed call. A payload that is not an error object becomes the details of
+    /// `wse.server.rp.failed`.
+    pub fn read(payload: &Payload<'_>) -> Self {
+        let json = payload.translated(Format::Json);
+        let fields = json.ok().and_then(|payload| payload.decode().ok());
+        let Details(fields) = fields.unwrap_or(Details(Vec::new()));
+        // As in JavaScript, the last of several fields of one name counts.
+        let field = |name: &str| fields.iter().rev().find(|(field, _)| field == name).map(|(_, value)| value);
+        let text = |name: &str| serde_json::from_str::<String>(field(name)?.get()).ok();
+        match text("code") {
+            Some(code) => {
+                let details = field("details").map(|details| Payload::raw(details).into_owned());
+                Self { code, message: text("message"), details, source: None }
+            }
+            None => Self::of_details(payload),
+        }
+    }
+
+    /// The failure whose details are this payload.
+    pub(crate) fn of_details(payload: &Payload<'_>) -> Self {
+        Self { details: Some(payload.clone().into_owned()), ..Self::new(Code::RP_FAILED) }
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for RpError {
+    fn from(error: E) -> Self {
+        Self { source: Some(Box::new(error)), ..Self::new(Code::RP_FAILED) }
+    }
+}
+
+impl fmt::Display for RpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.code)?;
+        match (&self.source, &self.message) {
+            (Some(source), _) => write!(f, ": {source}"),
+            (None, Some(message)) => write!(f, ": {message}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for RpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("RpError");
+        f.field("code", &self.code).field("message", &self.message);
+        f.field("source", &self.source).finish_non_exhaustive() // the details may repeat a payload
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details>,
+}
+
+impl ErrorObject<'_> {
+    fn encode(&self) -> Payload<'static> {
+        // It consists of strings and raw JSON, so it always encodes.
+        Payload::encode(Format::Json, self).unwrap_or_else(|_| Payload::null(Format::Json))
+    }
+}
+
+#[derive(Serialize)]
+struct Origin<'a> {
+    name: &'a str,
+    message: &'a str,
+}
+
+/// The fields of the details in their order, each value as it was written.
+struct Details(Vec<(String, Box<RawValue>)>);
+
+impl Details {
+    fn of(details: Option<&Payload<'_>>) -> Self {
+        let Some(details) = details else { return Details(Vec::new()) };
+        let json = details.translated(Format::Json).ok();
+        json.and_then(|details| details.decode().ok()).unwrap_or_else(|| {
+            let mut fields = Details(Vec::new());
+            fields.set("value", details);
+            fields
+        })
+    }
+
+    fn set<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
+        self.0.retain(|(existing, _)| existing != name);
+        if let Ok(value) = to_raw_value(value) {
+            self.0.push((name.to_owned(), value));
+        }
+    }
+}
+
+impl Serialize for Details {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Details {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct DetailsVisitor;
+        impl<'de> Visitor<'de> for DetailsVisitor {
+            type Value = Details;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Details, A::Error> {
+                let mut fields = Details(Vec::new());
+                while let Some(entry) = map.next_entry()? {
+                    fields.0.push(entry);
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(DetailsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Payload<'_> {
+        Payload::json(text).unwrap()
+    }
+
+    fn answer(error: &RpError, expose: bool) -> String {
+        let payload = error.answer("boom", &json(r#"{"value":1}"#), expose);
+        String::from_utf8(payload.as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn an_error_with_a_code_is_sent_whole_and_followed_by_the_call() {
+        let error = RpError::new("test-err-code").details(&serde_json::json!({"fun": 1}));
+        let expected = r#"{"code":"test-err-code","details":{"fun":1,"rpc":"boom","payload":{"value":1}}}"#;
+        assert_eq!(answer(&error, false), expected);
+        assert_eq!(answer(&error, true), expected);
+    }
+
+    #[test]
+    fn bare_details_travel_under_the_code_of_failure() {
+        #[derive(Serialize)]
+        struct Details {
+            code: &'static str,
+            test_field: &'static str,
+        }
+        let error = RpError::bare(&Details { code: "INVALID_USER", test_field: "nope" });
+        assert_eq!(
+            answer(&error, false),
+            r#"{"code":"wse.server.rp.failed","message":"RPC execution failed","details":{"code":"INVALID_USER","test_field":"nope","rpc":"boom","payload":{"value":1}}}"#
+        );
+    }
+
+    #[test]
+    fn the_text_of_any_other_error_is_sent_only_when_exposed() {
+        let error = RpError::from(std::io::Error::other("Vanilla error"));
+        assert_eq!(
+            answer(&error, false),
+            r#"{"code":"wse.server.rp.failed","message":"RPC execution failed","details":{"rpc":"boom","payload":{"value":1}}}"#
+        );
+        assert_eq!(
+            answer(&error, true),
+            r#"{"code":"wse.server.rp.failed","message":"Vanilla error","details":{"origin":{"name":"Error","message":"Vanilla error"},"rpc":"boom","payload":{"value":1}}}"#
+        );
+        assert_eq!(error.to_string(), "wse.server.rp.failed: Vanilla error");
+        let told = error.message("try again");
+        assert!(answer(&told, false).contains(r#""message":"try again""#));
+    }
+
+    #[test]
+    fn details_that_are_no_object_stand_in_a_field() {
+        assert_eq!(
+            answer(&RpError::new("ODD").details(&3), false),
+            r#"{"code":"ODD","details":{"value":3,"rpc":"boom","payload":{"value":1}}}"#
+        );
+    }
+
+    #[test]
+    fn a_large_payload_is_not_repeated() {
+        let large = format!("\"{}\"", "x".repeat(PAYLOAD_IN_DETAILS));
+        let answer = RpError::new("X").answer("rp", &json(&large), false);
+        assert_eq!(answer.as_bytes(), br#"{"code":"X","details":{"rpc":"rp"}}"#);
+    }
+
+    #[test]
+    fn what_was_sent_is_read_again() {
+        let sent = RpError::new("X").message("why").details(&serde_json::json!({"a": [1, 2]}));
+        let read = RpError::read(&sent.answer("rp", &json("null"), false));
+        assert_eq!((read.code.as_str(), read.message.as_deref()), ("X", Some("why")));
+        let details: serde_json::Value = read.decode_details().unwrap().unwrap();
+        assert_eq!(details, serde_json::json!({"a": [1, 2], "rpc": "rp", "payload": null}));
+    }
+
+    #[test]
+    fn anything_read_as_an_error_is_one() {
+        let read = RpError::read(&json(r#""just text""#));
+        assert_eq!(read.code, Code::RP_FAILED);
+        assert_eq!(read.decode_details::<String>().unwrap().as_deref(), Some("just text"));
+        assert_eq!(RpError::read(&RpError::not_registered()).code, Code::RP_NOT_REGISTERED);
+        let odd = RpError::read(&json(r#"{"code":"X","message":5,"details":[1],"more":{}}"#));
+        assert_eq!((odd.code.as_str(), odd.message.as_deref()), ("X", None));
+        assert_eq!(odd.decode_details::<Vec<u8>>().unwrap(), Some(vec![1]));
+    }
+}

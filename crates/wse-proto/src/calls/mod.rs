@@ -1,0 +1,5 @@
+//! Calls: which are in flight, and the errors that they fail with.
+
+pub(crate) mod code;
+pub(crate) mod error;
+pub(crate) mod pending;

@@ -1,0 +1,7 @@
+//! Why a connection ends, and when a client comes back.
+
+pub(crate) mod backoff;
+pub(crate) mod hint;
+pub(crate) mod reason;
+pub(crate) mod restart;
+pub(crate) mod wait;

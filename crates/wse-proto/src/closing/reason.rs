@@ -1,0 +1,240 @@
+//! Why connections end: the reason, and the close code with its reason as one value. A reason must not
+//! hold a text that is not meant for the peer.
+
+use crate::closing::wait;
+use std::{borrow::Cow, fmt, time::Duration};
+
+/// Stands before the milliseconds in a reason.
+const AFTER: &str = "after=";
+
+/// The text of a close frame that one side chose, at most 123 bytes on the wire (RFC 6455
+/// section 5.5); a longer one is cut at a character.
+///
+/// `Reason::default()` means the default of the method that takes it.
+///
+/// ```
+/// use wse_proto::Reason;
+///
+/// assert_eq!(Reason::BY_SERVER.as_str(), "wse.by-server");
+/// assert_eq!(Reason::from("banned").as_str(), "banned");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reason(Option<Cow<'static, str>>);
+
+impl Reason {
+    /// The client closed: its default.
+    pub const BY_CLIENT: Reason = Reason::known("wse.by-client");
+    /// The server dropped the connection: its default.
+    pub const BY_SERVER: Reason = Reason::known("wse.by-server");
+    /// The application refused the client.
+    pub const NOT_AUTHORIZED: Reason = Reason::known("wse.not-authorized");
+    /// The peer broke the protocol.
+    pub const PROTOCOL_ERROR: Reason = Reason::known("wse.protocol-error");
+    /// A newer device of the same user took this one's place.
+    pub const CLIENTS_CONCURRENCY: Reason = Reason::known("wse.clients-concurrency");
+    /// The client was not accepted in time.
+    pub const AUTH_TIMEOUT: Reason = Reason::known("wse.auth-timeout");
+    /// The peer does not read what it is sent, or the server cannot keep up.
+    pub const SLOW: Reason = Reason::known("wse.slow");
+    /// The server restarts: the first word of [`Closed::restart`].
+    pub const RESTART: Reason = Reason::known("wse.restart");
+    /// The peer did not answer a ping.
+    pub const SILENT: Reason = Reason::known("wse.silent");
+    /// The client jumps to another server.
+    pub const JUMP: Reason = Reason::known("jump");
+
+    const fn known(text: &'static str) -> Self {
+        Reason(Some(Cow::Borrowed(text)))
+    }
+
+    /// This reason, or `default` where no text was chosen.
+    pub fn or(self, default: Reason) -> Reason {
+        if self.0.is_some() { self } else { default }
+    }
+
+    /// The text; empty where none was chosen.
+    pub fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(text: &str) -> Self {
+        Reason(Some(Cow::Owned(text.to_owned())))
+    }
+}
+
+impl From<String> for Reason {
+    fn from(text: String) -> Self {
+        Reason(Some(Cow::Owned(text)))
+    }
+}
+
+/// How a connection ended: the code (RFC 6455 section 7.4) and the reason.
+///
+/// 1005 means a close frame without a code, 1006 an end without a close frame.
+///
+/// ```
+/// use wse_proto::{Closed, Reason};
+///
+/// let closed = Closed::normal(Reason::BY_CLIENT);
+/// assert_eq!(closed.to_string(), "1000 wse.by-client");
+/// assert!(!closed.is_temporary());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// The close code.
+    pub code: u16,
+    /// The reason; empty when there was none.
+    pub reason: Reason,
+}
+
+impl Closed {
+    /// A normal close, 1000: the reason carries the meaning.
+    pub fn normal(reason: Reason) -> Self {
+        Closed { code: 1000, reason }
+    }
+
+    /// An end without a close frame, 1006.
+    pub fn broken(reason: Reason) -> Self {
+        Closed { code: 1006, reason }
+    }
+
+    /// The peer broke the protocol: 1000 `wse.protocol-error`.
+    pub fn protocol_error() -> Self {
+        Closed::normal(Reason::PROTOCOL_ERROR)
+    }
+
+    /// The application refused the client: 1000 `wse.not-authorized`.
+    pub fn not_authorized() -> Self {
+        Closed::normal(Reason::NOT_AUTHORIZED)
+    }
+
+    /// The client was not accepted in time: 1008 `wse.auth-timeout`.
+    pub fn auth_timeout() -> Self {
+        Closed { code: 1008, reason: Reason::AUTH_TIMEOUT }
+    }
+
+    /// The peer is too slow, or the server overloaded: 1013 `wse.slow`.
+    pub fn slow() -> Self {
+        Closed { code: 1013, reason: Reason::SLOW }
+    }
+
+    /// The server restarts, and this client's turn to come back is after that time: 1012
+    /// `wse.restart after=MS`, in milliseconds from the end of this connection.
+    pub fn restart(after: Duration) -> Self {
+        let reason = format!("{} {AFTER}{}", Reason::RESTART.as_str(), after.as_millis());
+        Closed { code: 1012, reason: reason.into() }
+    }
+
+    /// When to come back, where the server says so: `after=MS` among the words of the reason of a 1012.
+    /// Other words are ignored. More than 5 minutes count as 5 minutes.
+    pub fn after(&self) -> Option<Duration> {
+        if self.code != 1012 {
+            return None;
+        }
+        let mut words = self.reason.as_str().split(' ').filter_map(|word| word.strip_prefix(AFTER));
+        words.find_map(|digits| wait::read(digits, Duration::from_millis))
+    }
+
+    /// The peer did not answer a ping: 1006 `wse.silent`. No close frame is sent.
+    pub fn silent() -> Self {
+        Closed::broken(Reason::SILENT)
+    }
+
+    /// The client leaves for another server: 4000 `jump`.
+    pub fn jump() -> Self {
+        Closed { code: 4000, reason: Reason::JUMP }
+    }
+
+    /// Whether a client that reconnects tries again after this end. After 1005, 1006, 1011 to 1014 and
+    /// 4000 it does; every other code is final.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self.code, 1005 | 1006 | 1011..=1014 | 4000)
+    }
+
+    /// Whether this is the server's refusal of an identity or a solution.
+    pub fn is_refusal(&self) -> bool {
+        *self == Closed::not_authorized() || self.reason == Reason::AUTH_TIMEOUT
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason.as_str() {
+            "" => write!(f, "{}", self.code),
+            reason => write!(f, "{} {reason}", self.code),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_returns_after_these_codes_only() {
+        let temporary = [1005, 1006, 1011, 1012, 1013, 1014, 4000];
+        for code in 1000..5000 {
+            let closed = Closed { code, reason: Reason::default() };
+            assert_eq!(closed.is_temporary(), temporary.contains(&code), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_default_reason_gives_way_and_a_chosen_one_stays() {
+        assert_eq!(Reason::default().or(Reason::BY_SERVER).as_str(), "wse.by-server");
+        assert_eq!(Reason::from("").or(Reason::BY_SERVER).as_str(), "");
+        assert_eq!(Reason::from("banned").or(Reason::BY_SERVER).as_str(), "banned");
+        assert_eq!(Reason::default().as_str(), "");
+    }
+
+    #[test]
+    fn a_restart_says_when_to_come_back_and_the_client_reads_it() {
+        for (millis, text) in [(0, "wse.restart after=0"), (1234, "wse.restart after=1234")] {
+            let closed = Closed::restart(Duration::from_millis(millis));
+            assert_eq!((closed.code, closed.reason.as_str()), (1012, text));
+            assert_eq!(closed.after(), Some(Duration::from_millis(millis)));
+        }
+        assert_eq!(Closed::restart(Duration::from_nanos(1_999_999)).reason.as_str(), "wse.restart after=1");
+    }
+
+    #[test]
+    fn when_to_come_back_is_read_with_patience_and_bounded() {
+        let read = |code, reason: &str| Closed { code, reason: reason.into() }.after().map(|after| after.as_millis());
+        for (reason, millis) in [
+            ("after=5", 5),
+            ("wse.restart  after=5 for=ever", 5),
+            ("maintenance until noon after=soon after=7", 7),
+            ("wse.restart after=300001", 300_000),
+            ("wse.restart after=99999999999999999999999999", 300_000),
+        ] {
+            assert_eq!(read(1012, reason), Some(millis), "{reason}");
+        }
+        for reason in [
+            "",
+            "wse.restart",
+            "wse.restart after=",
+            "wse.restart after=-1",
+            "wse.restart after=+1",
+            "after=1.5",
+            "after=1ms",
+            "hereafter=1",
+            "after = 1",
+            "AFTER=1",
+            "after=\u{0661}",
+            "after=\u{1f600}",
+        ] {
+            assert_eq!(read(1012, reason), None, "{reason}");
+        }
+        for code in [1000, 1005, 1006, 1011, 1013, 4000, 4003] {
+            assert_eq!(read(code, "wse.restart after=5"), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_end_reads_as_code_and_reason() {
+        assert_eq!(Closed::slow().to_string(), "1013 wse.slow");
+        assert_eq!(Closed::broken(Reason::default()).to_string(), "1006");
+    }
+}

@@ -1,0 +1,124 @@
+//! What a client says of itself in its first frame, and what identify is asked about it.
+//! It may never be printed whole: it carries secrets.
+
+use crate::{
+    session::grant::Wanted,
+    wire::{
+        error::ProtocolError,
+        payload::{Format, Payload},
+    },
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The payload of `~wse:hi`: who a client says it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// What proves who it is: any value, null when absent.
+    pub identity: Payload<'static>,
+    /// What it tells of its device: an empty object when absent or null.
+    pub meta: Payload<'static>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Wire<T> {
+    #[serde(default = "none")]
+    identity: Option<T>,
+    #[serde(default = "none")]
+    meta: Option<T>,
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    session: Option<T>,
+}
+
+fn none<T>() -> Option<T> {
+    None
+}
+
+impl Hello {
+    /// Reads the payload of a hi, and what it asks of a session; unknown fields are ignored.
+    ///
+    /// # Errors
+    /// When it is not an object.
+    pub fn read(payload: &Payload<'_>) -> Result<(Self, Option<Wanted>), ProtocolError> {
+        let refused = || ProtocolError::new("the payload of a hi is not an object");
+        if !payload.is_object() {
+            return Err(refused());
+        }
+        let wire: Wire<Payload<'static>> = payload.decode().map_err(|_| refused())?;
+        let format = payload.format();
+        let hello = Hello {
+            identity: wire.identity.unwrap_or_else(|| Payload::null(format)),
+            meta: wire.meta.unwrap_or_else(|| Self::no_meta(format)),
+        };
+        Ok((hello, wire.session.as_ref().and_then(Wanted::read)))
+    }
+
+    /// The payload of the hi that says this, and asks for that session.
+    pub fn write(&self, session: Option<&Wanted>, format: Format) -> Payload<'static> {
+        let session = session.map(|wanted| wanted.write(format));
+        let wire = Wire { identity: Some(&self.identity), meta: Some(&self.meta), session: session.as_ref() };
+        Payload::encode(format, &wire).unwrap_or_else(|_| Payload::null(format)) // values encode
+    }
+
+    /// What is known of a device that tells nothing: an empty object.
+    pub fn no_meta(format: Format) -> Payload<'static> {
+        Payload::empty_object(format)
+    }
+}
+
+/// What identify is asked: the hello, and the solved challenge if there was one.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What the client said first.
+    pub hello: Arc<Hello>,
+    /// The quest it was given and its answer.
+    pub solution: Option<Solution>,
+}
+
+/// A challenge that came back.
+#[derive(Clone, Debug)]
+pub struct Solution {
+    /// What the server asked.
+    pub quest: Payload<'static>,
+    /// What the client answered.
+    pub answer: Payload<'static>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Payload<'_> {
+        Payload::json(text).unwrap()
+    }
+
+    fn read(text: &str) -> Result<(Hello, Option<Wanted>), ProtocolError> {
+        Hello::read(&json(text))
+    }
+
+    #[test]
+    fn what_is_absent_has_a_meaning() {
+        let hello = read(r#"{"identity":"me"}"#).unwrap();
+        assert_eq!(hello, (Hello { identity: json(r#""me""#), meta: json("{}") }, None));
+        let hello = read(r#"{"meta":null,"session":{}}"#).unwrap();
+        assert_eq!(hello, (Hello { identity: json("null"), meta: json("{}") }, Some(Wanted::New)));
+        assert_eq!(read(r#"{"session":true}"#).unwrap().1, None);
+    }
+
+    #[test]
+    fn a_hi_that_is_no_object_is_refused() {
+        for text in ["null", "1", "\"me\""] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let hello = Hello { identity: json(r#"{"a":[1]}"#), meta: json(r#"{"b":2}"#) };
+        assert_eq!(hello.write(None, Format::Json).as_bytes(), br#"{"identity":{"a":[1]},"meta":{"b":2}}"#);
+        for session in [None, Some(Wanted::New)] {
+            let written = hello.write(session.as_ref(), Format::Json);
+            assert_eq!(Hello::read(&written).unwrap(), (hello.clone(), session));
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! `wse-default-json`: the envelope as a JSON array of three in a text frame. It must not decode a
+//! payload, and must not recurse with the depth of the input.
+
+use crate::wire::{
+    depth::{DEPTH, nests_deeper_than, refuse_deep},
+    envelope::{Envelope, Kind},
+    error::{EncodeError, ProtocolError},
+    payload::Payload,
+};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+use std::{borrow::Cow, fmt};
+
+/// Reads `[type, payload, stamp]`. Missing trailing elements mean null.
+///
+/// # Errors
+/// For more than three elements, a type that is not a string, a stamp that is neither a string nor
+/// null, and a nesting deeper than [`DEPTH`].
+pub(crate) fn read(frame: &[u8]) -> Result<Envelope<'_>, ProtocolError> {
+    let Array(envelope) = serde_json::from_str(text(frame)?).map_err(no_json)?;
+    Ok(envelope)
+}
+
+/// The frame as text.
+///
+/// # Errors
+/// When it is not UTF-8, or nests deeper than [`DEPTH`].
+pub(crate) fn text(frame: &[u8]) -> Result<&str, ProtocolError> {
+    if nests_deeper_than(frame, DEPTH) {
+        return Err(ProtocolError::new(format!("nested deeper than {DEPTH}")));
+    }
+    std::str::from_utf8(frame).map_err(|_| ProtocolError::new("not UTF-8"))
+}
+
+/// Keeps the kind and the place of a parser's error. The parser's own text may quote the input, and
+/// the input may be a secret.
+pub(crate) fn no_json(error: serde_json::Error) -> ProtocolError {
+    let kind = error.classify();
+    ProtocolError::new(format!("{kind:?} error at column {} of line {}", error.column(), error.line()))
+}
+
+/// Appends an envelope; the payload is serialized directly behind the type.
+pub(crate) fn write<P: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    name: &str,
+    payload: &P,
+    stamp: Option<&str>,
+) -> Result<(), EncodeError> {
+    let start = out.len();
+    begin(out, name)?;
+    serde_json::to_writer(&mut *out, payload).map_err(EncodeError::new)?;
+    end(out, stamp)?;
+    refuse_deep(&out[start..])
+}
+
+/// Appends an envelope around a payload that is JSON text already.
+pub(crate) fn write_raw(out: &mut Vec<u8>, name: &str, payload: &[u8], stamp: Option<&str>) -> Result<(), EncodeError> {
+    let start = out.len();
+    begin(out, name)?;
+    out.extend_from_slice(payload);
+    end(out, stamp)?;
+    refuse_deep(&out[start..])
+}
+
+/// Appends a welcome with an object in the third place; the object is given as text.
+pub(crate) fn write_welcome(out: &mut Vec<u8>, payload: &[u8], granted: &str) -> Result<(), EncodeError> {
+    let start = out.len();
+    begin(out, Kind::Welcome.as_str())?;
+    out.extend_from_slice(payload);
+    out.push(b',');
+    out.extend_from_slice(granted.as_bytes());
+    out.push(b']');
+    refuse_deep(&out[start..])
+}
+
+fn begin(out: &mut Vec<u8>, name: &str) -> Result<(), EncodeError> {
+    out.push(b'[');
+    serde_json::to_writer(&mut *out, name).map_err(EncodeError::new)?;
+    out.push(b',');
+    Ok(())
+}
+
+fn end(out: &mut Vec<u8>, stamp: Option<&str>) -> Result<(), EncodeError> {
+    out.push(b',');
+    serde_json::to_writer(&mut *out, &stamp).map_err(EncodeError::new)?;
+    out.push(b']');
+    Ok(())
+}
+
+struct Array<'a>(Envelope<'a>);
+
+impl<'de> Deserialize<'de> for Array<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ArrayVisitor)
+    }
+}
+
+struct ArrayVisitor;
+
+impl<'de> Visitor<'de> for ArrayVisitor {
+    type Value = Array<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array [type, payload, stamp]")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let Text(name) = seq.next_element()?.ok_or_else(|| A::Error::custom("no type"))?;
+        let payload = seq.next_element::<&RawValue>()?.unwrap_or(RawValue::NULL);
+        let stamp = if name == Kind::Welcome.as_str() {
+            seq.next_element::<&RawValue>()?.map(third_of_welcome).transpose().map_err(A::Error::custom)?.flatten()
+        } else {
+            seq.next_element::<Option<Text<'de>>>()?.flatten().map(|Text(stamp)| stamp)
+        };
+        if seq.next_element::<&RawValue>()?.is_some() {
+            return Err(A::Error::custom("more than three elements"));
+        }
+        Ok(Array(Envelope { name, payload: Payload::raw(payload), stamp }))
+    }
+}
+
+/// A welcome may have an object in the place of the stamp. It stays text.
+fn third_of_welcome(third: &RawValue) -> Result<Option<Cow<'_, str>>, serde_json::Error> {
+    if third.get().starts_with('{') {
+        return Ok(Some(Cow::Borrowed(third.get())));
+    }
+    Ok(serde_json::from_str::<Option<Text<'_>>>(third.get())?.map(|Text(stamp)| stamp))
+}
+
+/// A string, borrowed unless it holds escapes.
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> Result<Envelope<'_>, ProtocolError> {
+        read(text.as_bytes())
+    }
+
+    #[test]
+    fn an_array_of_three_is_an_envelope() {
+        let envelope = read_text(r#"["add",{"a":5},"S1"]"#).unwrap();
+        assert_eq!(envelope.name, "add");
+        assert_eq!(envelope.payload.as_bytes(), br#"{"a":5}"#);
+        assert_eq!(envelope.stamp.as_deref(), Some("S1"));
+    }
+
+    #[test]
+    fn missing_elements_are_null() {
+        for text in [r#"["m"]"#, r#"["m",null]"#, r#"["m",null,null]"#, " [ \"m\" ] "] {
+            let envelope = read_text(text).unwrap();
+            assert_eq!((envelope.payload.as_bytes(), envelope.stamp), (&b"null"[..], None), "{text}");
+        }
+    }
+
+    #[test]
+    fn escapes_in_a_name_are_undone() {
+        assert_eq!(read_text(r#"["a\"\u00e9"]"#).unwrap().name, "a\"é");
+    }
+
+    #[test]
+    fn whatever_is_not_such_an_array_is_refused() {
+        let refused = [
+            "",
+            "null",
+            "{}",
+            "[]",
+            "[null,1,null]",
+            "[1]",
+            "[\"m\",1,2]",
+            "[\"m\",1,{}]",
+            "[\"m\",1,\"s\",4]",
+            "[\"m\",]",
+            "[\"m\"",
+            "[\"m\",1,null]x",
+            "{{{",
+            "not json at all",
+            "[\"m\",{]",
+            "[[\"m\"]]",
+            "[\"m\",01]",
+            "[\"\\ud800\"]",
+        ];
+        for text in refused {
+            assert!(read_text(text).is_err(), "{text}");
+        }
+        assert!(read(b"[\"m\",\"\xff\"]").is_err());
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut out = Vec::new();
+        write(&mut out, "a\"b", &("x", 1), Some("S")).unwrap();
+        assert_eq!(out, br#"["a\"b",["x",1],"S"]"#);
+        let envelope = read(&out).unwrap();
+        let mut again = Vec::new();
+        write_raw(&mut again, &envelope.name, envelope.payload.as_bytes(), envelope.stamp.as_deref()).unwrap();
+        assert_eq!(out, again);
+    }
+
+    #[test]
+    fn depth_is_counted_outside_of_strings_only() {
+        let nested = |depth: usize| format!("[\"m\",{}{}]", "[".repeat(depth), "]".repeat(depth));
+        assert!(read_text(&nested(DEPTH - 1)).is_ok());
+        assert!(read_text(&nested(DEPTH)).is_err());
+        assert!(read_text(&nested(100_000)).is_err());
+        assert!(read_text(&format!("[\"m\",\"{}\"]", "[".repeat(1000))).is_ok());
+        assert!(read_text(&format!("[\"m\",\"\\\"{}\"]", "{".repeat(1000))).is_ok());
+        assert!(read_text(&format!("[\"m\",[{}[]]]", "[],".repeat(1000))).is_ok());
+    }
+
+    #[test]
+    fn an_error_says_where_and_never_quotes_the_input() {
+        let error = read_text(r#"["m","secret" "secret"]"#).unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+        assert!(error.contains("column"), "{error}");
+    }
+}

@@ -1,0 +1,11 @@
+//! Between the bytes of a frame and an envelope: one module for each format. A module in here must
+//! not decode a payload, and knows neither a machine nor the options of a protocol.
+
+pub(crate) mod custom;
+pub(crate) mod depth;
+pub(crate) mod envelope;
+pub(crate) mod error;
+pub(crate) mod json;
+pub(crate) mod msgpack;
+pub(crate) mod payload;
+pub(crate) mod ws_messaging;
