@@ -10,19 +10,19 @@ mod script;
 use libfuzzer_sys::fuzz_target;
 use script::{Case, Law, Script};
 use std::time::Instant;
-use wse_proto::{ClientSession, Codec, Format, Hello, Kind, Limits, Payload, Wanted};
+use wse_proto::{ClientMachine, Codec, Format, Hello, Kind, Limits, Payload, SessionRequest};
 
 fuzz_target!(|data: &[u8]| {
     let (now, mut script) = (Instant::now(), Script(data));
     let hello = Hello { identity: Payload::null(Format::Json), meta: Hello::no_meta(Format::Json) };
-    let wanted = script.pick(&[None, Some(&Wanted::New)]);
-    let (session, _) = ClientSession::new(Codec::Json, &hello, wanted, &Limits::default(), now);
-    Case::new(session, Codec::Json, now).run(script, Client);
+    let wanted = script.pick(&[None, Some(&SessionRequest::New)]);
+    let (machine, _) = ClientMachine::new(Codec::Json, &hello, wanted, &Limits::default(), now);
+    Case::new(machine, Codec::Json, now).run(script, Client);
 });
 
 struct Client;
 
-impl Law<ClientSession> for Client {
+impl Law<ClientMachine> for Client {
     fn answer(&mut self, script: &mut Script<'_>) -> Payload<'static> {
         Payload::json(script.pick(&["1", "null"])).expect("it is JSON")
     }

@@ -9,28 +9,28 @@ mod script;
 use libfuzzer_sys::fuzz_target;
 use script::{Case, Law, Script};
 use std::time::Instant;
-use wse_proto::{Codec, Kind, Limits, Payload, Reason, ServerSession, Verdict};
+use wse_proto::{Codec, Decision, Kind, Limits, Payload, Reason, ServerMachine};
 
 fuzz_target!(|data: &[u8]| {
     let now = Instant::now();
-    let session = ServerSession::new(Codec::Json, &Limits::default(), now);
-    Case::new(session, Codec::Json, now).run(Script(data), Server);
+    let machine = ServerMachine::new(Codec::Json, &Limits::default(), now);
+    Case::new(machine, Codec::Json, now).run(Script(data), Server);
 });
 
 struct Server;
 
-impl Law<ServerSession> for Server {
-    fn answer(&mut self, script: &mut Script<'_>) -> Verdict {
+impl Law<ServerMachine> for Server {
+    fn answer(&mut self, script: &mut Script<'_>) -> Decision {
         match script.byte() % 4 {
-            0 => Verdict::accept("ann"),
-            1 => Verdict::Challenge(Payload::json("41").expect("it is JSON")),
-            2 => Verdict::accept(""),
-            _ => Verdict::Refuse(Reason::default()),
+            0 => Decision::accept("ann"),
+            1 => Decision::Challenge(Payload::json("41").expect("it is JSON")),
+            2 => Decision::accept(""),
+            _ => Decision::Refuse(Reason::default()),
         }
     }
 
-    fn opens(&self, answer: Option<&Verdict>, _: Option<Kind>) -> bool {
-        matches!(answer, Some(Verdict::Accept(cid, _)) if !cid.is_empty())
+    fn opens(&self, answer: Option<&Decision>, _: Option<Kind>) -> bool {
+        matches!(answer, Some(Decision::Accept(cid, _)) if !cid.is_empty())
     }
 
     fn asks(&self, kind: Kind) -> bool {

@@ -1,6 +1,6 @@
 //! The WSE protocol without I/O.
 //!
-//! One connection is a conversation between two machines, [`ServerSession`] and [`ClientSession`].
+//! One connection is a conversation between two machines, [`ServerMachine`] and [`ClientMachine`].
 //! Each takes one [`Input`] and gives exactly one [`Step`]: what its driver must do next. What
 //! travels is an [`Envelope`], read and written by a [`Codec`]; its payload stays undecoded until
 //! somebody names a type.
@@ -10,17 +10,17 @@
 //!
 //! ```
 //! use std::time::Instant;
-//! use wse_proto::{Codec, Input, Limits, ServerSession, Session, Step, Verdict};
+//! use wse_proto::{Codec, Input, Limits, ServerMachine, Machine, Step, Decision};
 //!
 //! let now = Instant::now();
-//! let mut session = ServerSession::new(Codec::Json, &Limits::default(), now);
+//! let mut session = ServerMachine::new(Codec::Json, &Limits::default(), now);
 //! let hi = session.read(br#"["~wse:hi",{"identity":"ann","meta":{}}]"#, false)?;
 //!
 //! let Step::Ask(asked) = session.step(Input::Envelope(hi), now) else { panic!("hi asks identify") };
 //! let name: String = asked.hello.identity.decode()?;
 //! assert_eq!(name, "ann");
 //!
-//! let step = session.step(Input::Answer(Verdict::accept(name)), now);
+//! let step = session.step(Input::Answer(Decision::accept(name)), now);
 //! assert!(matches!(step, Step::Open(accepted) if accepted.cid.as_str() == "ann"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -33,11 +33,6 @@ mod machine;
 mod protocol;
 mod session;
 mod wire;
-
-pub mod ws_messaging {
-    //! The machines of `ws-messaging`.
-    pub use crate::machine::handshake::{ws_messaging_client::ClientSession, ws_messaging_server::ServerSession};
-}
 
 pub use calls::{
     code::Code,
@@ -53,20 +48,22 @@ pub use closing::{
 };
 pub use limits::Limits;
 pub use machine::{
-    Either, Input, Session, Step,
-    any::{AnyClientSession, AnyServerSession},
+    Either, Input, Machine, Step,
+    any::{AnyClientMachine, AnyServerMachine},
     handshake::{
-        client::{ClientSession, Welcome},
-        server::{Accepted, ServerSession, Verdict},
+        client::{ClientMachine, Welcome},
+        server::{Accepted, Decision, ServerMachine},
+        ws_messaging_client::WsMessagingClientMachine,
+        ws_messaging_server::WsMessagingServerMachine,
     },
     hello::{Hello, Question, Solution},
 };
 pub use protocol::{Protocol, codec::Codec, ws_messaging::WsMessaging};
 pub use session::{
-    grant::{Granted, Wanted},
-    received::Ledger,
-    sent::{Full, Replay},
-    token::{Check, Token, Tokens},
+    grant::{SessionGrant, SessionRequest},
+    received::Received,
+    sent::{Full, Sent},
+    token::{Token, TokenCheck, Tokens},
 };
 pub use wire::{
     custom::CustomCodec,

@@ -6,8 +6,8 @@ use json::json;
 use proptest::{option, prelude::*};
 use std::{collections::VecDeque, time::Instant, vec};
 use wse_proto::{
-    Cid, ClientSession, Codec, Envelope, Hello, Input, Kind, Limits, Payload, Reason, ServerSession, Session, Step,
-    Verdict,
+    Cid, ClientMachine, Codec, Decision, Envelope, Hello, Input, Kind, Limits, Machine, Payload, Reason, ServerMachine,
+    Step,
 };
 
 /// Frames under way in one direction.
@@ -31,11 +31,11 @@ impl Wire {
 /// for ever when it ends.
 struct Conversation {
     start: Instant,
-    server: ServerSession,
-    client: ClientSession,
+    server: ServerMachine,
+    client: ClientMachine,
     up: Wire,
     down: Wire,
-    script: vec::IntoIter<Verdict>,
+    script: vec::IntoIter<Decision>,
     solves: usize,
     held: Vec<Envelope<'static>>,
     /// Whom the server has let in, what the client was welcomed with, what the server has heard.
@@ -47,16 +47,16 @@ struct Conversation {
 
 impl Conversation {
     /// The eager messages leave right behind the hi.
-    fn new(script: Vec<Verdict>, solves: usize, eager: u32) -> Self {
+    fn new(script: Vec<Decision>, solves: usize, eager: u32) -> Self {
         let start = Instant::now();
         let hello = Hello { identity: json(r#""ann""#), meta: json("{}") };
-        let (client, hi) = ClientSession::new(Codec::Json, &hello, None, &Limits::default(), start);
+        let (client, hi) = ClientMachine::new(Codec::Json, &hello, None, &Limits::default(), start);
         let mut up = Wire::default();
         up.send(Kind::Hi.as_str(), &hi);
         (0..eager).for_each(|number| up.send("eager", &json(number.to_string())));
         Self {
             start,
-            server: ServerSession::new(Codec::Json, &Limits::default(), start),
+            server: ServerMachine::new(Codec::Json, &Limits::default(), start),
             client,
             up,
             down: Wire::default(),
@@ -92,7 +92,7 @@ impl Conversation {
         self
     }
 
-    fn serve(&mut self, input: Input<'static, Verdict>, now: Instant) {
+    fn serve(&mut self, input: Input<'static, Decision>, now: Instant) {
         match self.server.step(input, now) {
             Step::Wait => {}
             Step::Hold(envelope) => self.held.push(envelope),
@@ -142,16 +142,16 @@ proptest! {
     fn both_ends_of_a_conversation_open_or_both_close(
         challenges in 0..5usize,
         last in option::of(prop_oneof![
-            4 => Just(Verdict::Accept(Cid::from("ann"), json(r#""hello ann""#))),
-            1 => Just(Verdict::accept("")),
-            1 => Just(Verdict::Refuse(Reason::default())),
+            4 => Just(Decision::Accept(Cid::from("ann"), json(r#""hello ann""#))),
+            1 => Just(Decision::accept("")),
+            1 => Just(Decision::Refuse(Reason::default())),
         ]),
         solves in 0..5usize,
         eager in 0..4u32,
     ) {
-        let opens = matches!(&last, Some(Verdict::Accept(cid, _)) if !cid.is_empty());
+        let opens = matches!(&last, Some(Decision::Accept(cid, _)) if !cid.is_empty());
         let opens = opens && challenges <= 3 && solves >= challenges;
-        let quest = Verdict::Challenge(json("41"));
+        let quest = Decision::Challenge(json("41"));
         let script = std::iter::repeat_n(quest, challenges).chain(last).collect();
 
         let end = Conversation::new(script, solves, eager).run();

@@ -15,8 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 use wse_proto::{
-    Cid, ClientSession, Closed, Codec, Envelope, Hello, Input, Kind, Limits, Payload, ProtocolError, Reason,
-    ServerSession, Session, Step, Verdict,
+    Cid, ClientMachine, Closed, Codec, Decision, Envelope, Hello, Input, Kind, Limits, Machine, Payload, ProtocolError,
+    Reason, ServerMachine, Step,
 };
 
 /// What can happen, as a value that can be kept and shown.
@@ -101,18 +101,18 @@ fn challenge(payload: &Payload<'static>) -> Envelope<'static> {
     Envelope { name: Kind::Challenge.as_str().into(), payload: payload.clone(), stamp: None }
 }
 
-fn verdict() -> impl Strategy<Value = Verdict> {
+fn verdict() -> impl Strategy<Value = Decision> {
     prop_oneof![
-        3 => ("[a-c]?", payload()).prop_map(|(cid, welcome)| Verdict::Accept(Cid::from(cid), welcome)),
-        3 => payload().prop_map(Verdict::Challenge),
-        1 => Just(Verdict::Refuse(Reason::default())),
+        3 => ("[a-c]?", payload()).prop_map(|(cid, welcome)| Decision::Accept(Cid::from(cid), welcome)),
+        3 => payload().prop_map(Decision::Challenge),
+        1 => Just(Decision::Refuse(Reason::default())),
     ]
 }
 
 /// Checks what holds for both machines; `lawful` says whether a step is right for this side, given
 /// whether the conversation is open. Returns the kinds of step that were seen.
-fn obey<S: Session>(
-    mut session: S,
+fn obey<S: Machine>(
+    mut machine: S,
     mut now: Instant,
     happenings: &[Happening<S::Answer>],
     mut lawful: impl FnMut(bool, &Event<S::Answer>, &Step<'_, S::Question, S::Opening>) -> bool,
@@ -125,8 +125,8 @@ where
     let (mut asked, mut open, mut closed, mut seen) = (false, false, false, BTreeSet::new());
     for (wait, event) in happenings {
         now += Duration::from_millis(*wait);
-        let due = session.deadline().is_some_and(|deadline| now >= deadline);
-        let step = session.step(event.input(), now);
+        let due = machine.deadline().is_some_and(|deadline| now >= deadline);
+        let step = machine.step(event.input(), now);
         let right = match (event, &step) {
             (_, step) if closed => matches!(step, Step::Wait),
             (Event::Heard | Event::Pong | Event::Close, step) => matches!(step, Step::Wait),
@@ -160,9 +160,9 @@ where
         asked = (asked && !matches!(event, Event::Answer(_))) || matches!(step, Step::Ask(_));
         open |= matches!(step, Step::Open(_));
         closed |= matches!(step, Step::Close(_)) || matches!(event, Event::Close);
-        prop_assert_eq!(session.deadline().is_none(), closed);
+        prop_assert_eq!(machine.deadline().is_none(), closed);
         let spinning =
-            matches!(event, Event::Tick | Event::Deaf) && session.deadline().is_some_and(|deadline| deadline <= now);
+            matches!(event, Event::Tick | Event::Deaf) && machine.deadline().is_some_and(|deadline| deadline <= now);
         prop_assert!(!spinning, "a tick moves the deadline on");
         seen.insert(format!("{step:?}").split(['(', ' ']).next().unwrap_or_default().to_owned());
     }
@@ -186,16 +186,16 @@ fn run<A: Clone + std::fmt::Debug>(
 fn the_server_opens_on_an_accepting_verdict_only_and_never_speaks_after_the_end() {
     let beginning = vec![
         peer(Kind::Hi),
-        Event::Answer(Verdict::Challenge(json("41"))),
+        Event::Answer(Decision::Challenge(json("41"))),
         peer(Kind::Challenge),
-        Event::Answer(Verdict::accept("ann")),
+        Event::Answer(Decision::accept("ann")),
     ];
     let limits = Limits { challenges: 2, ..Limits::default() };
     let steps = ["Ask", "Close", "Deliver", "Hold", "Invoke", "Open", "Ping", "Send", "Settle", "Wait"];
     run(happenings(verdict(), beginning), &steps, |happenings| {
         let now = Instant::now();
         let (mut hello, mut quest, mut quests) = (None, None, 0);
-        obey(ServerSession::new(Codec::Json, &limits, now), now, happenings, |open, event, step| match (event, step) {
+        obey(ServerMachine::new(Codec::Json, &limits, now), now, happenings, |open, event, step| match (event, step) {
             (Event::Envelope(sent), Step::Ask(question)) => match &question.solution {
                 None => {
                     let first = hello.replace(question.hello.clone()).is_none();
@@ -210,20 +210,22 @@ fn the_server_opens_on_an_accepting_verdict_only_and_never_speaks_after_the_end(
             (Event::Envelope(sent), Step::Hold(held)) => {
                 sent == held && Kind::of(&sent.name).is_none() && hello.is_some()
             }
-            (Event::Answer(Verdict::Accept(cid, welcome)), Step::Open(accepted)) => {
+            (Event::Answer(Decision::Accept(cid, welcome)), Step::Open(accepted)) => {
                 let known = hello.as_ref() == Some(&accepted.hello);
                 known && !cid.is_empty() && (cid, welcome) == (&accepted.cid, &accepted.welcome)
             }
-            (Event::Answer(Verdict::Challenge(asked)), Step::Send(sent)) => {
+            (Event::Answer(Decision::Challenge(asked)), Step::Send(sent)) => {
                 quests += 1;
                 quest = Some(asked.clone());
                 *sent == challenge(asked) && quests <= 2
             }
-            (Event::Answer(Verdict::Accept(cid, _)), Step::Close(end)) => {
+            (Event::Answer(Decision::Accept(cid, _)), Step::Close(end)) => {
                 cid.is_empty() && *end == Closed::not_authorized()
             }
-            (Event::Answer(Verdict::Challenge(_)), Step::Close(end)) => quests == 2 && *end == Closed::not_authorized(),
-            (Event::Answer(Verdict::Refuse(_)), Step::Close(end)) => *end == Closed::not_authorized(),
+            (Event::Answer(Decision::Challenge(_)), Step::Close(end)) => {
+                quests == 2 && *end == Closed::not_authorized()
+            }
+            (Event::Answer(Decision::Refuse(_)), Step::Close(end)) => *end == Closed::not_authorized(),
             (Event::Tick, Step::Close(end)) if open => *end == Closed::silent(),
             (Event::Tick | Event::Deaf, Step::Close(end)) => !open && *end == Closed::auth_timeout(),
             (Event::Tick | Event::Deaf, Step::Ping) => open,
@@ -239,8 +241,8 @@ fn the_client_opens_on_a_welcome_only_and_never_speaks_after_the_end() {
     let steps = ["Ask", "Close", "Deliver", "Invoke", "Open", "Ping", "Send", "Settle", "Wait"];
     run(happenings(payload(), beginning), &steps, |happenings| {
         let now = Instant::now();
-        let (session, _) = ClientSession::new(Codec::Json, &hello, None, &Limits::default(), now);
-        obey(session, now, happenings, |_, event, step| match (event, step) {
+        let (machine, _) = ClientMachine::new(Codec::Json, &hello, None, &Limits::default(), now);
+        obey(machine, now, happenings, |_, event, step| match (event, step) {
             (Event::Envelope(sent), Step::Ask(quest)) => {
                 Kind::of(&sent.name) == Some(Kind::Challenge) && *quest == sent.payload
             }

@@ -8,10 +8,10 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use table::{Machine, Talk, Word, check, hear, text};
-use wse_proto::{Envelope, Hello, Input, Payload, Session, Step, Welcome, WsMessaging, ws_messaging::ClientSession};
+use table::{Driver, TableMachine, Word, check, hear, text};
+use wse_proto::{Envelope, Hello, Input, Machine, Payload, Step, Welcome, WsMessaging, WsMessagingClientMachine};
 
-impl Machine for ClientSession {
+impl TableMachine for WsMessagingClientMachine {
     const STATES: &[(&str, &[&str])] = &[("waiting", &[]), ("open", &["connect"]), ("closed", &["close"])];
     #[rustfmt::skip]
     const INPUTS: &[&str] = &[
@@ -61,13 +61,13 @@ fn hello() -> Hello {
     Hello { identity: json(r#"{"token":"t1"}"#), meta: json(r#"{"os":1}"#) }
 }
 
-fn with(options: WsMessaging, now: Instant) -> ClientSession {
-    ClientSession::new(Arc::new(options), &hello(), now).0
+fn with(options: WsMessaging, now: Instant) -> WsMessagingClientMachine {
+    WsMessagingClientMachine::new(Arc::new(options), &hello(), now).0
 }
 
 #[test]
 fn every_input_in_every_state_has_its_step() {
-    check::<ClientSession>(
+    check::<WsMessagingClientMachine>(
         r#"
         waiting | connect                   | open {"user":"t1"}                                | open
         waiting | event                     | hold say "hello"                                  | waiting
@@ -114,7 +114,7 @@ fn every_input_in_every_state_has_its_step() {
 
 #[test]
 fn the_first_thing_to_send_is_the_identity_alone() {
-    let (_, auth) = ClientSession::new(Arc::new(WsMessaging::new()), &hello(), Instant::now());
+    let (_, auth) = WsMessagingClientMachine::new(Arc::new(WsMessaging::new()), &hello(), Instant::now());
     assert_eq!(text(&auth), r#"{"token":"t1"}"#);
 }
 
@@ -132,10 +132,10 @@ fn the_welcome_is_the_first_argument_of_connect_whatever_it_is() {
     ];
     for (args, welcome) in cases {
         let now = Instant::now();
-        let mut session = ClientSession::fresh(now);
+        let mut machine = WsMessagingClientMachine::fresh(now);
         let frame = format!(r#"{{"name":"connect","args":{args}}}"#);
-        let input = hear(&mut session, &frame);
-        let Step::Open(opening) = session.step(input, now) else { panic!("{args} does not open") };
+        let input = hear(&mut machine, &frame);
+        let Step::Open(opening) = machine.step(input, now) else { panic!("{args} does not open") };
         assert_eq!(text(&opening.payload), welcome, "{args}");
     }
 }
@@ -143,7 +143,7 @@ fn the_welcome_is_the_first_argument_of_connect_whatever_it_is() {
 #[test]
 fn what_comes_before_connect_comes_out_whole_and_in_order_once_open() {
     let now = Instant::now();
-    let mut session = ClientSession::fresh(now);
+    let mut machine = WsMessagingClientMachine::fresh(now);
     let mut held = Vec::new();
     for frame in [
         r#"{"name":"one","args":[]}"#,
@@ -151,24 +151,24 @@ fn what_comes_before_connect_comes_out_whole_and_in_order_once_open() {
         r#"{"name":"two","args":[[1],2],"id":9}"#,
         r#"{"name":"connect","args":[null]}"#,
     ] {
-        let input = hear(&mut session, frame);
-        match session.step(input, now) {
+        let input = hear(&mut machine, frame);
+        match machine.step(input, now) {
             Step::Hold(envelope) => held.push(envelope),
             Step::Open(_) | Step::Wait => {}
             step => panic!("{step:?}"),
         }
     }
-    let mut talk = Talk::with(|_| session);
-    let given: Vec<String> = held.into_iter().map(|envelope| talk.give(Input::Envelope(envelope))).collect();
+    let mut driver = Driver::with(|_| machine);
+    let given: Vec<String> = held.into_iter().map(|envelope| driver.give(Input::Envelope(envelope))).collect();
     assert_eq!(given, ["deliver one []", "invoke two [[1],2] 9"]);
 }
 
 #[test]
 fn every_reserved_name_is_ignored_before_and_after_connect_and_no_other() {
     for (past, meant) in [(&[][..], "hold"), (&["connect"], "deliver")] {
-        let mut talk = Talk::<ClientSession>::after(past);
+        let mut driver = Driver::<WsMessagingClientMachine>::after(past);
         let mut say = |name: &'static str| {
-            talk.give(Input::Envelope(Envelope { name: name.into(), payload: json("[]"), stamp: None }))
+            driver.give(Input::Envelope(Envelope { name: name.into(), payload: json("[]"), stamp: None }))
         };
         for name in ["close", "open", "error", "pong", "retry"] {
             assert_eq!(say(name), "wait", "{name}");
@@ -189,10 +189,10 @@ fn every_way_to_end_is_deaf_for_ever_and_has_no_deadline() {
     ];
     for (past, last) in ends {
         let (end, before) = past.split_last().unwrap();
-        let mut talk = Talk::<ClientSession>::after(before);
-        assert_eq!(talk.say(end), *last, "{past:?}");
-        for input in ClientSession::INPUTS {
-            assert_eq!((talk.say(input), talk.deadline()), ("wait".to_owned(), None), "{past:?}, then {input}");
+        let mut driver = Driver::<WsMessagingClientMachine>::after(before);
+        assert_eq!(driver.say(end), *last, "{past:?}");
+        for input in WsMessagingClientMachine::INPUTS {
+            assert_eq!((driver.say(input), driver.deadline()), ("wait".to_owned(), None), "{past:?}, then {input}");
         }
     }
 }
@@ -200,51 +200,56 @@ fn every_way_to_end_is_deaf_for_ever_and_has_no_deadline() {
 #[test]
 fn the_twenty_seconds_for_connect_are_never_prolonged() {
     for word in ["heard", "pong", "deaf", "event", "no json"] {
-        let mut talk = Talk::<ClientSession>::new();
-        talk.at(19, word);
-        assert_eq!(talk.deadline(), Some(20.0), "{word}");
-        assert_eq!(talk.at(19, "tick"), "wait", "{word}");
-        assert_eq!(talk.at(20, "tick"), "close 4008 Auth timeout", "{word}");
+        let mut driver = Driver::<WsMessagingClientMachine>::new();
+        driver.at(19, word);
+        assert_eq!(driver.deadline(), Some(20.0), "{word}");
+        assert_eq!(driver.at(19, "tick"), "wait", "{word}");
+        assert_eq!(driver.at(20, "tick"), "close 4008 Auth timeout", "{word}");
     }
-    assert_eq!(Talk::<ClientSession>::new().at(20, "deaf"), "close 4008 Auth timeout", "not reading gains no time");
+    assert_eq!(
+        Driver::<WsMessagingClientMachine>::new().at(20, "deaf"),
+        "close 4008 Auth timeout",
+        "not reading gains no time"
+    );
 }
 
 #[test]
 fn a_ping_comes_20_seconds_after_the_last_answer_and_after_nothing_else() {
     for (word, prolongs) in [("pong", true), ("heard", false), ("event", false), ("result", false), ("ping", false)] {
-        let mut talk = Talk::<ClientSession>::new();
-        talk.at(5, "connect");
-        talk.at(15, word);
-        assert_eq!(talk.deadline(), Some(if prolongs { 35.0 } else { 25.0 }), "{word}");
-        assert_eq!(talk.at(25, "tick"), if prolongs { "wait" } else { "ping" }, "{word}");
+        let mut driver = Driver::<WsMessagingClientMachine>::new();
+        driver.at(5, "connect");
+        driver.at(15, word);
+        assert_eq!(driver.deadline(), Some(if prolongs { 35.0 } else { 25.0 }), "{word}");
+        assert_eq!(driver.at(25, "tick"), if prolongs { "wait" } else { "ping" }, "{word}");
     }
 }
 
 #[test]
 fn a_ping_without_an_answer_in_20_seconds_ends_the_connection_whatever_else_comes() {
     for (word, last) in [("pong", "wait"), ("heard", "close 4008 Ping timeout"), ("call", "close 4008 Ping timeout")] {
-        let mut talk = Talk::<ClientSession>::after(&["connect"]);
-        assert_eq!(talk.at(20, "tick"), "ping", "{word}");
-        talk.at(39, word);
-        assert_eq!(talk.at(39, "tick"), "wait", "{word}");
-        assert_eq!(talk.at(40, "tick"), last, "{word}");
+        let mut driver = Driver::<WsMessagingClientMachine>::after(&["connect"]);
+        assert_eq!(driver.at(20, "tick"), "ping", "{word}");
+        driver.at(39, word);
+        assert_eq!(driver.at(39, "tick"), "wait", "{word}");
+        assert_eq!(driver.at(40, "tick"), last, "{word}");
     }
 }
 
 #[test]
 fn options_set_every_deadline_and_an_interval_of_zero_pings_nobody() {
     let seconds = Duration::from_secs;
-    let mut talk =
-        Talk::with(|now| with(WsMessaging::new().auth_timeout(seconds(3)).ping(seconds(7), seconds(2)), now));
-    assert_eq!(talk.deadline(), Some(3.0));
-    talk.say("connect");
-    assert_eq!((talk.at(6, "tick"), talk.at(7, "tick")), ("wait".to_owned(), "ping".to_owned()));
-    assert_eq!(talk.at(9, "tick"), "close 4008 Ping timeout");
+    let mut driver =
+        Driver::with(|now| with(WsMessaging::new().auth_timeout(seconds(3)).ping(seconds(7), seconds(2)), now));
+    assert_eq!(driver.deadline(), Some(3.0));
+    driver.say("connect");
+    assert_eq!((driver.at(6, "tick"), driver.at(7, "tick")), ("wait".to_owned(), "ping".to_owned()));
+    assert_eq!(driver.at(9, "tick"), "close 4008 Ping timeout");
 
     for never in [Duration::ZERO, Duration::MAX] {
-        let mut talk = Talk::with(|now| with(WsMessaging::new().auth_timeout(Duration::MAX).ping(never, never), now));
-        assert_eq!(talk.at(1_000_000, "tick"), "wait");
-        assert_eq!(talk.say("connect"), r#"open {"user":"t1"}"#);
-        assert_eq!(talk.at(2_000_000, "tick"), "wait");
+        let mut driver =
+            Driver::with(|now| with(WsMessaging::new().auth_timeout(Duration::MAX).ping(never, never), now));
+        assert_eq!(driver.at(1_000_000, "tick"), "wait");
+        assert_eq!(driver.say("connect"), r#"open {"user":"t1"}"#);
+        assert_eq!(driver.at(2_000_000, "tick"), "wait");
     }
 }

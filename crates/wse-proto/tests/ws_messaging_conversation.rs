@@ -7,8 +7,8 @@ use json::json;
 use proptest::{collection::vec, option, prelude::*};
 use std::{collections::VecDeque, sync::Arc, time::Instant, vec};
 use wse_proto::{
-    Cid, Codec, Envelope, Format, Hello, Input, Kind, Payload, Session, Step, Verdict, WsMessaging,
-    ws_messaging::{ClientSession, ServerSession},
+    Cid, Codec, Decision, Envelope, Format, Hello, Input, Kind, Machine, Payload, Step, WsMessaging,
+    WsMessagingClientMachine, WsMessagingServerMachine,
 };
 
 /// A server whose identify gives one verdict after so many more frames, or thinks for ever, and a
@@ -16,11 +16,11 @@ use wse_proto::{
 struct Conversation {
     start: Instant,
     codec: Codec,
-    server: ServerSession,
-    client: ClientSession,
+    server: WsMessagingServerMachine,
+    client: WsMessagingClientMachine,
     up: VecDeque<Vec<u8>>,
     down: VecDeque<Vec<u8>>,
-    verdict: Option<Verdict>,
+    verdict: Option<Decision>,
     thinks: usize,
     held: Vec<Envelope<'static>>,
     /// Whom the server has let in, what the client was welcomed with, what each side has heard.
@@ -33,17 +33,17 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn new(format: Format, verdict: Option<Verdict>, thinks: usize, eager: &[Vec<u8>]) -> Self {
+    fn new(format: Format, verdict: Option<Decision>, thinks: usize, eager: &[Vec<u8>]) -> Self {
         let start = Instant::now();
         let options = WsMessaging::new();
         let options = Arc::new(if format == Format::MessagePack { options.messagepack() } else { options });
         let identity = json(r#"{"token":"t1"}"#).translated(format).expect("JSON has a form").into_owned();
         let hello = Hello { identity, meta: Hello::no_meta(format) };
-        let (client, auth) = ClientSession::new(options.clone(), &hello, start);
+        let (client, auth) = WsMessagingClientMachine::new(options.clone(), &hello, start);
         let mut it = Self {
             start,
             codec: Codec::WsMessaging(options.clone(), format),
-            server: ServerSession::new(options, start),
+            server: WsMessagingServerMachine::new(options, start),
             client,
             up: VecDeque::new(),
             down: VecDeque::new(),
@@ -104,7 +104,7 @@ impl Conversation {
         self
     }
 
-    fn serve(&mut self, input: Input<'static, Verdict>, now: Instant) {
+    fn serve(&mut self, input: Input<'static, Decision>, now: Instant) {
         match self.server.step(input, now) {
             Step::Wait => {}
             Step::Hold(envelope) => self.held.push(envelope),
@@ -165,10 +165,10 @@ proptest! {
         format in prop::sample::select(vec![Format::Json, Format::MessagePack]),
         verdict in option::weighted(0.8, prop_oneof![
             6 => prop::sample::select(vec!["null", "5", "[]", "[1,[2]]", "[[]]", "{\"user\":\"t1\"}"])
-                .prop_map(|welcome| Verdict::Accept(Cid::from("ann"), json(welcome))),
-            1 => Just(Verdict::accept("")),
-            1 => Just(Verdict::Challenge(json("41"))),
-            1 => Just(Verdict::Refuse("Error: Auth error".into())),
+                .prop_map(|welcome| Decision::Accept(Cid::from("ann"), json(welcome))),
+            1 => Just(Decision::accept("")),
+            1 => Just(Decision::Challenge(json("41"))),
+            1 => Just(Decision::Refuse("Error: Auth error".into())),
         ]),
         eager in vec(prop::sample::select(vec!["event", "call", "ping", "garbage"]), 0..5),
         thinks in any::<prop::sample::Index>(),
@@ -187,13 +187,13 @@ proptest! {
         let early: Vec<Vec<u8>> = early.collect();
         let thinks = thinks.index(early.len() + 1);
         let welcome = match &verdict {
-            Some(Verdict::Accept(cid, welcome)) if !cid.is_empty() => Some(welcome.clone()),
+            Some(Decision::Accept(cid, welcome)) if !cid.is_empty() => Some(welcome.clone()),
             _ => None,
         };
         let opens = welcome.is_some();
         let refused = match &verdict {
             None => "4003",
-            Some(Verdict::Refuse(_)) => "4003 Error: Auth error",
+            Some(Decision::Refuse(_)) => "4003 Error: Auth error",
             Some(_) => "4003 wse.not-authorized",
         };
 
@@ -234,11 +234,11 @@ proptest! {
 fn the_server_speaks_the_format_of_the_first_frame_whatever_its_options_say() {
     for (first, binary, format) in [(&b"{}"[..], false, Format::Json), (b"\x80", true, Format::MessagePack)] {
         let now = Instant::now();
-        let mut server = ServerSession::new(Arc::new(WsMessaging::new()), now);
+        let mut server = WsMessagingServerMachine::new(Arc::new(WsMessaging::new()), now);
         let auth = server.read(first, binary).unwrap();
         assert_eq!(auth.payload.format(), format);
         assert!(matches!(server.step(Input::Envelope(auth), now), Step::Ask(_)));
-        assert!(matches!(server.step(Input::Answer(Verdict::accept("ann")), now), Step::Open(_)));
+        assert!(matches!(server.step(Input::Answer(Decision::accept("ann")), now), Step::Open(_)));
         let other = server.read(first, !binary).unwrap_err();
         let Step::Send(envelope) = server.step(Input::Garbage(other), now) else { panic!("garbage is answered") };
         assert_eq!((&*envelope.name, envelope.payload.format()), ("preprocessingError", format));

@@ -8,13 +8,13 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use table::{Machine, Talk, Word, check, hear, text};
+use table::{Driver, TableMachine, Word, check, hear, text};
 use wse_proto::{
-    Accepted, Cid, Envelope, Input, Question, Reason, RpError, Session, Step, Verdict, WsMessaging,
-    ws_messaging::ServerSession,
+    Accepted, Cid, Decision, Envelope, Input, Machine, Question, Reason, RpError, Step, WsMessaging,
+    WsMessagingServerMachine,
 };
 
-impl Machine for ServerSession {
+impl TableMachine for WsMessagingServerMachine {
     const STATES: &[(&str, &[&str])] =
         &[("stranger", &[]), ("thinking", &["auth"]), ("open", &["auth", "accept"]), ("closed", &["auth", "refuse"])];
     #[rustfmt::skip]
@@ -29,7 +29,7 @@ impl Machine for ServerSession {
         with(WsMessaging::new(), now)
     }
 
-    fn word(word: &str) -> Word<Verdict> {
+    fn word(word: &str) -> Word<Decision> {
         match word {
             "auth" => Word::Frame(r#" {"token": "t1"} "#),
             "event" => Word::Frame(r#"{"name":"say","args":["hello"]}"#),
@@ -45,11 +45,11 @@ impl Machine for ServerSession {
             "hi" => Word::Frame(r#"{"name":"~wse:hi","args":[1]}"#),
             "invalid" => Word::Frame(r#""str""#),
             "no json" => Word::Frame("arbitrary"),
-            "accept" => Word::Input(Input::Answer(Verdict::Accept(Cid::from("a7"), json("3")))),
-            "accept nobody" => Word::Input(Input::Answer(Verdict::accept(""))),
-            "quest" => Word::Input(Input::Answer(Verdict::Challenge(json("41")))),
-            "refuse" => Word::Input(Input::Answer(Verdict::Refuse(Reason::default()))),
-            "refuse as" => Word::Input(Input::Answer(Verdict::Refuse("Error: Auth error".into()))),
+            "accept" => Word::Input(Input::Answer(Decision::Accept(Cid::from("a7"), json("3")))),
+            "accept nobody" => Word::Input(Input::Answer(Decision::accept(""))),
+            "quest" => Word::Input(Input::Answer(Decision::Challenge(json("41")))),
+            "refuse" => Word::Input(Input::Answer(Decision::Refuse(Reason::default()))),
+            "refuse as" => Word::Input(Input::Answer(Decision::Refuse("Error: Auth error".into()))),
             "heard" => Word::Input(Input::Heard),
             "pong" => Word::Input(Input::Pong),
             "deaf" => Word::Input(Input::Deaf),
@@ -68,13 +68,13 @@ impl Machine for ServerSession {
     }
 }
 
-fn with(options: WsMessaging, now: Instant) -> ServerSession {
-    ServerSession::new(Arc::new(options), now)
+fn with(options: WsMessaging, now: Instant) -> WsMessagingServerMachine {
+    WsMessagingServerMachine::new(Arc::new(options), now)
 }
 
 #[test]
 fn every_input_in_every_state_has_its_step() {
-    check::<ServerSession>(
+    check::<WsMessagingServerMachine>(
         r#"
         stranger | auth                     | ask {"token": "t1"} {}                                    | thinking
         stranger | event                    | ask {"name":"say","args":["hello"]} {}                    | thinking
@@ -145,10 +145,12 @@ fn every_input_in_every_state_has_its_step() {
 #[test]
 fn whoever_is_let_in_is_whoever_was_asked_about() {
     let now = Instant::now();
-    let mut session = ServerSession::fresh(now);
-    let auth = hear(&mut session, "[1]");
-    let Step::Ask(Question { hello, .. }) = session.step(auth, now) else { panic!("the first frame asks") };
-    let Step::Open(accepted) = session.step(Input::Answer(Verdict::accept("a")), now) else { panic!("it is accepted") };
+    let mut machine = WsMessagingServerMachine::fresh(now);
+    let auth = hear(&mut machine, "[1]");
+    let Step::Ask(Question { hello, .. }) = machine.step(auth, now) else { panic!("the first frame asks") };
+    let Step::Open(accepted) = machine.step(Input::Answer(Decision::accept("a")), now) else {
+        panic!("it is accepted")
+    };
     assert_eq!((text(&hello.identity), text(&accepted.welcome)), ("[1]", "null"));
     assert!(Arc::ptr_eq(&hello, &accepted.hello));
 }
@@ -167,10 +169,10 @@ fn every_way_to_end_is_deaf_for_ever_and_has_no_deadline() {
     ];
     for (past, last) in ends {
         let (end, before) = past.split_last().unwrap();
-        let mut talk = Talk::<ServerSession>::after(before);
-        assert_eq!(talk.say(end), *last, "{past:?}");
-        for input in ServerSession::INPUTS {
-            assert_eq!((talk.say(input), talk.deadline()), ("wait".to_owned(), None), "{past:?}, then {input}");
+        let mut driver = Driver::<WsMessagingServerMachine>::after(before);
+        assert_eq!(driver.say(end), *last, "{past:?}");
+        for input in WsMessagingServerMachine::INPUTS {
+            assert_eq!((driver.say(input), driver.deadline()), ("wait".to_owned(), None), "{past:?}, then {input}");
         }
     }
 }
@@ -178,7 +180,7 @@ fn every_way_to_end_is_deaf_for_ever_and_has_no_deadline() {
 #[test]
 fn what_is_held_comes_out_whole_and_in_order_once_open() {
     let now = Instant::now();
-    let mut session = ServerSession::fresh(now);
+    let mut machine = WsMessagingServerMachine::fresh(now);
     let frames = [
         "{}",
         r#"{"name":"one","args":[1]}"#,
@@ -188,25 +190,25 @@ fn what_is_held_comes_out_whole_and_in_order_once_open() {
     ];
     let mut held = Vec::new();
     for frame in frames {
-        let input = hear(&mut session, frame);
-        match session.step(input, now) {
+        let input = hear(&mut machine, frame);
+        match machine.step(input, now) {
             Step::Hold(envelope) => held.push(envelope),
             Step::Ask(_) | Step::Wait => {}
             step => panic!("{step:?}"),
         }
     }
-    let mut talk = Talk::with(|_| session);
-    assert_eq!(talk.say("accept"), "open a7 3");
-    let given: Vec<String> = held.into_iter().map(|envelope| talk.give(Input::Envelope(envelope))).collect();
+    let mut driver = Driver::with(|_| machine);
+    assert_eq!(driver.say("accept"), "open a7 3");
+    let given: Vec<String> = held.into_iter().map(|envelope| driver.give(Input::Envelope(envelope))).collect();
     assert_eq!(given, ["deliver one 1", "invoke two [2,[]] 1", "deliver three [[3]]"]);
 }
 
 #[test]
 fn every_reserved_name_is_ignored_once_open_and_no_other() {
-    let mut talk = Talk::<ServerSession>::after(&["auth", "accept"]);
+    let mut driver = Driver::<WsMessagingServerMachine>::after(&["auth", "accept"]);
     let mut say = |name: &str| {
         let payload = json("[]");
-        talk.give(Input::Envelope(Envelope { name: name.to_owned().into(), payload, stamp: None }))
+        driver.give(Input::Envelope(Envelope { name: name.to_owned().into(), payload, stamp: None }))
     };
     for name in ["close", "open", "error", "pong", "retry", "connect"] {
         assert_eq!(say(name), "wait", "{name}");
@@ -221,55 +223,55 @@ fn the_twenty_seconds_for_a_verdict_start_with_the_connection_and_are_never_prol
     let pasts: [&[(u64, &str)]; 4] =
         [&[], &[(19, "heard"), (19, "pong"), (19, "deaf")], &[(19, "auth"), (19, "event")], &[(3, "auth")]];
     for past in pasts {
-        let mut talk = Talk::<ServerSession>::new();
+        let mut driver = Driver::<WsMessagingServerMachine>::new();
         for (seconds, word) in past {
-            talk.at(*seconds, word);
-            assert_eq!(talk.deadline(), Some(20.0), "{past:?}");
+            driver.at(*seconds, word);
+            assert_eq!(driver.deadline(), Some(20.0), "{past:?}");
         }
-        assert_eq!(talk.at(19, "tick"), "wait", "{past:?}");
-        assert_eq!(talk.at(20, "tick"), "close 4003", "{past:?}");
-        assert_eq!(talk.at(20, "accept"), "wait", "{past:?}: a verdict that comes too late");
+        assert_eq!(driver.at(19, "tick"), "wait", "{past:?}");
+        assert_eq!(driver.at(20, "tick"), "close 4003", "{past:?}");
+        assert_eq!(driver.at(20, "accept"), "wait", "{past:?}: a verdict that comes too late");
     }
 }
 
 #[test]
 fn a_verdict_after_the_deadline_opens_nothing_even_before_the_tick() {
     for verdict in ["accept", "refuse as", "quest"] {
-        let mut talk = Talk::<ServerSession>::new();
-        talk.at(3, "auth");
-        assert_eq!(talk.at(20, verdict), "close 4003", "{verdict}");
+        let mut driver = Driver::<WsMessagingServerMachine>::new();
+        driver.at(3, "auth");
+        assert_eq!(driver.at(20, verdict), "close 4003", "{verdict}");
     }
 }
 
 #[test]
 fn a_connection_that_is_not_read_has_no_more_time_for_its_verdict_than_others() {
-    let mut talk = Talk::<ServerSession>::after(&["auth"]);
-    assert_eq!(talk.at(19, "deaf"), "wait");
-    assert_eq!(talk.at(20, "deaf"), "close 4003");
+    let mut driver = Driver::<WsMessagingServerMachine>::after(&["auth"]);
+    assert_eq!(driver.at(19, "deaf"), "wait");
+    assert_eq!(driver.at(20, "deaf"), "close 4003");
 }
 
 #[test]
 fn a_ping_comes_20_seconds_after_the_last_answer_and_after_nothing_else() {
     for (word, prolongs) in [("pong", true), ("heard", false), ("event", false), ("result", false), ("ping", false)] {
-        let mut talk = Talk::<ServerSession>::new();
-        talk.at(0, "auth");
-        talk.at(5, "accept");
-        assert_eq!(talk.deadline(), Some(25.0), "{word}");
-        talk.at(15, word);
-        assert_eq!(talk.deadline(), Some(if prolongs { 35.0 } else { 25.0 }), "{word}");
-        assert_eq!(talk.at(25, "tick"), if prolongs { "wait" } else { "ping" }, "{word}");
+        let mut driver = Driver::<WsMessagingServerMachine>::new();
+        driver.at(0, "auth");
+        driver.at(5, "accept");
+        assert_eq!(driver.deadline(), Some(25.0), "{word}");
+        driver.at(15, word);
+        assert_eq!(driver.deadline(), Some(if prolongs { 35.0 } else { 25.0 }), "{word}");
+        assert_eq!(driver.at(25, "tick"), if prolongs { "wait" } else { "ping" }, "{word}");
     }
 }
 
 #[test]
 fn a_ping_without_an_answer_in_20_seconds_ends_the_connection_whatever_else_comes() {
     for (word, last) in [("pong", "wait"), ("heard", "close 4008 Ping timeout"), ("call", "close 4008 Ping timeout")] {
-        let mut talk = Talk::<ServerSession>::after(&["auth", "accept"]);
-        assert_eq!(talk.at(20, "tick"), "ping", "{word}");
-        assert_eq!(talk.deadline(), Some(40.0), "{word}");
-        talk.at(39, word);
-        assert_eq!(talk.at(39, "tick"), "wait", "{word}");
-        assert_eq!(talk.at(40, "tick"), last, "{word}");
+        let mut driver = Driver::<WsMessagingServerMachine>::after(&["auth", "accept"]);
+        assert_eq!(driver.at(20, "tick"), "ping", "{word}");
+        assert_eq!(driver.deadline(), Some(40.0), "{word}");
+        driver.at(39, word);
+        assert_eq!(driver.at(39, "tick"), "wait", "{word}");
+        assert_eq!(driver.at(40, "tick"), last, "{word}");
     }
 }
 
@@ -277,34 +279,34 @@ fn a_ping_without_an_answer_in_20_seconds_ends_the_connection_whatever_else_come
 fn options_set_every_deadline_and_an_interval_of_zero_pings_nobody() {
     let seconds = Duration::from_secs;
     let options = WsMessaging::new().auth_timeout(seconds(3)).ping(seconds(7), seconds(2));
-    let mut talk = Talk::with(|now| with(options, now));
-    assert_eq!(talk.deadline(), Some(3.0));
-    talk.say("auth");
-    talk.say("accept");
-    assert_eq!(talk.at(6, "tick"), "wait");
-    assert_eq!(talk.at(7, "tick"), "ping");
-    assert_eq!(talk.at(9, "tick"), "close 4008 Ping timeout");
+    let mut driver = Driver::with(|now| with(options, now));
+    assert_eq!(driver.deadline(), Some(3.0));
+    driver.say("auth");
+    driver.say("accept");
+    assert_eq!(driver.at(6, "tick"), "wait");
+    assert_eq!(driver.at(7, "tick"), "ping");
+    assert_eq!(driver.at(9, "tick"), "close 4008 Ping timeout");
 
     for never in [Duration::ZERO, Duration::MAX] {
         let options = WsMessaging::new().auth_timeout(Duration::MAX).ping(never, never);
-        let mut talk = Talk::with(|now| with(options, now));
-        assert_eq!(talk.at(1_000_000, "tick"), "wait");
-        talk.say("auth");
-        assert_eq!(talk.say("accept"), "open a7 3");
-        assert_eq!(talk.at(2_000_000, "tick"), "wait");
+        let mut driver = Driver::with(|now| with(options, now));
+        assert_eq!(driver.at(1_000_000, "tick"), "wait");
+        driver.say("auth");
+        assert_eq!(driver.say("accept"), "open a7 3");
+        assert_eq!(driver.at(2_000_000, "tick"), "wait");
     }
 }
 
 #[test]
 fn garbage_is_answered_in_the_error_format_that_was_set_and_refused_as_it_is() {
     let options = WsMessaging::new().error_format(|error: &RpError| (error.code.clone(), error.message.clone()));
-    let mut talk = Talk::with(|now| with(options.clone(), now));
-    talk.say("auth");
-    talk.say("accept");
+    let mut driver = Driver::with(|now| with(options.clone(), now));
+    driver.say("auth");
+    driver.say("accept");
     assert_eq!(
-        talk.say("invalid"),
+        driver.say("invalid"),
         r#"send preprocessingError [["wse.server.protocol-violation","Error: Validation error"]]"#
     );
-    let mut talk = Talk::with(|now| with(options, now));
-    assert_eq!(talk.say("no json"), "close 4003 SyntaxError: Syntax error at column 1 of line 1");
+    let mut driver = Driver::with(|now| with(options, now));
+    assert_eq!(driver.say("no json"), "close 4003 SyntaxError: Syntax error at column 1 of line 1");
 }

@@ -2,7 +2,7 @@
 
 use wse::{Limits, RpError};
 use wse_frame::{Decoder, Frame, Opcode, Role};
-use wse_proto::{ClientSession, Codec, Format, Hello, Input, Payload, ServerSession, Session};
+use wse_proto::{ClientMachine, Codec, Format, Hello, Input, Machine, Payload, ServerMachine};
 use wse_test_peers::{
     frame,
     secrets::{MARK, Seen, leaks, secret},
@@ -19,19 +19,19 @@ fn what_the_protocol_and_the_framing_hold_of_a_peer_is_never_shown() {
     seen.show("Hello", &hello);
     seen.show("RpError", &RpError::new("code").details(&secret("details")));
     seen.show("Codec", &(Codec::Json.read(MARK.as_bytes(), false), Codec::MessagePack.read(MARK.as_bytes(), true)));
-    seen.show("Client", &ClientSession::new(Codec::Json, &hello, None, &Limits::default(), now));
-    let mut session = ServerSession::new(Codec::Json, &Limits::default(), now);
+    seen.show("Client", &ClientMachine::new(Codec::Json, &hello, None, &Limits::default(), now));
+    let mut session = ServerMachine::new(Codec::Json, &Limits::default(), now);
     let hi = format!("[\"~wse:hi\",{{\"identity\":\"{}\"}}]", secret("identity"));
     for envelope in [hi, format!("[\"m\",\"{}\"]", secret("payload"))] {
         let input = Input::Envelope(session.read(envelope.as_bytes(), false).expect("an envelope"));
         seen.show("Input", &input);
         seen.show("Step", &session.step(input, now));
-        seen.show("ServerSession", &session);
+        seen.show("ServerMachine", &session);
     }
-    let challenge = wse_proto::Verdict::Challenge(payload.clone());
+    let challenge = wse_proto::Decision::Challenge(payload.clone());
     seen.show("Verdict", &challenge);
     seen.show("Step", &session.step(Input::Answer(challenge), now));
-    seen.show("ServerSession", &session);
+    seen.show("ServerMachine", &session);
 
     let mut decoder = Decoder::new(Role::Server, wse_frame::Limits::default());
     let mut bytes = [frame(Opcode::Ping, MARK.as_bytes()), text(MARK), text(MARK)].concat();

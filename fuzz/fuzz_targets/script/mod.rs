@@ -7,7 +7,7 @@ use std::{
     fmt::Debug,
     time::{Duration, Instant},
 };
-use wse_proto::{Closed, Codec, Envelope, Input, Kind, Ledger, Payload, ProtocolError, Reason, Session, Step};
+use wse_proto::{Closed, Codec, Envelope, Input, Kind, Machine, Payload, ProtocolError, Reason, Received, Step};
 
 pub struct Script<'a>(pub &'a [u8]);
 
@@ -56,7 +56,7 @@ const WAITS: [u64; 12] = [0, 1, 999, 1_000, 9_999, 10_000, 24_999, 25_000, 35_00
 
 /// What is known of a machine from outside.
 pub struct Case<S> {
-    session: S,
+    machine: S,
     codec: Codec,
     now: Instant,
     open: bool,
@@ -70,7 +70,7 @@ pub struct Case<S> {
 }
 
 /// What a side has to say of what both do not share.
-pub trait Law<S: Session> {
+pub trait Law<S: Machine> {
     /// An answer of the application.
     fn answer(&mut self, script: &mut Script<'_>) -> S::Answer;
     /// Whether this input may open the conversation.
@@ -81,14 +81,14 @@ pub trait Law<S: Session> {
 
 const WINDOW: Duration = Duration::from_secs(60);
 
-impl<S: Session> Case<S>
+impl<S: Machine> Case<S>
 where
     S::Question: Debug,
     S::Opening: Debug,
 {
-    pub fn new(session: S, codec: Codec, now: Instant) -> Self {
+    pub fn new(machine: S, codec: Codec, now: Instant) -> Self {
         Self {
-            session,
+            machine,
             codec,
             now,
             open: false,
@@ -118,7 +118,7 @@ where
                 4 => Input::Envelope(envelope(Kind::Ack.as_str(), &mut script)),
                 5 => {
                     raw = script.bytes();
-                    match self.session.read(raw, self.codec.binary()) {
+                    match self.machine.read(raw, self.codec.binary()) {
                         Ok(envelope) => Input::Envelope(envelope),
                         Err(error) => Input::Garbage(error),
                     }
@@ -136,7 +136,7 @@ where
                 13 => Input::Close,
                 14 if self.open && !self.kept && !self.closed && self.taken == 0 => {
                     let beat = Duration::from_millis(script.pick(&WAITS));
-                    self.session.keep(Ledger::new(beat, WINDOW, self.now));
+                    self.machine.keep(Received::new(beat, WINDOW, self.now));
                     self.kept = true;
                     continue;
                 }
@@ -168,14 +168,14 @@ where
             Input::Resumed => resumed = true,
             Input::Garbage(_) => garbage = true,
             Input::Close => {
-                let step = self.session.step(input, self.now);
+                let step = self.machine.step(input, self.now);
                 self.said_last(&step);
                 self.closed = true;
                 return self.rest();
             }
             Input::Heard | Input::Pong => {}
         }
-        let step = self.session.step(input, self.now);
+        let step = self.machine.step(input, self.now);
         if self.closed {
             let ack = came.as_ref().is_some_and(|(kind, _)| self.kept && *kind == Some(Kind::Ack));
             assert!(
@@ -257,13 +257,13 @@ where
 
     /// What holds after every step.
     fn rest(&self) {
-        let due = self.session.deadline();
+        let due = self.machine.deadline();
         assert_eq!(due.is_none(), self.closed, "a deadline while it lives, and none after");
         if let (Some(until), Some(due), false) = (self.parked, due, self.closed) {
             assert_eq!(due, until, "a parked session waits for its window");
         }
         if !self.closed {
-            assert_eq!(self.session.taken(), self.taken, "it has counted wrong");
+            assert_eq!(self.machine.taken(), self.taken, "it has counted wrong");
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use std::{sync::Arc, time::Instant};
 use wse_proto::{
-    Codec, Envelope, Format, Granted, Hello, Input, Payload, RpError, Session, Step, Verdict, Wanted, WsMessaging,
-    ws_messaging::ServerSession,
+    Codec, Decision, Envelope, Format, Hello, Input, Machine, Payload, RpError, SessionGrant, SessionRequest, Step,
+    WsMessaging, WsMessagingServerMachine,
 };
 
 /// The frame as one of `wse`, as the first of a `ws-messaging` client, and as a later one of it, with and without
@@ -25,7 +25,7 @@ pub fn frame(codec: &Codec, frame: &[u8]) {
 
 /// In the third place of a welcome stands what it grants; everything else stays as it is.
 fn come_back(codec: &Codec, envelope: &Envelope<'_>) {
-    let granted = envelope.stamp.as_deref().filter(|_| envelope.name == "~wse:welcome").and_then(Granted::read);
+    let granted = envelope.stamp.as_deref().filter(|_| envelope.name == "~wse:welcome").and_then(SessionGrant::read);
     let Some(granted) = granted else {
         let Some(again) = write(codec, envelope) else { panic!("{:?} is not written", envelope.name) };
         assert_eq!(&codec.read(&again, codec.binary()).expect("it was written"), envelope);
@@ -33,12 +33,12 @@ fn come_back(codec: &Codec, envelope: &Envelope<'_>) {
     };
     let json = granted.write();
     assert!(!json.contains(char::is_whitespace), "{json:?}");
-    let again = Granted::read(&json).expect("it was written");
+    let again = SessionGrant::read(&json).expect("it was written");
     assert_eq!(again.write(), json, "a grant does not come back");
     let mut frame = Vec::new();
     if codec.write_welcome(&mut frame, &envelope.payload, &again).is_ok() {
         let read = codec.read(&frame, codec.binary()).expect("it was written");
-        assert_eq!(read.stamp.as_deref().and_then(Granted::read), Some(again));
+        assert_eq!(read.stamp.as_deref().and_then(SessionGrant::read), Some(again));
         assert_eq!(read.payload, envelope.payload);
     }
 }
@@ -46,8 +46,8 @@ fn come_back(codec: &Codec, envelope: &Envelope<'_>) {
 /// The payload as that of a hi, as what a hi asks of a session, and as an error.
 fn asked(payload: &Payload<'_>) {
     for format in [Format::Json, Format::MessagePack] {
-        if let Some(wanted) = Wanted::read(payload) {
-            assert_eq!(Wanted::read(&wanted.write(format)), Some(wanted));
+        if let Some(wanted) = SessionRequest::read(payload) {
+            assert_eq!(SessionRequest::read(&wanted.write(format)), Some(wanted));
         }
     }
     if let Ok((hello, wanted)) = Hello::read(payload) {
@@ -83,16 +83,16 @@ fn decode(payload: &Payload<'_>) {
 /// The first frame: whatever it is, it asks or it ends.
 fn first(format: Format, frame: &[u8]) {
     let now = Instant::now();
-    let mut session = ServerSession::new(Arc::new(WsMessaging::new()), now);
-    match session.read(frame, format == Format::MessagePack) {
+    let mut machine = WsMessagingServerMachine::new(Arc::new(WsMessaging::new()), now);
+    match machine.read(frame, format == Format::MessagePack) {
         Ok(auth) => {
-            let Step::Ask(question) = session.step(Input::Envelope(auth), now) else { panic!("a first frame asks") };
+            let Step::Ask(question) = machine.step(Input::Envelope(auth), now) else { panic!("a first frame asks") };
             let value = if format == Format::Json { frame.trim_ascii() } else { frame };
             assert_eq!(question.hello.identity.as_bytes(), value);
             decode(&question.hello.identity);
         }
         Err(error) => {
-            let Step::Close(closed) = session.step(Input::Garbage(error), now) else { panic!("garbage ends it") };
+            let Step::Close(closed) = machine.step(Input::Garbage(error), now) else { panic!("garbage ends it") };
             assert_eq!(closed.code, 4003);
         }
     }
@@ -102,18 +102,18 @@ fn first(format: Format, frame: &[u8]) {
 fn later(format: Format, frame: &[u8], options: Arc<WsMessaging>) {
     let (now, binary) = (Instant::now(), format == Format::MessagePack);
     let codec = Codec::WsMessaging(options.clone(), format);
-    let mut session = ServerSession::new(options, now);
-    let auth = session.read(if binary { b"\x80" } else { b"{}" }, binary).expect("an empty map is a value");
-    assert!(matches!(session.step(Input::Envelope(auth), now), Step::Ask(_)));
-    assert!(matches!(session.step(Input::Answer(Verdict::accept("ann")), now), Step::Open(_)));
-    let input = match session.read(frame, binary) {
+    let mut machine = WsMessagingServerMachine::new(options, now);
+    let auth = machine.read(if binary { b"\x80" } else { b"{}" }, binary).expect("an empty map is a value");
+    assert!(matches!(machine.step(Input::Envelope(auth), now), Step::Ask(_)));
+    assert!(matches!(machine.step(Input::Answer(Decision::accept("ann")), now), Step::Open(_)));
+    let input = match machine.read(frame, binary) {
         Ok(envelope) => {
             again(&codec, &envelope);
             Input::Envelope(envelope)
         }
         Err(error) => Input::Garbage(error),
     };
-    match session.step(input, now) {
+    match machine.step(input, now) {
         Step::Wait => {}
         Step::Deliver { payload, .. } | Step::Invoke { payload, .. } => decode(&payload),
         Step::Settle { outcome: Ok(payload) | Err(payload), .. } => decode(&payload),

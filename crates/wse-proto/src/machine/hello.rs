@@ -2,7 +2,7 @@
 //! It may never be printed whole: it carries secrets.
 
 use crate::{
-    session::grant::Wanted,
+    session::grant::SessionRequest,
     wire::{
         error::ProtocolError,
         payload::{Format, Payload},
@@ -39,7 +39,7 @@ impl Hello {
     ///
     /// # Errors
     /// When it is not an object.
-    pub fn read(payload: &Payload<'_>) -> Result<(Self, Option<Wanted>), ProtocolError> {
+    pub fn read(payload: &Payload<'_>) -> Result<(Self, Option<SessionRequest>), ProtocolError> {
         let refused = || ProtocolError::new("the payload of a hi is not an object");
         if !payload.is_object() {
             return Err(refused());
@@ -50,11 +50,11 @@ impl Hello {
             identity: wire.identity.unwrap_or_else(|| Payload::null(format)),
             meta: wire.meta.unwrap_or_else(|| Self::no_meta(format)),
         };
-        Ok((hello, wire.session.as_ref().and_then(Wanted::read)))
+        Ok((hello, wire.session.as_ref().and_then(SessionRequest::read)))
     }
 
     /// The payload of the hi that says this, and asks for that session.
-    pub fn write(&self, session: Option<&Wanted>, format: Format) -> Payload<'static> {
+    pub fn write(&self, session: Option<&SessionRequest>, format: Format) -> Payload<'static> {
         let session = session.map(|wanted| wanted.write(format));
         let wire = Wire { identity: Some(&self.identity), meta: Some(&self.meta), session: session.as_ref() };
         Payload::encode(format, &wire).unwrap_or_else(|_| Payload::null(format)) // values encode
@@ -92,7 +92,7 @@ mod tests {
         Payload::json(text).unwrap()
     }
 
-    fn read(text: &str) -> Result<(Hello, Option<Wanted>), ProtocolError> {
+    fn read(text: &str) -> Result<(Hello, Option<SessionRequest>), ProtocolError> {
         Hello::read(&json(text))
     }
 
@@ -101,7 +101,7 @@ mod tests {
         let hello = read(r#"{"identity":"me"}"#).unwrap();
         assert_eq!(hello, (Hello { identity: json(r#""me""#), meta: json("{}") }, None));
         let hello = read(r#"{"meta":null,"session":{}}"#).unwrap();
-        assert_eq!(hello, (Hello { identity: json("null"), meta: json("{}") }, Some(Wanted::New)));
+        assert_eq!(hello, (Hello { identity: json("null"), meta: json("{}") }, Some(SessionRequest::New)));
         assert_eq!(read(r#"{"session":true}"#).unwrap().1, None);
     }
 
@@ -116,7 +116,7 @@ mod tests {
     fn what_is_written_is_read_again() {
         let hello = Hello { identity: json(r#"{"a":[1]}"#), meta: json(r#"{"b":2}"#) };
         assert_eq!(hello.write(None, Format::Json).as_bytes(), br#"{"identity":{"a":[1]},"meta":{"b":2}}"#);
-        for session in [None, Some(Wanted::New)] {
+        for session in [None, Some(SessionRequest::New)] {
             let written = hello.write(session.as_ref(), Format::Json);
             assert_eq!(Hello::read(&written).unwrap(), (hello.clone(), session));
         }

@@ -10,7 +10,7 @@ pub(crate) mod open;
 use crate::{
     closing::reason::Closed,
     machine::heartbeat::Beat,
-    session::received::Ledger,
+    session::received::Received,
     wire::{
         envelope::{Envelope, Kind},
         error::ProtocolError,
@@ -21,10 +21,10 @@ use std::{borrow::Cow, time::Instant};
 
 /// One side of a conversation.
 ///
-/// [`ServerSession`](crate::ServerSession) and [`ClientSession`](crate::ClientSession) differ
+/// [`ServerMachine`](crate::ServerMachine) and [`ClientMachine`](crate::ClientMachine) differ
 /// until the welcome: each asks its application one kind of question and opens on its own terms.
 /// From then on both are the same.
-pub trait Session {
+pub trait Machine {
     /// What only the application can answer: the server's identify, the client's challenge.
     type Question;
     /// The application's answer.
@@ -51,7 +51,7 @@ pub trait Session {
 
     /// The conversation that has just opened is a session: it counts from now on, and outlives its
     /// connection. Without effect on a wire that has none.
-    fn keep(&mut self, _ledger: Ledger) {}
+    fn keep(&mut self, _ledger: Received) {}
 
     /// This side stops listening before the connection ends: what comes from now on is not counted as
     /// taken in. Unless `whole`, something is dropped that was, and all of which the peer was not
@@ -153,10 +153,10 @@ pub enum Either<L, R> {
     Right(R),
 }
 
-impl<L, R> Session for Either<L, R>
+impl<L, R> Machine for Either<L, R>
 where
-    L: Session,
-    R: Session<Question = L::Question, Answer = L::Answer, Opening = L::Opening>,
+    L: Machine,
+    R: Machine<Question = L::Question, Answer = L::Answer, Opening = L::Opening>,
 {
     type Question = L::Question;
     type Answer = L::Answer;
@@ -183,10 +183,10 @@ where
         }
     }
 
-    fn keep(&mut self, ledger: Ledger) {
+    fn keep(&mut self, received: Received) {
         match self {
-            Either::Left(left) => left.keep(ledger),
-            Either::Right(right) => right.keep(ledger),
+            Either::Left(left) => left.keep(received),
+            Either::Right(right) => right.keep(received),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{
         Step, converse,
         heartbeat::{Beat, Heartbeat},
     },
-    session::received::Ledger,
+    session::received::Received,
     wire::{
         envelope::{Envelope, Kind},
         payload::{Format, Payload},
@@ -21,13 +21,13 @@ use std::time::Instant;
 pub(crate) struct Talk {
     pub(crate) heartbeat: Heartbeat,
     format: Format,
-    session: Option<Box<Kept>>,
+    session: Option<Box<SessionState>>,
 }
 
 /// Only a conversation with a session pays for one.
 #[derive(Debug)]
-struct Kept {
-    ledger: Ledger,
+struct SessionState {
+    received: Received,
     /// Without a connection: until when, and how it ended.
     parked: Option<(Instant, Closed)>,
 }
@@ -38,18 +38,18 @@ impl Talk {
     }
 
     /// Counts from now on.
-    pub(crate) fn keep(&mut self, ledger: Ledger) {
-        self.session = Some(Box::new(Kept { ledger, parked: None }));
+    pub(crate) fn keep(&mut self, received: Received) {
+        self.session = Some(Box::new(SessionState { received, parked: None }));
     }
 
     pub(crate) fn seal(&mut self, whole: bool) {
         if let Some(kept) = &mut self.session {
-            kept.ledger.seal(whole);
+            kept.received.seal(whole);
         }
     }
 
     pub(crate) fn taken(&self) -> u64 {
-        self.session.as_ref().map_or(0, |kept| kept.ledger.taken())
+        self.session.as_ref().map_or(0, |kept| kept.received.taken())
     }
 
     /// What an envelope means.
@@ -57,7 +57,7 @@ impl Talk {
     pub(crate) fn envelope<'a, Q, O>(&mut self, envelope: Envelope<'a>, now: Instant) -> Step<'a, Q, O> {
         let Some(kept) = &mut self.session else { return converse(envelope) };
         if Kind::of(&envelope.name) != Some(Kind::Ack) {
-            kept.ledger.take(envelope.weight(), now);
+            kept.received.take(envelope.weight(), now);
             return converse(envelope);
         }
         match envelope.payload.decode() {
@@ -77,19 +77,21 @@ impl Talk {
     /// The connection ends: what this side says before its goodbye.
     pub(crate) fn goodbye<'a, Q, O>(&mut self, now: Instant) -> Step<'a, Q, O> {
         match self.session.as_deref_mut() {
-            Some(Kept { ledger, parked: None }) => ledger.last(now).map_or(Step::Wait, |count| self.acknowledge(count)),
+            Some(SessionState { received, parked: None }) => {
+                received.acknowledge_rest(now).map_or(Step::Wait, |count| self.acknowledge(count))
+            }
             _ => Step::Wait,
         }
     }
 
     pub(crate) fn tick<'a, Q, O>(&mut self, now: Instant) -> Step<'a, Q, O> {
-        if let Some(Kept { parked: Some((until, closed)), .. }) = self.session.as_deref() {
+        if let Some(SessionState { parked: Some((until, closed)), .. }) = self.session.as_deref() {
             return if now >= *until { Step::Close(closed.clone()) } else { Step::Wait };
         }
         match self.heartbeat.tick(now) {
             Beat::Ping => Step::Ping,
             Beat::Dead => self.lost(Closed::silent(), now),
-            Beat::Nothing => match self.session.as_mut().and_then(|kept| kept.ledger.tell(now)) {
+            Beat::Nothing => match self.session.as_mut().and_then(|kept| kept.received.acknowledge(now)) {
                 Some(count) => self.acknowledge(count),
                 None => Step::Wait,
             },
@@ -99,7 +101,7 @@ impl Talk {
     /// A deadline is there, but this side does not read: silence proves nothing.
     pub(crate) fn deaf<'a, Q, O>(&mut self, now: Instant) -> Step<'a, Q, O> {
         if now < self.heartbeat.due()
-            && let Some(count) = self.session.as_mut().and_then(|kept| kept.ledger.tell(now))
+            && let Some(count) = self.session.as_mut().and_then(|kept| kept.received.acknowledge(now))
         {
             return self.acknowledge(count);
         }
@@ -116,7 +118,7 @@ impl Talk {
     pub(crate) fn lost<'a, Q, O>(&mut self, closed: Closed, now: Instant) -> Step<'a, Q, O> {
         let Some(kept) = &mut self.session else { return Step::Close(closed) };
         if kept.parked.is_none() {
-            kept.parked = Some((later(now, kept.ledger.window()), closed.clone()));
+            kept.parked = Some((later(now, kept.received.window()), closed.clone()));
         }
         Step::Park(closed)
     }
@@ -127,15 +129,15 @@ impl Talk {
         self.heartbeat.heard(now);
         if let Some(kept) = &mut self.session {
             kept.parked = None;
-            if client { kept.ledger.hurry(now) } else { _ = kept.ledger.told(now) }
+            if client { kept.received.acknowledge_at_once(now) } else { _ = kept.received.mark_acknowledged(now) }
         }
     }
 
     pub(crate) fn due(&self) -> Instant {
         match self.session.as_deref() {
             None => self.heartbeat.due(),
-            Some(Kept { parked: Some((until, _)), .. }) => *until,
-            Some(kept) => self.heartbeat.due().min(kept.ledger.due()),
+            Some(SessionState { parked: Some((until, _)), .. }) => *until,
+            Some(kept) => self.heartbeat.due().min(kept.received.due()),
         }
     }
 }

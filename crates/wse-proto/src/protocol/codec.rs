@@ -3,7 +3,7 @@
 
 use crate::{
     protocol::ws_messaging::WsMessaging,
-    session::grant::Granted,
+    session::grant::SessionGrant,
     wire::{
         custom::CustomCodec,
         envelope::{Envelope, Kind},
@@ -139,7 +139,7 @@ impl Codec {
         &self,
         out: &mut Vec<u8>,
         payload: &Payload<'_>,
-        granted: &Granted,
+        granted: &SessionGrant,
     ) -> Result<(), EncodeError> {
         let payload = payload.translated(self.format())?;
         let granted = granted.write();

@@ -1,5 +1,5 @@
-//! What a client asks for in its hi and a server grants in the third place of its welcome. What
-//! does not read is as if it were absent: it may never end a connection.
+//! What a client's hi asks of a session, and what a server's welcome grants in its third place. A value
+//! that does not read counts as absent, and does not end the connection.
 
 use crate::{
     cid::Cid,
@@ -9,72 +9,74 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What a hi asks for in its field `session`.
+/// What a client asks for in the field `session` of its hi.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum SessionRequest {
     /// A new session.
     New,
-    /// The one that was begun before.
+    /// A session that began on another connection.
     Resume {
-        /// What it was given to come back with.
+        /// The token that the last welcome brought.
         token: Token,
-        /// How many envelopes of the server have been taken in.
+        /// How many envelopes of the server the client has received.
         seen: u64,
     },
 }
 
 #[derive(Default, Serialize, Deserialize)]
-struct Asked<'a> {
+struct RequestFields<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     resume: Option<std::borrow::Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seen: Option<u64>,
 }
 
-impl Wanted {
-    /// Reads the value of the field; `None` when it asks for nothing.
+impl SessionRequest {
+    /// Reads the value of the field; `None` when it asks for no session.
     pub fn read(value: &Payload<'_>) -> Option<Self> {
         if !value.is_object() {
             return None;
         }
-        // What cannot be resumed is a new one.
-        let asked: Asked<'static> = value.decode().unwrap_or_default();
-        let token = asked.resume.and_then(|token| Token::read(&token));
-        Some(match (token, asked.seen) {
-            (Some(token), Some(seen)) => Wanted::Resume { token, seen },
-            _ => Wanted::New,
+        // A request to resume that does not read asks for a new session.
+        let fields: RequestFields<'static> = value.decode().unwrap_or_default();
+        let token = fields.resume.and_then(|token| Token::read(&token));
+        Some(match (token, fields.seen) {
+            (Some(token), Some(seen)) => SessionRequest::Resume { token, seen },
+            _ => SessionRequest::New,
         })
     }
 
     /// The value that asks for this.
     pub fn write(&self, format: Format) -> Payload<'static> {
-        let asked = match self {
-            Wanted::New => Asked::default(),
-            Wanted::Resume { token, seen } => Asked { resume: Some(token.as_str().into()), seen: Some(*seen) },
+        let fields = match self {
+            SessionRequest::New => RequestFields::default(),
+            SessionRequest::Resume { token, seen } => {
+                RequestFields { resume: Some(token.as_str().into()), seen: Some(*seen) }
+            }
         };
-        Payload::encode(format, &asked).unwrap_or_else(|_| Payload::null(format)) // text and a number encode
+        Payload::encode(format, &fields).unwrap_or_else(|_| Payload::null(format)) // text and a number encode
     }
 }
 
-/// What a welcome grants.
+/// What a welcome grants to a client that asked for a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Granted {
-    /// What to come back with.
+pub struct SessionGrant {
+    /// The token to come back with.
     pub token: Token,
     /// Whose session it is.
     pub cid: Cid,
-    /// How many envelopes of the client have been taken in.
+    /// How many envelopes of the client the server has received.
     pub seen: u64,
-    /// Whether it is the session that was asked for, and not a new one.
+    /// Whether this is the session that the client asked to resume, and not a new one.
     pub resumed: bool,
-    /// The server says something at least so often; zero: it does not.
+    /// The server sends something at least so often; zero: it does not.
     pub beat: Duration,
     /// How long the session is kept after its connection was lost.
     pub window: Duration,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Said<'a> {
+struct GrantFields<'a> {
     session: std::borrow::Cow<'a, str>,
     cid: std::borrow::Cow<'a, str>,
     seen: u64,
@@ -84,10 +86,10 @@ struct Said<'a> {
     window: u64,
 }
 
-impl Granted {
+impl SessionGrant {
     /// The grant as JSON without white space, as it stands in the third place of a welcome.
     pub fn write(&self) -> String {
-        let said = Said {
+        let fields = GrantFields {
             session: self.token.as_str().into(),
             cid: self.cid.as_str().into(),
             seen: self.seen,
@@ -95,25 +97,25 @@ impl Granted {
             beat: millis(self.beat),
             window: millis(self.window),
         };
-        // Text, numbers and truth encode. A blank can only stand in the cid.
-        serde_json::to_string(&said).unwrap_or_default().replace(' ', "\\u0020")
+        // Text, numbers and bools encode. Only the cid can hold a space.
+        serde_json::to_string(&fields).unwrap_or_default().replace(' ', "\\u0020")
     }
 
-    /// Reads a grant; `None` when it is none.
+    /// Reads a grant; `None` when the text is not one.
     pub fn read(json: &str) -> Option<Self> {
-        let said: Said<'_> = serde_json::from_str(json).ok()?;
+        let fields: GrantFields<'_> = serde_json::from_str(json).ok()?;
         Some(Self {
-            token: Token::read(&said.session)?,
-            cid: Cid::from(&*said.cid),
-            seen: said.seen,
-            resumed: said.resumed,
-            beat: Duration::from_millis(said.beat),
-            window: Duration::from_millis(said.window),
+            token: Token::read(&fields.session)?,
+            cid: Cid::from(&*fields.cid),
+            seen: fields.seen,
+            resumed: fields.resumed,
+            beat: Duration::from_millis(fields.beat),
+            window: Duration::from_millis(fields.window),
         })
     }
 }
 
-/// At most what a timer of a browser counts, which fires at once beyond: 24.8 days.
+/// Milliseconds, at most 24.8 days: a longer timer of a browser fires at once.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min((1 << 31) - 1)
 }
@@ -122,21 +124,21 @@ fn millis(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn wanted(json: &str) -> Option<Wanted> {
-        Wanted::read(&Payload::json(json).unwrap())
+    fn request(json: &str) -> Option<SessionRequest> {
+        SessionRequest::read(&Payload::json(json).unwrap())
     }
 
     #[test]
-    fn a_wish_is_read_as_it_is_written_and_whatever_it_holds() {
-        let resume = Wanted::Resume { token: Token::new(7), seen: 9 };
-        for wish in [Wanted::New, resume] {
+    fn a_request_is_read_as_it_is_written_and_whatever_it_holds() {
+        let resume = SessionRequest::Resume { token: Token::new(7), seen: 9 };
+        for request in [SessionRequest::New, resume] {
             for format in [Format::Json, Format::MessagePack] {
-                assert_eq!(Wanted::read(&wish.write(format)), Some(wish.clone()));
+                assert_eq!(SessionRequest::read(&request.write(format)), Some(request.clone()));
             }
         }
-        assert_eq!(Wanted::New.write(Format::Json).as_bytes(), b"{}");
+        assert_eq!(SessionRequest::New.write(Format::Json).as_bytes(), b"{}");
         for nothing in ["null", "true", "[]", "\"x\"", "3"] {
-            assert_eq!(wanted(nothing), None, "{nothing}");
+            assert_eq!(request(nothing), None, "{nothing}");
         }
         for new in [
             "{}",
@@ -147,13 +149,13 @@ mod tests {
             r#"{"resume":"a b","seen":1}"#,
             r#"{"resume":"x","seen":"1"}"#,
         ] {
-            assert_eq!(wanted(new), Some(Wanted::New), "{new}");
+            assert_eq!(request(new), Some(SessionRequest::New), "{new}");
         }
     }
 
     #[test]
     fn a_grant_is_read_as_it_is_written() {
-        let granted = Granted {
+        let grant = SessionGrant {
             token: Token::new(1),
             cid: Cid::from("ann \"b\" lee"),
             seen: 3,
@@ -161,11 +163,14 @@ mod tests {
             beat: Duration::from_secs(25),
             window: Duration::MAX,
         };
-        let written = granted.write();
+        let written = grant.write();
         assert!(!written.contains(' '), "{written}");
-        assert_eq!(Granted::read(&written), Some(Granted { window: Duration::from_millis((1 << 31) - 1), ..granted }));
+        assert_eq!(
+            SessionGrant::read(&written),
+            Some(SessionGrant { window: Duration::from_millis((1 << 31) - 1), ..grant })
+        );
         for none in ["", "{}", "5", r#"{"session":"","cid":"a","seen":0,"resumed":false,"window":1}"#] {
-            assert_eq!(Granted::read(none), None, "{none}");
+            assert_eq!(SessionGrant::read(none), None, "{none}");
         }
     }
 }

@@ -4,37 +4,38 @@
 use crate::limits::later;
 use std::time::{Duration, Instant};
 
-/// Envelopes that are taken in before the other side is told at once.
+/// After this many envelopes the acknowledgement is sent at once.
 const ENVELOPES: u64 = 32;
-/// Bytes of them.
+/// After this many bytes it is sent at once.
 const BYTES: usize = 64 << 10;
-/// How long the first of them waits: so long a receipt is late at most.
+/// The longest time from an envelope to its acknowledgement.
 const DELAY: Duration = Duration::from_secs(1);
 
-/// What one side of a session has taken in.
+/// Counts what one side of a session has received, and says when to acknowledge it.
 #[derive(Clone, Debug)]
-pub struct Ledger {
+pub struct Received {
     taken: u64,
-    /// Of them the other side knows.
-    told: u64,
-    /// Bytes of those it does not know of.
-    untold: usize,
+    /// How many of them are acknowledged.
+    acknowledged: u64,
+    /// The bytes of those that are not.
+    owed: usize,
     beat: Duration,
     window: Duration,
     due: Instant,
-    /// Nothing is taken in any more.
+    /// Nothing is counted any more.
     sealed: bool,
 }
 
-impl Ledger {
-    /// A session that begins now. Something is told at least every `beat` (zero: never for its own
-    /// sake); without a connection it lasts for `window`.
+impl Received {
+    /// The count of a session that begins now. An acknowledgement is sent at least every `beat`, whether
+    /// or not something was received (zero: only when something was). Without a connection the session
+    /// lasts for `window`.
     pub fn new(beat: Duration, window: Duration, now: Instant) -> Self {
         let beat = if beat.is_zero() { Duration::MAX } else { beat };
-        Self { taken: 0, told: 0, untold: 0, beat, window, due: later(now, beat), sealed: false }
+        Self { taken: 0, acknowledged: 0, owed: 0, beat, window, due: later(now, beat), sealed: false }
     }
 
-    /// How many envelopes have been taken in.
+    /// How many envelopes were received.
     pub fn taken(&self) -> u64 {
         self.taken
     }
@@ -44,53 +45,53 @@ impl Ledger {
         self.window
     }
 
-    /// One more was taken in, of about so many bytes.
+    /// Counts one more envelope, of about so many bytes.
     pub fn take(&mut self, bytes: usize, now: Instant) {
         if self.sealed {
             return;
         }
         self.taken += 1;
-        self.untold += bytes;
-        let untold = self.taken - self.told;
-        if untold >= ENVELOPES || self.untold >= BYTES {
+        self.owed += bytes;
+        let count = self.taken - self.acknowledged;
+        if count >= ENVELOPES || self.owed >= BYTES {
             self.due = self.due.min(now);
-        } else if untold == 1 {
+        } else if count == 1 {
             self.due = self.due.min(later(now, DELAY));
         }
     }
 
-    /// When the other side is to be told.
+    /// When the next acknowledgement is due.
     pub fn due(&self) -> Instant {
         self.due
     }
 
-    /// What the other side is told now; `None` before it is due.
-    pub fn tell(&mut self, now: Instant) -> Option<u64> {
-        (now >= self.due).then(|| self.told(now))
+    /// The count to acknowledge now; `None` before it is due.
+    pub fn acknowledge(&mut self, now: Instant) -> Option<u64> {
+        (now >= self.due).then(|| self.mark_acknowledged(now))
     }
 
-    /// The other side has been told on another way, as a welcome does. Gives the count.
-    pub fn told(&mut self, now: Instant) -> u64 {
-        (self.told, self.untold, self.due) = (self.taken, 0, later(now, self.beat));
+    /// Notes that the count is acknowledged, as by a welcome, and returns it.
+    pub fn mark_acknowledged(&mut self, now: Instant) -> u64 {
+        (self.acknowledged, self.owed, self.due) = (self.taken, 0, later(now, self.beat));
         self.taken
     }
 
-    /// What the other side is told before a goodbye; `None` when it knows all.
-    pub fn last(&mut self, now: Instant) -> Option<u64> {
-        (self.taken > self.told).then(|| self.told(now))
+    /// The count to acknowledge before a close frame; `None` when all of it is acknowledged.
+    pub fn acknowledge_rest(&mut self, now: Instant) -> Option<u64> {
+        (self.taken > self.acknowledged).then(|| self.mark_acknowledged(now))
     }
 
-    /// Nothing is taken in from now on. Unless `whole`, some of what was is not handled either: all
-    /// that the other side was not told of counts as not taken in.
+    /// Stops counting. Unless `whole`, some envelopes that were counted will not be handled: then all
+    /// that are not acknowledged count as not received. Only the first call has an effect.
     pub fn seal(&mut self, whole: bool) {
         if !self.sealed && !whole {
-            (self.taken, self.untold) = (self.told, 0);
+            (self.taken, self.owed) = (self.acknowledged, 0);
         }
         self.sealed = true;
     }
 
-    /// The other side is to be told as soon as possible.
-    pub fn hurry(&mut self, now: Instant) {
+    /// Makes the next acknowledgement due at once.
+    pub fn acknowledge_at_once(&mut self, now: Instant) {
         self.due = now;
     }
 }
@@ -101,53 +102,53 @@ mod tests {
     const S: Duration = Duration::from_secs(1);
 
     #[test]
-    fn it_is_told_after_thirty_two_envelopes_or_64_kib_or_a_second_or_a_beat() {
+    fn an_acknowledgement_is_due_after_32_envelopes_or_64_kib_or_a_second_or_a_beat() {
         let start = Instant::now();
-        let mut ledger = Ledger::new(25 * S, 60 * S, start);
-        assert_eq!(ledger.due(), start + 25 * S);
-        (0..31).for_each(|_| ledger.take(10, start + S));
-        assert_eq!((ledger.tell(start + S), ledger.due()), (None, start + 2 * S));
-        ledger.take(10, start + S);
-        assert_eq!((ledger.tell(start + S), ledger.tell(start + S)), (Some(32), None));
-        ledger.take(BYTES, start + 2 * S);
-        assert_eq!(ledger.tell(start + 2 * S), Some(33));
-        ledger.take(1, start + 3 * S);
-        assert_eq!((ledger.tell(start + 3 * S), ledger.tell(start + 4 * S)), (None, Some(34)));
-        assert_eq!((ledger.due(), ledger.tell(start + 29 * S)), (start + 29 * S, Some(34)));
+        let mut received = Received::new(25 * S, 60 * S, start);
+        assert_eq!(received.due(), start + 25 * S);
+        (0..31).for_each(|_| received.take(10, start + S));
+        assert_eq!((received.acknowledge(start + S), received.due()), (None, start + 2 * S));
+        received.take(10, start + S);
+        assert_eq!((received.acknowledge(start + S), received.acknowledge(start + S)), (Some(32), None));
+        received.take(BYTES, start + 2 * S);
+        assert_eq!(received.acknowledge(start + 2 * S), Some(33));
+        received.take(1, start + 3 * S);
+        assert_eq!((received.acknowledge(start + 3 * S), received.acknowledge(start + 4 * S)), (None, Some(34)));
+        assert_eq!((received.due(), received.acknowledge(start + 29 * S)), (start + 29 * S, Some(34)));
     }
 
     #[test]
-    fn before_a_goodbye_the_other_side_is_told_what_it_does_not_know() {
+    fn before_a_close_frame_the_rest_is_acknowledged() {
         let start = Instant::now();
-        let mut ledger = Ledger::new(25 * S, 60 * S, start);
-        assert_eq!(ledger.last(start), None);
-        ledger.take(1, start);
-        assert_eq!((ledger.last(start), ledger.last(start)), (Some(1), None));
+        let mut received = Received::new(25 * S, 60 * S, start);
+        assert_eq!(received.acknowledge_rest(start), None);
+        received.take(1, start);
+        assert_eq!((received.acknowledge_rest(start), received.acknowledge_rest(start)), (Some(1), None));
     }
 
     #[test]
-    fn once_sealed_it_counts_no_more_and_forgets_what_was_dropped_untold() {
+    fn once_sealed_it_counts_nothing_and_takes_back_what_was_dropped_unacknowledged() {
         let start = Instant::now();
         let sealed = |whole| {
-            let mut ledger = Ledger::new(25 * S, 60 * S, start);
-            ledger.take(1, start);
-            ledger.told(start);
-            (0..3).for_each(|_| ledger.take(1, start));
-            ledger.seal(whole);
-            ledger.take(1, start);
-            ledger.seal(false); // the first one holds
-            (ledger.taken(), ledger.last(start))
+            let mut received = Received::new(25 * S, 60 * S, start);
+            received.take(1, start);
+            received.mark_acknowledged(start);
+            (0..3).for_each(|_| received.take(1, start));
+            received.seal(whole);
+            received.take(1, start);
+            received.seal(false); // only the first call counts
+            (received.taken(), received.acknowledge_rest(start))
         };
         assert_eq!(sealed(true), (4, Some(4)));
         assert_eq!(sealed(false), (1, None));
     }
 
     #[test]
-    fn without_a_beat_silence_says_nothing() {
+    fn without_a_beat_nothing_is_acknowledged_in_silence() {
         let start = Instant::now();
-        let mut ledger = Ledger::new(Duration::ZERO, S, start);
-        assert_eq!(ledger.tell(start + 1_000_000 * S), None);
-        ledger.take(1, start);
-        assert_eq!(ledger.tell(start + S), Some(1));
+        let mut received = Received::new(Duration::ZERO, S, start);
+        assert_eq!(received.acknowledge(start + 1_000_000 * S), None);
+        received.take(1, start);
+        assert_eq!(received.acknowledge(start + S), Some(1));
     }
 }

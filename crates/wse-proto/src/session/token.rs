@@ -64,7 +64,7 @@ pub struct Tokens {
 
 /// What comes of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Check {
+pub enum TokenCheck {
     /// The session; the token is to be used up.
     Good,
     /// Nothing yet: it was used a moment ago. Later it is known whether that welcome has arrived, so
@@ -89,12 +89,12 @@ impl Tokens {
 
     /// What a client that comes back with this token is to have. `lost` says that the session has no
     /// connection.
-    pub fn check(&self, token: &Token, lost: bool, now: Instant) -> Check {
+    pub fn check(&self, token: &Token, lost: bool, now: Instant) -> TokenCheck {
         // All are always compared, whatever the first says.
-        let mut check = if self.current == *token { Check::Good } else { Check::Unknown };
+        let mut check = if self.current == *token { TokenCheck::Good } else { TokenCheck::Unknown };
         for (before, used) in &self.before {
             if before == token {
-                check = if lost || now >= *used + RACE { Check::Good } else { Check::TooSoon };
+                check = if lost || now >= *used + RACE { TokenCheck::Good } else { TokenCheck::TooSoon };
             }
         }
         check
@@ -128,7 +128,7 @@ mod tests {
 
     /// Uses a token up if it is good.
     fn claim(tokens: &mut Tokens, token: &Token, next: &Token, lost: bool, now: Instant) -> bool {
-        let good = tokens.check(token, lost, now) == Check::Good;
+        let good = tokens.check(token, lost, now) == TokenCheck::Good;
         if good {
             tokens.use_up(token, next, now);
         }
@@ -163,7 +163,7 @@ mod tests {
         let (now, [a, b, c, d]) = (Instant::now(), [1, 2, 3, 4].map(Token::new));
         let mut tokens = Tokens::new(a.clone());
         assert!(claim(&mut tokens, &a, &b, true, now));
-        assert_eq!(tokens.check(&a, false, now), Check::TooSoon, "a race, or its welcome was lost");
+        assert_eq!(tokens.check(&a, false, now), TokenCheck::TooSoon, "a race, or its welcome was lost");
         assert!(claim(&mut tokens, &a, &c, true, now), "its welcome was lost");
         assert!(claim(&mut tokens, &a, &d, false, now + RACE), "its welcome was lost without a sound");
         assert!(claim(&mut tokens, &b, &c, true, now), "a welcome that did arrive, though nothing came back");

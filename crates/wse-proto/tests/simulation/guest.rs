@@ -9,7 +9,9 @@ use crate::{
     world::World,
 };
 use std::time::{Duration, Instant};
-use wse_proto::{ClientSession, Closed, Hello, Input, Kind, Payload, Reason, Replay, Session, Token, Wanted, Welcome};
+use wse_proto::{
+    ClientMachine, Closed, Hello, Input, Kind, Machine, Payload, Reason, Sent, SessionRequest, Token, Welcome,
+};
 
 pub(crate) struct Guest {
     plan: crate::plan::Guest,
@@ -22,13 +24,13 @@ pub(crate) struct Guest {
 
 /// A conversation that is open, or the session of one that was.
 struct Link {
-    party: Party<ClientSession>,
+    party: Party<ClientMachine>,
     /// The token to come back with, and the welcome that brought it.
     grant: Option<(Token, Name)>,
 }
 
 struct Attempt {
-    party: Party<ClientSession>,
+    party: Party<ClientMachine>,
     until: Instant,
     /// It asks for the session of the link.
     resumes: bool,
@@ -46,12 +48,12 @@ impl Guest {
         [link, attempt, self.retry].into_iter().flatten().min()
     }
 
-    pub(crate) fn parties(&self) -> impl Iterator<Item = &Party<ClientSession>> {
+    pub(crate) fn parties(&self) -> impl Iterator<Item = &Party<ClientMachine>> {
         self.link.iter().map(|link| &link.party).chain(self.attempt.iter().map(|attempt| &attempt.party))
     }
 
     /// The conversation that its application talks through.
-    pub(crate) fn party(&mut self) -> Option<&mut Party<ClientSession>> {
+    pub(crate) fn party(&mut self) -> Option<&mut Party<ClientMachine>> {
         self.link.as_mut().map(|link| &mut link.party)
     }
 
@@ -73,12 +75,12 @@ impl Guest {
         self.act(at_attempt, event, world);
     }
 
-    fn attempting(&mut self) -> Option<&mut Party<ClientSession>> {
+    fn attempting(&mut self) -> Option<&mut Party<ClientMachine>> {
         self.attempt.as_mut().map(|attempt| &mut attempt.party)
     }
 
     /// Does what an event of the attempt or of the link asks for, and what it leads to.
-    pub(crate) fn act(&mut self, mut at_attempt: bool, mut event: Option<EventOf<ClientSession>>, world: &mut World) {
+    pub(crate) fn act(&mut self, mut at_attempt: bool, mut event: Option<EventOf<ClientMachine>>, world: &mut World) {
         while let Some(next) = event.take() {
             let party = if at_attempt { self.attempting() } else { self.party() };
             match (next, party) {
@@ -95,7 +97,7 @@ impl Guest {
                 (Event::Parked, Some(party)) => {
                     party.detach(world);
                     world.history.parked(party.name);
-                    if party.replay.as_ref().is_some_and(Replay::is_whole) {
+                    if party.copies.as_ref().is_some_and(Sent::is_whole) {
                         self.later(world);
                     } else {
                         self.end(&Closed::broken(Reason::default()), world);
@@ -143,8 +145,10 @@ impl Guest {
         let grant = self.link.as_ref().and_then(|link| Some((&link.party, link.grant.as_ref()?)));
         let wanted = match grant {
             _ if !self.plan.resume => None,
-            None => Some(Wanted::New),
-            Some((party, (token, _))) => Some(Wanted::Resume { token: token.clone(), seen: party.machine.taken() }),
+            None => Some(SessionRequest::New),
+            Some((party, (token, _))) => {
+                Some(SessionRequest::Resume { token: token.clone(), seen: party.machine.taken() })
+            }
         };
         let server = grant.and_then(|(party, _)| world.history.peer(party.name));
         let meta: Meta = (name, server.unwrap_or_default(), grant.map_or(0, |(_, (_, welcome))| *welcome));
@@ -154,7 +158,7 @@ impl Guest {
             meta: Payload::encode(format, &meta).expect(encode),
         };
         let limits = &world.plan.limits;
-        let (machine, hi) = ClientSession::new(codec.clone(), &hello, wanted.as_ref(), limits, now);
+        let (machine, hi) = ClientMachine::new(codec.clone(), &hello, wanted.as_ref(), limits, now);
         let party = Party::new(name, machine, codec.clone(), end, limits, now);
         let until = now + limits.connect_timeout;
         let mut attempt = Attempt { party, until, resumes: server.is_some() };
@@ -167,8 +171,10 @@ impl Guest {
         if !world.peace && world.chance.one_in(world.plan.doubles) {
             let lie = world.chance.below(3) as u64 * 8;
             let wanted = wanted.clone().map(|wanted| match wanted {
-                Wanted::Resume { token, seen } => Wanted::Resume { token, seen: seen.saturating_sub(lie) },
-                Wanted::New => Wanted::New,
+                SessionRequest::Resume { token, seen } => {
+                    SessionRequest::Resume { token, seen: seen.saturating_sub(lie) }
+                }
+                SessionRequest::New => SessionRequest::New,
             });
             let mut frame = Vec::new();
             let hi = hello.write(wanted.as_ref(), format);

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 use wse_proto::{
-    Closed, Codec, Envelope, Full, Input, Kind, Ledger, Limits, Payload, Pending, Reason, Replay, Session, Settled,
+    Closed, Codec, Envelope, Full, Input, Kind, Limits, Machine, Payload, Pending, Reason, Received, Sent, Settled,
     Stamp, Step,
 };
 
@@ -23,7 +23,7 @@ pub(crate) enum Event<Q, O> {
     Ended(Closed),
 }
 
-pub(crate) type EventOf<S> = Event<<S as Session>::Question, <S as Session>::Opening>;
+pub(crate) type EventOf<S> = Event<<S as Machine>::Question, <S as Machine>::Opening>;
 
 pub(crate) struct Party<S> {
     pub(crate) name: Name,
@@ -32,7 +32,7 @@ pub(crate) struct Party<S> {
     pub(crate) end: Option<End>,
     /// What has come and is no whole frame yet.
     unread: Vec<u8>,
-    pub(crate) replay: Option<Replay<Vec<u8>>>,
+    pub(crate) copies: Option<Sent<Vec<u8>>>,
     calls: Pending<u64>,
     /// In the order in which they end.
     timeouts: VecDeque<(Instant, Stamp, u64)>,
@@ -59,7 +59,7 @@ const CLOSE: u8 = 3;
 /// From whom, the how many-th, about which call, and something to carry.
 type Said = (u64, u64, u64, String);
 
-impl<S: Session> Party<S> {
+impl<S: Machine> Party<S> {
     pub(crate) fn new(name: Name, machine: S, codec: Codec, end: End, limits: &Limits, now: Instant) -> Self {
         Self {
             name,
@@ -67,7 +67,7 @@ impl<S: Session> Party<S> {
             codec,
             end: Some(end),
             unread: Vec::new(),
-            replay: None,
+            copies: None,
             calls: Pending::new(limits.calls_per_conn, false),
             timeouts: VecDeque::new(),
             handlers: Vec::new(),
@@ -84,8 +84,8 @@ impl<S: Session> Party<S> {
 
     /// From now on it is a session.
     pub(crate) fn keep(&mut self, beat: Duration, window: Duration, world: &World) {
-        self.machine.keep(Ledger::new(beat, window, world.now()));
-        self.replay = Some(Replay::new(world.plan.limits.session_bytes));
+        self.machine.keep(Received::new(beat, window, world.now()));
+        self.copies = Some(Sent::new(world.plan.limits.session_bytes));
     }
 
     pub(crate) fn hear(&mut self, bytes: &[u8], world: &World) {
@@ -155,14 +155,14 @@ impl<S: Session> Party<S> {
             }
             Step::Acknowledged(count) => {
                 world.history.acknowledged(self.name, count);
-                let replay = self.replay.as_mut().expect("an ack is of a session");
-                replay.acknowledge(count).expect("no more than was sent");
+                let copies = self.copies.as_mut().expect("an ack is of a session");
+                copies.acknowledge(count).expect("no more than was sent");
             }
             Step::Ping => self.put(PING, &[], world),
             Step::Park(_) => return Some(Event::Parked),
             Step::Close(closed) => {
                 assert_ne!(closed, Closed::protocol_error(), "{} sees a breach of the protocol", self.name);
-                let cut = closed.code == 1006 && self.replay.is_some() && self.end.is_some();
+                let cut = closed.code == 1006 && self.copies.is_some() && self.end.is_some();
                 assert!(!cut, "the session of {} ends with its connection", self.name);
                 return Some(Event::Ended(closed));
             }
@@ -229,7 +229,7 @@ impl<S: Session> Party<S> {
         let mut frame = Vec::new();
         self.codec.write_encoded(&mut frame, name, &payload, stamp).expect("it can be sent");
         self.bytes.push(self.bytes[self.bytes.len() - 1] + frame.len());
-        let full = match self.replay.as_mut().map(|replay| replay.push(frame.clone())) {
+        let full = match self.copies.as_mut().map(|copies| copies.push(frame.clone())) {
             Some(Ok(number)) => {
                 assert_eq!(number, self.sent, "the count is wrong");
                 false
@@ -303,12 +303,12 @@ impl<S: Session> Party<S> {
         assert!(self.step(Input::Resumed, world).is_none(), "going on is not answered");
         world.history.acknowledged(self.name, seen);
         world.history.resumed(self.name);
-        self.replay.as_mut().expect("a session").acknowledge(seen).expect("no more than was sent");
+        self.copies.as_mut().expect("a session").acknowledge(seen).expect("no more than was sent");
     }
 
     /// Sends again what the other side has not seen.
     pub(crate) fn repeat(&mut self, world: &mut World) {
-        let frames: Vec<_> = self.replay.iter().flat_map(Replay::frames).cloned().collect();
+        let frames: Vec<_> = self.copies.iter().flat_map(Sent::frames).cloned().collect();
         frames.iter().for_each(|frame| self.put(MESSAGE, frame, world));
     }
 
@@ -325,14 +325,14 @@ impl<S: Session> Party<S> {
         self.detach(world);
         let calls: std::collections::BTreeSet<_> = self.calls.drain().collect();
         calls.into_iter().for_each(|call| world.history.settled(call, Ending::Disconnected));
-        world.history.ended(self.name, self.replay.as_ref().map(Replay::unconfirmed));
+        world.history.ended(self.name, self.copies.as_ref().map(Sent::unconfirmed));
     }
 
     pub(crate) fn sight(&self, now: Instant) -> Sight {
-        let waits = self.replay.is_some() && self.end.is_some() && self.machine.deadline().is_some_and(|at| at > now);
+        let waits = self.copies.is_some() && self.end.is_some() && self.machine.deadline().is_some_and(|at| at > now);
         Sight {
             name: self.name,
-            kept: self.replay.as_ref().map(Replay::bytes),
+            kept: self.copies.as_ref().map(Sent::bytes),
             taken: self.machine.taken(),
             untold: self.untold.filter(|_| waits),
             heard: (self.open && self.end.is_some()).then_some(self.heard),

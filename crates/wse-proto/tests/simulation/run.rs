@@ -15,7 +15,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
-use wse_proto::{Closed, Kind, Reason, Session, Stamp};
+use wse_proto::{Closed, Kind, Machine, Reason, Stamp};
 
 pub(crate) struct Run {
     world: World,
@@ -180,7 +180,7 @@ enum Talk {
 }
 
 impl Talk {
-    fn by<S: Session>(&self, party: &mut Party<S>, world: &mut World) -> Option<EventOf<S>> {
+    fn by<S: Machine>(&self, party: &mut Party<S>, world: &mut World) -> Option<EventOf<S>> {
         match self {
             Talk::Say(bytes) => party.send("say", 0, None, *bytes, world),
             Talk::Call => party.call(world),

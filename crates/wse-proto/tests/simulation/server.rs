@@ -12,8 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 use wse_proto::{
-    Accepted, Check, Cid, Closed, Codec, Granted, Input, Payload, Question, Reason, Replay, ServerSession, Session,
-    Token, Tokens, Verdict, Wanted,
+    Accepted, Cid, Closed, Codec, Decision, Input, Machine, Payload, Question, Reason, Sent, ServerMachine,
+    SessionGrant, SessionRequest, Token, TokenCheck, Tokens,
 };
 
 /// What a client tells of its attempt beside who it is: who talks if there is no session to resume;
@@ -26,11 +26,11 @@ pub(crate) struct Server {
 }
 
 struct Conn {
-    party: Party<ServerSession>,
+    party: Party<ServerMachine>,
     /// Whose it is, once it is let in.
     cid: Option<Cid>,
     /// identify's verdict, and when it is there.
-    verdict: Option<(Instant, Verdict)>,
+    verdict: Option<(Instant, Decision)>,
     /// Whom identify has accepted.
     accepted: Option<Cid>,
     tokens: Option<Tokens>,
@@ -62,12 +62,12 @@ impl Server {
         self.conns.values().filter_map(due).min()
     }
 
-    pub(crate) fn parties(&self) -> impl Iterator<Item = &Party<ServerSession>> {
+    pub(crate) fn parties(&self) -> impl Iterator<Item = &Party<ServerMachine>> {
         self.conns.values().map(|conn| &conn.party)
     }
 
     /// One of those that were let in.
-    pub(crate) fn choose(&mut self, number: usize) -> Option<&mut Party<ServerSession>> {
+    pub(crate) fn choose(&mut self, number: usize) -> Option<&mut Party<ServerMachine>> {
         let mut open: Vec<_> = self.conns.values_mut().filter(|conn| conn.cid.is_some()).collect();
         let count = open.len().max(1);
         (number % count < open.len()).then(|| &mut open.swap_remove(number % count).party)
@@ -94,7 +94,7 @@ impl Server {
     fn accept(&mut self, end: End, codec: Codec, world: &mut World) -> Name {
         let (name, at) = (world.name(), world.now());
         world.history.begun(name, Side::Server);
-        let machine = ServerSession::new(codec.clone(), &world.plan.limits, at);
+        let machine = ServerMachine::new(codec.clone(), &world.plan.limits, at);
         let party = Party::new(name, machine, codec, end, &world.plan.limits, at);
         let conn = Conn {
             party,
@@ -111,7 +111,7 @@ impl Server {
     }
 
     /// Does what an event asks for, and what it leads to.
-    pub(crate) fn act(&mut self, mut name: Name, mut event: Option<EventOf<ServerSession>>, world: &mut World) {
+    pub(crate) fn act(&mut self, mut name: Name, mut event: Option<EventOf<ServerMachine>>, world: &mut World) {
         while let Some(next) = event.take() {
             match next {
                 Event::Asked(question) => self.ask(name, &question, world),
@@ -137,7 +137,7 @@ impl Server {
         for name in self.conns.keys().copied().collect::<Vec<_>>() {
             let Some(conn) = self.conns.get_mut(&name) else { continue };
             if let Some((_, verdict)) = conn.verdict.take_if(|(at, _)| *at <= world.now()) {
-                conn.accepted = if let Verdict::Accept(cid, _) = &verdict { Some(cid.clone()) } else { None };
+                conn.accepted = if let Decision::Accept(cid, _) = &verdict { Some(cid.clone()) } else { None };
                 let event = conn.party.step(Input::Answer(verdict), world);
                 self.act(name, event, world);
             }
@@ -152,11 +152,11 @@ impl Server {
         let cid: String = question.hello.identity.decode().expect("a name");
         let odd = !world.peace && world.chance.one_in(world.plan.moods);
         let verdict = match world.chance.below(6) {
-            0 if odd => Verdict::Refuse(Reason::default()),
-            1 if odd => Verdict::accept("eve"),
+            0 if odd => Decision::Refuse(Reason::default()),
+            1 if odd => Decision::accept("eve"),
             2 if odd => return, // never answers
-            3.. if odd => Verdict::Challenge(question.hello.identity.clone()),
-            _ => Verdict::accept(cid.as_str()),
+            3.. if odd => Decision::Challenge(question.hello.identity.clone()),
+            _ => Decision::accept(cid.as_str()),
         };
         let wait = world.chance.millis(0..if odd { 2_000 } else { 100 });
         if let Some(conn) = self.conns.get_mut(&name) {
@@ -172,7 +172,7 @@ impl Server {
         let meta: Meta = accepted.hello.meta.decode().expect("as it was sent");
         let next = Token::new(world.chance.wide());
         let wanted = accepted.session.filter(|_| !world.plan.limits.resume_window.is_zero());
-        if let Some(Wanted::Resume { token, seen }) = &wanted {
+        if let Some(SessionRequest::Resume { token, seen }) = &wanted {
             match self.claim(&accepted.cid, token, &next, (*seen, meta), world) {
                 Claimed::Yes(old) => {
                     assert!(conn.party.held.is_empty(), "who asks for a session waits for the welcome");
@@ -217,13 +217,13 @@ impl Server {
         let now = world.now();
         let (mut claimed, mut due, mut early) = (None, None, false);
         for (name, conn) in self.conns.iter_mut().filter(|(_, conn)| conn.cid.as_ref() == Some(cid)) {
-            let (Some(tokens), Some(replay)) = (&mut conn.tokens, &conn.party.replay) else { continue };
+            let (Some(tokens), Some(copies)) = (&mut conn.tokens, &conn.party.copies) else { continue };
             if conn.party.spoken {
                 tokens.confirm();
                 conn.before.clear();
             }
             let lost = conn.lost.is_some();
-            let own = *name == session && replay.is_whole() && world.history.covers(*name, seen);
+            let own = *name == session && copies.is_whole() && world.history.covers(*name, seen);
             let used = conn.before.iter().find(|(before, _)| *before == from).map(|(_, used)| *used);
             let again = used.is_some_and(|used| lost || now >= used + RACE);
             // It must be while the client cannot know better, and may be until the server does.
@@ -232,12 +232,12 @@ impl Server {
             }
             let may = own && (conn.last == from || again);
             match tokens.check(token, lost, now) {
-                Check::Good if claimed.is_none() && replay.covers(seen) => {
+                TokenCheck::Good if claimed.is_none() && copies.covers(seen) => {
                     assert!(may, "{name} is claimed by an old token, or a stranger's");
                     tokens.use_up(token, next, now);
                     claimed = Some(*name);
                 }
-                Check::TooSoon if replay.covers(seen) => {
+                TokenCheck::TooSoon if copies.covers(seen) => {
                     assert!(own && !again && used.is_some(), "{name} is not known to be lost, or is");
                     early = true;
                 }
@@ -278,7 +278,7 @@ impl Server {
         conn.party.detach(world);
         conn.lost = Some(world.now());
         world.history.parked(name);
-        if !conn.party.replay.as_ref().is_some_and(Replay::is_whole) {
+        if !conn.party.copies.as_ref().is_some_and(Sent::is_whole) {
             self.end(name, &Closed::broken(Reason::default()), world);
         }
     }
@@ -304,7 +304,7 @@ impl Server {
     fn spare(&mut self, world: &mut World) {
         loop {
             let parked = self.conns.iter().filter(|(_, conn)| conn.lost.is_some());
-            let weigh = |conn: &Conn| PARKED + conn.party.replay.as_ref().map_or(0, Replay::bytes);
+            let weigh = |conn: &Conn| PARKED + conn.party.copies.as_ref().map_or(0, Sent::bytes);
             if parked.clone().map(|(_, conn)| weigh(conn)).sum::<usize>() <= world.plan.limits.parked_bytes {
                 return;
             }
@@ -323,7 +323,7 @@ impl Conn {
         let (beat, window) = (world.plan.limits.ping_interval, world.plan.limits.resume_window);
         let cid = self.cid.clone().expect("it was let in");
         let mut frame = Vec::new();
-        let granted = Granted { token, cid, seen, resumed, beat, window };
+        let granted = SessionGrant { token, cid, seen, resumed, beat, window };
         party.codec.write_welcome(&mut frame, &payload, &granted).expect("a welcome");
         party.send_frame(&frame, world);
     }

@@ -2,10 +2,10 @@
 //! the same may share a line: `state | input, input | step | state after`.
 
 use std::time::{Duration, Instant};
-use wse_proto::{Envelope, Input, Payload, Session, Step};
+use wse_proto::{Envelope, Input, Machine, Payload, Step};
 
 /// A session machine whose states and inputs have names.
-pub(crate) trait Machine: Session + Sized {
+pub(crate) trait TableMachine: Machine + Sized {
     /// Each state with the inputs that lead to it.
     const STATES: &[(&str, &[&str])];
     /// Each input; `tick before`, `tick at` and `tick after` go by the machine's own deadline.
@@ -24,7 +24,7 @@ pub(crate) enum Word<A> {
 }
 
 /// The input that a frame is.
-pub(crate) fn hear<'a, M: Session>(machine: &mut M, frame: &'a str) -> Input<'a, M::Answer> {
+pub(crate) fn hear<'a, M: Machine>(machine: &mut M, frame: &'a str) -> Input<'a, M::Answer> {
     match machine.read(frame.as_bytes(), false) {
         Ok(envelope) => Input::Envelope(envelope),
         Err(error) => Input::Garbage(error),
@@ -32,13 +32,13 @@ pub(crate) fn hear<'a, M: Session>(machine: &mut M, frame: &'a str) -> Input<'a,
 }
 
 /// A machine, spoken to in words.
-pub(crate) struct Talk<M> {
+pub(crate) struct Driver<M> {
     machine: M,
     start: Instant,
     now: Instant,
 }
 
-impl<M: Machine> Talk<M> {
+impl<M: TableMachine> Driver<M> {
     pub(crate) fn new() -> Self {
         Self::with(M::fresh)
     }
@@ -49,9 +49,9 @@ impl<M: Machine> Talk<M> {
     }
 
     pub(crate) fn after(words: &[&str]) -> Self {
-        let mut talk = Self::new();
-        words.iter().for_each(|word| drop(talk.say(word)));
-        talk
+        let mut driver = Self::new();
+        words.iter().for_each(|word| drop(driver.say(word)));
+        driver
     }
 
     /// The step for the input of that name, in words.
@@ -93,7 +93,7 @@ impl<M: Machine> Talk<M> {
     }
 }
 
-fn words<M: Machine>(step: &Step<'_, M::Question, M::Opening>) -> String {
+fn words<M: TableMachine>(step: &Step<'_, M::Question, M::Opening>) -> String {
     match step {
         Step::Wait => "wait".to_owned(),
         Step::Hold(envelope) => format!("hold {}", whole(envelope)),
@@ -121,17 +121,17 @@ pub(crate) fn text<'a>(payload: &'a Payload<'_>) -> &'a str {
 }
 
 /// What a machine with this past does on every next input: two pasts in one state look the same.
-fn face<M: Machine>(past: &[&str]) -> Vec<String> {
+fn face<M: TableMachine>(past: &[&str]) -> Vec<String> {
     let inputs = M::INPUTS.iter().filter(|input| !input.starts_with("tick"));
-    inputs.map(|input| Talk::<M>::after(past).say(input)).collect()
+    inputs.map(|input| Driver::<M>::after(past).say(input)).collect()
 }
 
-fn path<M: Machine>(state: &str) -> &'static [&'static str] {
+fn path<M: TableMachine>(state: &str) -> &'static [&'static str] {
     M::STATES.iter().find(|(name, _)| *name == state).unwrap_or_else(|| panic!("no state {state}")).1
 }
 
 /// Checks every line, that no case is missing or stands twice, and that no two states are one.
-pub(crate) fn check<M: Machine>(table: &str) {
+pub(crate) fn check<M: TableMachine>(table: &str) {
     let mut left: Vec<(&str, &str)> =
         M::STATES.iter().flat_map(|(state, _)| M::INPUTS.iter().map(move |input| (*state, *input))).collect();
     for line in table.lines().filter(|line| !line.trim().is_empty()) {
@@ -142,7 +142,7 @@ pub(crate) fn check<M: Machine>(table: &str) {
             left.remove(case.unwrap_or_else(|| panic!("{input} is unknown or stands twice: {line}")));
 
             let before = path::<M>(state);
-            assert_eq!(Talk::<M>::after(before).say(input), step, "{input}: {line}");
+            assert_eq!(Driver::<M>::after(before).say(input), step, "{input}: {line}");
             let past = [before, &[input]].concat();
             assert_eq!(face::<M>(&past), face::<M>(path::<M>(then)), "{input}, another state follows: {line}");
         }

@@ -23,7 +23,7 @@ use tokio::{
     time::Instant,
 };
 use wse_frame::Role;
-use wse_proto::{Closed, Hello, Reason, RpError, Wanted};
+use wse_proto::{Closed, Hello, Reason, RpError, SessionRequest};
 
 /// How an attempt to connect ended.
 pub(crate) enum Outcome {
@@ -78,7 +78,7 @@ impl Attempt<'_> {
         }
         let wants_session = options.resume && options.reconnect.is_some();
         let resumption = previous.as_ref().and_then(Link::resumption);
-        let wanted = wants_session.then(|| resumption.unwrap_or(Wanted::New));
+        let wanted = wants_session.then(|| resumption.unwrap_or(SessionRequest::New));
         let uri = dial::parse(&target.url)?;
         let codec = options.protocol.client_codec();
         let format = codec.format();
@@ -97,7 +97,7 @@ impl Attempt<'_> {
 
         let handle = Arc::new(Handle::new(codec, &options.limits, true));
         let now = Instant::now().into_std();
-        let (session, hi) = options.protocol.client_session(&hello, wanted.as_ref(), &options.limits, now);
+        let (session, hi) = options.protocol.client_machine(&hello, wanted.as_ref(), &options.limits, now);
         handle.hi(hi).map_err(|error| ConnectError::Identity(RpError::from(error)))?;
         let (verdict, welcomed) = oneshot::channel();
         let (disconnect, disconnects) = mpsc::unbounded_channel();

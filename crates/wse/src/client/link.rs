@@ -7,7 +7,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
-use wse_proto::{Closed, Reason, Token, Wanted};
+use wse_proto::{Closed, Reason, SessionRequest, Token};
 
 /// A connection, which runs in its own task, and the session on it. Dropping the link aborts both,
 /// unless they have ended or the link was [detached](Link::detach).
@@ -105,9 +105,9 @@ impl Link {
     }
 
     /// What asks the server to resume the session, while the session waits for a connection.
-    pub(crate) fn resumption(&self) -> Option<Wanted> {
+    pub(crate) fn resumption(&self) -> Option<SessionRequest> {
         let resume = self.resume.clone().filter(|_| self.handle.outbox.is_open());
-        resume.map(|(token, seen)| Wanted::Resume { token, seen })
+        resume.map(|(token, seen)| SessionRequest::Resume { token, seen })
     }
 
     /// How many envelopes the session has taken in, and how many of its own were acknowledged.

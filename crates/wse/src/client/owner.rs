@@ -21,7 +21,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
-use wse_proto::{AnyClientSession, Closed, Ledger, Limits, Payload, Reason, RpError, Token, Welcome};
+use wse_proto::{AnyClientMachine, Closed, Limits, Payload, Reason, Received, RpError, Token, Welcome};
 
 /// What the client's task learns from a welcome.
 pub(crate) struct Established {
@@ -55,7 +55,7 @@ pub(crate) struct ClientOwner {
 }
 
 impl Owner for ClientOwner {
-    type Session = AnyClientSession;
+    type Session = AnyClientMachine;
     type Who = Client;
 
     fn who(&self) -> Option<Client> {
@@ -127,7 +127,7 @@ impl Owner for ClientOwner {
         }
         let ledger = session.map(|granted| {
             handle.outbox.keep(None, self.shared.options.limits.session_bytes);
-            Ledger::new(granted.beat, granted.window, Instant::now().into_std())
+            Received::new(granted.beat, granted.window, Instant::now().into_std())
         });
         (self.handle, self.token) = (Some(handle.clone()), token);
         self.shared.set_connection(handle.clone(), payload);

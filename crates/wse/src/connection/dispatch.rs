@@ -16,10 +16,10 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-use wse_proto::{Closed, Code, Envelope, Input, Kind, Payload, RpError, Session, Step};
+use wse_proto::{Closed, Code, Envelope, Input, Kind, Machine, Payload, RpError, Step};
 
 type StepOf<'a, S> =
-    Step<'a, <<S as Owner>::Session as Session>::Question, <<S as Owner>::Session as Session>::Opening>;
+    Step<'a, <<S as Owner>::Session as Machine>::Question, <<S as Owner>::Session as Machine>::Opening>;
 
 impl<S: Owner> Connection<S> {
     pub(super) fn act(&mut self, step: StepOf<'_, S>, cx: &mut Context<'_>) {

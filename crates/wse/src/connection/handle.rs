@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::sync::oneshot;
 use wse_frame::{Opcode, put_close, put_frame};
-use wse_proto::{Closed, Codec, EncodeError, Envelope, Granted, Kind, Limits, Payload, Pending, Settled, Stamp};
+use wse_proto::{Closed, Codec, EncodeError, Envelope, Kind, Limits, Payload, Pending, SessionGrant, Settled, Stamp};
 
 /// An answer as it came, undecoded.
 type Answer = Result<Payload<'static>, Payload<'static>>;
@@ -108,14 +108,14 @@ impl Handle {
     }
 
     /// Queues the welcome, with what it grants.
-    pub(crate) fn welcome(&self, payload: &Payload<'_>, granted: Option<&Granted>) -> Result<(), SendError> {
+    pub(crate) fn welcome(&self, payload: &Payload<'_>, granted: Option<&SessionGrant>) -> Result<(), SendError> {
         self.frame(self.opcode(), self.welcoming(payload, granted), |frame| self.outbox.push(frame))
     }
 
     fn welcoming(
         &self,
         payload: &Payload<'_>,
-        granted: Option<&Granted>,
+        granted: Option<&SessionGrant>,
     ) -> impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError> {
         move |out| match granted {
             Some(granted) => self.codec().write_welcome(out, payload, granted),
@@ -127,7 +127,7 @@ impl Handle {
     /// part, what the peer has not seen, and a ping, whose answer tells that the welcome has arrived.
     pub(crate) fn resume(
         &self,
-        welcome: Option<&(Payload<'_>, Granted)>,
+        welcome: Option<&(Payload<'_>, SessionGrant)>,
         seen: u64,
         mark: &[u8],
     ) -> Result<(), SendError> {

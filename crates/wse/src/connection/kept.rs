@@ -13,10 +13,10 @@ use bytes::Bytes;
 use std::{collections::BTreeMap, time::Instant};
 use tokio::sync::oneshot;
 use wse_frame::put_again;
-use wse_proto::{Check, Full, ProtocolError, Replay, Token, Tokens};
+use wse_proto::{Full, ProtocolError, Sent, Token, TokenCheck, Tokens};
 
 pub(super) struct Kept {
-    replay: Replay<Bytes>,
+    replay: Sent<Bytes>,
     /// The server's.
     tokens: Option<Tokens>,
     /// There is no connection.
@@ -57,7 +57,7 @@ impl Kept {
     /// The session ends: nothing is sent again. A connection that comes too late stays, for the pump
     /// to drop. Gives what is to be dropped without the lock.
     pub(super) fn end(&mut self) -> Option<Slot> {
-        self.replay.give_up();
+        self.replay.discard();
         self.slot.take()
     }
 
@@ -81,7 +81,7 @@ impl Outbox {
     /// Begins a session that keeps at most `limit` bytes; `token` is the server's first.
     pub(crate) fn keep(&self, token: Option<Token>, limit: usize) {
         self.lock().session = Some(Box::new(Kept {
-            replay: Replay::new(limit),
+            replay: Sent::new(limit),
             tokens: token.map(Tokens::new),
             parked: false,
             claimed: false,
@@ -94,20 +94,20 @@ impl Outbox {
     }
 
     /// Uses a token up, if it is this session's and all is there that its client has not seen.
-    pub(crate) fn claim(&self, token: &Token, next: &Token, seen: u64, now: Instant) -> Check {
+    pub(crate) fn claim(&self, token: &Token, next: &Token, seen: u64, now: Instant) -> TokenCheck {
         let mut state = self.lock();
         if state.closed.is_some() {
-            return Check::Unknown;
+            return TokenCheck::Unknown;
         }
         let Some(Kept { replay, tokens: Some(tokens), parked, claimed, .. }) = state.session.as_deref_mut() else {
-            return Check::Unknown;
+            return TokenCheck::Unknown;
         };
         // Both are always looked at, so that the time does not tell which of them failed.
         let (check, covered) = (tokens.check(token, *parked && !*claimed, now), replay.covers(seen));
         if !covered {
-            return Check::Unknown;
+            return TokenCheck::Unknown;
         }
-        if check == Check::Good {
+        if check == TokenCheck::Good {
             tokens.use_up(token, next, now);
             *claimed = true;
         }

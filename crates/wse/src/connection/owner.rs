@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{future::Future, pin::Pin, sync::Arc};
 use tokio::sync::oneshot;
-use wse_proto::{Closed, Ledger, Limits, Payload, RpError, Session, Token};
+use wse_proto::{Closed, Limits, Machine, Payload, Received, RpError, Token};
 
 /// A future of the application's.
 pub(crate) type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -31,7 +31,7 @@ pub(crate) enum Opened {
         /// What its messages and calls wait for.
         ready: Option<oneshot::Receiver<()>>,
         /// Where it is a session, the count of what comes.
-        ledger: Option<Ledger>,
+        ledger: Option<Received>,
         /// It is kept only while it lasts, until the peer has shown that it is there.
         on_trial: bool,
     },
@@ -40,7 +40,7 @@ pub(crate) enum Opened {
 }
 
 pub(crate) trait Owner: Send + Unpin + 'static {
-    type Session: Session<Question: Send, Answer: Send, Opening: Send> + Send + Unpin;
+    type Session: Machine<Question: Send, Answer: Send, Opening: Send> + Send + Unpin;
     /// Whom handlers are told about.
     type Who: Clone + Send + 'static;
 
@@ -53,10 +53,10 @@ pub(crate) trait Owner: Send + Unpin + 'static {
     fn expose_errors(&self) -> bool;
 
     /// Asks the application.
-    fn ask(&mut self, question: <Self::Session as Session>::Question) -> Asked<<Self::Session as Session>::Answer>;
+    fn ask(&mut self, question: <Self::Session as Machine>::Question) -> Asked<<Self::Session as Machine>::Answer>;
 
     /// Admits the peer, and welcomes it where that is this side's part.
-    fn open(&mut self, opening: <Self::Session as Session>::Opening, handle: &Arc<Handle>) -> Result<Opened, Closed>;
+    fn open(&mut self, opening: <Self::Session as Machine>::Opening, handle: &Arc<Handle>) -> Result<Opened, Closed>;
 
     /// The session has lost its connection; `taken` envelopes have come so far.
     fn parked(&mut self, closed: &Closed, taken: u64);

@@ -12,7 +12,7 @@ use std::{
 };
 use tokio::io::{AsyncRead, ReadBuf};
 use wse_frame::{Item, Message, Opcode};
-use wse_proto::{Closed, Input, Reason, Session};
+use wse_proto::{Closed, Input, Machine, Reason};
 
 /// Bytes read at once from a peer that nobody has let in yet.
 const STRANGERS_READ: usize = 4 << 10;

@@ -8,7 +8,7 @@ use tokio::{
     sync::oneshot,
 };
 use wse_frame::Decoder;
-use wse_proto::{Granted, Payload, Token};
+use wse_proto::{Payload, SessionGrant, Token};
 
 /// A stream of bytes, whatever is below it.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -37,7 +37,7 @@ pub(crate) struct Resumption {
     /// How much of what this side has sent the other has taken in.
     pub(crate) seen: u64,
     /// The welcome that the server still has to write.
-    pub(crate) welcome: Option<(Payload<'static>, Granted)>,
+    pub(crate) welcome: Option<(Payload<'static>, SessionGrant)>,
     /// What the client has to come back with from now on.
     pub(crate) token: Option<Token>,
     /// What messages and calls wait for.

@@ -21,12 +21,12 @@ use tokio::{
     time::{Instant, Sleep},
 };
 use wse_frame::{Decoder, Role};
-use wse_proto::{Closed, Input, Limits, Reason, Session};
+use wse_proto::{Closed, Input, Limits, Machine, Reason};
 
 /// Bytes read in one turn; then other connections have theirs.
 pub(super) const TURN: usize = 64 << 10;
 
-type Answer<S> = <<S as Owner>::Session as Session>::Answer;
+type Answer<S> = <<S as Owner>::Session as Machine>::Answer;
 
 pub(crate) struct Connection<S: Owner> {
     /// Gone when the connection has ended or is lost; running handlers are still finished then.

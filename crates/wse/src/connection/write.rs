@@ -10,7 +10,7 @@ use std::{
 };
 use tokio::{io::AsyncWrite, time::Instant};
 use wse_frame::Role;
-use wse_proto::{Closed, Granted, Input, Reason, Session, Step};
+use wse_proto::{Closed, Input, Machine, Reason, SessionGrant, Step};
 
 impl<S: Owner> Connection<S> {
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) {
@@ -138,7 +138,7 @@ impl<S: Owner> Connection<S> {
         }
         let _ = self.session.step(Input::Resumed, self.now.into_std());
         let seen = self.session.taken();
-        let welcome = resumption.welcome.map(|(payload, granted)| (payload, Granted { seen, ..granted }));
+        let welcome = resumption.welcome.map(|(payload, granted)| (payload, SessionGrant { seen, ..granted }));
         let mark: [u8; 8] = rand::random();
         if self.handle.resume(welcome.as_ref(), resumption.seen, &mark).is_err() {
             return self.close_now(Closed::slow()); // a welcome that no wire could carry

@@ -281,7 +281,7 @@ impl Server {
             handle.outbox.close(Closed::protocol_error());
         }
         let now = tokio::time::Instant::now().into_std();
-        let session = inner.protocols[protocol].server_session(&inner.limits, now);
+        let session = inner.protocols[protocol].server_machine(&inner.limits, now);
         Some(tokio::spawn(Connection::new(Box::new(io), read_ahead, Role::Server, session, host, handle)))
     }
 

@@ -20,7 +20,8 @@ use http::request::Parts;
 use std::{future::ready, net::IpAddr, sync::Arc};
 use tokio::time::Instant;
 use wse_proto::{
-    Accepted, AnyServerSession, Check, Cid, Closed, Granted, Ledger, Limits, Question, Reason, Token, Wanted,
+    Accepted, AnyServerMachine, Cid, Closed, Limits, Question, Reason, Received, SessionGrant, SessionRequest, Token,
+    TokenCheck,
 };
 
 pub(crate) struct ServerOwner {
@@ -41,7 +42,7 @@ pub(crate) struct ServerOwner {
 }
 
 impl Owner for ServerOwner {
-    type Session = AnyServerSession;
+    type Session = AnyServerMachine;
     type Who = Conn;
 
     fn who(&self) -> Option<Conn> {
@@ -64,10 +65,10 @@ impl Owner for ServerOwner {
         self.server.expose_errors
     }
 
-    fn ask(&mut self, question: Question) -> Asked<wse_proto::Verdict> {
+    fn ask(&mut self, question: Question) -> Asked<wse_proto::Decision> {
         let Some(request) = self.request.clone() else {
             // Never asked after the verdict.
-            return Box::pin(ready((Ok(wse_proto::Verdict::Refuse(Reason::default())), None)));
+            return Box::pin(ready((Ok(wse_proto::Decision::Refuse(Reason::default())), None)));
         };
         let server = self.server.clone();
         let format = question.hello.identity.format();
@@ -80,7 +81,7 @@ impl Owner for ServerOwner {
                 Ok(verdict) => (Ok(verdict), None),
                 Err(error) => {
                     let reason = codec.refusal(&error, server.expose_errors);
-                    (Ok(wse_proto::Verdict::Refuse(reason)), Some(error))
+                    (Ok(wse_proto::Decision::Refuse(reason)), Some(error))
                 }
             }
         })
@@ -96,19 +97,19 @@ impl Owner for ServerOwner {
         let session = session.filter(|_| !self.server.limits.resume_window.is_zero());
         let token = Token::new(rand::random());
         // The hi of an attempt that was given up, held back by the network while the next one resumed?
-        let may_be_late = matches!(session, Some(Wanted::Resume { .. }));
-        if let Some(Wanted::Resume { token: used, seen }) = &session {
+        let may_be_late = matches!(session, Some(SessionRequest::Resume { .. }));
+        if let Some(SessionRequest::Resume { token: used, seen }) = &session {
             let now = Instant::now().into_std();
             for conn in self.server.registry.conns(&cid).into_iter().filter(|conn| conn.0.codec == codec) {
                 match conn.0.handle.outbox.claim(used, &token, *seen, now) {
-                    Check::Good => {
+                    TokenCheck::Good => {
                         let granted = self.grant(token, cid, true);
                         let (handle, seen, welcome) = (conn.0.handle.clone(), *seen, Some((welcome, granted)));
                         let resumption = Resumption { seen, welcome, token: None, ready: None };
                         return Ok(Opened::Resumed(Claim { handle, resumption }));
                     }
-                    Check::TooSoon => return Err(Closed::broken(Reason::default())), // it comes again
-                    Check::Unknown => {}
+                    TokenCheck::TooSoon => return Err(Closed::broken(Reason::default())), // it comes again
+                    TokenCheck::Unknown => {}
                 }
             }
         }
@@ -128,7 +129,7 @@ impl Owner for ServerOwner {
         handle.welcome(&welcome, granted.as_ref()).map_err(|_| Closed::slow())?;
         let ledger = granted.map(|granted| {
             let now = Instant::now().into_std();
-            let ledger = Ledger::new(granted.beat, granted.window, now);
+            let ledger = Received::new(granted.beat, granted.window, now);
             handle.outbox.keep(Some(granted.token), self.server.limits.session_bytes);
             ledger
         });
@@ -195,9 +196,9 @@ impl Owner for ServerOwner {
 }
 
 impl ServerOwner {
-    fn grant(&self, token: Token, cid: Cid, resumed: bool) -> Granted {
+    fn grant(&self, token: Token, cid: Cid, resumed: bool) -> SessionGrant {
         let Limits { ping_interval: beat, resume_window: window, .. } = self.server.limits;
-        Granted { token, cid, seen: 0, resumed, beat, window }
+        SessionGrant { token, cid, seen: 0, resumed, beat, window }
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
     task::{Wake, Waker},
     time::Instant,
 };
-use wse_proto::{Check, Cid, Closed, Codec, Format, Hello, Limits, Payload, Reason, Token};
+use wse_proto::{Cid, Closed, Codec, Format, Hello, Limits, Payload, Reason, Token, TokenCheck};
 
 /// Orders tried by each test.
 const ORDERS: usize = 1000;
@@ -211,7 +211,7 @@ fn of_many_that_race_for_one_token_one_gets_the_session() {
             let (handle, won) = (handle.clone(), won.clone());
             thread::spawn(move || {
                 let claimed = handle.outbox.claim(&Token::new(0), &Token::new(next), 0, now);
-                won.fetch_add(usize::from(claimed == Check::Good), SeqCst);
+                won.fetch_add(usize::from(claimed == TokenCheck::Good), SeqCst);
             })
         });
         claims.into_iter().for_each(|claim| claim.join().unwrap());

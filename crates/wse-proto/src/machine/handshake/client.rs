@@ -4,11 +4,11 @@
 use crate::{
     closing::reason::Closed,
     limits::Limits,
-    machine::{Input, Session, Step, hello::Hello, open::Talk},
+    machine::{Input, Machine, Step, hello::Hello, open::Talk},
     protocol::codec::Codec,
     session::{
-        grant::{Granted, Wanted},
-        received::Ledger,
+        grant::{SessionGrant, SessionRequest},
+        received::Received,
     },
     wire::{
         envelope::{Envelope, Kind},
@@ -24,12 +24,12 @@ pub struct Welcome {
     /// What it carries.
     pub payload: Payload<'static>,
     /// What is granted to a client that asked for a session.
-    pub session: Option<Granted>,
+    pub session: Option<SessionGrant>,
 }
 
 /// The client's machine, one a connection.
 #[derive(Debug)]
-pub struct ClientSession {
+pub struct ClientMachine {
     codec: Codec,
     state: State,
     /// A session was asked for.
@@ -47,13 +47,13 @@ enum State {
     Closed,
 }
 
-impl ClientSession {
+impl ClientMachine {
     /// A conversation that starts now: the hi to send first, and the machine that expects what
     /// follows. The deadline for the welcome is the caller's.
     pub fn new(
         codec: Codec,
         hello: &Hello,
-        session: Option<&Wanted>,
+        session: Option<&SessionRequest>,
         limits: &Limits,
         now: Instant,
     ) -> (Self, Payload<'static>) {
@@ -73,7 +73,7 @@ impl ClientSession {
             }
             (State::Waiting, Some(Kind::Welcome)) => {
                 self.state = State::Open;
-                let session = envelope.stamp.filter(|_| self.asked).and_then(|granted| Granted::read(&granted));
+                let session = envelope.stamp.filter(|_| self.asked).and_then(|granted| SessionGrant::read(&granted));
                 Step::Open(Welcome { payload: envelope.payload.into_owned(), session })
             }
             (State::Closed, _) => self.talk.last_word(&envelope),
@@ -83,7 +83,7 @@ impl ClientSession {
     }
 }
 
-impl Session for ClientSession {
+impl Machine for ClientMachine {
     /// The quest.
     type Question = Payload<'static>;
     /// Its solution.
@@ -133,8 +133,8 @@ impl Session for ClientSession {
         (self.state != State::Closed).then(|| self.talk.due())
     }
 
-    fn keep(&mut self, ledger: Ledger) {
-        self.talk.keep(ledger);
+    fn keep(&mut self, received: Received) {
+        self.talk.keep(received);
     }
 
     fn seal(&mut self, whole: bool) {

@@ -6,12 +6,12 @@ use crate::{
     closing::reason::{Closed, Reason},
     limits::{Limits, later},
     machine::{
-        Input, Session, Step,
+        Input, Machine, Step,
         hello::{Hello, Question, Solution},
         open::Talk,
     },
     protocol::codec::Codec,
-    session::{grant::Wanted, received::Ledger},
+    session::{grant::SessionRequest, received::Received},
     wire::{
         envelope::{Envelope, Kind},
         error::ProtocolError,
@@ -22,7 +22,7 @@ use std::{sync::Arc, time::Instant};
 
 /// What identify answers.
 #[derive(Clone, Debug)]
-pub enum Verdict {
+pub enum Decision {
     /// The device is this user's; the welcome carries the payload.
     Accept(Cid, Payload<'static>),
     /// Ask the device this first, then identify again with quest and answer.
@@ -31,10 +31,10 @@ pub enum Verdict {
     Refuse(Reason),
 }
 
-impl Verdict {
+impl Decision {
     /// Accepted, with a welcome that carries null.
     pub fn accept(cid: impl Into<Cid>) -> Self {
-        Verdict::Accept(cid.into(), Payload::null(Format::Json))
+        Decision::Accept(cid.into(), Payload::null(Format::Json))
     }
 }
 
@@ -48,18 +48,18 @@ pub struct Accepted {
     /// What it said of itself.
     pub hello: Arc<Hello>,
     /// What it asks of a session.
-    pub session: Option<Wanted>,
+    pub session: Option<SessionRequest>,
 }
 
 /// The server's machine, one a connection.
 #[derive(Debug)]
-pub struct ServerSession {
+pub struct ServerMachine {
     codec: Codec,
     state: State,
     challenges_left: u32,
     auth_deadline: Instant,
     /// What the hi asks of a session, until the verdict.
-    wanted: Option<Box<Wanted>>,
+    wanted: Option<Box<SessionRequest>>,
     talk: Talk,
 }
 
@@ -75,7 +75,7 @@ enum State {
     Closed,
 }
 
-impl ServerSession {
+impl ServerMachine {
     /// A conversation that starts now, right after the upgrade.
     pub fn new(codec: Codec, limits: &Limits, now: Instant) -> Self {
         Self {
@@ -118,25 +118,27 @@ impl ServerSession {
         }
     }
 
-    fn verdict(&mut self, verdict: Verdict, now: Instant) -> Step<'static, Question, Accepted> {
+    fn verdict(&mut self, verdict: Decision, now: Instant) -> Step<'static, Question, Accepted> {
         let State::Thinking(hello) = &self.state else { return Step::Wait };
         if now >= self.auth_deadline {
             return Step::Close(Closed::auth_timeout());
         }
         let hello = hello.clone();
         match verdict {
-            Verdict::Accept(cid, welcome) if !cid.is_empty() => {
+            Decision::Accept(cid, welcome) if !cid.is_empty() => {
                 self.state = State::Open;
                 self.talk.heartbeat.heard(now);
                 let session = self.wanted.take().map(|wanted| *wanted);
                 Step::Open(Accepted { cid, welcome, hello, session })
             }
-            Verdict::Challenge(quest) if self.challenges_left > 0 => {
+            Decision::Challenge(quest) if self.challenges_left > 0 => {
                 self.challenges_left -= 1;
                 self.state = State::Challenged(hello, quest.clone());
                 Step::send(Kind::Challenge, quest)
             }
-            Verdict::Accept(..) | Verdict::Challenge(_) | Verdict::Refuse(_) => Step::Close(Closed::not_authorized()),
+            Decision::Accept(..) | Decision::Challenge(_) | Decision::Refuse(_) => {
+                Step::Close(Closed::not_authorized())
+            }
         }
     }
 
@@ -150,16 +152,16 @@ impl ServerSession {
     }
 }
 
-impl Session for ServerSession {
+impl Machine for ServerMachine {
     type Question = Question;
-    type Answer = Verdict;
+    type Answer = Decision;
     type Opening = Accepted;
 
     fn read<'a>(&mut self, message: &'a [u8], binary: bool) -> Result<Envelope<'a>, ProtocolError> {
         self.codec.read(message, binary)
     }
 
-    fn step<'a>(&mut self, input: Input<'a, Verdict>, now: Instant) -> Step<'a, Question, Accepted> {
+    fn step<'a>(&mut self, input: Input<'a, Decision>, now: Instant) -> Step<'a, Question, Accepted> {
         let step = match input {
             Input::Envelope(envelope) => {
                 self.talk.heartbeat.heard(now);
@@ -203,8 +205,8 @@ impl Session for ServerSession {
         }
     }
 
-    fn keep(&mut self, ledger: Ledger) {
-        self.talk.keep(ledger);
+    fn keep(&mut self, received: Received) {
+        self.talk.keep(received);
     }
 
     fn seal(&mut self, whole: bool) {

@@ -5,7 +5,7 @@ use crate::{
     closing::reason::Closed,
     limits::later,
     machine::{
-        Input, Session, Step, beat,
+        Input, Machine, Step, beat,
         handshake::client::Welcome,
         heartbeat::Heartbeat,
         hello::Hello,
@@ -23,7 +23,7 @@ use std::{sync::Arc, time::Instant};
 
 /// The client's machine, one a connection.
 #[derive(Debug)]
-pub struct ClientSession {
+pub struct WsMessagingClientMachine {
     options: Arc<WsMessaging>,
     codec: Codec,
     state: State,
@@ -39,7 +39,7 @@ enum State {
     Closed,
 }
 
-impl ClientSession {
+impl WsMessagingClientMachine {
     /// A conversation that starts now: the auth data to send first, and the machine that expects
     /// what follows. What the hello tells of the device has no place on this wire.
     pub fn new(options: Arc<WsMessaging>, hello: &Hello, now: Instant) -> (Self, Payload<'static>) {
@@ -96,7 +96,7 @@ fn welcome(arguments: Payload<'_>) -> Payload<'static> {
     }
 }
 
-impl Session for ClientSession {
+impl Machine for WsMessagingClientMachine {
     /// There is none: this wire has no challenges.
     type Question = Payload<'static>;
     /// There is none.

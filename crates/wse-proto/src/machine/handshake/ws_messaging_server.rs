@@ -5,8 +5,8 @@ use crate::{
     closing::reason::{Closed, Reason},
     limits::later,
     machine::{
-        Input, Session, Step, beat,
-        handshake::server::{Accepted, Verdict},
+        Input, Machine, Step, beat,
+        handshake::server::{Accepted, Decision},
         heartbeat::Heartbeat,
         hello::{Hello, Question},
         open::{converse_ws as converse, no_pong},
@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Instant};
 
 /// The server's machine, one a connection. It speaks the format of the client's first frame.
 #[derive(Debug)]
-pub struct ServerSession {
+pub struct WsMessagingServerMachine {
     options: Arc<WsMessaging>,
     codec: Codec,
     state: State,
@@ -36,7 +36,7 @@ enum State {
     Closed,
 }
 
-impl ServerSession {
+impl WsMessagingServerMachine {
     /// A conversation that starts now, right after the upgrade.
     pub fn new(options: Arc<WsMessaging>, now: Instant) -> Self {
         Self {
@@ -64,21 +64,21 @@ impl ServerSession {
         }
     }
 
-    fn verdict(&mut self, verdict: Verdict, now: Instant) -> Step<'static, Question, Accepted> {
+    fn verdict(&mut self, verdict: Decision, now: Instant) -> Step<'static, Question, Accepted> {
         let State::Thinking(hello) = &self.state else { return Step::Wait };
         if now >= self.auth_deadline {
             return refuse("".into());
         }
         match verdict {
-            Verdict::Accept(cid, welcome) if !cid.is_empty() => {
+            Decision::Accept(cid, welcome) if !cid.is_empty() => {
                 let hello = hello.clone();
                 self.state = State::Open;
                 self.heartbeat.heard(now);
                 Step::Open(Accepted { cid, welcome, hello, session: None })
             }
-            Verdict::Refuse(reason) => refuse(reason.or(Reason::NOT_AUTHORIZED)),
+            Decision::Refuse(reason) => refuse(reason.or(Reason::NOT_AUTHORIZED)),
             // This wire has no challenges.
-            Verdict::Accept(..) | Verdict::Challenge(_) => refuse(Reason::NOT_AUTHORIZED),
+            Decision::Accept(..) | Decision::Challenge(_) => refuse(Reason::NOT_AUTHORIZED),
         }
     }
 
@@ -105,9 +105,9 @@ fn refuse<'a, Q, O>(reason: Reason) -> Step<'a, Q, O> {
     Step::Close(Closed { code: 4003, reason })
 }
 
-impl Session for ServerSession {
+impl Machine for WsMessagingServerMachine {
     type Question = Question;
-    type Answer = Verdict;
+    type Answer = Decision;
     type Opening = Accepted;
 
     fn read<'a>(&mut self, message: &'a [u8], binary: bool) -> Result<Envelope<'a>, ProtocolError> {
@@ -118,7 +118,7 @@ impl Session for ServerSession {
         self.codec.read_auth(message)
     }
 
-    fn step<'a>(&mut self, input: Input<'a, Verdict>, now: Instant) -> Step<'a, Question, Accepted> {
+    fn step<'a>(&mut self, input: Input<'a, Decision>, now: Instant) -> Step<'a, Question, Accepted> {
         let step = match input {
             Input::Envelope(envelope) => self.envelope(envelope),
             Input::Garbage(error) => self.garbage(&error),

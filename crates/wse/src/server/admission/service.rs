@@ -101,8 +101,7 @@ impl Server {
             return upgrade::refuse(status, status.canonical_reason().unwrap_or("refused"));
         }
         let answer = agreed.answer(&inner.protocols);
-        let request =
-            UpgradedRequest { protocol: agreed.protocol, remote_addr: addr, request, permit: Some(permit) };
+        let request = UpgradedRequest { protocol: agreed.protocol, remote_addr: addr, request, permit: Some(permit) };
         let server = self.clone();
         tokio::spawn(async move {
             match upgrade.await {

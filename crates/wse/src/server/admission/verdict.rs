@@ -78,14 +78,14 @@ impl Stranger {
         if cid.is_empty() {
             return Verdict(Err(std::io::Error::other("the empty cid cannot be accepted").into()), self.format);
         }
-        Verdict(Ok(wse_proto::Verdict::Accept(cid, Payload::null(self.format))), self.format)
+        Verdict(Ok(wse_proto::Decision::Accept(cid, Payload::null(self.format))), self.format)
     }
 
     /// The device stays outside: it is closed with 1000 `wse.not-authorized`, or, on the
     /// subprotocol `ws-messaging`, with 4003 and that text. An error does the same, but for
     /// `ws-messaging` the text is the error's, if it was made on purpose.
     pub fn refuse(self) -> Verdict {
-        Verdict(Ok(wse_proto::Verdict::Refuse(Reason::default())), self.format)
+        Verdict(Ok(wse_proto::Decision::Refuse(Reason::default())), self.format)
     }
 
     /// The device must solve this first. A device may try [`Limits::challenges`](crate::Limits::challenges)
@@ -93,7 +93,7 @@ impl Stranger {
     /// it is refused, and the mistake reported.
     pub fn challenge<T: Serialize + ?Sized>(self, quest: &T) -> Verdict {
         let quest = Payload::encode(self.format, quest).map_err(RpError::from);
-        Verdict(quest.map(wse_proto::Verdict::Challenge), self.format)
+        Verdict(quest.map(wse_proto::Decision::Challenge), self.format)
     }
 }
 
@@ -123,12 +123,12 @@ struct Unchallengeable;
 /// ```
 #[must_use = "identify has to return it"]
 #[derive(Debug)]
-pub struct Verdict(Result<wse_proto::Verdict, RpError>, Format);
+pub struct Verdict(Result<wse_proto::Decision, RpError>, Format);
 
 impl Verdict {
     /// The same, with a payload for the welcome. Without effect on a refusal or challenge.
     pub fn welcome<T: Serialize + ?Sized>(mut self, payload: &T) -> Self {
-        if let Ok(wse_proto::Verdict::Accept(_, welcome)) = &mut self.0 {
+        if let Ok(wse_proto::Decision::Accept(_, welcome)) = &mut self.0 {
             match Payload::encode(self.1, payload) {
                 Ok(payload) => *welcome = payload,
                 Err(error) => self.0 = Err(error.into()),
@@ -139,12 +139,14 @@ impl Verdict {
 
     /// The verdict, unless its payload fits into no queue of that size, or the wire has no form
     /// for it.
-    pub(crate) fn sendable(self, codec: &Codec, queue_bytes: usize) -> Result<wse_proto::Verdict, RpError> {
+    pub(crate) fn sendable(self, codec: &Codec, queue_bytes: usize) -> Result<wse_proto::Decision, RpError> {
         let verdict = self.0?;
         let size = match &verdict {
-            wse_proto::Verdict::Challenge(_) if !codec.challenges() => return Err(Unchallengeable.into()),
-            wse_proto::Verdict::Accept(_, payload) | wse_proto::Verdict::Challenge(payload) => payload.as_bytes().len(),
-            wse_proto::Verdict::Refuse(_) => 0,
+            wse_proto::Decision::Challenge(_) if !codec.challenges() => return Err(Unchallengeable.into()),
+            wse_proto::Decision::Accept(_, payload) | wse_proto::Decision::Challenge(payload) => {
+                payload.as_bytes().len()
+            }
+            wse_proto::Decision::Refuse(_) => 0,
         };
         if size + ENVELOPE > queue_bytes { Err(SendError::TooBig(size).into()) } else { Ok(verdict) }
     }

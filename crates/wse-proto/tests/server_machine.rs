@@ -5,10 +5,10 @@ mod table;
 
 use json::json;
 use std::time::{Duration, Instant};
-use table::{Machine, Talk, Word, check, hear, text};
-use wse_proto::{Accepted, Cid, Codec, Input, Limits, Question, Reason, ServerSession, Session, Step, Verdict};
+use table::{Driver, TableMachine, Word, check, hear, text};
+use wse_proto::{Accepted, Cid, Codec, Decision, Input, Limits, Machine, Question, Reason, ServerMachine, Step};
 
-impl Machine for ServerSession {
+impl TableMachine for ServerMachine {
     const STATES: &[(&str, &[&str])] = &[
         ("stranger", &[]),
         ("thinking", &["hi"]),
@@ -25,10 +25,10 @@ impl Machine for ServerSession {
     ];
 
     fn fresh(now: Instant) -> Self {
-        ServerSession::new(Codec::Json, &Limits::default(), now)
+        ServerMachine::new(Codec::Json, &Limits::default(), now)
     }
 
-    fn word(word: &str) -> Word<Verdict> {
+    fn word(word: &str) -> Word<Decision> {
         match word {
             "hi" => Word::Frame(r#"["~wse:hi",{"identity":"ann","meta":{"os":1}},null]"#),
             "bad hi" => Word::Frame(r#"["~wse:hi","ann"]"#),
@@ -42,10 +42,10 @@ impl Machine for ServerSession {
             "error S" => Word::Frame(r#"["~wse:response-err",{"code":"X"},"S"]"#),
             "message" => Word::Frame(r#"["say","hello"]"#),
             "call" => Word::Frame(r#"["add",[1,2],"S"]"#),
-            "accept" => Word::Input(Input::Answer(Verdict::Accept(Cid::from("a7"), json("3")))),
-            "accept nobody" => Word::Input(Input::Answer(Verdict::accept(""))),
-            "quest" => Word::Input(Input::Answer(Verdict::Challenge(json("41")))),
-            "refuse" => Word::Input(Input::Answer(Verdict::Refuse(Reason::default()))),
+            "accept" => Word::Input(Input::Answer(Decision::Accept(Cid::from("a7"), json("3")))),
+            "accept nobody" => Word::Input(Input::Answer(Decision::accept(""))),
+            "quest" => Word::Input(Input::Answer(Decision::Challenge(json("41")))),
+            "refuse" => Word::Input(Input::Answer(Decision::Refuse(Reason::default()))),
             "garbage" => Word::Frame(r#"{"name":"say","args":[]}"#),
             "heard" => Word::Input(Input::Heard),
             "pong" => Word::Input(Input::Pong),
@@ -67,7 +67,7 @@ impl Machine for ServerSession {
 
 #[test]
 fn every_input_in_every_state_has_its_step() {
-    check::<ServerSession>(
+    check::<ServerMachine>(
         r#"
         stranger   | hi            | ask "ann" {"os":1}                    | thinking
         stranger   | bad hi        | close 1000 wse.protocol-error         | closed
@@ -193,10 +193,10 @@ fn every_way_to_end_is_deaf_for_ever_and_has_no_deadline() {
     ];
     for (past, last) in ends {
         let (end, before) = past.split_last().unwrap();
-        let mut talk = Talk::<ServerSession>::after(before);
-        assert_eq!(talk.say(end), *last, "{past:?}");
-        for input in ServerSession::INPUTS {
-            assert_eq!((talk.say(input), talk.deadline()), ("wait".to_owned(), None), "{past:?}, then {input}");
+        let mut driver = Driver::<ServerMachine>::after(before);
+        assert_eq!(driver.say(end), *last, "{past:?}");
+        for input in ServerMachine::INPUTS {
+            assert_eq!((driver.say(input), driver.deadline()), ("wait".to_owned(), None), "{past:?}, then {input}");
         }
     }
 }
@@ -204,60 +204,61 @@ fn every_way_to_end_is_deaf_for_ever_and_has_no_deadline() {
 #[test]
 fn what_is_held_comes_out_whole_and_in_order_once_open() {
     let now = Instant::now();
-    let mut session = ServerSession::fresh(now);
+    let mut machine = ServerMachine::fresh(now);
     let script = [
-        ServerSession::word("hi"),
+        ServerMachine::word("hi"),
         Word::Frame(r#"["one",1]"#),
-        ServerSession::word("quest"),
+        ServerMachine::word("quest"),
         Word::Frame(r#"["two",[2],"S2"]"#),
         Word::Frame(r#"["three"]"#),
-        ServerSession::word("solution"),
+        ServerMachine::word("solution"),
         Word::Frame(r#"["four",{"4":4}]"#),
-        ServerSession::word("accept"),
+        ServerMachine::word("accept"),
     ];
     let mut held = Vec::new();
     for word in script {
         let input = match word {
-            Word::Frame(frame) => hear(&mut session, frame),
+            Word::Frame(frame) => hear(&mut machine, frame),
             Word::Input(input) => input,
         };
-        match session.step(input, now) {
+        match machine.step(input, now) {
             Step::Hold(envelope) => held.push(envelope),
             Step::Ask(_) | Step::Send(..) | Step::Open(_) => {}
             step => panic!("{step:?}"),
         }
     }
-    let mut talk = Talk::with(|_| session);
-    let given: Vec<String> = held.into_iter().map(|envelope| talk.give(Input::Envelope(envelope))).collect();
+    let mut driver = Driver::with(|_| machine);
+    let given: Vec<String> = held.into_iter().map(|envelope| driver.give(Input::Envelope(envelope))).collect();
     assert_eq!(given, ["deliver one 1", "invoke two [2] S2", "deliver three null", r#"deliver four {"4":4}"#]);
 }
 
 #[test]
 fn three_solutions_may_be_tried_and_a_fourth_challenge_refuses() {
-    let mut talk = Talk::<ServerSession>::new();
-    assert_eq!(talk.say("hi"), r#"ask "ann" {"os":1}"#);
+    let mut driver = Driver::<ServerMachine>::new();
+    assert_eq!(driver.say("hi"), r#"ask "ann" {"os":1}"#);
     for number in 1..=3 {
         let quest = json(format!(r#""quest {number}""#));
-        let sent = talk.give(Input::Answer(Verdict::Challenge(quest)));
+        let sent = driver.give(Input::Answer(Decision::Challenge(quest)));
         assert_eq!(sent, format!(r#"send ~wse:challenge "quest {number}""#));
-        assert_eq!(talk.say("solution"), format!(r#"ask "ann" {{"os":1}} quest "quest {number}" answer 42"#));
+        assert_eq!(driver.say("solution"), format!(r#"ask "ann" {{"os":1}} quest "quest {number}" answer 42"#));
     }
-    assert_eq!(talk.say("quest"), "close 1000 wse.not-authorized");
-    assert_eq!(talk.say("solution"), "wait");
+    assert_eq!(driver.say("quest"), "close 1000 wse.not-authorized");
+    assert_eq!(driver.say("solution"), "wait");
 }
 
 #[test]
 fn the_third_solution_can_still_be_accepted() {
-    let mut talk = Talk::<ServerSession>::after(&["hi", "quest", "solution", "quest", "solution", "quest", "solution"]);
-    assert_eq!(talk.say("accept"), r#"open a7 3 for "ann""#);
+    let mut driver =
+        Driver::<ServerMachine>::after(&["hi", "quest", "solution", "quest", "solution", "quest", "solution"]);
+    assert_eq!(driver.say("accept"), r#"open a7 3 for "ann""#);
 }
 
 #[test]
 fn a_server_that_allows_no_solution_refuses_at_the_first_challenge() {
     let limits = Limits { challenges: 0, ..Limits::default() };
-    let mut talk = Talk::with(|now| ServerSession::new(Codec::Json, &limits, now));
-    talk.say("hi");
-    assert_eq!(talk.say("quest"), "close 1000 wse.not-authorized");
+    let mut driver = Driver::with(|now| ServerMachine::new(Codec::Json, &limits, now));
+    driver.say("hi");
+    assert_eq!(driver.say("quest"), "close 1000 wse.not-authorized");
 }
 
 #[test]
@@ -270,37 +271,37 @@ fn the_ten_seconds_for_a_verdict_start_with_the_connection_and_are_never_prolong
         &[(3, "hi"), (6, "quest"), (9, "solution")],
     ];
     for past in pasts {
-        let mut talk = Talk::<ServerSession>::new();
+        let mut driver = Driver::<ServerMachine>::new();
         for (seconds, word) in past {
-            talk.at(*seconds, word);
-            assert_eq!(talk.deadline(), Some(10.0), "{past:?}");
+            driver.at(*seconds, word);
+            assert_eq!(driver.deadline(), Some(10.0), "{past:?}");
         }
-        assert_eq!(talk.at(9, "tick"), "wait", "{past:?}");
-        assert_eq!(talk.at(10, "tick"), "close 1008 wse.auth-timeout", "{past:?}");
-        assert_eq!(talk.at(10, "accept"), "wait", "{past:?}: a verdict that comes too late");
+        assert_eq!(driver.at(9, "tick"), "wait", "{past:?}");
+        assert_eq!(driver.at(10, "tick"), "close 1008 wse.auth-timeout", "{past:?}");
+        assert_eq!(driver.at(10, "accept"), "wait", "{past:?}: a verdict that comes too late");
     }
 }
 
 #[test]
 fn a_verdict_after_the_deadline_opens_nothing_even_before_the_tick() {
-    let mut talk = Talk::<ServerSession>::new();
-    talk.at(3, "hi");
-    assert_eq!(talk.at(10, "accept"), "close 1008 wse.auth-timeout");
+    let mut driver = Driver::<ServerMachine>::new();
+    driver.at(3, "hi");
+    assert_eq!(driver.at(10, "accept"), "close 1008 wse.auth-timeout");
 }
 
 #[test]
 fn the_verdict_ends_the_auth_deadline_and_starts_the_heartbeat() {
-    let mut talk = Talk::<ServerSession>::new();
-    talk.at(1, "hi");
-    talk.at(9, "accept");
-    assert_eq!(talk.deadline(), Some(34.0));
-    assert_eq!(talk.at(10, "tick"), "wait");
-    assert_eq!(talk.at(33, "tick"), "wait");
-    assert_eq!(talk.at(34, "tick"), "ping");
-    assert_eq!(talk.deadline(), Some(44.0));
-    assert_eq!(talk.at(43, "tick"), "wait");
-    assert_eq!(talk.at(44, "tick"), "close 1006 wse.silent");
-    assert_eq!(talk.deadline(), None);
+    let mut driver = Driver::<ServerMachine>::new();
+    driver.at(1, "hi");
+    driver.at(9, "accept");
+    assert_eq!(driver.deadline(), Some(34.0));
+    assert_eq!(driver.at(10, "tick"), "wait");
+    assert_eq!(driver.at(33, "tick"), "wait");
+    assert_eq!(driver.at(34, "tick"), "ping");
+    assert_eq!(driver.deadline(), Some(44.0));
+    assert_eq!(driver.at(43, "tick"), "wait");
+    assert_eq!(driver.at(44, "tick"), "close 1006 wse.silent");
+    assert_eq!(driver.deadline(), None);
 }
 
 #[test]
@@ -308,32 +309,32 @@ fn anything_from_the_peer_is_a_sign_of_life_and_nothing_from_the_application_is(
     for (word, prolongs) in
         [("heard", true), ("pong", true), ("message", true), ("result", true), ("accept", false), ("quest", false)]
     {
-        let mut talk = Talk::<ServerSession>::new();
-        talk.at(0, "hi");
-        talk.at(0, "accept");
-        assert_eq!(talk.at(25, "tick"), "ping");
-        talk.at(34, word);
-        assert_eq!(talk.deadline(), Some(if prolongs { 59.0 } else { 35.0 }), "{word}");
+        let mut driver = Driver::<ServerMachine>::new();
+        driver.at(0, "hi");
+        driver.at(0, "accept");
+        assert_eq!(driver.at(25, "tick"), "ping");
+        driver.at(34, word);
+        assert_eq!(driver.deadline(), Some(if prolongs { 59.0 } else { 35.0 }), "{word}");
         let expected = if prolongs { "wait" } else { "close 1006 wse.silent" };
-        assert_eq!(talk.at(35, "tick"), expected, "{word}");
+        assert_eq!(driver.at(35, "tick"), expected, "{word}");
     }
 }
 
 #[test]
 fn a_late_tick_pings_first_and_leaves_the_peer_its_ten_seconds() {
-    let mut talk = Talk::<ServerSession>::after(&["hi", "accept"]);
-    assert_eq!(talk.at(600, "tick"), "ping");
-    assert_eq!(talk.at(609, "tick"), "wait");
-    assert_eq!(talk.at(610, "tick"), "close 1006 wse.silent");
+    let mut driver = Driver::<ServerMachine>::after(&["hi", "accept"]);
+    assert_eq!(driver.at(600, "tick"), "ping");
+    assert_eq!(driver.at(609, "tick"), "wait");
+    assert_eq!(driver.at(610, "tick"), "close 1006 wse.silent");
 }
 
 #[test]
 fn deadlines_too_far_to_count_are_never_reached_and_never_panic() {
     let never = Duration::MAX;
     let limits = Limits { auth_timeout: never, ping_interval: never, ping_timeout: never, ..Limits::default() };
-    let mut talk = Talk::with(|now| ServerSession::new(Codec::Json, &limits, now));
-    assert_eq!(talk.at(1_000_000, "tick"), "wait");
-    talk.at(1_000_000, "hi");
-    assert_eq!(talk.at(1_000_000, "accept"), r#"open a7 3 for "ann""#);
-    assert_eq!(talk.at(2_000_000, "tick"), "wait");
+    let mut driver = Driver::with(|now| ServerMachine::new(Codec::Json, &limits, now));
+    assert_eq!(driver.at(1_000_000, "tick"), "wait");
+    driver.at(1_000_000, "hi");
+    assert_eq!(driver.at(1_000_000, "accept"), r#"open a7 3 for "ann""#);
+    assert_eq!(driver.at(2_000_000, "tick"), "wait");
 }

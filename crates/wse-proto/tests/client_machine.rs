@@ -5,14 +5,14 @@ mod table;
 
 use json::json;
 use std::time::{Duration, Instant};
-use table::{Machine, Talk, Word, check, text};
-use wse_proto::{ClientSession, Codec, Hello, Input, Limits, Payload, Welcome};
+use table::{Driver, TableMachine, Word, check, text};
+use wse_proto::{ClientMachine, Codec, Hello, Input, Limits, Payload, Welcome};
 
 fn hello() -> Hello {
     Hello { identity: json(r#""ann""#), meta: json(r#"{"os":1}"#) }
 }
 
-impl Machine for ClientSession {
+impl TableMachine for ClientMachine {
     const STATES: &[(&str, &[&str])] =
         &[("waiting", &[]), ("solving", &["quest"]), ("open", &["welcome"]), ("closed", &["close"])];
     #[rustfmt::skip]
@@ -23,7 +23,7 @@ impl Machine for ClientSession {
     ];
 
     fn fresh(now: Instant) -> Self {
-        ClientSession::new(Codec::Json, &hello(), None, &Limits::default(), now).0
+        ClientMachine::new(Codec::Json, &hello(), None, &Limits::default(), now).0
     }
 
     fn word(word: &str) -> Word<Payload<'static>> {
@@ -59,7 +59,7 @@ impl Machine for ClientSession {
 
 #[test]
 fn every_input_in_every_state_has_its_step() {
-    check::<ClientSession>(
+    check::<ClientMachine>(
         r#"
         waiting | hi          | close 1000 wse.protocol-error | closed
         waiting | quest       | ask 41                        | solving
@@ -146,20 +146,20 @@ fn every_input_in_every_state_has_its_step() {
 
 #[test]
 fn the_first_thing_to_send_is_the_hi() {
-    let (_, hi) = ClientSession::new(Codec::Json, &hello(), None, &Limits::default(), Instant::now());
+    let (_, hi) = ClientMachine::new(Codec::Json, &hello(), None, &Limits::default(), Instant::now());
     assert_eq!(text(&hi), r#"{"identity":"ann","meta":{"os":1}}"#);
     assert_eq!(Hello::read(&hi).unwrap(), (hello(), None));
 }
 
 #[test]
 fn every_quest_is_solved_for_as_long_as_the_server_asks() {
-    let mut talk = Talk::<ClientSession>::new();
+    let mut driver = Driver::<ClientMachine>::new();
     for _ in 0..10 {
-        assert_eq!(talk.say("quest"), "ask 41");
-        assert_eq!(talk.say("solution"), "send ~wse:challenge 42");
-        assert_eq!(talk.say("solution"), "wait", "a quest has one solution");
+        assert_eq!(driver.say("quest"), "ask 41");
+        assert_eq!(driver.say("solution"), "send ~wse:challenge 42");
+        assert_eq!(driver.say("solution"), "wait", "a quest has one solution");
     }
-    assert_eq!(talk.say("welcome"), r#"open {"hello":"ann"}"#);
+    assert_eq!(driver.say("welcome"), r#"open {"hello":"ann"}"#);
 }
 
 #[test]
@@ -177,10 +177,10 @@ fn every_way_to_end_is_deaf_for_ever_and_has_no_deadline() {
     ];
     for (past, last) in ends {
         let (end, before) = past.split_last().unwrap();
-        let mut talk = Talk::<ClientSession>::after(before);
-        assert_eq!(talk.say(end), *last, "{past:?}");
-        for input in ClientSession::INPUTS {
-            assert_eq!((talk.say(input), talk.deadline()), ("wait".to_owned(), None), "{past:?}, then {input}");
+        let mut driver = Driver::<ClientMachine>::after(before);
+        assert_eq!(driver.say(end), *last, "{past:?}");
+        for input in ClientMachine::INPUTS {
+            assert_eq!((driver.say(input), driver.deadline()), ("wait".to_owned(), None), "{past:?}, then {input}");
         }
     }
 }
@@ -188,35 +188,35 @@ fn every_way_to_end_is_deaf_for_ever_and_has_no_deadline() {
 #[test]
 fn silence_is_pinged_after_25_seconds_and_final_after_10_more_in_every_state() {
     for past in [&[][..], &["quest"], &["welcome"]] {
-        let mut talk = Talk::<ClientSession>::new();
-        past.iter().for_each(|word| drop(talk.at(7, word)));
+        let mut driver = Driver::<ClientMachine>::new();
+        past.iter().for_each(|word| drop(driver.at(7, word)));
         let last = if past.is_empty() { 0 } else { 7 };
-        assert_eq!(talk.deadline(), Some(last as f64 + 25.0), "{past:?}");
-        assert_eq!(talk.at(last + 24, "tick"), "wait", "{past:?}");
-        assert_eq!(talk.at(last + 25, "tick"), "ping", "{past:?}");
-        assert_eq!(talk.deadline(), Some(last as f64 + 35.0), "{past:?}");
-        assert_eq!(talk.at(last + 34, "tick"), "wait", "{past:?}");
-        assert_eq!(talk.at(last + 35, "tick"), "close 1006 wse.silent", "{past:?}");
+        assert_eq!(driver.deadline(), Some(last as f64 + 25.0), "{past:?}");
+        assert_eq!(driver.at(last + 24, "tick"), "wait", "{past:?}");
+        assert_eq!(driver.at(last + 25, "tick"), "ping", "{past:?}");
+        assert_eq!(driver.deadline(), Some(last as f64 + 35.0), "{past:?}");
+        assert_eq!(driver.at(last + 34, "tick"), "wait", "{past:?}");
+        assert_eq!(driver.at(last + 35, "tick"), "close 1006 wse.silent", "{past:?}");
     }
 }
 
 #[test]
 fn anything_from_the_server_is_a_sign_of_life_and_a_solution_is_not() {
     for (word, prolongs) in [("heard", true), ("pong", true), ("welcome", true), ("solution", false)] {
-        let mut talk = Talk::<ClientSession>::after(if word == "welcome" { &[] } else { &["quest"] });
-        assert_eq!(talk.at(25, "tick"), "ping");
-        talk.at(34, word);
-        assert_eq!(talk.deadline(), Some(if prolongs { 59.0 } else { 35.0 }), "{word}");
+        let mut driver = Driver::<ClientMachine>::after(if word == "welcome" { &[] } else { &["quest"] });
+        assert_eq!(driver.at(25, "tick"), "ping");
+        driver.at(34, word);
+        assert_eq!(driver.deadline(), Some(if prolongs { 59.0 } else { 35.0 }), "{word}");
         let expected = if prolongs { "wait" } else { "close 1006 wse.silent" };
-        assert_eq!(talk.at(35, "tick"), expected, "{word}");
+        assert_eq!(driver.at(35, "tick"), expected, "{word}");
     }
 }
 
 #[test]
 fn a_heartbeat_too_slow_to_count_never_beats_and_never_panics() {
     let limits = Limits { ping_interval: Duration::MAX, ping_timeout: Duration::MAX, ..Limits::default() };
-    let mut talk = Talk::with(|now| ClientSession::new(Codec::Json, &hello(), None, &limits, now).0);
-    talk.say("welcome");
-    assert_eq!(talk.at(1_000_000, "message"), r#"deliver say "hello""#);
-    assert_eq!(talk.at(2_000_000, "tick"), "wait");
+    let mut driver = Driver::with(|now| ClientMachine::new(Codec::Json, &hello(), None, &limits, now).0);
+    driver.say("welcome");
+    assert_eq!(driver.at(1_000_000, "message"), r#"deliver say "hello""#);
+    assert_eq!(driver.at(2_000_000, "tick"), "wait");
 }
