@@ -1,26 +1,25 @@
 //! The WSE protocol without I/O.
 //!
-//! One connection is a conversation between two machines, [`ServerMachine`] and [`ClientMachine`].
-//! Each takes one [`Input`] and gives exactly one [`Step`]: what its driver must do next. What
-//! travels is an [`Envelope`], read and written by a [`Codec`]; its payload stays undecoded until
-//! somebody names a type.
+//! Each side of a connection has a machine, [`ServerMachine`] or [`ClientMachine`]. A machine takes one
+//! [`Input`] and returns one [`Step`]: what its caller has to do next. What travels is an [`Envelope`],
+//! read and written by a [`Codec`]; its payload stays undecoded until a type is named.
 //!
-//! This crate may never know a runtime, a clock, a socket or a source of randomness: time and
-//! random bits are arguments.
+//! This crate knows no runtime, clock, socket or source of randomness: time and random bits are
+//! arguments.
 //!
 //! ```
 //! use std::time::Instant;
-//! use wse_proto::{Codec, Input, Limits, ServerMachine, Machine, Step, Decision};
+//! use wse_proto::{Codec, Decision, Input, Limits, Machine, ServerMachine, Step};
 //!
 //! let now = Instant::now();
-//! let mut session = ServerMachine::new(Codec::Json, &Limits::default(), now);
-//! let hi = session.read(br#"["~wse:hi",{"identity":"ann","meta":{}}]"#, false)?;
+//! let mut machine = ServerMachine::new(Codec::Json, &Limits::default(), now);
+//! let hi = machine.read(br#"["~wse:hi",{"identity":"ann","meta":{}}]"#, false)?;
 //!
-//! let Step::Ask(asked) = session.step(Input::Envelope(hi), now) else { panic!("hi asks identify") };
-//! let name: String = asked.hello.identity.decode()?;
+//! let Step::Ask(question) = machine.step(Input::Envelope(hi), now) else { panic!("a hi asks the application") };
+//! let name: String = question.hello.identity.decode()?;
 //! assert_eq!(name, "ann");
 //!
-//! let step = session.step(Input::Answer(Decision::accept(name)), now);
+//! let step = machine.step(Input::Answer(Decision::accept(name)), now);
 //! assert!(matches!(step, Step::Open(accepted) if accepted.cid.as_str() == "ann"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -48,8 +47,9 @@ pub use closing::{
 };
 pub use limits::Limits;
 pub use machine::{
-    Either, Input, Machine, Step,
+    Input, Machine, Step,
     any::{AnyClientMachine, AnyServerMachine},
+    conversation::Conversation,
     handshake::{
         client::{ClientMachine, Welcome},
         server::{Accepted, Decision, ServerMachine},

@@ -40,10 +40,10 @@ impl TableMachine for ClientMachine {
             "call" => Word::Frame(r#"["add",[1,2],"S"]"#),
             "solution" => Word::Input(Input::Answer(json("42"))),
             "garbage" => Word::Frame(r#"{"name":"say","args":[]}"#),
-            "heard" => Word::Input(Input::Heard),
-            "pong" => Word::Input(Input::Pong),
+            "heard" => Word::Heard,
+            "pong" => Word::AnsweredPing,
             "deaf" => Word::Input(Input::Deaf),
-            "close" => Word::Input(Input::Close),
+            "close" => Word::Close,
             word => panic!("no input {word}"),
         }
     }

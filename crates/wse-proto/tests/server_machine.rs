@@ -47,10 +47,10 @@ impl TableMachine for ServerMachine {
             "quest" => Word::Input(Input::Answer(Decision::Challenge(json("41")))),
             "refuse" => Word::Input(Input::Answer(Decision::Refuse(Reason::default()))),
             "garbage" => Word::Frame(r#"{"name":"say","args":[]}"#),
-            "heard" => Word::Input(Input::Heard),
-            "pong" => Word::Input(Input::Pong),
+            "heard" => Word::Heard,
+            "pong" => Word::AnsweredPing,
             "deaf" => Word::Input(Input::Deaf),
-            "close" => Word::Input(Input::Close),
+            "close" => Word::Close,
             word => panic!("no input {word}"),
         }
     }
@@ -220,6 +220,7 @@ fn what_is_held_comes_out_whole_and_in_order_once_open() {
         let input = match word {
             Word::Frame(frame) => hear(&mut machine, frame),
             Word::Input(input) => input,
+            _ => panic!("a script of inputs"),
         };
         match machine.step(input, now) {
             Step::Hold(envelope) => held.push(envelope),

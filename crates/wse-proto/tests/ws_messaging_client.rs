@@ -40,10 +40,10 @@ impl TableMachine for WsMessagingClientMachine {
             "invalid" => Word::Frame(r#"["~wse:welcome",null]"#),
             "no json" => Word::Frame("arbitrary"),
             "answer" => Word::Input(Input::Answer(json("42"))),
-            "heard" => Word::Input(Input::Heard),
-            "pong" => Word::Input(Input::Pong),
+            "heard" => Word::Heard,
+            "pong" => Word::AnsweredPing,
             "deaf" => Word::Input(Input::Deaf),
-            "close" => Word::Input(Input::Close),
+            "close" => Word::Close,
             word => panic!("no input {word}"),
         }
     }

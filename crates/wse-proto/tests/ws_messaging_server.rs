@@ -50,10 +50,10 @@ impl TableMachine for WsMessagingServerMachine {
             "quest" => Word::Input(Input::Answer(Decision::Challenge(json("41")))),
             "refuse" => Word::Input(Input::Answer(Decision::Refuse(Reason::default()))),
             "refuse as" => Word::Input(Input::Answer(Decision::Refuse("Error: Auth error".into()))),
-            "heard" => Word::Input(Input::Heard),
-            "pong" => Word::Input(Input::Pong),
+            "heard" => Word::Heard,
+            "pong" => Word::AnsweredPing,
             "deaf" => Word::Input(Input::Deaf),
-            "close" => Word::Input(Input::Close),
+            "close" => Word::Close,
             word => panic!("no input {word}"),
         }
     }

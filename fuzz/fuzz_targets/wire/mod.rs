@@ -115,7 +115,7 @@ fn later(format: Format, frame: &[u8], options: Arc<WsMessaging>) {
     };
     match machine.step(input, now) {
         Step::Wait => {}
-        Step::Deliver { payload, .. } | Step::Invoke { payload, .. } => decode(&payload),
+        Step::Deliver(envelope) => decode(&envelope.payload),
         Step::Settle { outcome: Ok(payload) | Err(payload), .. } => decode(&payload),
         Step::Send(envelope) => {
             let sent = write(&codec, &envelope).expect("what the machine sends can be sent");

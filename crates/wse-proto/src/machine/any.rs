@@ -1,37 +1,46 @@
-//! The machines of either system: which one a connection has is known when its protocol is chosen.
+//! The machines of either system. Which one a connection has is known when its protocol is chosen.
 
 use crate::{
+    closing::reason::Closed,
     limits::Limits,
     machine::{
-        Either,
-        handshake::{client::ClientMachine, server::ServerMachine, ws_messaging_client, ws_messaging_server},
+        Step,
+        conversation::Conversation,
+        handshake::{
+            Handshake, client::ClientHandshake, server::ServerHandshake,
+            ws_messaging_client::WsMessagingClientHandshake, ws_messaging_server::WsMessagingServerHandshake,
+        },
         hello::Hello,
     },
-    protocol::Protocol,
+    protocol::{Protocol, codec::Codec},
     session::grant::SessionRequest,
-    wire::payload::Payload,
+    wire::{envelope::Envelope, error::ProtocolError, payload::Payload},
 };
 use std::time::Instant;
 
 /// The server's machine of either system.
-pub type AnyServerMachine = Either<ServerMachine, ws_messaging_server::WsMessagingServerMachine>;
+pub type AnyServerMachine = Conversation<Either<ServerHandshake, WsMessagingServerHandshake>>;
 
 /// The client's machine of either system.
-pub type AnyClientMachine = Either<ClientMachine, ws_messaging_client::WsMessagingClientMachine>;
+pub type AnyClientMachine = Conversation<Either<ClientHandshake, WsMessagingClientHandshake>>;
 
 impl Protocol {
     /// The server's machine for a connection that starts now.
     pub fn server_machine(&self, limits: &Limits, now: Instant) -> AnyServerMachine {
         match self {
             Protocol::WsMessaging(options) => {
-                Either::Right(ws_messaging_server::WsMessagingServerMachine::new(options.clone(), now))
+                let (handshake, open) = WsMessagingServerHandshake::start(options.clone(), now);
+                Conversation::begin(Either::Right(handshake), open)
             }
-            _ => Either::Left(ServerMachine::new(self.client_codec(), limits, now)),
+            _ => {
+                let (handshake, open) = ServerHandshake::start(self.client_codec(), limits, now);
+                Conversation::begin(Either::Left(handshake), open)
+            }
         }
     }
 
-    /// The client's machine for a connection that starts now, and what its hi carries. Of a session
-    /// nothing can be asked on `ws-messaging`.
+    /// The client's machine for a connection that starts now, and the payload of its hi. On
+    /// `ws-messaging` there are no sessions to ask for.
     pub fn client_machine(
         &self,
         hello: &Hello,
@@ -41,13 +50,78 @@ impl Protocol {
     ) -> (AnyClientMachine, Payload<'static>) {
         match self {
             Protocol::WsMessaging(options) => {
-                let (session, auth) = ws_messaging_client::WsMessagingClientMachine::new(options.clone(), hello, now);
-                (Either::Right(session), auth)
+                let (handshake, open) = WsMessagingClientHandshake::start(options, now);
+                (Conversation::begin(Either::Right(handshake), open), hello.identity.clone())
             }
             _ => {
-                let (session, hi) = ClientMachine::new(self.client_codec(), hello, session, limits, now);
-                (Either::Left(session), hi)
+                let codec = self.client_codec();
+                let hi = hello.write(session, codec.format());
+                let (handshake, open) = ClientHandshake::start(codec, session.is_some(), limits, now);
+                (Conversation::begin(Either::Left(handshake), open), hi)
             }
+        }
+    }
+}
+
+/// One of two handshakes that ask the same and open with the same.
+#[derive(Debug)]
+pub enum Either<L, R> {
+    /// That of `wse`.
+    Left(L),
+    /// That of `ws-messaging`.
+    Right(R),
+}
+
+impl<L, R> Handshake for Either<L, R>
+where
+    L: Handshake,
+    R: Handshake<Question = L::Question, Answer = L::Answer, Opening = L::Opening>,
+{
+    type Question = L::Question;
+    type Answer = L::Answer;
+    type Opening = L::Opening;
+
+    const IS_CLIENT: bool = L::IS_CLIENT;
+
+    fn read<'a>(&mut self, codec: &mut Codec, message: &'a [u8], binary: bool) -> Result<Envelope<'a>, ProtocolError> {
+        match self {
+            Either::Left(left) => left.read(codec, message, binary),
+            Either::Right(right) => right.read(codec, message, binary),
+        }
+    }
+
+    fn envelope<'a>(&mut self, envelope: Envelope<'a>) -> Step<'a, L::Question, L::Opening> {
+        match self {
+            Either::Left(left) => left.envelope(envelope),
+            Either::Right(right) => right.envelope(envelope),
+        }
+    }
+
+    fn garbage<'a>(&mut self, error: &ProtocolError) -> Step<'a, L::Question, L::Opening> {
+        match self {
+            Either::Left(left) => left.garbage(error),
+            Either::Right(right) => right.garbage(error),
+        }
+    }
+
+    fn answer<'a>(&mut self, answer: L::Answer, now: Instant) -> Step<'a, L::Question, L::Opening> {
+        match self {
+            Either::Left(left) => left.answer(answer, now),
+            Either::Right(right) => right.answer(answer, now),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Either::Left(left) => left.deadline(),
+            Either::Right(right) => right.deadline(),
+        }
+    }
+
+    fn timeout(&self) -> Closed {
+        match self {
+            Either::Left(left) => left.timeout(),
+            Either::Right(right) => right.timeout(),
         }
     }
 }

@@ -1,10 +1,9 @@
-//! Finding dead peers: a ping after silence, the end after more of it.
-//! It may never read a clock: every method is told the time.
+//! Finds dead peers: a ping after some silence, the end after some more. Time is an argument.
 
 use crate::limits::later;
 use std::time::{Duration, Instant};
 
-/// What a tick of the heartbeat asks for.
+/// What a tick asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Beat {
     Nothing,
@@ -22,12 +21,12 @@ pub(crate) struct Heartbeat {
 
 impl Heartbeat {
     pub(crate) fn new(interval: Duration, timeout: Duration, now: Instant) -> Self {
-        // An interval of zero means that nobody is pinged.
+        // An interval of zero means no pings.
         let interval = if interval.is_zero() { Duration::MAX } else { interval };
         Self { interval, timeout, due: later(now, interval), pinged: false }
     }
 
-    /// Anything at all has come from the peer.
+    /// The peer has shown that it is alive.
     pub(crate) fn heard(&mut self, now: Instant) {
         self.pinged = false;
         self.due = later(now, self.interval);
@@ -45,8 +44,8 @@ impl Heartbeat {
         Beat::Ping
     }
 
-    /// When the next tick matters.
-    pub(crate) fn due(&self) -> Instant {
+    /// When the next tick has an effect.
+    pub(crate) fn deadline(&self) -> Instant {
         self.due
     }
 }
@@ -79,7 +78,7 @@ mod tests {
         let mut heartbeat = Heartbeat::new(25 * S, 10 * S, start);
         heartbeat.tick(start + 25 * S);
         heartbeat.heard(start + 30 * S);
-        assert_eq!(heartbeat.due(), start + 55 * S);
+        assert_eq!(heartbeat.deadline(), start + 55 * S);
         assert_eq!(heartbeat.tick(start + 54 * S), Beat::Nothing);
         assert_eq!(heartbeat.tick(start + 55 * S), Beat::Ping);
     }

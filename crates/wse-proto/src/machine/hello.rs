@@ -1,5 +1,5 @@
-//! What a client says of itself in its first frame, and what identify is asked about it.
-//! It may never be printed whole: it carries secrets.
+//! What a client says of itself in its first frame, and what the application is asked about it. It
+//! carries secrets, so it must not be printed.
 
 use crate::{
     session::grant::SessionRequest,
@@ -11,17 +11,17 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The payload of `~wse:hi`: who a client says it is.
+/// The payload of `~wse:hi`: what a client says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// What proves who it is: any value, null when absent.
+    /// What it proves its identity with: any value, null when absent.
     pub identity: Payload<'static>,
-    /// What it tells of its device: an empty object when absent or null.
+    /// What it says of its device: an empty object when absent or null.
     pub meta: Payload<'static>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Wire<T> {
+struct HiFields<T> {
     #[serde(default = "none")]
     identity: Option<T>,
     #[serde(default = "none")]
@@ -35,7 +35,7 @@ fn none<T>() -> Option<T> {
 }
 
 impl Hello {
-    /// Reads the payload of a hi, and what it asks of a session; unknown fields are ignored.
+    /// Reads the payload of a hi, and the session that it asks for. Unknown fields are ignored.
     ///
     /// # Errors
     /// When it is not an object.
@@ -44,38 +44,38 @@ impl Hello {
         if !payload.is_object() {
             return Err(refused());
         }
-        let wire: Wire<Payload<'static>> = payload.decode().map_err(|_| refused())?;
+        let fields: HiFields<Payload<'static>> = payload.decode().map_err(|_| refused())?;
         let format = payload.format();
         let hello = Hello {
-            identity: wire.identity.unwrap_or_else(|| Payload::null(format)),
-            meta: wire.meta.unwrap_or_else(|| Self::no_meta(format)),
+            identity: fields.identity.unwrap_or_else(|| Payload::null(format)),
+            meta: fields.meta.unwrap_or_else(|| Self::no_meta(format)),
         };
-        Ok((hello, wire.session.as_ref().and_then(SessionRequest::read)))
+        Ok((hello, fields.session.as_ref().and_then(SessionRequest::read)))
     }
 
-    /// The payload of the hi that says this, and asks for that session.
+    /// The payload of the hi that says this and asks for that session.
     pub fn write(&self, session: Option<&SessionRequest>, format: Format) -> Payload<'static> {
         let session = session.map(|wanted| wanted.write(format));
-        let wire = Wire { identity: Some(&self.identity), meta: Some(&self.meta), session: session.as_ref() };
-        Payload::encode(format, &wire).unwrap_or_else(|_| Payload::null(format)) // values encode
+        let fields = HiFields { identity: Some(&self.identity), meta: Some(&self.meta), session: session.as_ref() };
+        Payload::encode(format, &fields).unwrap_or_else(|_| Payload::null(format)) // values encode
     }
 
-    /// What is known of a device that tells nothing: an empty object.
+    /// The meta of a device that says nothing of itself: an empty object.
     pub fn no_meta(format: Format) -> Payload<'static> {
         Payload::empty_object(format)
     }
 }
 
-/// What identify is asked: the hello, and the solved challenge if there was one.
+/// What the application is asked about a client: its hello, and the solved challenge if there was one.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// What the client said first.
     pub hello: Arc<Hello>,
-    /// The quest it was given and its answer.
+    /// The challenge that it was given, with its answer.
     pub solution: Option<Solution>,
 }
 
-/// A challenge that came back.
+/// A challenge with the client's answer.
 #[derive(Clone, Debug)]
 pub struct Solution {
     /// What the server asked.

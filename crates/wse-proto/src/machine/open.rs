@@ -1,64 +1,78 @@
-//! What both machines of `wse` do once the conversation is open: converse, keep alive, and in a
-//! session count and outlive the connection. It may never open a conversation.
+//! An open conversation: what each envelope means, the heartbeat, and in a session the counts and the
+//! time without a connection. Both sides share it. It cannot open a conversation.
 
 use crate::{
     closing::reason::Closed,
-    limits::{Limits, later},
+    limits::later,
     machine::{
-        Step, converse,
+        Input, Step,
         heartbeat::{Beat, Heartbeat},
     },
+    protocol::codec::Codec,
     session::received::Received,
     wire::{
         envelope::{Envelope, Kind},
-        payload::{Format, Payload},
+        error::ProtocolError,
+        payload::Payload,
         ws_messaging::names::{PING, is_reserved},
     },
 };
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Debug)]
-pub(crate) struct Talk {
-    pub(crate) heartbeat: Heartbeat,
-    format: Format,
+pub(crate) struct Open {
+    pub(crate) codec: Codec,
+    heartbeat: Heartbeat,
+    /// Boxed, since most conversations may have no session.
     session: Option<Box<SessionState>>,
 }
 
-/// Only a conversation with a session pays for one.
 #[derive(Debug)]
 struct SessionState {
     received: Received,
-    /// Without a connection: until when, and how it ended.
-    parked: Option<(Instant, Closed)>,
+    parked: Option<Parked>,
 }
 
-impl Talk {
-    pub(crate) fn new(format: Format, limits: &Limits, now: Instant) -> Self {
-        Self { heartbeat: Heartbeat::new(limits.ping_interval, limits.ping_timeout, now), format, session: None }
+/// The session has no connection.
+#[derive(Debug)]
+struct Parked {
+    until: Instant,
+    /// How the connection ended.
+    closed: Closed,
+}
+
+impl Open {
+    pub(crate) fn new(codec: Codec, ping_interval: Duration, ping_timeout: Duration, now: Instant) -> Self {
+        Self { codec, heartbeat: Heartbeat::new(ping_interval, ping_timeout, now), session: None }
     }
 
-    /// Counts from now on.
-    pub(crate) fn keep(&mut self, received: Received) {
-        self.session = Some(Box::new(SessionState { received, parked: None }));
+    /// The conversation opens: silence counts from now on.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.heartbeat.heard(now);
     }
 
-    pub(crate) fn seal(&mut self, whole: bool) {
-        if let Some(kept) = &mut self.session {
-            kept.received.seal(whole);
+    /// Takes one input. Generic over question and opening: it can make neither.
+    #[inline]
+    pub(crate) fn step<'a, A, Q, O>(&mut self, input: Input<'a, A>, now: Instant) -> Step<'a, Q, O> {
+        match input {
+            Input::Envelope(envelope) => self.envelope(envelope, now),
+            Input::Garbage(error) => self.garbage(&error),
+            Input::Deaf => self.deaf(now),
+            Input::Tick => self.tick(now),
+            Input::Answer(_) => Step::Wait,
         }
     }
 
-    pub(crate) fn taken(&self) -> u64 {
-        self.session.as_ref().map_or(0, |kept| kept.received.taken())
-    }
-
-    /// What an envelope means.
     #[inline]
-    pub(crate) fn envelope<'a, Q, O>(&mut self, envelope: Envelope<'a>, now: Instant) -> Step<'a, Q, O> {
-        let Some(kept) = &mut self.session else { return converse(envelope) };
+    fn envelope<'a, Q, O>(&mut self, envelope: Envelope<'a>, now: Instant) -> Step<'a, Q, O> {
+        if let Codec::WsMessaging(..) = self.codec {
+            return ws_messaging_meaning(envelope);
+        }
+        self.heartbeat.heard(now);
+        let Some(session) = &mut self.session else { return meaning(envelope) };
         if Kind::of(&envelope.name) != Some(Kind::Ack) {
-            kept.received.take(envelope.weight(), now);
-            return converse(envelope);
+            session.received.take(envelope.weight(), now);
+            return meaning(envelope);
         }
         match envelope.payload.decode() {
             Ok(count) => Step::Acknowledged(count),
@@ -66,96 +80,161 @@ impl Talk {
         }
     }
 
-    /// What an envelope means after the end: a peer that has not said goodbye yet may still tell
-    /// what has arrived.
-    pub(crate) fn last_word<'a, Q, O>(&self, envelope: &Envelope<'_>) -> Step<'a, Q, O> {
-        let ack = self.session.is_some() && Kind::of(&envelope.name) == Some(Kind::Ack);
-        let count = ack.then(|| envelope.payload.decode().ok()).flatten();
-        count.map_or(Step::Wait, Step::Acknowledged)
-    }
-
-    /// The connection ends: what this side says before its goodbye.
-    pub(crate) fn goodbye<'a, Q, O>(&mut self, now: Instant) -> Step<'a, Q, O> {
-        match self.session.as_deref_mut() {
-            Some(SessionState { received, parked: None }) => {
-                received.acknowledge_rest(now).map_or(Step::Wait, |count| self.acknowledge(count))
-            }
-            _ => Step::Wait,
+    fn garbage<'a, Q, O>(&self, error: &ProtocolError) -> Step<'a, Q, O> {
+        match &self.codec {
+            Codec::WsMessaging(options, format) => Step::Send(options.garbage(error, *format)),
+            _ => Step::Close(Closed::protocol_error()),
         }
     }
 
-    pub(crate) fn tick<'a, Q, O>(&mut self, now: Instant) -> Step<'a, Q, O> {
-        if let Some(SessionState { parked: Some((until, closed)), .. }) = self.session.as_deref() {
+    fn tick<'a, Q, O>(&mut self, now: Instant) -> Step<'a, Q, O> {
+        if let Some(Parked { until, closed }) = self.parked() {
             return if now >= *until { Step::Close(closed.clone()) } else { Step::Wait };
         }
         match self.heartbeat.tick(now) {
+            Beat::Nothing => self.acknowledge_due(now).map_or(Step::Wait, Step::Send),
             Beat::Ping => Step::Ping,
-            Beat::Dead => self.lost(Closed::silent(), now),
-            Beat::Nothing => match self.session.as_mut().and_then(|kept| kept.received.acknowledge(now)) {
-                Some(count) => self.acknowledge(count),
-                None => Step::Wait,
-            },
+            Beat::Dead => {
+                let closed = self.unanswered();
+                if self.park(&closed, now) { Step::Park(closed) } else { Step::Close(closed) }
+            }
         }
     }
 
-    /// A deadline is there, but this side does not read: silence proves nothing.
-    pub(crate) fn deaf<'a, Q, O>(&mut self, now: Instant) -> Step<'a, Q, O> {
-        if now < self.heartbeat.due()
-            && let Some(count) = self.session.as_mut().and_then(|kept| kept.received.acknowledge(now))
+    /// A deadline has come while this side is not reading. It acknowledges what is due; otherwise it
+    /// pings, so that a broken connection is found, and silence counts from now on.
+    fn deaf<'a, Q, O>(&mut self, now: Instant) -> Step<'a, Q, O> {
+        if now < self.heartbeat.deadline()
+            && let Some(acknowledgement) = self.acknowledge_due(now)
         {
-            return self.acknowledge(count);
+            return Step::Send(acknowledgement);
         }
         self.heartbeat.heard(now);
         Step::Ping
     }
 
-    fn acknowledge<'a, Q, O>(&self, count: u64) -> Step<'a, Q, O> {
-        let count = Payload::encode(self.format, &count);
-        Step::<(), ()>::send(Kind::Ack, count.unwrap_or_else(|_| Payload::null(self.format))) // a number encodes
+    /// What an envelope means after the end: until its own close frame the peer may still acknowledge.
+    pub(crate) fn after_end<'a, Q, O>(&self, envelope: &Envelope<'_>) -> Step<'a, Q, O> {
+        let acknowledges = self.session.is_some() && Kind::of(&envelope.name) == Some(Kind::Ack);
+        let count = acknowledges.then(|| envelope.payload.decode().ok()).flatten();
+        count.map_or(Step::Wait, Step::Acknowledged)
     }
 
-    /// The connection is gone without a goodbye.
-    pub(crate) fn lost<'a, Q, O>(&mut self, closed: Closed, now: Instant) -> Step<'a, Q, O> {
-        let Some(kept) = &mut self.session else { return Step::Close(closed) };
-        if kept.parked.is_none() {
-            kept.parked = Some((later(now, kept.received.window()), closed.clone()));
-        }
-        Step::Park(closed)
-    }
-
-    /// There is another connection. Its welcome has told the client what was taken in; the server
-    /// is told at once, so that it knows that the welcome has arrived.
-    pub(crate) fn resumed(&mut self, client: bool, now: Instant) {
-        self.heartbeat.heard(now);
-        if let Some(kept) = &mut self.session {
-            kept.parked = None;
-            if client { kept.received.acknowledge_at_once(now) } else { _ = kept.received.mark_acknowledged(now) }
-        }
-    }
-
-    pub(crate) fn due(&self) -> Instant {
+    /// When the next tick is due.
+    pub(crate) fn deadline(&self) -> Instant {
         match self.session.as_deref() {
-            None => self.heartbeat.due(),
-            Some(SessionState { parked: Some((until, _)), .. }) => *until,
-            Some(kept) => self.heartbeat.due().min(kept.received.due()),
+            None => self.heartbeat.deadline(),
+            Some(SessionState { parked: Some(parked), .. }) => parked.until,
+            Some(session) => self.heartbeat.deadline().min(session.received.due()),
+        }
+    }
+
+    /// Bytes have come. On `ws-messaging` only the answer to a ping counts as a sign of life.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        if !matches!(self.codec, Codec::WsMessaging(..)) {
+            self.heartbeat.heard(now);
+        }
+    }
+
+    pub(crate) fn answered_ping(&mut self, now: Instant) {
+        self.heartbeat.heard(now);
+    }
+
+    /// Parks the session, whose connection is lost; false where there is no session.
+    pub(crate) fn park(&mut self, closed: &Closed, now: Instant) -> bool {
+        let Some(session) = &mut self.session else { return false };
+        if session.parked.is_none() {
+            let until = later(now, session.received.window());
+            session.parked = Some(Parked { until, closed: closed.clone() });
+        }
+        true
+    }
+
+    /// The session has another connection. Its welcome has acknowledged what the server received. The
+    /// client acknowledges at once, so that the server knows that the welcome has arrived.
+    pub(crate) fn resume(&mut self, is_client: bool, now: Instant) {
+        self.heartbeat.heard(now);
+        if let Some(session) = &mut self.session {
+            session.parked = None;
+            if is_client {
+                session.received.acknowledge_at_once(now);
+            } else {
+                session.received.mark_acknowledged(now);
+            }
+        }
+    }
+
+    /// Makes the conversation a session. The protocol `ws-messaging` has none.
+    pub(crate) fn keep(&mut self, received: Received) {
+        if !matches!(self.codec, Codec::WsMessaging(..)) {
+            self.session = Some(Box::new(SessionState { received, parked: None }));
+        }
+    }
+
+    pub(crate) fn seal(&mut self, whole: bool) {
+        if let Some(session) = &mut self.session {
+            session.received.seal(whole);
+        }
+    }
+
+    pub(crate) fn taken(&self) -> u64 {
+        self.session.as_ref().map_or(0, |session| session.received.taken())
+    }
+
+    /// The acknowledgement before a close frame, where something is not acknowledged yet.
+    pub(crate) fn acknowledge_rest(&mut self, now: Instant) -> Option<Envelope<'static>> {
+        let session = self.session.as_mut().filter(|session| session.parked.is_none())?;
+        let count = session.received.acknowledge_rest(now)?;
+        Some(self.acknowledgement(count))
+    }
+
+    fn acknowledge_due(&mut self, now: Instant) -> Option<Envelope<'static>> {
+        let count = self.session.as_mut()?.received.acknowledge(now)?;
+        Some(self.acknowledgement(count))
+    }
+
+    fn acknowledgement(&self, count: u64) -> Envelope<'static> {
+        let format = self.codec.format();
+        let payload = Payload::encode(format, &count).unwrap_or_else(|_| Payload::null(format)); // a number encodes
+        Envelope::own(Kind::Ack, payload)
+    }
+
+    fn parked(&self) -> Option<&Parked> {
+        self.session.as_deref()?.parked.as_ref()
+    }
+
+    /// How the connection of a peer ends that has not answered a ping.
+    fn unanswered(&self) -> Closed {
+        match self.codec {
+            Codec::WsMessaging(..) => Closed { code: 4008, reason: "Ping timeout".into() },
+            _ => Closed::silent(),
         }
     }
 }
 
-/// What a frame means once the conversation is open; the same for both sides.
-pub(crate) fn converse_ws<'a, Q, O>(envelope: Envelope<'a>) -> Step<'a, Q, O> {
+/// What an envelope means once the conversation is open.
+#[inline]
+fn meaning<Q, O>(envelope: Envelope<'_>) -> Step<'_, Q, O> {
+    let Some(kind) = Kind::of(&envelope.name) else { return Step::Deliver(envelope) };
+    match (kind, envelope.stamp) {
+        (Kind::Response, Some(stamp)) => Step::Settle { stamp, outcome: Ok(envelope.payload) },
+        (Kind::ResponseErr, Some(stamp)) => Step::Settle { stamp, outcome: Err(envelope.payload) },
+        // An answer without a stamp belongs to no call, and an answer is not answered.
+        (Kind::Response | Kind::ResponseErr, None) => Step::Wait,
+        (Kind::Hi | Kind::Challenge | Kind::Welcome | Kind::Ack | Kind::Call, _) => {
+            Step::Close(Closed::protocol_error())
+        }
+    }
+}
+
+/// The same on `ws-messaging`, which answers pings itself and ignores the names that it reserves.
+fn ws_messaging_meaning<Q, O>(envelope: Envelope<'_>) -> Step<'_, Q, O> {
     match (&*envelope.name, &envelope.stamp) {
         (name, _) if is_reserved(name) => Step::Wait,
         (PING, Some(id)) => {
-            let nothing = Payload::null(envelope.payload.format());
-            let stamp = Some(id.clone().into_owned().into());
-            Step::Send(Envelope { name: Kind::Response.as_str().into(), payload: nothing, stamp })
+            let pong = Envelope::own(Kind::Response, Payload::null(envelope.payload.format()));
+            Step::Send(Envelope { stamp: Some(id.clone().into_owned().into()), ..pong })
         }
-        _ => converse(envelope),
+        _ => meaning(envelope),
     }
-}
-
-/// The end of a peer that has not answered its ping.
-pub(crate) fn no_pong() -> Closed {
-    Closed { code: 4008, reason: "Ping timeout".into() }
 }

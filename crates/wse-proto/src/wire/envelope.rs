@@ -14,6 +14,13 @@ pub struct Envelope<'a> {
     pub stamp: Option<Cow<'a, str>>,
 }
 
+impl Envelope<'static> {
+    /// An envelope of one of the protocol's own types, without a stamp.
+    pub(crate) fn own(kind: Kind, payload: Payload<'static>) -> Self {
+        Envelope { name: Cow::Borrowed(kind.as_str()), payload, stamp: None }
+    }
+}
+
 impl Envelope<'_> {
     /// Whether it has a stamp: a call or an answer, and not a message.
     pub fn is_call(&self) -> bool {

@@ -70,7 +70,7 @@ impl Guest {
                 party.hear(&bytes, world);
                 party.read(world)
             }
-            None => party.step(Input::Lost(Closed::broken(Reason::default())), world),
+            None => Some(party.lost(world)),
         };
         self.act(at_attempt, event, world);
     }

@@ -90,7 +90,7 @@ impl<S: Machine> Party<S> {
 
     pub(crate) fn hear(&mut self, bytes: &[u8], world: &World) {
         self.heard = world.now();
-        let _ = self.machine.step(Input::Heard, world.now());
+        self.machine.heard(world.now());
         self.unread.extend_from_slice(bytes);
     }
 
@@ -139,8 +139,8 @@ impl<S: Machine> Party<S> {
                 }
                 self.send_own(&envelope.name, &envelope.payload, world);
             }
-            Step::Deliver { payload, .. } => drop(self.said(&payload, world)),
-            Step::Invoke { payload, stamp, .. } => {
+            Step::Deliver(Envelope { payload, stamp: None, .. }) => drop(self.said(&payload, world)),
+            Step::Deliver(Envelope { payload, stamp: Some(stamp), .. }) => {
                 let call = self.said(&payload, world);
                 world.history.invoked(call, self.name);
                 let most = if world.chance.one_in(8) { 8_000 } else { 500 };
@@ -160,14 +160,23 @@ impl<S: Machine> Party<S> {
             }
             Step::Ping => self.put(PING, &[], world),
             Step::Park(_) => return Some(Event::Parked),
-            Step::Close(closed) => {
-                assert_ne!(closed, Closed::protocol_error(), "{} sees a breach of the protocol", self.name);
-                let cut = closed.code == 1006 && self.copies.is_some() && self.end.is_some();
-                assert!(!cut, "the session of {} ends with its connection", self.name);
-                return Some(Event::Ended(closed));
-            }
+            Step::Close(closed) => return Some(self.ends(closed)),
         }
         None
+    }
+
+    /// The machine says that the conversation has ended.
+    fn ends(&self, closed: Closed) -> EventOf<S> {
+        assert_ne!(closed, Closed::protocol_error(), "{} sees a breach of the protocol", self.name);
+        let cut = closed.code == 1006 && self.copies.is_some() && self.end.is_some();
+        assert!(!cut, "the session of {} ends with its connection", self.name);
+        Event::Ended(closed)
+    }
+
+    /// Its connection has gone without a close frame.
+    pub(crate) fn lost(&mut self, world: &World) -> EventOf<S> {
+        let closed = Closed::broken(Reason::default());
+        if self.machine.lost(&closed, world.now()) { Event::Parked } else { self.ends(closed) }
     }
 
     /// What another party's application has said, and about which call.
@@ -300,7 +309,7 @@ impl<S: Machine> Party<S> {
     pub(crate) fn resume(&mut self, handshake: &mut Party<S>, seen: u64, world: &mut World) {
         (self.end, self.unread) = (handshake.end.take(), std::mem::take(&mut handshake.unread));
         (self.heard, self.spoken, self.untold) = (world.now(), false, None);
-        assert!(self.step(Input::Resumed, world).is_none(), "going on is not answered");
+        self.machine.resumed(world.now());
         world.history.acknowledged(self.name, seen);
         world.history.resumed(self.name);
         self.copies.as_mut().expect("a session").acknowledge(seen).expect("no more than was sent");
@@ -314,10 +323,10 @@ impl<S: Machine> Party<S> {
 
     /// The conversation is over, and so: everybody on this side is told.
     pub(crate) fn finish(&mut self, closed: &Closed, world: &mut World) {
-        let last = self.machine.step(Input::Close, world.now());
+        let last = self.machine.close(world.now());
         assert_eq!(self.machine.deadline(), None, "it ticks after its end");
         if !matches!(closed.code, 1005 | 1006) {
-            if let Step::Send(Envelope { name, payload, .. }) = last {
+            if let Some(Envelope { name, payload, .. }) = last {
                 self.send_own(&name, &payload, world);
             }
             self.put(CLOSE, &[&closed.code.to_le_bytes(), closed.reason.as_str().as_bytes()].concat(), world);

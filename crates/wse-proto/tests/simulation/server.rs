@@ -83,8 +83,8 @@ impl Server {
         };
         let Some(conn) = self.conns.get_mut(&name) else { return };
         let Some(bytes) = bytes else {
-            let event = conn.party.step(Input::Lost(Closed::broken(Reason::default())), world);
-            return self.act(name, event, world);
+            let event = conn.party.lost(world);
+            return self.act(name, Some(event), world);
         };
         conn.party.hear(&bytes, world);
         let event = conn.party.read(world);
@@ -256,8 +256,8 @@ impl Server {
         let conn = self.conns.get_mut(&name).expect("it was claimed");
         if conn.party.end.is_some() {
             conn.party.detach(world);
-            let event = conn.party.step(Input::Lost(Closed::broken(Reason::default())), world);
-            assert!(matches!(event, Some(Event::Parked)), "a session outlives its connection");
+            let event = conn.party.lost(world);
+            assert!(matches!(event, Event::Parked), "a session outlives its connection");
             world.history.parked(name);
         }
         conn.party.resume(&mut handshake.party, seen, world);

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 use wse_proto::{Envelope, Input, Machine, Payload, Step};
 
-/// A session machine whose states and inputs have names.
+/// A machine whose states and inputs have names.
 pub(crate) trait TableMachine: Machine + Sized {
     /// Each state with the inputs that lead to it.
     const STATES: &[(&str, &[&str])];
@@ -17,10 +17,14 @@ pub(crate) trait TableMachine: Machine + Sized {
     fn opened(opening: &Self::Opening) -> String;
 }
 
-/// What a word stands for: a frame in JSON, which the machine reads itself, or an input.
+/// What a word stands for: a frame in JSON, which the machine reads itself, an input, or a method that
+/// tells the machine what has happened.
 pub(crate) enum Word<A> {
     Frame(&'static str),
     Input(Input<'static, A>),
+    Heard,
+    AnsweredPing,
+    Close,
 }
 
 /// The input that a frame is.
@@ -78,9 +82,18 @@ impl<M: TableMachine> Driver<M> {
             word => match M::word(word) {
                 Word::Frame(frame) => hear(&mut self.machine, frame),
                 Word::Input(input) => input,
+                Word::Heard => return self.told(|machine, now| machine.heard(now)),
+                Word::AnsweredPing => return self.told(|machine, now| machine.answered_ping(now)),
+                Word::Close => return words::<M>(&self.machine.close(self.now).map_or(Step::Wait, Step::Send)),
             },
         };
         self.give(input)
+    }
+
+    /// What has no step: the caller has nothing to do.
+    fn told(&mut self, tell: impl FnOnce(&mut M, Instant)) -> String {
+        tell(&mut self.machine, self.now);
+        words::<M>(&Step::Wait)
     }
 
     pub(crate) fn give(&mut self, input: Input<'_, M::Answer>) -> String {
@@ -100,8 +113,8 @@ fn words<M: TableMachine>(step: &Step<'_, M::Question, M::Opening>) -> String {
         Step::Ask(question) => format!("ask {}", M::asked(question)),
         Step::Send(envelope) => format!("send {}", whole(envelope)),
         Step::Open(opening) => format!("open {}", M::opened(opening)),
-        Step::Deliver { name, payload } => format!("deliver {name} {}", text(payload)),
-        Step::Invoke { rp, payload, stamp } => format!("invoke {rp} {} {stamp}", text(payload)),
+        Step::Deliver(envelope) if envelope.is_call() => format!("invoke {}", whole(envelope)),
+        Step::Deliver(envelope) => format!("deliver {}", whole(envelope)),
         Step::Settle { stamp, outcome: Ok(payload) } => format!("settle {stamp} ok {}", text(payload)),
         Step::Settle { stamp, outcome: Err(payload) } => format!("settle {stamp} err {}", text(payload)),
         Step::Acknowledged(count) => format!("acknowledged {count}"),

@@ -60,14 +60,10 @@ impl<S: Owner> Connection<S> {
                 }
                 Err(closed) => self.close_now(closed),
             },
-            Step::Deliver { name, payload } => self.arrived(Envelope { name, payload, stamp: None }, cx),
-            Step::Invoke { rp, payload, stamp } => {
-                self.arrived(Envelope { name: rp, payload, stamp: Some(stamp) }, cx);
-            }
+            Step::Deliver(envelope) => self.arrived(envelope, cx),
             Step::Settle { stamp, outcome } => {
                 if self.handle.settle(&stamp, outcome) {
-                    let step = self.session.step(Input::Pong, self.now.into_std());
-                    self.act(step, cx);
+                    self.session.answered_ping(self.now.into_std());
                 }
             }
             Step::Acknowledged(count) => {

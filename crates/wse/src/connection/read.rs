@@ -45,7 +45,7 @@ impl<S: Owner> Connection<S> {
             let filled = buffer.filled().len();
             match read {
                 Poll::Ready(Ok(())) if filled > 0 => {
-                    let _ = self.session.step(Input::Heard, self.now.into_std());
+                    self.session.heard(self.now.into_std());
                     let rest = self.take_in(&mut scratch[..filled], cx);
                     if rest > 0 {
                         self.read_ahead = scratch[filled - rest..filled].to_vec();

@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, Sleep},
 };
 use wse_frame::{Decoder, Role};
-use wse_proto::{Closed, Input, Limits, Machine, Reason};
+use wse_proto::{Closed, Limits, Machine, Reason};
 
 /// Bytes read in one turn; then other connections have theirs.
 pub(super) const TURN: usize = 64 << 10;
@@ -124,7 +124,7 @@ impl<S: Owner> Connection<S> {
         let Claim { handle, resumption } = *claim;
         handle.outbox.adopt(Line { io, read_ahead, decoder, resumption });
         self.cause = Some(self.handle.outbox.close(Closed::broken(Reason::default())));
-        let _ = self.session.step(Input::Close, self.now.into_std());
+        let _ = self.session.close(self.now.into_std());
     }
 
     /// Begins decoding anew. Gives the decoder with what it holds of a message that came in part.

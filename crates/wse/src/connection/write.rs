@@ -10,7 +10,7 @@ use std::{
 };
 use tokio::{io::AsyncWrite, time::Instant};
 use wse_frame::Role;
-use wse_proto::{Closed, Input, Machine, Reason, SessionGrant, Step};
+use wse_proto::{Closed, Input, Machine, Reason, SessionGrant};
 
 impl<S: Owner> Connection<S> {
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) {
@@ -96,11 +96,7 @@ impl<S: Owner> Connection<S> {
     /// The stream is gone, with or without a goodbye.
     pub(super) fn lost(&mut self, closed: Closed) {
         self.io = None;
-        match self.session.step(Input::Lost(closed), self.now.into_std()) {
-            Step::Park(closed) => self.park(closed),
-            Step::Close(closed) => self.end(closed),
-            _ => {} // after the goodbye
-        }
+        if self.session.lost(&closed, self.now.into_std()) { self.park(closed) } else { self.end(closed) }
     }
 
     /// The session waits for another connection, if all is there that it will need.
@@ -130,13 +126,13 @@ impl<S: Owner> Connection<S> {
         if self.io.is_some() {
             // Only the peer has noticed that the one before is lost.
             let closed = Closed::broken(Reason::default());
-            let _ = self.session.step(Input::Lost(closed.clone()), self.now.into_std());
+            let _ = self.session.lost(&closed, self.now.into_std());
             self.detach_stream(closed);
         }
         if self.cause.is_some() {
             return;
         }
-        let _ = self.session.step(Input::Resumed, self.now.into_std());
+        self.session.resumed(self.now.into_std());
         let seen = self.session.taken();
         let welcome = resumption.welcome.map(|(payload, granted)| (payload, SessionGrant { seen, ..granted }));
         let mark: [u8; 8] = rand::random();
@@ -176,10 +172,7 @@ impl<S: Owner> Connection<S> {
         let closed = self.handle.outbox.close(closed);
         self.close_deadline = self.now + self.owner.limits().close_timeout;
         self.progressed = true; // the timer has to learn of it
-        let last = match self.session.step(Input::Close, self.now.into_std()) {
-            Step::Send(ack) => Some(ack),
-            _ => None,
-        };
+        let last = self.session.close(self.now.into_std());
         if self.io.is_some() {
             self.handle.goodbye(last.as_ref(), &closed);
         }

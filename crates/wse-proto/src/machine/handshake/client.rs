@@ -1,15 +1,12 @@
-//! The client's side of a conversation, from the hi to the end.
-//! Nothing may be delivered before the welcome.
+//! The client's handshake: from its hi to the server's welcome. Nothing is delivered before the
+//! welcome.
 
 use crate::{
     closing::reason::Closed,
     limits::Limits,
-    machine::{Input, Machine, Step, hello::Hello, open::Talk},
+    machine::{Step, conversation::Conversation, handshake::Handshake, hello::Hello, open::Open},
     protocol::codec::Codec,
-    session::{
-        grant::{SessionGrant, SessionRequest},
-        received::Received,
-    },
+    session::grant::{SessionGrant, SessionRequest},
     wire::{
         envelope::{Envelope, Kind},
         error::ProtocolError,
@@ -18,38 +15,12 @@ use crate::{
 };
 use std::time::Instant;
 
-/// What a server lets a client in with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Welcome {
-    /// What it carries.
-    pub payload: Payload<'static>,
-    /// What is granted to a client that asked for a session.
-    pub session: Option<SessionGrant>,
-}
-
-/// The client's machine, one a connection.
-#[derive(Debug)]
-pub struct ClientMachine {
-    codec: Codec,
-    state: State,
-    /// A session was asked for.
-    asked: bool,
-    talk: Talk,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// The hi is on its way; a quest or the welcome is expected.
-    Waiting,
-    /// The application is solving a quest.
-    Solving,
-    Open,
-    Closed,
-}
+/// The client's machine, one for each connection.
+pub type ClientMachine = Conversation<ClientHandshake>;
 
 impl ClientMachine {
-    /// A conversation that starts now: the hi to send first, and the machine that expects what
-    /// follows. The deadline for the welcome is the caller's.
+    /// A conversation that starts now: the machine, and the hi to send first. The caller bounds the
+    /// time to the welcome.
     pub fn new(
         codec: Codec,
         hello: &Hello,
@@ -57,91 +28,77 @@ impl ClientMachine {
         limits: &Limits,
         now: Instant,
     ) -> (Self, Payload<'static>) {
-        let talk = Talk::new(codec.format(), limits, now);
         let hi = hello.write(session, codec.format());
-        (Self { codec, state: State::Waiting, asked: session.is_some(), talk }, hi)
-    }
-
-    fn envelope<'a>(&mut self, envelope: Envelope<'a>, now: Instant) -> Step<'a, Payload<'static>, Welcome> {
-        if self.state == State::Open {
-            return self.talk.envelope(envelope, now);
-        }
-        match (self.state, Kind::of(&envelope.name)) {
-            (State::Waiting, Some(Kind::Challenge)) => {
-                self.state = State::Solving;
-                Step::Ask(envelope.payload.into_owned())
-            }
-            (State::Waiting, Some(Kind::Welcome)) => {
-                self.state = State::Open;
-                let session = envelope.stamp.filter(|_| self.asked).and_then(|granted| SessionGrant::read(&granted));
-                Step::Open(Welcome { payload: envelope.payload.into_owned(), session })
-            }
-            (State::Closed, _) => self.talk.last_word(&envelope),
-            (State::Open, _) => Step::Wait,
-            (State::Waiting | State::Solving, _) => Step::Close(Closed::protocol_error()),
-        }
+        let (handshake, open) = ClientHandshake::start(codec, session.is_some(), limits, now);
+        (Conversation::begin(handshake, open), hi)
     }
 }
 
-impl Machine for ClientMachine {
-    /// The quest.
+/// What a server accepts a client with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// What the welcome carries.
+    pub payload: Payload<'static>,
+    /// The session that is granted to a client that asked for one.
+    pub session: Option<SessionGrant>,
+}
+
+/// The handshake of a [`ClientMachine`].
+#[derive(Debug)]
+pub struct ClientHandshake {
+    /// The application is solving a challenge.
+    solving: bool,
+    /// The client has asked for a session.
+    asked: bool,
+}
+
+impl ClientHandshake {
+    pub(crate) fn start(codec: Codec, asked: bool, limits: &Limits, now: Instant) -> (Self, Open) {
+        let open = Open::new(codec, limits.ping_interval, limits.ping_timeout, now);
+        (Self { solving: false, asked }, open)
+    }
+}
+
+impl Handshake for ClientHandshake {
+    /// The challenge.
     type Question = Payload<'static>;
     /// Its solution.
     type Answer = Payload<'static>;
     type Opening = Welcome;
 
-    fn read<'a>(&mut self, message: &'a [u8], binary: bool) -> Result<Envelope<'a>, ProtocolError> {
-        self.codec.read(message, binary)
+    const IS_CLIENT: bool = true;
+
+    fn envelope<'a>(&mut self, envelope: Envelope<'a>) -> Step<'a, Payload<'static>, Welcome> {
+        match Kind::of(&envelope.name) {
+            Some(Kind::Challenge) if !self.solving => {
+                self.solving = true;
+                Step::Ask(envelope.payload.into_owned())
+            }
+            Some(Kind::Welcome) if !self.solving => {
+                let grant = envelope.stamp.filter(|_| self.asked).and_then(|grant| SessionGrant::read(&grant));
+                Step::Open(Welcome { payload: envelope.payload.into_owned(), session: grant })
+            }
+            _ => Step::Close(Closed::protocol_error()),
+        }
     }
 
-    fn step<'a>(&mut self, input: Input<'a, Self::Answer>, now: Instant) -> Step<'a, Self::Question, Self::Opening> {
-        let step = match input {
-            Input::Envelope(envelope) => {
-                self.talk.heartbeat.heard(now);
-                self.envelope(envelope, now)
-            }
-            Input::Answer(solution) if self.state == State::Solving => {
-                self.state = State::Waiting;
-                Step::send(Kind::Challenge, solution)
-            }
-            Input::Garbage(_) if self.state == State::Closed => Step::Wait,
-            Input::Garbage(_) => Step::Close(Closed::protocol_error()),
-            Input::Heard | Input::Pong => {
-                self.talk.heartbeat.heard(now);
-                Step::Wait
-            }
-            Input::Deaf if self.state != State::Closed => self.talk.deaf(now),
-            Input::Tick if self.state != State::Closed => self.talk.tick(now),
-            Input::Lost(closed) if self.state != State::Closed => self.talk.lost(closed, now),
-            Input::Resumed if self.state != State::Closed => {
-                self.talk.resumed(true, now);
-                Step::Wait
-            }
-            Input::Close => {
-                self.state = State::Closed;
-                self.talk.goodbye(now)
-            }
-            Input::Answer(_) | Input::Deaf | Input::Tick | Input::Lost(_) | Input::Resumed => Step::Wait,
-        };
-        if matches!(step, Step::Close(_)) {
-            self.state = State::Closed;
+    fn garbage<'a>(&mut self, _: &ProtocolError) -> Step<'a, Payload<'static>, Welcome> {
+        Step::Close(Closed::protocol_error())
+    }
+
+    fn answer<'a>(&mut self, solution: Payload<'static>, _: Instant) -> Step<'a, Payload<'static>, Welcome> {
+        if !std::mem::take(&mut self.solving) {
+            return Step::Wait;
         }
-        step
+        Step::Send(Envelope::own(Kind::Challenge, solution))
     }
 
     fn deadline(&self) -> Option<Instant> {
-        (self.state != State::Closed).then(|| self.talk.due())
+        None
     }
 
-    fn keep(&mut self, received: Received) {
-        self.talk.keep(received);
-    }
-
-    fn seal(&mut self, whole: bool) {
-        self.talk.seal(whole);
-    }
-
-    fn taken(&self) -> u64 {
-        self.talk.taken()
+    /// Not asked for, since there is no deadline.
+    fn timeout(&self) -> Closed {
+        Closed::silent()
     }
 }

@@ -1,158 +1,113 @@
-//! The server's side of a `ws-messaging` conversation. Nothing may open without a verdict, and
-//! nothing may be heard after a refusal.
+//! The server's handshake on `ws-messaging`: from the auth data of a client to the decision of the
+//! application. The conversation opens on an accepting decision only.
 
 use crate::{
     closing::reason::{Closed, Reason},
     limits::later,
     machine::{
-        Input, Machine, Step, beat,
-        handshake::server::{Accepted, Decision},
-        heartbeat::Heartbeat,
+        Step,
+        conversation::Conversation,
+        handshake::{
+            Handshake,
+            server::{Accepted, Decision},
+        },
         hello::{Hello, Question},
-        open::{converse_ws as converse, no_pong},
+        open::Open,
     },
     protocol::{codec::Codec, ws_messaging::WsMessaging},
-    wire::{envelope::Envelope, error::ProtocolError, ws_messaging::names::is_of_application as can_wait},
+    wire::{envelope::Envelope, error::ProtocolError, ws_messaging::names::is_of_application},
 };
 use std::{sync::Arc, time::Instant};
 
-/// The server's machine, one a connection. It speaks the format of the client's first frame.
-#[derive(Debug)]
-pub struct WsMessagingServerMachine {
-    options: Arc<WsMessaging>,
-    codec: Codec,
-    state: State,
-    auth_deadline: Instant,
-    heartbeat: Heartbeat,
-}
-
-#[derive(Debug)]
-enum State {
-    /// Nothing was said yet.
-    Stranger,
-    /// identify is thinking.
-    Thinking(Arc<Hello>),
-    Open,
-    Closed,
-}
+/// The server's machine on `ws-messaging`, one for each connection. It speaks the format of the
+/// client's first frame.
+pub type WsMessagingServerMachine = Conversation<WsMessagingServerHandshake>;
 
 impl WsMessagingServerMachine {
     /// A conversation that starts now, right after the upgrade.
     pub fn new(options: Arc<WsMessaging>, now: Instant) -> Self {
-        Self {
-            codec: Codec::ws_messaging(&options, false),
-            state: State::Stranger,
-            auth_deadline: later(now, options.auth_timeout),
-            heartbeat: Heartbeat::new(options.ping_interval, options.ping_timeout, now),
-            options,
+        let (handshake, open) = WsMessagingServerHandshake::start(options, now);
+        Conversation::begin(handshake, open)
+    }
+}
+
+/// The handshake of a [`WsMessagingServerMachine`].
+#[derive(Debug)]
+pub struct WsMessagingServerHandshake {
+    options: Arc<WsMessaging>,
+    /// What the client has sent, while the application decides.
+    hello: Option<Arc<Hello>>,
+    deadline: Instant,
+}
+
+impl WsMessagingServerHandshake {
+    pub(crate) fn start(options: Arc<WsMessaging>, now: Instant) -> (Self, Open) {
+        let codec = Codec::ws_messaging(&options, false);
+        let open = Open::new(codec, options.ping_interval, options.ping_timeout, now);
+        let deadline = later(now, options.auth_timeout);
+        (Self { options, hello: None, deadline }, open)
+    }
+}
+
+impl Handshake for WsMessagingServerHandshake {
+    type Question = Question;
+    type Answer = Decision;
+    type Opening = Accepted;
+
+    const IS_CLIENT: bool = false;
+
+    fn read<'a>(&mut self, codec: &mut Codec, message: &'a [u8], binary: bool) -> Result<Envelope<'a>, ProtocolError> {
+        if self.hello.is_some() {
+            return codec.read(message, binary);
         }
+        *codec = Codec::ws_messaging(&self.options, binary);
+        codec.read_auth(message)
     }
 
     fn envelope<'a>(&mut self, envelope: Envelope<'a>) -> Step<'a, Question, Accepted> {
-        match &self.state {
-            State::Open => converse(envelope),
-            State::Stranger => {
-                // Its first frame is its identity, whatever it looks like.
-                let meta = Hello::no_meta(envelope.payload.format());
-                let hello = Arc::new(Hello { identity: envelope.payload.into_owned(), meta });
-                self.state = State::Thinking(hello.clone());
-                Step::Ask(Question { hello, solution: None })
-            }
-            // Upstream loses what comes before the verdict; here it waits for it.
-            State::Thinking(_) if can_wait(&envelope) => Step::Hold(envelope),
-            State::Thinking(_) | State::Closed => Step::Wait,
+        if self.hello.is_none() {
+            // The first frame is the identity, whatever value it is.
+            let meta = Hello::no_meta(envelope.payload.format());
+            let hello = Arc::new(Hello { identity: envelope.payload.into_owned(), meta });
+            self.hello = Some(hello.clone());
+            return Step::Ask(Question { hello, solution: None });
+        }
+        // npm `ws-messaging` loses what comes before the decision; here it waits for it.
+        if is_of_application(&envelope) { Step::Hold(envelope) } else { Step::Wait }
+    }
+
+    fn garbage<'a>(&mut self, error: &ProtocolError) -> Step<'a, Question, Accepted> {
+        match self.hello {
+            None => refuse(error.why().to_owned().into()),
+            // A frame can be answered only after the welcome.
+            Some(_) => Step::Wait,
         }
     }
 
-    fn verdict(&mut self, verdict: Decision, now: Instant) -> Step<'static, Question, Accepted> {
-        let State::Thinking(hello) = &self.state else { return Step::Wait };
-        if now >= self.auth_deadline {
-            return refuse("".into());
+    fn answer<'a>(&mut self, decision: Decision, now: Instant) -> Step<'a, Question, Accepted> {
+        let Some(hello) = &self.hello else { return Step::Wait };
+        if now >= self.deadline {
+            return Step::Close(self.timeout());
         }
-        match verdict {
+        match decision {
             Decision::Accept(cid, welcome) if !cid.is_empty() => {
-                let hello = hello.clone();
-                self.state = State::Open;
-                self.heartbeat.heard(now);
-                Step::Open(Accepted { cid, welcome, hello, session: None })
+                Step::Open(Accepted { cid, welcome, hello: hello.clone(), session: None })
             }
             Decision::Refuse(reason) => refuse(reason.or(Reason::NOT_AUTHORIZED)),
-            // This wire has no challenges.
+            // This protocol has no challenges.
             Decision::Accept(..) | Decision::Challenge(_) => refuse(Reason::NOT_AUTHORIZED),
         }
     }
 
-    fn garbage(&self, error: &ProtocolError) -> Step<'static, Question, Accepted> {
-        match self.state {
-            State::Stranger => refuse(error.why().to_owned().into()),
-            State::Open => Step::Send(self.options.garbage(error, self.codec.format())),
-            // Nothing can be said before the welcome.
-            State::Thinking(_) | State::Closed => Step::Wait,
-        }
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.deadline)
     }
 
-    fn tick(&mut self, now: Instant) -> Step<'static, Question, Accepted> {
-        match self.state {
-            State::Closed => Step::Wait,
-            State::Open => beat(self.heartbeat.tick(now), no_pong),
-            _ if now >= self.auth_deadline => refuse("".into()),
-            _ => Step::Wait,
-        }
+    fn timeout(&self) -> Closed {
+        Closed { code: 4003, reason: "".into() }
     }
 }
 
 fn refuse<'a, Q, O>(reason: Reason) -> Step<'a, Q, O> {
     Step::Close(Closed { code: 4003, reason })
-}
-
-impl Machine for WsMessagingServerMachine {
-    type Question = Question;
-    type Answer = Decision;
-    type Opening = Accepted;
-
-    fn read<'a>(&mut self, message: &'a [u8], binary: bool) -> Result<Envelope<'a>, ProtocolError> {
-        if !matches!(self.state, State::Stranger) {
-            return self.codec.read(message, binary);
-        }
-        self.codec = Codec::ws_messaging(&self.options, binary);
-        self.codec.read_auth(message)
-    }
-
-    fn step<'a>(&mut self, input: Input<'a, Decision>, now: Instant) -> Step<'a, Question, Accepted> {
-        let step = match input {
-            Input::Envelope(envelope) => self.envelope(envelope),
-            Input::Garbage(error) => self.garbage(&error),
-            Input::Answer(verdict) => self.verdict(verdict, now),
-            Input::Pong => {
-                self.heartbeat.heard(now);
-                Step::Wait
-            }
-            // Only an answer to a ping counts.
-            Input::Heard => Step::Wait,
-            Input::Deaf if matches!(self.state, State::Open) => {
-                self.heartbeat.heard(now);
-                Step::Ping
-            }
-            Input::Deaf | Input::Tick => self.tick(now),
-            // This wire has no sessions.
-            Input::Lost(closed) if !matches!(self.state, State::Closed) => Step::Close(closed),
-            Input::Lost(_) | Input::Resumed => Step::Wait,
-            Input::Close => {
-                self.state = State::Closed;
-                Step::Wait
-            }
-        };
-        if matches!(step, Step::Close(_)) {
-            self.state = State::Closed;
-        }
-        step
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        match self.state {
-            State::Closed => None,
-            State::Open => Some(self.heartbeat.due()),
-            _ => Some(self.auth_deadline),
-        }
-    }
 }
