@@ -47,6 +47,9 @@ fn come_back(codec: &Codec, envelope: &Envelope<'_>) {
 fn asked(payload: &Payload<'_>) {
     for format in [Format::Json, Format::MessagePack] {
         if let Some(wanted) = SessionRequest::read(payload) {
+            if let SessionRequest::Resume { token, .. } = &wanted {
+                let _ = token.node();
+            }
             assert_eq!(SessionRequest::read(&wanted.write(format)), Some(wanted));
         }
     }

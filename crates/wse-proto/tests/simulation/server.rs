@@ -170,7 +170,7 @@ impl Server {
         let mut conn = self.conns.remove(&name).expect("it has asked");
         assert_eq!(Some(&accepted.cid), conn.accepted.as_ref(), "identify has not let it in");
         let meta: Meta = accepted.hello.meta.decode().expect("as it was sent");
-        let next = Token::new(world.chance.wide());
+        let next = Token::new(1, world.chance.wide());
         let wanted = accepted.session.filter(|_| !world.plan.limits.resume_window.is_zero());
         if let Some(SessionRequest::Resume { token, seen }) = &wanted {
             match self.claim(&accepted.cid, token, &next, (*seen, meta), world) {

@@ -95,7 +95,7 @@ impl Owner for ServerOwner {
         }
         let codec = self.server.codec_of(self.protocol, Some(hello.identity.format()));
         let session = session.filter(|_| !self.server.limits.resume_window.is_zero());
-        let token = Token::new(rand::random());
+        let token = Token::new(0, rand::random());
         // The hi of an attempt that was given up, held back by the network while the next one resumed?
         let may_be_late = matches!(session, Some(SessionRequest::Resume { .. }));
         if let Some(SessionRequest::Resume { token: used, seen }) = &session {

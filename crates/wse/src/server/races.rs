@@ -205,12 +205,12 @@ fn a_session_loses_and_doubles_nothing_while_it_is_parked_and_resumed_under_its_
 fn of_many_that_race_for_one_token_one_gets_the_session() {
     let race = || {
         let (handle, now, won) = (handle(), Instant::now(), Arc::new(AtomicUsize::new(0)));
-        handle.outbox.keep(Some(Token::new(0)), 1000);
+        handle.outbox.keep(Some(Token::new(0, 0)), 1000);
         assert!(handle.outbox.park());
         let claims = [1, 2, 3, 4].map(|next| {
             let (handle, won) = (handle.clone(), won.clone());
             thread::spawn(move || {
-                let claimed = handle.outbox.claim(&Token::new(0), &Token::new(next), 0, now);
+                let claimed = handle.outbox.claim(&Token::new(0, 0), &Token::new(0, next), 0, now);
                 won.fetch_add(usize::from(claimed == TokenCheck::Good), SeqCst);
             })
         });
