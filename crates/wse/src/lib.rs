@@ -52,7 +52,8 @@
 //!
 //! Every handler has one shape, `async |who, what| -> Result<answer, RpError>`: `who` is the
 //! [`Conn`] on a server and the [`Client`] on a client, `what` is decoded by serde. [`with`] binds
-//! shared state in front. Handlers of one connection run within its task: they start in the order
+//! shared state in front; a [`Handlers`] value holds those of one module of an application.
+//! Handlers of one connection run within its task: they start in the order
 //! in which messages came and interleave where they await, so a handler that blocks its thread
 //! blocks others. A handler that began is finished even if the peer has left.
 //!
@@ -93,8 +94,10 @@ mod server;
 mod session;
 mod sync;
 
-pub use app::handlers::{HandlerId, with};
+pub use app::handler_id::HandlerId;
+pub use app::handlers::Handlers;
 pub use app::names::{Message, Msg, Procedure, Rp};
+pub use app::with::with;
 pub use client::{Client, ClientBuilder, ClientEvent, Status};
 pub use connection::receipt::Receipt;
 pub use error::{CallError, ConnectError, RegisterError, SendError, ServeError};

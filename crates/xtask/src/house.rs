@@ -14,7 +14,7 @@ const LONG: usize = 350;
 /// A Rust file above this many lines fails the step.
 const TOO_LONG: usize = 400;
 /// The most names the root of `wse` may export.
-const PUBLIC_NAMES: usize = 40;
+const PUBLIC_NAMES: usize = 45;
 /// Text that only makes sense on one machine, in two halves so that this file passes.
 const MACHINE_PATHS: [(&str, &str); 3] = [("/ho", "me/"), ("/ro", "ot/"), ("/wo", "rk/")];
 /// First labels of the host names packages are downloaded from.

@@ -1,129 +1,128 @@
-//! The application's handlers by name, addable and removable while running. One fixed shape:
-//! `async |who, what| -> Result<answer, RpError>`. They may never touch a socket: a handler gives
-//! a value back, and whoever runs it sends it.
+//! The application's handlers by name, which can be added and removed while running. All have the
+//! shape `async |who, what| -> Result<answer, RpError>`. They never touch a socket: a handler
+//! returns a value, and the connection that runs it sends it.
 
 use crate::{
     app::{
+        handler_id::HandlerId,
         names::{Message, Procedure},
-        run::{Run, Start, erase, in_order},
+        run::{CallRun, MessageRun, StartMessage, erase_call, erase_fallback, erase_message, in_order},
+        table::{MessageHandler, Table},
     },
     error::RegisterError,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
-    collections::BTreeMap,
+    fmt,
     future::Future,
     sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, Ordering},
     },
 };
-use wse_proto::{Payload, RpError};
+use wse_proto::{Envelope, RpError};
 
-/// Names one handler of one message type, to take it off again with `off`.
+/// The handlers and procedures of a server (`W` is [`Conn`](crate::Conn)) or a client (`W` is
+/// [`Client`](crate::Client)), as a value: each module of an application returns one, and
+/// [`ServerBuilder::handlers`](crate::ServerBuilder::handlers) or
+/// [`ClientBuilder::handlers`](crate::ClientBuilder::handlers) takes them all.
+///
+/// [`on`](Self::on), [`once`](Self::once), [`register`](Self::register) and
+/// [`fallback`](Self::fallback) take the value and return it, as those of a builder do.
+/// [`add`](Self::add), [`add_once`](Self::add_once) and [`try_register`](Self::try_register) do the
+/// same by reference, and return what a running server returns: the id, or an error. A closure that
+/// does not name the type of its first argument needs `Handlers::<Conn>::new()`.
 ///
 /// ```
-/// # fn example(server: wse::Server) {
-/// let id = server.on("say", async |_, text: String| Ok(println!("{text}")));
-/// assert!(server.off(&id));
-/// assert!(!server.off(&id));
-/// # }
+/// use std::sync::Arc;
+/// use wse::{Conn, Handlers, RpError, Server, with};
+///
+/// struct App { greeting: String }
+/// impl App {
+///     async fn greet(self: Arc<Self>, conn: Conn, _: ()) -> Result<String, RpError> {
+///         Ok(format!("{} {}", self.greeting, conn.cid()))
+///     }
+/// }
+///
+/// mod chat {
+///     use wse::{Conn, Handlers};
+///
+///     pub fn handlers() -> Handlers<Conn> {
+///         Handlers::<Conn>::new().on("say", async |conn, text: String| {
+///             conn.server().broadcast("line", (conn.cid().as_str(), text))?;
+///             Ok(())
+///         })
+///     }
+/// }
+///
+/// fn greetings(app: &Arc<App>) -> Handlers<Conn> {
+///     Handlers::new().register("greet", with(app, App::greet))
+/// }
+///
+/// let app = Arc::new(App { greeting: "hello".into() });
+/// let server = Server::builder()
+///     .identify(async |stranger, name: String| Ok(stranger.accept(name)))
+///     .handlers(chat::handlers())
+///     .handlers(greetings(&app))
+///     .build();
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct HandlerId {
-    name: Box<str>,
-    number: u64,
-}
-
-/// All handlers of a server (`W` is its `Conn`) or a client (`W` is the `Client`).
-pub(crate) struct Handlers<W> {
-    // Ordered, because a few comparisons cost less than a hash: 170 of 4,800 instructions a call.
-    messages: RwLock<BTreeMap<Box<str>, MessageHandlers<W>>>,
-    procedures: RwLock<BTreeMap<Box<str>, Start<W>>>,
-    numbers: AtomicU64,
-}
-
-/// The handlers of one type; shared with whoever runs them, so that no lock is held meanwhile.
-type MessageHandlers<W> = Arc<[MessageHandler<W>]>;
-
-struct MessageHandler<W> {
-    number: u64,
-    /// For `once`: whether it may still run.
-    once: Option<Arc<AtomicBool>>,
-    start: Start<W>,
-}
-
-impl<W> Clone for MessageHandler<W> {
-    fn clone(&self) -> Self {
-        Self { number: self.number, once: self.once.clone(), start: self.start.clone() }
-    }
+#[must_use = "nothing is handled before a server or a client has it"]
+pub struct Handlers<W> {
+    table: RwLock<Table<W>>,
 }
 
 impl<W> Default for Handlers<W> {
     fn default() -> Self {
-        Self { messages: RwLock::default(), procedures: RwLock::default(), numbers: AtomicU64::new(0) }
+        Self { table: RwLock::default() }
+    }
+}
+
+impl<W> Handlers<W> {
+    /// No handlers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Table<W>> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table<W>> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<W: Send + 'static> Handlers<W> {
-    /// Adds a handler behind those of the same type.
-    pub(crate) fn on<P, F, Fut>(&self, message: impl Message<P>, handler: F, once: bool) -> HandlerId
+    /// Handles messages of a name: `async |who, payload| -> Result<(), RpError>`. Several handlers of
+    /// one name run one after the other, in the order they were added.
+    pub fn on<P, F, Fut>(self, message: impl Message<P>, handler: F) -> Self
     where
         P: DeserializeOwned + Send + 'static,
         F: FnOnce(W, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let once = once.then(|| Arc::new(AtomicBool::new(true)));
-        let handler_of_name = MessageHandler { number, once, start: erase(handler) };
-        let name: Box<str> = message.name().into();
-        let mut messages = self.messages.write().unwrap_or_else(PoisonError::into_inner);
-        let handlers_of_name = messages.entry(name.clone()).or_insert_with(|| [].into());
-        *handlers_of_name = handlers_of_name.iter().cloned().chain([handler_of_name]).collect();
-        HandlerId { name, number }
+        self.add(message, handler);
+        self
     }
 
-    /// Takes a handler off. False when it is not there: taken off before, or a `once` that ran.
-    pub(crate) fn off(&self, id: &HandlerId) -> bool {
-        self.retain(&id.name, |handler_of_name| handler_of_name.number != id.number) > 0
-    }
-
-    /// Takes all handlers of a type off; gives how many there were.
-    pub(crate) fn off_all(&self, name: &str) -> usize {
-        self.retain(name, |_| false)
-    }
-
-    fn retain(&self, name: &str, keep: impl Fn(&MessageHandler<W>) -> bool) -> usize {
-        let mut messages = self.messages.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(handlers_of_name) = messages.get_mut(name) else { return 0 };
-        let before = handlers_of_name.len();
-        *handlers_of_name = handlers_of_name.iter().filter(|handler_of_name| keep(handler_of_name)).cloned().collect();
-        let removed = before - handlers_of_name.len();
-        if handlers_of_name.is_empty() {
-            messages.remove(name);
-        }
-        removed
-    }
-
-    /// Adds a procedure.
-    pub(crate) fn register<P, R, F, Fut>(&self, rp: impl Procedure<P, R>, handler: F) -> Result<(), RegisterError>
+    /// Handles the first message of a name, from whichever connection it comes.
+    pub fn once<P, F, Fut>(self, message: impl Message<P>, handler: F) -> Self
     where
         P: DeserializeOwned + Send + 'static,
-        R: Serialize + 'static,
         F: FnOnce(W, P) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Result<R, RpError>> + Send + 'static,
+        Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        let mut procedures = self.procedures.write().unwrap_or_else(PoisonError::into_inner);
-        if procedures.contains_key(rp.name()) {
-            return Err(RegisterError::AlreadyRegistered);
-        }
-        procedures.insert(rp.name().into(), erase(handler));
-        Ok(())
+        self.add_once(message, handler);
+        self
     }
 
-    /// The same for builders: two of one name are a mistake of whoever writes the application.
+    /// Registers a procedure: `async |who, argument| -> Result<result, RpError>`.
+    ///
+    /// # Panics
+    /// When a procedure has that name already; [`try_register`](Self::try_register) returns an error
+    /// instead.
     #[track_caller]
-    pub(crate) fn register_or_panic<P, R, F, Fut>(&self, rp: impl Procedure<P, R>, handler: F)
+    pub fn register<P, R, F, Fut>(self, rp: impl Procedure<P, R>, handler: F) -> Self
     where
         P: DeserializeOwned + Send + 'static,
         R: Serialize + 'static,
@@ -131,162 +130,207 @@ impl<W: Send + 'static> Handlers<W> {
         Fut: Future<Output = Result<R, RpError>> + Send + 'static,
     {
         let name = rp.name().to_owned();
-        if let Err(error) = self.register(rp, handler) {
+        if let Err(error) = self.try_register(rp, handler) {
             panic!("procedure {name:?}: {error}");
+        }
+        self
+    }
+
+    /// Handles every message and call that has no handler of its own: `async |who, envelope| ->
+    /// Result<result, RpError>`. A second one replaces the first.
+    ///
+    /// The result answers a call; that of a message is dropped. With a fallback no message is
+    /// reported as ignored. A call that fails with the code
+    /// [`RP_NOT_REGISTERED`](crate::Code::RP_NOT_REGISTERED) is answered as one of a procedure that
+    /// does not exist. What the fallback is given is not decoded, and a
+    /// [`Payload`](crate::codec::Payload) that it returns is sent as it is.
+    ///
+    /// ```
+    /// use wse::{Code, Conn, Handlers, RpError};
+    ///
+    /// let echo = Handlers::<Conn>::new().fallback(async |conn, envelope| {
+    ///     println!("{} sends {}", conn.cid(), envelope.name);
+    ///     match &*envelope.name {
+    ///         "echo" => Ok(envelope.payload),
+    ///         _ => Err(RpError::new(Code::RP_NOT_REGISTERED)),
+    ///     }
+    /// });
+    /// ```
+    pub fn fallback<R, F, Fut>(self, handler: F) -> Self
+    where
+        R: Serialize + 'static,
+        F: FnOnce(W, Envelope<'static>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, RpError>> + Send + 'static,
+    {
+        let replaced = self.write().set_fallback(Arc::new(erase_fallback(handler)));
+        drop(replaced); // without the lock
+        self
+    }
+
+    /// Handles messages as [`on`](Self::on) does, and returns the id of the handler.
+    pub fn add<P, F, Fut>(&self, message: impl Message<P>, handler: F) -> HandlerId
+    where
+        P: DeserializeOwned + Send + 'static,
+        F: FnOnce(W, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), RpError>> + Send + 'static,
+    {
+        self.insert(message.name(), None, erase_message(handler))
+    }
+
+    /// Handles the first message as [`once`](Self::once) does, and returns the id of the handler.
+    pub fn add_once<P, F, Fut>(&self, message: impl Message<P>, handler: F) -> HandlerId
+    where
+        P: DeserializeOwned + Send + 'static,
+        F: FnOnce(W, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), RpError>> + Send + 'static,
+    {
+        self.insert(message.name(), Some(Arc::new(AtomicBool::new(true))), erase_message(handler))
+    }
+
+    fn insert(&self, name: &str, once: Option<Arc<AtomicBool>>, start: StartMessage<W>) -> HandlerId {
+        let id = HandlerId::of_message(name);
+        let added = MessageHandler { number: id.number, once, start };
+        self.write().add(name.into(), &[added]);
+        id
+    }
+
+    /// Removes a handler. False when it is not here: removed before, or a `once` that has run.
+    pub fn off(&self, handler: &HandlerId) -> bool {
+        let Some(name) = &handler.message else { return false };
+        self.retain(name, |other| other.number != handler.number) > 0
+    }
+
+    /// Removes all handlers of a message. Returns how many there were.
+    pub fn off_all(&self, name: &str) -> usize {
+        self.retain(name, |_| false)
+    }
+
+    fn retain(&self, name: &str, keep: impl Fn(&MessageHandler<W>) -> bool) -> usize {
+        let removed = self.write().retain(name, keep);
+        removed.len()
+    }
+
+    /// Registers a procedure as [`register`](Self::register) does.
+    ///
+    /// # Errors
+    /// When a procedure has that name already.
+    pub fn try_register<P, R, F, Fut>(&self, rp: impl Procedure<P, R>, handler: F) -> Result<(), RegisterError>
+    where
+        P: DeserializeOwned + Send + 'static,
+        R: Serialize + 'static,
+        F: FnOnce(W, P) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, RpError>> + Send + 'static,
+    {
+        let registered = self.write().register(rp.name(), erase_call(handler));
+        registered.map_err(|_| RegisterError::AlreadyRegistered)
+    }
+
+    /// Removes a procedure.
+    ///
+    /// # Errors
+    /// When no procedure has that name.
+    pub fn unregister(&self, name: &str) -> Result<(), RegisterError> {
+        let removed = self.write().unregister(name);
+        removed.map(drop).ok_or(RegisterError::NotRegistered)
+    }
+
+    /// Adds all of `other`: its handlers behind those of the same message, and its fallback, if it has
+    /// one, in place of the one that is here. Ids of its handlers stay valid.
+    ///
+    /// # Errors
+    /// When both have a procedure of one name. Nothing has changed then.
+    ///
+    /// ```
+    /// use wse::{Conn, Handlers, RegisterError};
+    ///
+    /// let time = || Handlers::<Conn>::new().register("year", async |_, ()| Ok(2000));
+    /// let all = Handlers::new();
+    /// assert_eq!(all.merge(time()), Ok(()));
+    /// assert_eq!(all.merge(time()), Err(RegisterError::AlreadyRegistered));
+    /// ```
+    pub fn merge(&self, other: Handlers<W>) -> Result<(), RegisterError> {
+        self.merge_or_name(other).map_err(|_| RegisterError::AlreadyRegistered)
+    }
+
+    /// [`merge`](Self::merge) for builders, where two procedures of one name are a mistake.
+    #[track_caller]
+    pub(crate) fn merge_or_panic(&self, other: Handlers<W>) {
+        if let Err(name) = self.merge_or_name(other) {
+            panic!("procedure {name:?}: {}", RegisterError::AlreadyRegistered);
         }
     }
 
-    /// Takes a procedure off.
-    pub(crate) fn unregister(&self, name: &str) -> Result<(), RegisterError> {
-        let mut procedures = self.procedures.write().unwrap_or_else(PoisonError::into_inner);
-        procedures.remove(name).map(drop).ok_or(RegisterError::NotRegistered)
+    /// Merges, or returns the name of a procedure that both have.
+    fn merge_or_name(&self, other: Handlers<W>) -> Result<(), Box<str>> {
+        let other = other.table.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.write();
+        if let Some(name) = table.procedure_of_both(&other) {
+            return Err(name);
+        }
+        let replaced = table.merge(other);
+        drop(table); // before what was replaced
+        drop(replaced);
+        Ok(())
     }
 
-    /// Starts the procedure of that name; `None` when there is none.
-    pub(crate) fn invoke(&self, name: &str, who: W, payload: &Payload<'_>) -> Option<Run> {
-        let start = self.procedures.read().unwrap_or_else(PoisonError::into_inner).get(name)?.clone();
-        Some(start(who, payload))
+    /// Starts the procedure that a call names, or the fallback; `None` when there is neither.
+    pub(crate) fn invoke(&self, who: W, envelope: &Envelope<'_>) -> Option<CallRun> {
+        let procedure = self.read().procedure(&envelope.name).cloned();
+        if let Some(start) = procedure {
+            return Some(start(who, &envelope.payload));
+        }
+        let fallback = self.read().fallback().cloned()?;
+        Some((fallback.call)(who, envelope.clone().into_owned()))
     }
 }
 
 impl<W: Clone + Send + 'static> Handlers<W> {
-    /// Starts the handlers of that type, to run one after the other; `None` when there are none.
-    pub(crate) fn deliver(&self, name: &str, who: W, payload: &Payload<'_>) -> Option<Run> {
-        let handlers_of_name = self.messages.read().unwrap_or_else(PoisonError::into_inner).get(name)?.clone();
-        if let [MessageHandler { once: None, start, .. }] = &*handlers_of_name {
-            return Some(start(who, payload));
+    /// Starts the handlers of a message, to run one after the other, or the fallback; `None` when
+    /// there is neither.
+    pub(crate) fn deliver(&self, who: W, envelope: &Envelope<'_>) -> Option<MessageRun> {
+        let handlers_of_name = self.read().handlers_of(&envelope.name).cloned();
+        match handlers_of_name.as_deref() {
+            Some([MessageHandler { once: None, start, .. }]) => return Some(start(who, &envelope.payload)),
+            Some(several) => {
+                let runs = self.start(several, &who, envelope);
+                if !runs.is_empty() {
+                    return Some(in_order(runs));
+                }
+            }
+            None => {}
         }
-        let mut runs = Vec::with_capacity(handlers_of_name.len());
-        for handler_of_name in &*handlers_of_name {
-            if let Some(once) = &handler_of_name.once {
+        let fallback = self.read().fallback().cloned()?;
+        Some((fallback.message)(who, envelope.clone().into_owned()))
+    }
+
+    /// Starts those of several handlers that may run. Each `once` runs for the last time.
+    fn start(&self, several: &[MessageHandler<W>], who: &W, envelope: &Envelope<'_>) -> Vec<MessageRun> {
+        let mut runs = Vec::with_capacity(several.len());
+        for MessageHandler { number, once, start } in several {
+            if let Some(once) = once {
                 if !once.swap(false, Ordering::Relaxed) {
                     continue;
                 }
-                self.retain(name, |other| other.number != handler_of_name.number);
+                self.retain(&envelope.name, |other| other.number != *number);
             }
-            runs.push((handler_of_name.start)(who.clone(), payload));
+            runs.push(start(who.clone(), &envelope.payload));
         }
-        (!runs.is_empty()).then(|| in_order(runs))
+        runs
     }
 }
 
-/// Binds shared state as the first argument of a handler.
-///
-/// ```
-/// use std::sync::Arc;
-/// use wse::{Conn, RpError, Server, with};
-///
-/// struct App { greeting: String }
-/// impl App {
-///     async fn greet(self: Arc<Self>, _: Conn, name: String) -> Result<String, RpError> {
-///         Ok(format!("{} {name}", self.greeting))
-///     }
-/// }
-/// let app = Arc::new(App { greeting: "hello".into() });
-/// let server = Server::builder()
-///     .identify(async |stranger, name: String| Ok(stranger.accept(name)))
-///     .register("greet", with(&app, App::greet))
-///     .build();
-/// ```
-pub fn with<S, W, P, Fut>(
-    state: &Arc<S>,
-    handler: impl FnOnce(Arc<S>, W, P) -> Fut + Clone + Send + Sync + 'static,
-) -> impl FnOnce(W, P) -> Fut + Clone + Send + Sync + 'static
-where
-    S: Send + Sync + 'static,
-{
-    let state = state.clone();
-    move |who, what| handler(state, who, what)
+impl<W> fmt::Debug for Handlers<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let table = self.read();
+        let (messages, procedures) = table.names();
+        let (messages, procedures) = (Vec::from_iter(messages), Vec::from_iter(procedures));
+        f.debug_struct("Handlers")
+            .field("messages", &messages)
+            .field("procedures", &procedures)
+            .field("fallback", &table.fallback().is_some())
+            .finish()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::app::{names::Msg, run::Outcome};
-    use std::sync::Mutex;
-
-    type Log = Arc<Mutex<Vec<String>>>;
-    const SAY: Msg<String> = Msg::new("say");
-
-    fn logging(log: &Log, as_what: &'static str, once: bool, handlers: &Handlers<u8>) -> HandlerId {
-        let log = log.clone();
-        let handler = async move |_, text: String| {
-            tokio::task::yield_now().await;
-            log.lock().unwrap().push(format!("{as_what} {text}"));
-            Ok(())
-        };
-        handlers.on(SAY, handler, once)
-    }
-
-    async fn deliver(handlers: &Handlers<u8>, text: &str) -> Option<Outcome> {
-        Some(handlers.deliver("say", 0, &Payload::json(text).unwrap())?.await)
-    }
-
-    #[tokio::test]
-    async fn several_handlers_of_a_type_run_in_the_order_they_were_added() {
-        let (handlers, log) = (Handlers::default(), Log::default());
-        for name in ["a", "b", "c"] {
-            logging(&log, name, false, &handlers);
-        }
-        deliver(&handlers, r#""x""#).await.unwrap().unwrap();
-        assert_eq!(*log.lock().unwrap(), ["a x", "b x", "c x"]);
-    }
-
-    #[tokio::test]
-    async fn a_once_runs_once_and_is_gone() {
-        let (handlers, log) = (Handlers::default(), Log::default());
-        let id = logging(&log, "once", true, &handlers);
-        deliver(&handlers, r#""x""#).await.unwrap().unwrap();
-        assert!(deliver(&handlers, r#""y""#).await.is_none());
-        assert!(!handlers.off(&id));
-        assert_eq!(*log.lock().unwrap(), ["once x"]);
-    }
-
-    #[tokio::test]
-    async fn off_takes_one_handler_and_off_all_the_rest() {
-        let (handlers, log) = (Handlers::default(), Log::default());
-        let first = logging(&log, "first", false, &handlers);
-        logging(&log, "second", false, &handlers);
-        logging(&log, "third", false, &handlers);
-        assert!(handlers.off(&first));
-        assert!(!handlers.off(&first));
-        deliver(&handlers, r#""x""#).await.unwrap().unwrap();
-        assert_eq!(*log.lock().unwrap(), ["second x", "third x"]);
-        assert_eq!(handlers.off_all("say"), 2);
-        assert!(deliver(&handlers, r#""y""#).await.is_none());
-    }
-
-    #[tokio::test]
-    async fn each_failing_handler_is_one_error_and_the_others_still_run() {
-        let (handlers, log) = (Handlers::default(), Log::default());
-        handlers.on(SAY, async |_, _| panic!("oh no"), false);
-        logging(&log, "after", false, &handlers);
-        handlers.on("say", async |_, _: u64| Ok(()), false);
-        let errors = deliver(&handlers, r#""x""#).await.unwrap().unwrap_err();
-        assert_eq!(errors.len(), 2);
-        assert_eq!(errors[0].to_string(), "wse.server.rp.failed: panicked: oh no");
-        assert!(errors[1].to_string().contains("is no `u64`"), "{}", errors[1]);
-        assert_eq!(*log.lock().unwrap(), ["after x"]);
-    }
-
-    #[tokio::test]
-    async fn a_procedure_is_there_from_register_to_unregister() {
-        let handlers = Handlers::<u8>::default();
-        handlers.register("add", async |_, (a, b): (i64, i64)| Ok(a + b)).unwrap();
-        let again = handlers.register("add", async |_, ()| Ok(()));
-        assert_eq!(again, Err(RegisterError::AlreadyRegistered));
-        let sum = handlers.invoke("add", 0, &Payload::json("[2,3]").unwrap()).unwrap().await.unwrap();
-        assert_eq!(sum.as_bytes(), b"5");
-        handlers.unregister("add").unwrap();
-        assert_eq!(handlers.unregister("add"), Err(RegisterError::NotRegistered));
-        assert!(handlers.invoke("add", 0, &Payload::json("[2,3]").unwrap()).is_none());
-    }
-
-    #[tokio::test]
-    async fn a_result_of_nothing_is_null() {
-        let handlers = Handlers::<u8>::default();
-        handlers.register("nothing", async |_, ()| Ok(())).unwrap();
-        let nothing = handlers.invoke("nothing", 0, &Payload::json("null").unwrap()).unwrap().await.unwrap();
-        assert_eq!(nothing.as_bytes(), b"null");
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
-//! A handler at work: the application's code with its types erased, and with its panics caught.
-//! It may never touch a socket: it gives a value back.
+//! A handler at work: the application's code with its types erased and its panics caught. It
+//! returns a value and never touches a socket.
 
 use futures_util::FutureExt;
 use serde::{Serialize, de::DeserializeOwned};
@@ -10,34 +10,61 @@ use std::{
     pin::Pin,
     sync::Arc,
 };
-use wse_proto::{EncodeError, Format, Payload, RpError};
+use wse_proto::{EncodeError, Envelope, Format, Payload, RpError};
 
-/// What a handler gives back: the encoded answer, or every error it and its fellows failed with.
-pub(crate) type Outcome = Result<Payload<'static>, Vec<RpError>>;
+/// A future whose type is erased.
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A handler at work on one message or call.
-pub(crate) type Run = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+/// The handlers of one message at work: returns the errors of those that failed.
+pub(crate) type MessageRun = BoxFuture<Vec<RpError>>;
 
-/// A handler with its types erased: decodes what it is given, then runs.
-pub(crate) type Start<W> = Arc<dyn Fn(W, &Payload<'_>) -> Run + Send + Sync>;
+/// A procedure at work on one call: returns the encoded result.
+pub(crate) type CallRun = BoxFuture<Result<Payload<'static>, RpError>>;
 
-/// Runs one after the other; an error of one does not keep the next from running.
-pub(crate) fn in_order(runs: Vec<Run>) -> Run {
+/// A handler of messages with its types erased: decodes the payload, then runs.
+pub(crate) type StartMessage<W> = Arc<dyn Fn(W, &Payload<'_>) -> MessageRun + Send + Sync>;
+
+/// A procedure with its types erased: decodes the argument, then runs.
+pub(crate) type StartCall<W> = Arc<dyn Fn(W, &Payload<'_>) -> CallRun + Send + Sync>;
+
+/// A fallback with its types erased, for both things that it may run on.
+pub(crate) struct Fallback<W> {
+    pub(crate) message: Box<dyn Fn(W, Envelope<'static>) -> MessageRun + Send + Sync>,
+    pub(crate) call: Box<dyn Fn(W, Envelope<'static>) -> CallRun + Send + Sync>,
+}
+
+/// Runs one after the other. An error of one does not keep the next from running.
+pub(crate) fn in_order(runs: Vec<MessageRun>) -> MessageRun {
     Box::pin(async move {
         let mut errors = Vec::new();
-        let mut last = Payload::null(Format::Json);
         for run in runs {
-            match run.await {
-                Ok(nothing) => last = nothing,
-                Err(failed) => errors.extend(failed),
-            }
+            errors.append(&mut run.await);
         }
-        if errors.is_empty() { Ok(last) } else { Err(errors) }
+        errors
     })
 }
 
-/// Erases the types of a handler.
-pub(crate) fn erase<W, P, R, F, Fut>(handler: F) -> Start<W>
+/// Erases the types of a handler of messages.
+pub(crate) fn erase_message<W, P, F, Fut>(handler: F) -> StartMessage<W>
+where
+    W: Send + 'static,
+    P: DeserializeOwned + Send + 'static,
+    F: FnOnce(W, P) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), RpError>> + Send + 'static,
+{
+    Arc::new(move |who, payload| {
+        let argument = match decode(payload) {
+            Ok(argument) => argument,
+            Err(error) => return Box::pin(ready(vec![error])),
+        };
+        let handler = handler.clone();
+        let run = async move { errors(handler(who, argument).await) };
+        Box::pin(caught(run, |panic| vec![panic]))
+    })
+}
+
+/// Erases the types of a procedure.
+pub(crate) fn erase_call<W, P, R, F, Fut>(handler: F) -> StartCall<W>
 where
     W: Send + 'static,
     P: DeserializeOwned + Send + 'static,
@@ -47,25 +74,52 @@ where
 {
     Arc::new(move |who, payload| {
         let format = payload.format();
-        // A type's own `Deserialize` is the application's code too.
-        let decoded = catch_unwind(AssertUnwindSafe(|| undecoded(payload).map_or_else(|| payload.decode::<P>(), Ok)));
-        let argument = match decoded {
-            Ok(Ok(argument)) => argument,
-            Ok(Err(error)) => return failed(RpError::from(error).message("the payload is not of the expected type")),
-            Err(panic) => return failed(panicked(&*panic)),
+        let argument = match decode(payload) {
+            Ok(argument) => argument,
+            Err(error) => return Box::pin(ready(Err(error))),
         };
         let handler = handler.clone();
-        let run = async move {
-            let result = handler(who, argument).await.map_err(|error| vec![error])?;
-            encode(format, &result).map_err(|error| vec![RpError::from(error)])
-        };
-        Box::pin(caught(run, |panic| Err(vec![panic])))
+        let run = async move { Ok(encode(format, &handler(who, argument).await?)?) };
+        Box::pin(caught(run, Err))
     })
 }
 
-/// Most handlers of messages give nothing, and that is encoded already.
-fn encode<R: Serialize + 'static>(format: Format, result: &R) -> Result<Payload<'static>, EncodeError> {
-    if (result as &dyn Any).is::<()>() { Ok(Payload::null(format)) } else { Payload::encode(format, result) }
+/// Erases the types of a fallback.
+pub(crate) fn erase_fallback<W, R, F, Fut>(handler: F) -> Fallback<W>
+where
+    W: Send + 'static,
+    R: Serialize + 'static,
+    F: FnOnce(W, Envelope<'static>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<R, RpError>> + Send + 'static,
+{
+    let of_calls = handler.clone();
+    Fallback {
+        message: Box::new(move |who, envelope| {
+            let handler = handler.clone();
+            let run = async move { errors(handler(who, envelope).await) };
+            Box::pin(caught(run, |panic| vec![panic]))
+        }),
+        call: Box::new(move |who, envelope| {
+            let format = envelope.payload.format();
+            let handler = of_calls.clone();
+            let run = async move { Ok(encode(format, &handler(who, envelope).await?)?) };
+            Box::pin(caught(run, Err))
+        }),
+    }
+}
+
+fn errors<R>(result: Result<R, RpError>) -> Vec<RpError> {
+    result.err().into_iter().collect()
+}
+
+/// Decodes what a handler takes. A type's own `Deserialize` is the application's code too, and may
+/// panic.
+fn decode<P: DeserializeOwned + 'static>(payload: &Payload<'_>) -> Result<P, RpError> {
+    match catch_unwind(AssertUnwindSafe(|| undecoded(payload).map_or_else(|| payload.decode::<P>(), Ok))) {
+        Ok(Ok(argument)) => Ok(argument),
+        Ok(Err(error)) => Err(RpError::from(error).message("the payload is not of the expected type")),
+        Err(panic) => Err(panicked(&*panic)),
+    }
 }
 
 /// The payload itself, where the handler takes just that: nothing is parsed.
@@ -76,8 +130,9 @@ fn undecoded<P: 'static>(payload: &Payload<'_>) -> Option<P> {
     taken
 }
 
-fn failed(error: RpError) -> Run {
-    Box::pin(ready(Err(vec![error])))
+/// Encodes a result. The result `()` is encoded already.
+fn encode<R: Serialize + 'static>(format: Format, result: &R) -> Result<Payload<'static>, EncodeError> {
+    if (result as &dyn Any).is::<()>() { Ok(Payload::null(format)) } else { Payload::encode(format, result) }
 }
 
 /// Runs the application's code so that a panic in it becomes one error.

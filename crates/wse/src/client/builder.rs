@@ -6,7 +6,7 @@ use crate::{
         hooks::Hooks,
         listeners::Listeners,
         names::{Message, Procedure},
-        run::erase,
+        run::erase_call,
     },
     client::{
         Client, ClientInner,
@@ -115,7 +115,7 @@ impl ClientBuilder {
         F: FnOnce(Client, Q) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<A, RpError>> + Send + 'static,
     {
-        self.options.challenge = Some(erase(handler));
+        self.options.challenge = Some(erase_call(handler));
         self
     }
 
@@ -143,24 +143,24 @@ impl ClientBuilder {
 
     /// Handles messages of a type: `async |client, payload| -> Result<(), RpError>`. Several
     /// handlers of one type run one after the other, in the order they were added.
-    pub fn on<P, F, Fut>(self, message: impl Message<P>, handler: F) -> Self
+    pub fn on<P, F, Fut>(mut self, message: impl Message<P>, handler: F) -> Self
     where
         P: DeserializeOwned + Send + 'static,
         F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.handlers.on(message, handler, false);
+        self.handlers = self.handlers.on(message, handler);
         self
     }
 
     /// Handles the first message of a type.
-    pub fn once<P, F, Fut>(self, message: impl Message<P>, handler: F) -> Self
+    pub fn once<P, F, Fut>(mut self, message: impl Message<P>, handler: F) -> Self
     where
         P: DeserializeOwned + Send + 'static,
         F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.handlers.on(message, handler, true);
+        self.handlers = self.handlers.once(message, handler);
         self
     }
 
@@ -170,20 +170,38 @@ impl ClientBuilder {
     /// When a procedure has that name already. On a [running client](Client::register) that is an
     /// error instead.
     #[track_caller]
-    pub fn register<P, R, F, Fut>(self, rp: impl Procedure<P, R>, handler: F) -> Self
+    pub fn register<P, R, F, Fut>(mut self, rp: impl Procedure<P, R>, handler: F) -> Self
     where
         P: DeserializeOwned + Send + 'static,
         R: Serialize + 'static,
         F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<R, RpError>> + Send + 'static,
     {
-        self.handlers.register_or_panic(rp, handler);
+        self.handlers = self.handlers.register(rp, handler);
+        self
+    }
+
+    /// Adds handlers that were put together elsewhere, by a module of the application. They run
+    /// behind those of the same message that are there already; a second fallback replaces the first.
+    ///
+    /// # Panics
+    /// When a procedure of one of their names is there already.
+    ///
+    /// ```
+    /// use wse::{Client, Handlers};
+    ///
+    /// let own = Handlers::<Client>::new().register("whoami", async |_, ()| Ok("a phone"));
+    /// let client = Client::builder("ws://127.0.0.1:4200").handlers(own);
+    /// ```
+    #[track_caller]
+    pub fn handlers(self, handlers: Handlers<Client>) -> Self {
+        self.handlers.merge_or_panic(handlers);
         self
     }
 
     /// Is told what happens: `async |event|`. Several handlers run one after the other, in the
     /// order they were added.
-    pub fn when<F, Fut>(mut self, handler: F) -> Self
+    pub fn when<F, Fut>(self, handler: F) -> Self
     where
         F: FnOnce(ClientEvent) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,

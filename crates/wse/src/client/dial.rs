@@ -2,7 +2,8 @@
 //! never send the identity, which belongs into the first frame.
 
 use crate::{
-    connection::{owner::Task, resume::Io},
+    app::run::BoxFuture,
+    connection::resume::Io,
     error::ConnectError,
     handshake::{accept_key, has_token},
 };
@@ -17,10 +18,10 @@ use tokio::net::TcpStream;
 use wse_proto::Hint;
 
 /// Makes a stream to an address.
-pub(crate) type Dial = Arc<dyn Fn(Uri) -> Task<io::Result<Io>> + Send + Sync>;
+pub(crate) type Dial = Arc<dyn Fn(Uri) -> BoxFuture<io::Result<Io>> + Send + Sync>;
 
 /// Wraps a TCP connection to a host in TLS.
-pub(crate) type WrapTls = Arc<dyn Fn(TcpStream, String) -> Task<io::Result<Io>> + Send + Sync>;
+pub(crate) type WrapTls = Arc<dyn Fn(TcpStream, String) -> BoxFuture<io::Result<Io>> + Send + Sync>;
 
 /// Checks an address: `ws` or `wss`, with a host.
 pub(crate) fn parse(url: &str) -> Result<Uri, ConnectError> {

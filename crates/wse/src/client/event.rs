@@ -1,7 +1,10 @@
 //! What a client tells the application, and the queue on which its events wait for their handlers.
 //! It must never run two handlers of events at the same time.
 
-use crate::{app::listeners::Listeners, client::status::Status};
+use crate::{
+    app::listeners::{Happened, Listeners},
+    client::status::Status,
+};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use wse_proto::{Closed, Payload, RpError};
@@ -58,10 +61,13 @@ pub enum ClientEvent {
 }
 
 /// An event in the queue, and who is told when its handlers have finished.
-pub(crate) type QueuedEvent = (ClientEvent, Option<oneshot::Sender<()>>);
+pub(crate) type QueuedEvent = (Happened<ClientEvent>, Option<oneshot::Sender<()>>);
 
 /// Runs the application's handlers for one event after the other, until nothing can queue one any more.
-pub(crate) async fn handle_events(listeners: Listeners<ClientEvent>, mut events: mpsc::UnboundedReceiver<QueuedEvent>) {
+pub(crate) async fn handle_events(
+    listeners: Arc<Listeners<ClientEvent>>,
+    mut events: mpsc::UnboundedReceiver<QueuedEvent>,
+) {
     while let Some((event, handled)) = events.recv().await {
         if let Some(handlers) = listeners.tell(event) {
             handlers.await;

@@ -23,7 +23,7 @@ pub use status::Status;
 
 use crate::{
     app::{
-        handlers::HandlerId,
+        handler_id::HandlerId,
         names::{Message, Procedure},
     },
     client::{
@@ -31,7 +31,7 @@ use crate::{
         reconnect::{ClientTask, Command, Reply},
         state::{ClientState, Target, fixed_identity},
     },
-    connection::{handle::Handle, receipt::Receipt},
+    connection::{handle::Handle, receipt::Receipt, send},
     error::{CallError, ConnectError, RegisterError, SendError},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -178,7 +178,7 @@ impl Client {
     /// not kept for later.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Receipt, SendError> {
         let handle = self.handle().ok_or(SendError::NotReady)?;
-        let number = self.0.shared.options.hooks.send(self, &handle, message.name(), &payload)?;
+        let number = send::message(&self.0.shared.options.hooks, self, &handle, message.name(), &payload)?;
         Ok(Receipt::new(&handle, number))
     }
 
@@ -214,7 +214,7 @@ impl Client {
         payload: P,
     ) -> Result<R, CallError> {
         let handle = self.handle().ok_or(CallError::NotReady)?;
-        self.0.shared.options.hooks.call(self, &handle, rp.name(), &payload, timeout).await
+        send::call(&self.0.shared.options.hooks, self, &handle, rp.name(), &payload, timeout).await
     }
 
     fn handle(&self) -> Option<Arc<Handle>> {
@@ -244,7 +244,7 @@ impl Client {
         F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.0.shared.handlers.on(message, handler, false)
+        self.0.shared.handlers.add(message, handler)
     }
 
     /// Adds a handler for the next message of a type.
@@ -254,15 +254,16 @@ impl Client {
         F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.0.shared.handlers.on(message, handler, true)
+        self.0.shared.handlers.add_once(message, handler)
     }
 
-    /// Takes a handler off. False when it is off already.
+    /// Removes a handler or a listener of events. False when it is not there: removed before, or a
+    /// `once` that has run. What is being handled at that moment may still reach it.
     pub fn off(&self, handler: &HandlerId) -> bool {
-        self.0.shared.handlers.off(handler)
+        self.0.shared.handlers.off(handler) || self.0.shared.listeners.off(handler)
     }
 
-    /// Takes all handlers of a type off, those of the builder too; gives how many there were.
+    /// Removes all handlers of a message, those of the builder too. Returns how many there were.
     pub fn off_all(&self, name: &str) -> usize {
         self.0.shared.handlers.off_all(name)
     }
@@ -278,15 +279,32 @@ impl Client {
         F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<R, RpError>> + Send + 'static,
     {
-        self.0.shared.handlers.register(rp, handler)
+        self.0.shared.handlers.try_register(rp, handler)
     }
 
-    /// Takes a procedure off.
+    /// Removes a procedure.
     ///
     /// # Errors
     /// When no procedure has that name.
     pub fn unregister(&self, name: &str) -> Result<(), RegisterError> {
         self.0.shared.handlers.unregister(name)
+    }
+
+    /// Adds a listener of events: `async |event|`. It hears what happens from now on, each event
+    /// after the listeners that were there before it. [`off`](Self::off) removes it.
+    ///
+    /// ```
+    /// # fn example(client: wse::Client) {
+    /// let id = client.when(async |event| println!("{event:?}"));
+    /// assert!(client.off(&id));
+    /// # }
+    /// ```
+    pub fn when<F, Fut>(&self, listener: F) -> HandlerId
+    where
+        F: FnOnce(ClientEvent) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.0.shared.listeners.add(listener)
     }
 }
 

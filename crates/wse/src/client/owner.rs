@@ -2,7 +2,7 @@
 //! the client's task. It must never read or write the socket.
 
 use crate::{
-    app::{handlers::Handlers, hooks::Hooks},
+    app::{handlers::Handlers, hooks::Hooks, run::BoxFuture},
     client::{
         Client, ClientInner,
         event::{ClientEvent, QueuedEvent},
@@ -11,7 +11,7 @@ use crate::{
     },
     connection::{
         handle::Handle,
-        owner::{Asked, Opened, Owner, Report, Task},
+        owner::{Asked, Opened, Owner, Report},
         resume::{Claim, Resumption},
     },
     error::ConnectError,
@@ -86,7 +86,7 @@ impl Owner for ClientOwner {
         };
         Box::pin(async move {
             let solved = match solving {
-                Ok(solving) => solving.await.map_err(|mut errors| errors.remove(0)),
+                Ok(solving) => solving.await,
                 Err(error) => Err(error),
             };
             let solution = solved.map_err(|error| {
@@ -145,7 +145,7 @@ impl Owner for ClientOwner {
         self.token = token.or(self.token.take());
     }
 
-    fn report(&self, report: Report<'_>) -> Option<Task<()>> {
+    fn report(&self, report: Report<'_>) -> Option<BoxFuture<()>> {
         let event = match report {
             Report::Ignored { name, payload } => {
                 ClientEvent::Ignored { name: name.into(), payload: payload.borrowed().into_owned() }
@@ -155,9 +155,7 @@ impl Owner for ClientOwner {
                 ClientEvent::Error { code, name: name.map(Arc::from), error: Arc::new(error) }
             }
         };
-        if self.shared.listeners.is_empty() {
-            return None;
-        }
+        let event = self.shared.listeners.happened(event)?;
         // It waits in the queue of the client's events, and takes the place of a handler meanwhile.
         let (release, handled) = oneshot::channel();
         let _ = self.events.send((event, Some(release))); // its receiver lives as long as this task

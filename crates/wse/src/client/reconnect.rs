@@ -247,12 +247,11 @@ impl ClientTask {
         }
     }
 
-    /// `handled` is told when the handlers have finished, at once if there are none.
+    /// `handled` is told when the listeners have finished, at once if there are none.
     fn queue_event(&self, event: ClientEvent, handled: Option<oneshot::Sender<()>>) {
-        if self.state.listeners.is_empty() {
-            let _ = handled.map(|handled| handled.send(()));
-        } else {
-            let _ = self.events.send((event, handled)); // its receiver lives as long as this task
+        match self.state.listeners.happened(event) {
+            Some(event) => _ = self.events.send((event, handled)), // its receiver lives as long as this task
+            None => _ = handled.map(|handled| handled.send(())),
         }
     }
 }

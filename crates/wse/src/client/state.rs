@@ -2,14 +2,19 @@
 //! identity.
 
 use crate::{
-    app::{handlers::Handlers, hooks::Hooks, listeners::Listeners, run::Start},
+    app::{
+        handlers::Handlers,
+        hooks::Hooks,
+        listeners::Listeners,
+        run::{BoxFuture, StartCall},
+    },
     client::{
         Client,
         dial::{Dial, WrapTls},
         event::ClientEvent,
         status::Status,
     },
-    connection::{handle::Handle, owner::Task},
+    connection::handle::Handle,
 };
 use http::HeaderMap;
 use serde::Serialize;
@@ -21,7 +26,7 @@ use wse_proto::{Backoff, Format, Limits, Payload, Protocol, RpError};
 pub(crate) struct ClientState {
     pub(crate) options: ClientOptions,
     pub(crate) handlers: Handlers<Client>,
-    pub(crate) listeners: Listeners<ClientEvent>,
+    pub(crate) listeners: Arc<Listeners<ClientEvent>>,
     pub(crate) status: watch::Sender<Status>,
     connected: Mutex<Connected>,
     url: Mutex<String>,
@@ -35,7 +40,7 @@ pub(crate) struct ClientOptions {
     pub(crate) protocol: Protocol,
     pub(crate) hooks: Hooks<Client>,
     pub(crate) headers: HeaderMap,
-    pub(crate) challenge: Option<Start<Client>>,
+    pub(crate) challenge: Option<StartCall<Client>>,
     pub(crate) dial: Option<Dial>,
     pub(crate) wrap_tls: WrapTls,
     pub(crate) expose_errors: bool,
@@ -52,7 +57,7 @@ pub(crate) struct Target {
 }
 
 /// Makes the identity for the next connection.
-pub(crate) type Identity = Arc<dyn Fn(Format) -> Task<Result<Payload<'static>, RpError>> + Send + Sync>;
+pub(crate) type Identity = Arc<dyn Fn(Format) -> BoxFuture<Result<Payload<'static>, RpError>> + Send + Sync>;
 
 #[derive(Default)]
 struct Connected {
@@ -84,7 +89,14 @@ impl ClientState {
         url: &str,
     ) -> Self {
         let (connected, url) = (Mutex::default(), Mutex::new(url.to_owned()));
-        Self { options, handlers, listeners, status: watch::Sender::new(Status::Idle), connected, url }
+        Self {
+            options,
+            handlers,
+            listeners: Arc::new(listeners),
+            status: watch::Sender::new(Status::Idle),
+            connected,
+            url,
+        }
     }
 
     /// The connection, while the client is ready or has a session.

@@ -2,10 +2,9 @@
 //! decide what an envelope means.
 
 use crate::{
-    app::run::Outcome,
     connection::{
         owner::{Opened, Owner, Report},
-        running::{Check, Running, Work},
+        running::{Call, Check, Finished, Running},
         task::{Connection, frame_limits},
     },
     error::SendError,
@@ -128,7 +127,7 @@ impl<S: Owner> Connection<S> {
     fn stopped(&mut self, envelope: &Envelope<'_>, error: RpError) {
         let Envelope { name, payload, stamp } = envelope;
         if let Some(stamp) = stamp {
-            return self.finished(Err(vec![error]), name, Some((stamp, payload)));
+            return self.fail(error, name, stamp, payload);
         }
         let told = self.handle.codec().stopped(name, &error, self.owner.expose_errors());
         if let Some(Envelope { name, payload, .. }) = &told {
@@ -142,27 +141,34 @@ impl<S: Owner> Connection<S> {
 
     fn handle(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
         let Some(who) = self.owner.who() else { return };
-        let Envelope { name, payload, stamp } = envelope;
-        let run = match &stamp {
-            None => self.owner.handlers().deliver(&name, who, &payload),
-            Some(_) => self.owner.handlers().invoke(&name, who, &payload),
+        match envelope.stamp {
+            None => self.deliver(who, envelope, cx),
+            Some(_) => self.invoke(who, envelope, cx),
+        }
+    }
+
+    /// Most handlers finish at once: no place among those that run, nothing kept of the message.
+    fn deliver(&mut self, who: S::Who, envelope: Envelope<'_>, cx: &mut Context<'_>) {
+        let Some(mut run) = self.owner.handlers().deliver(who, &envelope) else {
+            return self.report(Report::Ignored { name: &envelope.name, payload: &envelope.payload });
         };
-        let Some(mut run) = run else {
-            match stamp {
-                None => self.report(Report::Ignored { name: &name, payload: &payload }),
-                Some(stamp) => {
-                    let error = self.handle.codec().not_registered();
-                    let _ = self.answer(&stamp, Err(error)); // as small as an answer can be
-                }
-            }
-            return;
-        };
-        // Most handlers finish at once: no place among the flights, nothing kept of the call.
         match run.as_mut().poll(cx) {
-            Poll::Ready(outcome) => self.finished(outcome, &name, stamp.as_deref().map(|stamp| (stamp, &payload))),
+            Poll::Ready(errors) => self.delivered(errors, &envelope.name),
+            Poll::Pending => self.run_beside(Running::Message(run, envelope.name.into_owned())),
+        }
+    }
+
+    fn invoke(&mut self, who: S::Who, envelope: Envelope<'_>, cx: &mut Context<'_>) {
+        let run = self.owner.handlers().invoke(who, &envelope);
+        let Envelope { name, payload, stamp } = envelope;
+        let stamp = stamp.unwrap_or_default();
+        let Some(mut run) = run else { return self.fail_as_unknown(&stamp) };
+        match run.as_mut().poll(cx) {
+            Poll::Ready(result) => self.invoked(result, &name, &stamp, &payload),
             Poll::Pending => {
-                let call = stamp.map(|stamp| (stamp.into_owned(), payload.into_owned()));
-                self.run_beside(Running::Handler(run, Some(Box::new(Work { name: name.into_owned(), call }))));
+                let (name, stamp) = (name.into_owned(), stamp.into_owned());
+                let call = Call { name, stamp, payload: payload.into_owned() };
+                self.run_beside(Running::Call(run, Some(Box::new(call))));
             }
         }
     }
@@ -170,45 +176,60 @@ impl<S: Owner> Connection<S> {
     pub(super) fn poll_running(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(finished)) = self.running.poll_next_unpin(cx) {
             self.progressed = true;
-            if let Some((outcome, work)) = finished {
-                let call = work.call.as_ref().map(|(stamp, payload)| (&**stamp, payload));
-                self.finished(outcome, &work.name, call);
+            match finished {
+                Finished::Message(errors, name) => self.delivered(errors, &name),
+                Finished::Call(result, call) => self.invoked(result, &call.name, &call.stamp, &call.payload),
+                Finished::Nothing => {}
             }
         }
     }
 
-    /// A handler has finished: its call is answered, its errors are reported.
-    pub(super) fn finished(&mut self, outcome: Outcome, name: &str, call: Option<(&str, &Payload<'_>)>) {
-        let answered = match (outcome, call) {
-            (Ok(result), Some((stamp, _))) => self.answer(stamp, Ok(result)),
-            (Ok(_), None) => Ok(()),
-            (Err(errors), _) => Err(errors),
-        };
-        let Err(errors) = answered else { return };
-        let code = if call.is_some() { Code::RP_FAILED } else { Code::MSG_PROCESSING_ERROR };
+    /// The handlers of a message have finished: their errors are reported.
+    fn delivered(&mut self, errors: Vec<RpError>, name: &str) {
         for error in errors {
-            if let Some((stamp, payload)) = call
-                && let Err(unsent) = self
-                    .answer(stamp, Err(self.handle.codec().error(&error, name, payload, self.owner.expose_errors())))
-            {
-                tracing::warn!(?unsent, name, "an error could not be sent");
+            self.report(Report::Failed { code: Code::MSG_PROCESSING_ERROR, name: Some(name), error });
+        }
+    }
+
+    /// A procedure has finished: its call is answered.
+    fn invoked(&mut self, result: Result<Payload<'_>, RpError>, name: &str, stamp: &str, payload: &Payload<'_>) {
+        match result.and_then(|result| self.answer(stamp, Ok(result))) {
+            Ok(()) => {}
+            // A fallback says on purpose that there is no such procedure.
+            Err(error) if error.code == Code::RP_NOT_REGISTERED && error.source().is_none() => {
+                self.fail_as_unknown(stamp);
             }
-            // What a procedure fails with on purpose is its answer, and nobody else's business.
-            if call.is_none() || error.source().is_some() {
-                self.report(Report::Failed { code, name: Some(name), error });
-            }
+            Err(error) => self.fail(error, name, stamp, payload),
+        }
+    }
+
+    /// Answers a call of a procedure that does not exist.
+    fn fail_as_unknown(&mut self, stamp: &str) {
+        let error = self.handle.codec().not_registered();
+        let _ = self.answer(stamp, Err(error)); // as small as an answer can be
+    }
+
+    /// Answers a call with an error.
+    fn fail(&mut self, error: RpError, name: &str, stamp: &str, payload: &Payload<'_>) {
+        let answer = self.handle.codec().error(&error, name, payload, self.owner.expose_errors());
+        if let Err(unsent) = self.answer(stamp, Err(answer)) {
+            tracing::warn!(?unsent, name, "an error could not be sent");
+        }
+        // What a procedure fails with on purpose is its answer, and is not reported.
+        if error.source().is_some() {
+            self.report(Report::Failed { code: Code::RP_FAILED, name: Some(name), error });
         }
     }
 
     /// Answers a call. An answer that cannot be sent is an error that most likely can.
-    fn answer(&mut self, stamp: &str, answer: Result<Payload<'_>, Payload<'_>>) -> Result<(), Vec<RpError>> {
+    fn answer(&mut self, stamp: &str, answer: Result<Payload<'_>, Payload<'_>>) -> Result<(), RpError> {
         let sent = match &answer {
             Ok(result) => self.handle.send_encoded(Kind::Response.as_str(), result, Some(stamp)),
             Err(error) => self.handle.send_encoded(Kind::ResponseErr.as_str(), error, Some(stamp)),
         };
         match sent {
             Ok(_) | Err(SendError::NotReady | SendError::Slow) => Ok(()), // or nobody is there to hear it
-            Err(error) => Err(vec![RpError::from(error).message("the result cannot be sent")]),
+            Err(error) => Err(RpError::from(error).message("the result cannot be sent")),
         }
     }
 

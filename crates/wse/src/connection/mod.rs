@@ -10,5 +10,6 @@ mod read;
 pub(crate) mod receipt;
 pub(crate) mod resume;
 mod running;
+pub(crate) mod send;
 pub(crate) mod task;
 mod write;

@@ -2,19 +2,16 @@
 //! tell. The pump is the same for both. A side may never read or write the socket.
 
 use crate::{
-    app::{handlers::Handlers, hooks::Hooks},
+    app::{handlers::Handlers, hooks::Hooks, run::BoxFuture},
     connection::{handle::Handle, resume::Claim},
 };
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 use wse_proto::{Closed, Limits, Machine, Payload, Received, RpError, Token};
 
-/// A future of the application's.
-pub(crate) type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
 /// The application's answer to a question of the session, or why the connection ends without one;
 /// and what failed meanwhile, to be reported.
-pub(crate) type Asked<A> = Task<(Result<A, Closed>, Option<RpError>)>;
+pub(crate) type Asked<A> = BoxFuture<(Result<A, Closed>, Option<RpError>)>;
 
 /// What happened to a connection that no peer is told.
 pub(crate) enum Report<'a> {
@@ -71,7 +68,7 @@ pub(crate) trait Owner: Send + Unpin + 'static {
     fn confirmed(&mut self) {}
 
     /// Tells the application; the future, if any, is its handler at work.
-    fn report(&self, report: Report<'_>) -> Option<Task<()>>;
+    fn report(&self, report: Report<'_>) -> Option<BoxFuture<()>>;
 
     /// The connection has ended; called exactly once.
     fn ended(&mut self, closed: &Closed);

@@ -1,13 +1,11 @@
 //! Handlers at work on one connection, and what waits for a free place among them.
 //! They may never send anything themselves.
 
-use crate::{
-    app::run::{Outcome, Run},
-    connection::owner::Task,
-};
+use crate::app::run::{BoxFuture, CallRun, MessageRun};
 use std::{
     collections::VecDeque,
     future::Future,
+    mem::take,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -15,28 +13,39 @@ use wse_proto::{Envelope, Payload, RpError};
 
 /// Something of the application's that runs in the connection's task.
 pub(crate) enum Running {
-    Handler(Run, Option<Box<Work>>),
-    Report(Task<()>),
+    /// The handlers of the message of that name.
+    Message(MessageRun, String),
+    Call(CallRun, Option<Box<Call>>),
+    Report(BoxFuture<()>),
 }
 
-/// What a handler is at work on.
-pub(crate) struct Work {
-    /// The message's type, or the procedure's name.
+/// What is needed to answer a call.
+pub(crate) struct Call {
     pub(crate) name: String,
-    /// What is needed to answer a call.
-    pub(crate) call: Option<(String, Payload<'static>)>,
+    pub(crate) stamp: String,
+    pub(crate) payload: Payload<'static>,
 }
 
-/// How a flight ended: nothing for a report.
-pub(crate) type Finished = Option<(Outcome, Box<Work>)>;
+/// What a finished run has left to be done.
+pub(crate) enum Finished {
+    /// Errors of the message of that name to report.
+    Message(Vec<RpError>, String),
+    /// A call to answer.
+    Call(Result<Payload<'static>, RpError>, Box<Call>),
+    Nothing,
+}
 
 impl Future for Running {
     type Output = Finished;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
         match &mut *self {
-            Running::Handler(run, work) => run.as_mut().poll(cx).map(|outcome| Some((outcome, work.take()?))),
-            Running::Report(report) => report.as_mut().poll(cx).map(|()| None),
+            Running::Message(run, name) => run.as_mut().poll(cx).map(|errors| Finished::Message(errors, take(name))),
+            Running::Call(run, call) => run.as_mut().poll(cx).map(|result| match call.take() {
+                Some(call) => Finished::Call(result, call),
+                None => Finished::Nothing,
+            }),
+            Running::Report(report) => report.as_mut().poll(cx).map(|()| Finished::Nothing),
         }
     }
 }
@@ -44,7 +53,7 @@ impl Future for Running {
 /// A message or call that the application's hook looks at before its handlers do.
 pub(crate) struct Check {
     pub(crate) envelope: Envelope<'static>,
-    pub(crate) hook: Task<Result<(), RpError>>,
+    pub(crate) hook: BoxFuture<Result<(), RpError>>,
 }
 
 /// Messages and calls in the order they came, each waiting for the verdict or a free place.

@@ -6,8 +6,8 @@ use crate::{
         hooks::Hooks,
         listeners::Listeners,
         names::{Message, Procedure},
+        run::BoxFuture,
     },
-    connection::owner::Task,
     server::{
         Inner, Server, Spoken,
         admission::{
@@ -31,8 +31,8 @@ use std::{
 };
 use wse_proto::{Envelope, Limits, Protocol, RpError};
 
-pub(crate) type Identify = Box<dyn Fn(Stranger) -> Task<Result<Verdict, RpError>> + Send + Sync>;
-pub(crate) type UpgradeHook = Box<dyn Fn(Arc<Parts>) -> Task<Result<(), StatusCode>> + Send + Sync>;
+pub(crate) type Identify = Box<dyn Fn(Stranger) -> BoxFuture<Result<Verdict, RpError>> + Send + Sync>;
+pub(crate) type UpgradeHook = Box<dyn Fn(Arc<Parts>) -> BoxFuture<Result<(), StatusCode>> + Send + Sync>;
 
 /// Puts a [`Server`] together; made by [`Server::builder`].
 ///
@@ -86,7 +86,7 @@ impl ServerBuilder {
         F: FnOnce(Stranger, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<Verdict, RpError>> + Send + 'static,
     {
-        let identify = Box::new(move |stranger: Stranger| -> Task<Result<Verdict, RpError>> {
+        let identify = Box::new(move |stranger: Stranger| -> BoxFuture<Result<Verdict, RpError>> {
             let identify = identify.clone();
             Box::pin(async move {
                 let identity = stranger.question.hello.identity.decode()?;
@@ -122,15 +122,16 @@ impl ServerBuilder<Identified> {
             protocol.codecs().into_iter().map(move |codec| Spoken { protocol: place, codec })
         };
         let codecs = protocols.iter().enumerate().flat_map(of).collect();
+        let listeners = Arc::new(self.options.listeners);
         Server(Arc::new(Inner {
             identify: self.identify.0,
             handlers: self.options.handlers,
             hooks: self.options.hooks,
             protocols,
             codecs,
-            registry: Arc::new(Registry::new(self.options.listeners.clone())),
+            registry: Arc::new(Registry::new(listeners.clone())),
             parking: Parking::new(self.options.limits.parked_bytes),
-            listeners: self.options.listeners,
+            listeners,
             limits: self.options.limits,
             origins: self.options.origins,
             trusted_proxies: self.options.trusted_proxies,
@@ -154,24 +155,24 @@ impl<I> ServerBuilder<I> {
     ///
     /// A handler is cloned for every message, so what it captures by value starts afresh each time:
     /// share state by `Arc`, best with [`with`](crate::with).
-    pub fn on<P, F, Fut>(self, message: impl Message<P>, handler: F) -> Self
+    pub fn on<P, F, Fut>(mut self, message: impl Message<P>, handler: F) -> Self
     where
         P: DeserializeOwned + Send + 'static,
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.options.handlers.on(message, handler, false);
+        self.options.handlers = self.options.handlers.on(message, handler);
         self
     }
 
     /// Handles the first message of a type, from whomever it comes.
-    pub fn once<P, F, Fut>(self, message: impl Message<P>, handler: F) -> Self
+    pub fn once<P, F, Fut>(mut self, message: impl Message<P>, handler: F) -> Self
     where
         P: DeserializeOwned + Send + 'static,
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.options.handlers.on(message, handler, true);
+        self.options.handlers = self.options.handlers.once(message, handler);
         self
     }
 
@@ -182,20 +183,32 @@ impl<I> ServerBuilder<I> {
     /// When a procedure has that name already. On a [running server](Server::register) that is an
     /// error instead.
     #[track_caller]
-    pub fn register<P, R, F, Fut>(self, rp: impl Procedure<P, R>, handler: F) -> Self
+    pub fn register<P, R, F, Fut>(mut self, rp: impl Procedure<P, R>, handler: F) -> Self
     where
         P: DeserializeOwned + Send + 'static,
         R: Serialize + 'static,
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<R, RpError>> + Send + 'static,
     {
-        self.options.handlers.register_or_panic(rp, handler);
+        self.options.handlers = self.options.handlers.register(rp, handler);
+        self
+    }
+
+    /// Adds [handlers](Handlers) that were put together elsewhere, by a module of the application.
+    /// They run behind those of the same message that are there already; a second fallback replaces
+    /// the first.
+    ///
+    /// # Panics
+    /// When a procedure of one of their names is there already.
+    #[track_caller]
+    pub fn handlers(self, handlers: Handlers<Conn>) -> Self {
+        self.options.handlers.merge_or_panic(handlers);
         self
     }
 
     /// Is told what happens: `async |event|`. Several handlers run one after the other, in the
     /// order they were added. See [`Event`] for what comes in which order.
-    pub fn when<F, Fut>(mut self, handler: F) -> Self
+    pub fn when<F, Fut>(self, handler: F) -> Self
     where
         F: FnOnce(Event) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,

@@ -25,7 +25,8 @@ pub use users::{
 
 use crate::{
     app::{
-        handlers::{HandlerId, Handlers},
+        handler_id::HandlerId,
+        handlers::Handlers,
         hooks::Hooks,
         listeners::Listeners,
         names::{Message, Procedure},
@@ -85,7 +86,7 @@ pub(crate) struct Inner {
     pub(crate) identify: builder::Identify,
     pub(crate) handlers: Handlers<Conn>,
     pub(crate) hooks: Hooks<Conn>,
-    pub(crate) listeners: Listeners<Event>,
+    pub(crate) listeners: Arc<Listeners<Event>>,
     pub(crate) limits: Limits,
     pub(crate) protocols: Vec<Protocol>,
     pub(crate) codecs: Vec<Spoken>,
@@ -184,7 +185,7 @@ impl Server {
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.0.handlers.on(message, handler, false)
+        self.0.handlers.add(message, handler)
     }
 
     /// Adds a handler for the next message of a type.
@@ -194,15 +195,16 @@ impl Server {
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.0.handlers.on(message, handler, true)
+        self.0.handlers.add_once(message, handler)
     }
 
-    /// Takes a handler off. False when it is off already.
+    /// Removes a handler or a listener of events. False when it is not there: removed before, or a
+    /// `once` that has run. What is being handled at that moment may still reach it.
     pub fn off(&self, handler: &HandlerId) -> bool {
-        self.0.handlers.off(handler)
+        self.0.handlers.off(handler) || self.0.listeners.off(handler)
     }
 
-    /// Takes all handlers of a type off, those of the builder too; gives how many there were.
+    /// Removes all handlers of a message, those of the builder too. Returns how many there were.
     pub fn off_all(&self, name: &str) -> usize {
         self.0.handlers.off_all(name)
     }
@@ -218,15 +220,32 @@ impl Server {
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<R, RpError>> + Send + 'static,
     {
-        self.0.handlers.register(rp, handler)
+        self.0.handlers.try_register(rp, handler)
     }
 
-    /// Takes a procedure off.
+    /// Removes a procedure.
     ///
     /// # Errors
     /// When no procedure has that name.
     pub fn unregister(&self, name: &str) -> Result<(), RegisterError> {
         self.0.handlers.unregister(name)
+    }
+
+    /// Adds a listener of events: `async |event|`. It hears what happens from now on, each event
+    /// after the listeners that were there before it. [`off`](Self::off) removes it.
+    ///
+    /// ```
+    /// # fn example(server: wse::Server) {
+    /// let id = server.when(async |event| println!("{event:?}"));
+    /// assert!(server.off(&id));
+    /// # }
+    /// ```
+    pub fn when<F, Fut>(&self, listener: F) -> HandlerId
+    where
+        F: FnOnce(Event) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.0.listeners.add(listener)
     }
 
     /// The server as a tower service, to be mounted in axum or hyper.

@@ -2,10 +2,14 @@
 //! It may never read or write the socket.
 
 use crate::{
-    app::{handlers::Handlers, hooks::Hooks, run::caught},
+    app::{
+        handlers::Handlers,
+        hooks::Hooks,
+        run::{BoxFuture, caught},
+    },
     connection::{
         handle::Handle,
-        owner::{Asked, Opened, Owner, Report, Task},
+        owner::{Asked, Opened, Owner, Report},
         resume::{Claim, Resumption},
     },
     server::{
@@ -162,7 +166,7 @@ impl Owner for ServerOwner {
         self.server.registry.confirmed(conn, self.server.limits.conns_per_user);
     }
 
-    fn report(&self, report: Report<'_>) -> Option<Task<()>> {
+    fn report(&self, report: Report<'_>) -> Option<BoxFuture<()>> {
         let conn = self.conn.clone();
         let event = match report {
             Report::Ignored { name, payload } => {
@@ -175,7 +179,8 @@ impl Owner for ServerOwner {
                 Event::Error { code, conn, name: name.map(Arc::from), error: Arc::new(error) }
             }
         };
-        self.server.listeners.tell(event)
+        let listeners = &self.server.listeners;
+        listeners.happened(event).and_then(|event| listeners.tell(event))
     }
 
     fn stream_gone(&mut self, _: &Closed, _: bool) {

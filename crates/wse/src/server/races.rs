@@ -131,7 +131,7 @@ fn logins(may_be_late: fn(u64) -> bool, most: usize) {
     }
     let (mut there, mut users, mut came) = (Vec::new(), 0, 0);
     while let Some((event, _)) = server.0.registry.next_event(&cid) {
-        match event {
+        match event.event {
             Event::Joined(_) => users += 1,
             Event::Left(..) => users -= 1,
             Event::Connected(conn) => {

@@ -80,7 +80,7 @@ impl Encoded {
             let wanted = *wanted && !codec.reserves(name);
             encoded.frames.push(wanted.then(|| encode(codec)).transpose()?);
             let unseen = encoded.shown.iter().all(|payload| payload.format() != codec.format());
-            if wanted && unseen && server.hooks.send.is_some() {
+            if wanted && unseen && server.hooks.sees_outgoing() {
                 encoded.shown.push(Payload::encode(codec.format(), payload)?);
             }
         }

@@ -3,7 +3,7 @@
 
 use crate::{
     app::names::{Message, Procedure},
-    connection::{handle::Handle, receipt::Receipt},
+    connection::{handle::Handle, receipt::Receipt, send},
     error::{CallError, SendError},
     server::{
         Inner, Server,
@@ -107,7 +107,7 @@ impl Conn {
     /// # Errors
     /// [`SendError`]; after `Slow` the connection is being closed.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Receipt, SendError> {
-        let number = self.0.server.hooks.send(self, &self.0.handle, message.name(), &payload)?;
+        let number = send::message(&self.0.server.hooks, self, &self.0.handle, message.name(), &payload)?;
         Ok(Receipt::new(&self.0.handle, number))
     }
 
@@ -121,8 +121,8 @@ impl Conn {
 
     pub(crate) fn queue(&self, message: &Encoded) -> Result<Option<u64>, SendError> {
         let frame = message.frame(self)?;
-        self.0.server.hooks.look_again(self, &self.0.handle, message.name(), message.payload(self))?;
-        self.0.handle.send_shared(frame)
+        let ConnInner { server, handle, .. } = &*self.0;
+        send::shared(&server.hooks, self, handle, message.name(), message.payload(self), frame)
     }
 
     /// Calls a procedure of this device and waits for the answer, at most
@@ -149,7 +149,7 @@ impl Conn {
         rp: impl Procedure<P, R>,
         payload: P,
     ) -> Result<R, CallError> {
-        self.0.server.hooks.call(self, &self.0.handle, rp.name(), &payload, timeout).await
+        send::call(&self.0.server.hooks, self, &self.0.handle, rp.name(), &payload, timeout).await
     }
 
     /// Ends this connection: what is queued is still sent, then 1000 and the reason, by default

@@ -2,7 +2,7 @@
 //! be held across an await, nor while anything of the application runs.
 
 use crate::{
-    app::listeners::Listeners,
+    app::listeners::{Happened, Listeners},
     server::{
         event::Event,
         users::{conn::Conn, user::User},
@@ -34,7 +34,7 @@ pub(crate) struct Registry {
     users: Mutex<HashMap<Cid, Entry>>,
     user_count: AtomicUsize,
     conn_count: AtomicUsize,
-    listeners: Listeners<Event>,
+    listeners: Arc<Listeners<Event>>,
     /// Where events are handled that are told from outside of a runtime.
     runtime: OnceLock<runtime::Handle>,
     /// Told when the last user has gone and every event was handled.
@@ -49,7 +49,7 @@ struct Entry {
     on_trial: Option<Conn>,
     /// What the user's first device said; it outlives that device.
     first: Option<Arc<Hello>>,
-    events: VecDeque<(Event, Option<oneshot::Sender<()>>)>,
+    events: VecDeque<(Happened<Event>, Option<oneshot::Sender<()>>)>,
     /// Connections that have ended while handlers of theirs still run.
     outliving: usize,
     /// A task is handling the events.
@@ -65,7 +65,7 @@ pub(crate) struct Joined {
 }
 
 impl Registry {
-    pub(crate) fn new(listeners: Listeners<Event>) -> Self {
+    pub(crate) fn new(listeners: Arc<Listeners<Event>>) -> Self {
         Self {
             users: Mutex::default(),
             user_count: AtomicUsize::new(0),
@@ -207,7 +207,7 @@ impl Registry {
     }
 
     fn tell(&self, entry: &mut Entry, event: Event, handled: Option<oneshot::Sender<()>>) {
-        if !self.listeners.is_empty() {
+        if let Some(event) = self.listeners.happened(event) {
             entry.events.push_back((event, handled));
         }
     }
@@ -231,7 +231,7 @@ impl Registry {
         });
     }
 
-    pub(in crate::server) fn next_event(&self, cid: &Cid) -> Option<(Event, Option<oneshot::Sender<()>>)> {
+    pub(in crate::server) fn next_event(&self, cid: &Cid) -> Option<(Happened<Event>, Option<oneshot::Sender<()>>)> {
         let mut users = self.lock();
         let entry = users.get_mut(cid)?;
         let next = entry.events.pop_front();

@@ -1,0 +1,95 @@
+//! What the application sends over one connection: shown to its hook first, if there is one, then
+//! queued. With a hook it is encoded once, and sent exactly as the hook saw it.
+
+use crate::{
+    app::hooks::Hooks,
+    connection::handle::Handle,
+    error::{CallError, SendError},
+};
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+use std::time::Duration;
+use wse_proto::{Envelope, Payload};
+
+/// Queues a message that the hook lets through. Returns its number where a session counts it.
+pub(crate) fn message<W, P>(
+    hooks: &Hooks<W>,
+    who: &W,
+    handle: &Handle,
+    name: &str,
+    payload: &P,
+) -> Result<Option<u64>, SendError>
+where
+    W: Send + 'static,
+    P: Serialize + ?Sized,
+{
+    match shown(hooks, who, handle, name, payload, None)? {
+        None => handle.send(name, payload, None),
+        Some(encoded) => handle.send(name, &encoded, None),
+    }
+}
+
+/// Queues a message that was encoded for many. `payload` is what the hook sees.
+pub(crate) fn shared<W: Send + 'static>(
+    hooks: &Hooks<W>,
+    who: &W,
+    handle: &Handle,
+    name: &str,
+    payload: Option<&Payload<'_>>,
+    frame: &Bytes,
+) -> Result<Option<u64>, SendError> {
+    if let (true, Some(payload)) = (hooks.sees_outgoing(), payload) {
+        if !handle.outbox.is_open() {
+            return Err(SendError::NotReady);
+        }
+        hooks.outgoing(who, &Envelope { name: name.into(), payload: payload.borrowed(), stamp: None })?;
+    }
+    handle.send_shared(frame)
+}
+
+/// Sends a call that the hook lets through, and waits for its answer.
+pub(crate) async fn call<W, P, R>(
+    hooks: &Hooks<W>,
+    who: &W,
+    handle: &Handle,
+    name: &str,
+    payload: &P,
+    timeout: Duration,
+) -> Result<R, CallError>
+where
+    W: Send + 'static,
+    P: Serialize + ?Sized,
+    R: DeserializeOwned,
+{
+    // The hook sees a call with an empty stamp: it has none yet.
+    match shown(hooks, who, handle, name, payload, Some(""))? {
+        None => handle.call(name, payload, timeout)?.await,
+        Some(encoded) => handle.call(name, &encoded, timeout)?.await,
+    }
+}
+
+/// Shows the hook what is to leave, and returns the payload as the hook saw it; `None` without a
+/// hook.
+fn shown<W, P>(
+    hooks: &Hooks<W>,
+    who: &W,
+    handle: &Handle,
+    name: &str,
+    payload: &P,
+    stamp: Option<&str>,
+) -> Result<Option<Payload<'static>>, SendError>
+where
+    W: Send + 'static,
+    P: Serialize + ?Sized,
+{
+    if !hooks.sees_outgoing() {
+        return Ok(None);
+    }
+    if !handle.outbox.is_open() {
+        return Err(SendError::NotReady); // the hook sees what leaves, not what cannot
+    }
+    handle.codec().can_name(name)?;
+    let payload = Payload::encode(handle.codec().format(), payload)?;
+    hooks.outgoing(who, &Envelope { name: name.into(), payload: payload.borrowed(), stamp: stamp.map(Into::into) })?;
+    Ok(Some(payload))
+}
