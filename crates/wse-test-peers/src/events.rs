@@ -3,11 +3,12 @@
 use crate::time::WAIT;
 use serde_json::Value;
 use std::{
+    collections::HashMap,
     future::{Ready, ready},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use wse::{ClientEvent, Event};
+use wse::{ClientEvent, Conn, Event};
 
 /// The events of one server or one client, in order.
 #[derive(Debug)]
@@ -17,6 +18,22 @@ pub struct Events(UnboundedReceiver<String>);
 pub trait Told: Send + 'static {
     /// Itself as a line.
     fn line(&self) -> String;
+}
+
+/// The devices that each server has told of, in order.
+static DEVICES: LazyLock<Mutex<HashMap<String, Vec<u64>>>> = LazyLock::new(Mutex::default);
+
+/// A device's number among those that its server has told of, from 1. `conn_id` counts over all servers
+/// of the process, and so over all tests.
+pub fn number(conn: &Conn) -> usize {
+    let mut devices = DEVICES.lock().expect("no panic while numbering");
+    let node = conn.id().to_string()[..13].to_owned();
+    let devices = devices.entry(node).or_default();
+    if let Some(place) = devices.iter().position(|known| *known == conn.conn_id()) {
+        return place + 1;
+    }
+    devices.push(conn.conn_id());
+    devices.len()
 }
 
 /// A handler for `when`, and where its events arrive.
@@ -38,15 +55,18 @@ pub fn line(event: &impl Told) -> String {
 impl Told for Event {
     fn line(&self) -> String {
         match self {
-            Event::Joined(user) => format!("joined {user}"),
+            Event::Joined(user) => {
+                user.conns().iter().for_each(|conn| _ = number(conn));
+                format!("joined {user}")
+            }
             Event::Left(user, closed) => format!("left {user} {closed}"),
-            Event::Connected(conn) => format!("connected {} {}", conn.cid(), conn.conn_id()),
-            Event::Disconnected(conn, closed) => format!("disconnected {} {} {closed}", conn.cid(), conn.conn_id()),
+            Event::Connected(conn) => format!("connected {} {}", conn.cid(), number(conn)),
+            Event::Disconnected(conn, closed) => format!("disconnected {} {} {closed}", conn.cid(), number(conn)),
             Event::Ignored { conn, name, payload } => {
                 format!("ignored {} {name} {}", conn.cid(), payload.decode::<Value>().expect("JSON"))
             }
-            Event::Parked(conn) => format!("parked {} {}", conn.cid(), conn.conn_id()),
-            Event::Resumed(conn) => format!("resumed {} {}", conn.cid(), conn.conn_id()),
+            Event::Parked(conn) => format!("parked {} {}", conn.cid(), number(conn)),
+            Event::Resumed(conn) => format!("resumed {} {}", conn.cid(), number(conn)),
             Event::Error { code, conn, error, .. } => {
                 let cid = conn.as_ref().map_or("nobody", |conn| conn.cid().as_str());
                 format!("error {cid} {code} {error}")

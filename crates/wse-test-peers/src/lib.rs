@@ -19,7 +19,7 @@ mod ws_messaging;
 
 pub use clients::{net, on_net, scripted};
 pub use dials::{Dial, Dials, UpgradeRequest, dials};
-pub use events::{Events, Log, Told, events, line, log};
+pub use events::{Events, Log, Told, events, line, log, number};
 pub use frames::{ClientEnd, End, Got, Reader, ServerEnd, Writer, frame, header, text};
 pub use http::{Answer, ask_upgrade, dial, request, upgrade};
 pub use raw::{Raw, RawClient, RawServer};

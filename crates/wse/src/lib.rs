@@ -101,16 +101,19 @@ pub use app::with::with;
 pub use client::{Client, ClientBuilder, ClientEvent, Status};
 pub use connection::receipt::Receipt;
 pub use error::{CallError, ConnectError, RegisterError, SendError, ServeError};
-pub use server::{Audience, Conn, Encoded, Event, Identified, Server, ServerBuilder, Stranger, User, Verdict};
+pub use server::{
+    Audience, Conn, Delivered, Device, DeviceId, Encoded, Event, Identified, Server, ServerBuilder, Stranger, User,
+    Verdict,
+};
 pub use wse_proto::{Backoff, Cid, Closed, Code, Limits, Protocol, Reason, RpError, WsMessaging};
 
 pub use http;
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
-/// What it takes to mount a server in another's router, and behind proxies.
+/// What it takes to mount a server in another's router, and behind proxies; and what is rarely named.
 pub mod service {
-    pub use crate::server::{RemoteAddr, ServerService};
+    pub use crate::server::{ParseIdError, RemoteAddr, ServerService};
     pub use ipnet;
 }
 

@@ -267,7 +267,7 @@ fn a_user_under_such_a_name_is_one_user_and_no_other() {
             }
             assert_eq!(server.user_count(), cids.len() + 1); // and the good one
             for (cid, peer) in cids.iter().zip(&mut peers) {
-                assert_eq!(server.user(*cid).send("m", *cid).expect("it is sent"), 1, "{cid:?}");
+                assert_eq!(server.user(*cid).send("m", *cid).expect("it is sent").here, 1, "{cid:?}");
                 assert_eq!(peer.json().await, json!(["m", cid, null]));
                 assert_eq!(server.drop_user(*cid, "bye"), 1);
                 assert_eq!(peer.next().await, Got::Close(Some((1000, "bye".into()))));

@@ -187,7 +187,7 @@ async fn in_a_blackhole_of_one_way_the_other_is_still_heard() {
     client.send("say", "I hear nothing").unwrap();
     settle().await;
     assert_eq!(log.take(), ["I hear nothing"]);
-    assert_eq!(server.user("ann").send("line", 1).unwrap(), 1, "nor does the server know");
+    assert_eq!(server.user("ann").send("line", 1).unwrap().here, 1, "nor does the server know");
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,7 +231,7 @@ async fn who_reads_slower_than_is_sent_is_closed_as_slow() {
     net.faults().to_client().bandwidth(1000);
     let text = "x".repeat(64 << 10);
     let user = server.user("ann");
-    let sent = std::iter::from_fn(|| (user.send("line", &text).unwrap() == 1).then_some(())).take(100).count();
+    let sent = std::iter::from_fn(|| (user.send("line", &text).unwrap().here == 1).then_some(())).take(100).count();
     assert!((10..=20).contains(&sent), "{sent}");
     assert_eq!(told.take(4).await[2], "disconnected ann 1 1013 wse.slow");
 }

@@ -70,7 +70,7 @@ impl App {
         let line = Line { at: room.last_at, from, to, text };
         let encoded = server.encode(LINE, line.clone())?;
         if let Some(to) = &line.to {
-            if server.user(to).send_encoded(&encoded) == 0 {
+            if server.user(to).send_encoded(&encoded).total() == 0 {
                 return Err(RpError::new("NOT_HERE").message(format!("{to} is not here.")));
             }
             if *to != line.from {

@@ -1,4 +1,4 @@
-//! How a server is put together. It may never build one without identify.
+//! How a server is configured and built. It cannot be built without identify.
 
 use crate::{
     app::{
@@ -17,32 +17,28 @@ use crate::{
         },
         event::Event,
         shutdown::Connections,
-        users::{conn::Conn, registry::Registry},
+        users::{conn::Conn, events::Events, id::NodeId, registry::Registry},
     },
     session::parking::Parking,
 };
 use http::{HeaderValue, StatusCode, request::Parts};
 use ipnet::IpNet;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{
-    fmt,
-    future::Future,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::{fmt, future::Future, sync::Arc};
 use wse_proto::{Envelope, Limits, Protocol, RpError};
 
 pub(crate) type Identify = Box<dyn Fn(Stranger) -> BoxFuture<Result<Verdict, RpError>> + Send + Sync>;
 pub(crate) type UpgradeHook = Box<dyn Fn(Arc<Parts>) -> BoxFuture<Result<(), StatusCode>> + Send + Sync>;
 
-/// Puts a [`Server`] together; made by [`Server::builder`].
+/// Configures and builds a [`Server`]; made by [`Server::builder`].
 ///
-/// Its type says whether [`identify`](ServerBuilder::identify) was given: [`build`](ServerBuilder::build)
-/// is there only then.
+/// Its type says whether [`identify`](ServerBuilder::identify) was given. Only then it has a
+/// [`build`](ServerBuilder::build).
 ///
 /// ```compile_fail,E0599
-/// wse::Server::builder().build(); // nobody says who may come in
+/// wse::Server::builder().build(); // nothing decides who may come in
 /// ```
-#[must_use = "nothing serves before it is built"]
+#[must_use = "a server has to be built"]
 pub struct ServerBuilder<I = ()> {
     identify: I,
     options: Options,
@@ -68,12 +64,13 @@ impl ServerBuilder {
         Self { identify: (), options: Options::default() }
     }
 
-    /// Decides who a device is: `async |stranger, identity| -> Result<Verdict, RpError>`.
+    /// Sets what decides who a device is: `async |stranger, identity| -> Result<Verdict, RpError>`.
     ///
-    /// It runs when the device says hi, and again with its answer after a challenge. An error, a
-    /// panic, and an identity that is not of the type taken refuse this one device, and are
-    /// reported as [`Event::Error`]. It has [`Limits::auth_timeout`] in all, or that of [`WsMessaging`](crate::WsMessaging); a device that leaves
-    /// while it thinks drops its future. What the device sends meanwhile waits for the verdict.
+    /// It runs when the device says hi, and again with the device's answer after a challenge. An error,
+    /// a panic, and an identity that is not of the type taken refuse this one device, and are reported
+    /// as [`Event::Error`]. It has [`Limits::auth_timeout`] in all, or the timeout of
+    /// [`WsMessaging`](crate::WsMessaging). Its future is dropped when the device leaves meanwhile. What
+    /// the device sends before the verdict waits for it.
     ///
     /// ```
     /// let server = wse::Server::builder().identify(async |stranger, token: String| {
@@ -115,7 +112,7 @@ impl fmt::Debug for Identified {
 }
 
 impl ServerBuilder<Identified> {
-    /// The server. It does nothing until it listens, is mounted, or gets a stream.
+    /// Builds the server. It does nothing until it listens, is mounted, or is given a stream.
     pub fn build(self) -> Server {
         let protocols = if self.options.protocols.is_empty() { vec![Protocol::Wse] } else { self.options.protocols };
         let of = |(place, protocol): (usize, &Protocol)| {
@@ -123,13 +120,16 @@ impl ServerBuilder<Identified> {
         };
         let codecs = protocols.iter().enumerate().flat_map(of).collect();
         let listeners = Arc::new(self.options.listeners);
+        let events = Events::new(listeners.clone());
         Server(Arc::new(Inner {
             identify: self.identify.0,
             handlers: self.options.handlers,
             hooks: self.options.hooks,
             protocols,
             codecs,
-            registry: Arc::new(Registry::new(listeners.clone())),
+            node: NodeId::random(),
+            registry: Registry::new(vec![Box::new(events.clone())]),
+            events,
             parking: Parking::new(self.options.limits.parked_bytes),
             listeners,
             limits: self.options.limits,
@@ -138,10 +138,9 @@ impl ServerBuilder<Identified> {
             upgrade: self.options.upgrade,
             path: self.options.path,
             expose_errors: self.options.expose_errors,
-            strangers: Arc::new(BeforeVerdict::default()),
+            before_verdict: Arc::new(BeforeVerdict::default()),
             before_request: Arc::new(BeforeRequest::default()),
             connections: Arc::new(Connections::new()),
-            conn_ids: AtomicU64::new(1),
         }))
     }
 }
@@ -223,9 +222,9 @@ impl<I> ServerBuilder<I> {
         self
     }
 
-    /// Sets the subprotocols that are spoken, the preferred first: the first one that a client
-    /// offers is selected. Without, or with none, it is [`Protocol::Wse`] alone. Devices of all of
-    /// them meet the same handlers and reach each other.
+    /// Sets the subprotocols that the server speaks, the preferred first. It selects the first one
+    /// that a client offers. The default, also for an empty list, is [`Protocol::Wse`] alone. Devices
+    /// of all subprotocols meet the same handlers and reach each other.
     ///
     /// ```
     /// use wse::{Protocol, Server, WsMessaging};
@@ -237,15 +236,17 @@ impl<I> ServerBuilder<I> {
         self
     }
 
-    /// Looks at every message and call of an accepted device before its handlers do: `async |conn,
-    /// envelope| -> Result<(), RpError>`. The place for validation, rate rules and audit.
+    /// Sets a hook that sees every message and call of an accepted device before the handlers do:
+    /// `async |conn, envelope| -> Result<(), RpError>`. The place for validation, rate limits and audit.
     ///
-    /// An error stops it; the connection stays. A call is answered with that error. A message from
-    /// a device that speaks `ws-messaging` is answered with `preprocessingError`, any other is
-    /// reported as [`Event::Error`]. What a device sent later waits meanwhile, so that handlers
-    /// start in order; answers to own calls do not. As a handler, it is cloned for every envelope:
-    /// what it counts belongs into an `Arc`. Unlike a handler, it is dropped with what it looks at
-    /// when this side ends the connection. A second hook replaces the first.
+    /// An error stops the envelope; the connection stays. A call is answered with that error. A message
+    /// of a device that speaks `ws-messaging` is answered with `preprocessingError`, any other is
+    /// reported as [`Event::Error`].
+    ///
+    /// What the device sent later waits for the hook, so that handlers start in order; answers to calls
+    /// of this side do not wait. The hook is cloned for every envelope, as a handler is: what it counts
+    /// belongs into an `Arc`. Unlike a handler, its future is dropped with the envelope when this side
+    /// ends the connection. A second hook replaces the first.
     ///
     /// ```
     /// use wse::{RpError, Server};
@@ -265,12 +266,14 @@ impl<I> ServerBuilder<I> {
         self
     }
 
-    /// Looks at every message and call before it leaves: `|conn, envelope| -> Result<(), RpError>`,
-    /// once for each device. An error stops it and reaches the sender as
-    /// [`SendError::Stopped`](crate::SendError::Stopped); of a message to many, that device is not
-    /// counted. It runs where the sender runs, so it may not wait, and its
-    /// panic is the sender's. A call has an empty stamp there.
-    /// A second hook replaces the first.
+    /// Sets a hook that sees every message and call before it is sent, once for each device:
+    /// `|conn, envelope| -> Result<(), RpError>`.
+    ///
+    /// An error stops the envelope. The sender gets it as
+    /// [`SendError::Stopped`](crate::SendError::Stopped); where a message goes to several devices, the
+    /// one it was stopped for is not counted. The hook runs on the sender's thread, so it must not
+    /// block, and its panic is the sender's. The envelope of a call has an empty stamp. A second hook
+    /// replaces the first.
     pub fn on_send(
         mut self,
         hook: impl Fn(&Conn, &Envelope<'_>) -> Result<(), RpError> + Send + Sync + 'static,
@@ -279,29 +282,28 @@ impl<I> ServerBuilder<I> {
         self
     }
 
-    /// Allows an `Origin`, compared whole, as `https://example.com`. Without any, every origin may
-    /// come; with one, a request with another or without is answered 403.
+    /// Allows an `Origin`, compared as a whole: `https://example.com`. By default every origin is
+    /// allowed. Once one is given, a request with another origin or without one is answered 403.
     ///
     /// # Panics
-    /// When it holds bytes that no header can.
+    /// When the origin holds bytes that a header cannot hold.
     #[track_caller]
     pub fn origin(mut self, origin: &str) -> Self {
         match HeaderValue::from_str(origin) {
             Ok(origin) => self.options.origins.push(origin),
-            Err(_) => panic!("an origin that no header can hold: {origin:?}"),
+            Err(_) => panic!("invalid origin: {origin:?} cannot stand in a header"),
         }
         self
     }
 
-    /// Believes the `X-Forwarded-For` of proxies from this network. Without any, the header is
-    /// ignored.
+    /// Trusts the `X-Forwarded-For` of proxies in this network. By default the header is ignored.
     pub fn trusted_proxy(mut self, network: IpNet) -> Self {
         self.options.trusted_proxies.push(network);
         self
     }
 
-    /// Looks at every upgrade request before it is granted: `async |request| -> Result<(), StatusCode>`.
-    /// An error is the answer's status.
+    /// Sets a hook that sees every upgrade request before the upgrade is granted:
+    /// `async |request| -> Result<(), StatusCode>`. The status of an error is the answer.
     pub fn upgrade<F, Fut>(mut self, hook: F) -> Self
     where
         F: FnOnce(Arc<Parts>) -> Fut + Clone + Send + Sync + 'static,
@@ -311,16 +313,16 @@ impl<I> ServerBuilder<I> {
         self
     }
 
-    /// The path that [`listen`](Server::listen) and its siblings serve; every other is answered
-    /// 404. Without, all paths are served. A [service](Server::service) is asked for whatever its
-    /// router sends it.
+    /// Sets the path that [`listen`](Server::listen) and its siblings serve; requests for others are
+    /// answered 404. By default all paths are served. A [service](Server::service) answers every request
+    /// that its router passes on.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.options.path = Some(path.into());
         self
     }
 
-    /// Sends the texts of errors that handlers did not make on purpose. For development only: they
-    /// may tell a peer what it should not know.
+    /// Sends peers the texts of errors that handlers did not make on purpose, too. For development
+    /// only: such a text may hold what a peer should not know.
     pub fn expose_errors(mut self, expose: bool) -> Self {
         self.options.expose_errors = expose;
         self

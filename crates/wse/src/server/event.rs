@@ -1,5 +1,4 @@
-//! What the server tells the application of. An event may never be lost, doubled or out of order
-//! for its user.
+//! What a server tells the application.
 
 use crate::server::users::{conn::Conn, user::User};
 use std::sync::Arc;
@@ -8,8 +7,8 @@ use wse_proto::{Closed, Payload, RpError};
 /// What happens on a server, told to the handlers given to
 /// [`when`](crate::ServerBuilder::when).
 ///
-/// `Joined`/`Left` and `Connected`/`Disconnected` come strictly in pairs, each once. Those of
-/// one user come in order, one handler at a time: `Joined`, `Connected`, …, `Disconnected`, `Left`.
+/// `Joined` and `Left`, `Connected` and `Disconnected` come strictly in pairs, each once. The events
+/// of one user come in order, one handler at a time: `Joined`, `Connected`, …, `Disconnected`, `Left`.
 /// The handlers of a connection start after its `Connected` was handled.
 ///
 /// ```
@@ -28,23 +27,23 @@ use wse_proto::{Closed, Payload, RpError};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The first device of a user is there.
+    /// The first device of a user has come.
     Joined(User),
-    /// The last device of a user has gone, and how.
+    /// The last device of a user has left, and how.
     Left(User, Closed),
-    /// A device is there.
+    /// A device has come.
     Connected(Conn),
-    /// A device has gone, and how: 1006 when it said no goodbye.
+    /// A device has left, and how: with 1006 when it said no goodbye.
     Disconnected(Conn, Closed),
-    /// A device has lost its connection, but not its session: it counts as there, and what is sent
-    /// to it is kept, for [`Limits::resume_window`](crate::Limits::resume_window). `Resumed` or
-    /// `Disconnected` follows.
+    /// A device has lost its connection, but not its session. For
+    /// [`Limits::resume_window`](crate::Limits::resume_window) it counts as there, and what is sent to
+    /// it is kept. `Resumed` or `Disconnected` follows.
     Parked(Conn),
     /// The same device goes on over another connection. Nothing was lost, nothing comes twice.
     Resumed(Conn),
-    /// A message came that no handler listens to.
+    /// A message came for which there is no handler.
     Ignored {
-        /// From whom.
+        /// The device that sent it.
         conn: Conn,
         /// Its type.
         name: Arc<str>,
@@ -55,7 +54,7 @@ pub enum Event {
     Error {
         /// The code for this kind of failure.
         code: &'static str,
-        /// For whom it ran; `None` when identify failed.
+        /// The device for which it ran; `None` when identify failed.
         conn: Option<Conn>,
         /// The type of the message or the name of the procedure; `None` when identify failed.
         name: Option<Arc<str>>,

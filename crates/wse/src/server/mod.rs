@@ -1,5 +1,5 @@
-//! The server: who may come in, who is there, and what they say. This file holds the handle; it
-//! may never do what a room below it is for.
+//! The server's handle: what an application does with a server. What happens is done by the files
+//! below.
 
 mod admission;
 mod builder;
@@ -18,8 +18,12 @@ pub use admission::{
 pub use builder::{Identified, ServerBuilder};
 pub use event::Event;
 pub use users::{
-    audience::{Audience, Encoded},
+    audience::Audience,
     conn::Conn,
+    deliver::Delivered,
+    device::Device,
+    encoded::Encoded,
+    id::{DeviceId, ParseIdError},
     user::User,
 };
 
@@ -36,21 +40,14 @@ use crate::{
     server::{
         admission::{service::UpgradedRequest, upgrade},
         owner::ServerOwner,
+        users::{deliver, events::Events, id::NodeId, recipients::Scope, registry::Registry},
     },
     session::parking::Parking,
 };
 use http::{HeaderValue, Request};
 use ipnet::IpNet;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{
-    fmt,
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     runtime,
@@ -95,23 +92,25 @@ pub(crate) struct Inner {
     pub(crate) upgrade: Option<builder::UpgradeHook>,
     pub(crate) path: Option<String>,
     pub(crate) expose_errors: bool,
-    pub(crate) registry: Arc<users::registry::Registry>,
+    pub(crate) node: NodeId,
+    pub(crate) registry: Registry<Conn>,
+    pub(crate) events: Events,
     pub(crate) parking: Arc<Parking>,
-    pub(crate) strangers: Arc<admission::before_verdict::BeforeVerdict>,
+    pub(crate) before_verdict: Arc<admission::before_verdict::BeforeVerdict>,
     pub(crate) before_request: Arc<admission::before_request::BeforeRequest>,
     pub(crate) connections: Arc<shutdown::Connections>,
-    pub(crate) conn_ids: AtomicU64,
 }
 
 /// A codec that connections of a protocol may speak.
 pub(crate) struct Spoken {
-    /// The place of the protocol among the server's.
+    /// The protocol's place among the server's.
     pub(crate) protocol: usize,
     pub(crate) codec: Codec,
 }
 
 impl Inner {
-    /// The place of the codec that a protocol has for a format; without one, of its first.
+    /// The place of the codec that a protocol has for a format, or of its first codec where it has
+    /// none for it.
     pub(crate) fn codec_of(&self, protocol: usize, format: Option<Format>) -> usize {
         let fits = |spoken: &Spoken| format.is_none_or(|format| spoken.codec.format() == format);
         let place = self.codecs.iter().position(|spoken| spoken.protocol == protocol && fits(spoken));
@@ -120,14 +119,19 @@ impl Inner {
 }
 
 impl Server {
-    /// Begins a server; it takes at least an [`identify`](ServerBuilder::identify).
+    /// Begins to build a server, which takes at least an [`identify`](ServerBuilder::identify).
     pub fn builder() -> ServerBuilder {
         ServerBuilder::new()
     }
 
-    /// A user as an address, whether there or not.
+    /// A user as an address. The user may be there or not.
     pub fn user(&self, cid: impl Into<Cid>) -> User {
         User::new(self.clone(), cid.into(), None)
+    }
+
+    /// A device as an address. The device may be there or not.
+    pub fn device(&self, id: DeviceId) -> Device {
+        Device::new(self.clone(), id)
     }
 
     /// Every user who is there, in no order.
@@ -140,31 +144,32 @@ impl Server {
         self.0.registry.counts().0
     }
 
-    /// How many devices are there, of all users.
+    /// How many devices of all users are there.
     pub fn conn_count(&self) -> usize {
         self.0.registry.counts().1
     }
 
-    /// Queues a message for every device of everybody; gives how many took it.
+    /// Queues a message for every device. Returns how many devices took it.
     ///
-    /// It is encoded once for each wire and waits for nobody: a device whose queue is full is closed
-    /// as slow. A device of `ws-messaging` gets nothing under a name that means something there
+    /// The message is encoded once for each wire. Sending never waits: a device whose queue is full is
+    /// closed as slow. A device of `ws-messaging` gets nothing under a name that means something there
     /// (`close`, `connect`, `error`, `open`, `pong`, `retry`), and is not counted.
     ///
     /// # Errors
-    /// When the payload does not encode or is larger than a queue; nobody got anything then.
-    pub fn broadcast<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<usize, SendError> {
-        self.everyone().send(message, payload)
+    /// When the payload does not encode or is larger than a queue; no device got anything then.
+    pub fn broadcast<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Delivered, SendError> {
+        deliver::send(&self.0, &Scope::Everyone.into(), message.name(), &payload)
     }
 
     /// Everybody, to leave some out before sending.
     pub fn everyone(&self) -> Audience {
-        Audience::new(self.clone())
+        Audience::new(self.clone(), Scope::Everyone)
     }
 
-    /// Encodes a message once, to be sent to any selection of devices of this server. A device of
-    /// `ws-messaging` cannot be sent the names that mean something there (`error`, say): sending it
-    /// to one is an error.
+    /// Encodes a message once, to be sent to any selection of devices of this server.
+    ///
+    /// A device of `ws-messaging` cannot be sent a name that means something there (`error`, say):
+    /// [`Conn::send_encoded`] returns an error then, and other ways to send do not count the device.
     ///
     /// # Errors
     /// When the payload does not encode, or is larger than a queue.
@@ -172,8 +177,9 @@ impl Server {
         Encoded::for_all(&self.0, message.name(), &payload)
     }
 
-    /// Ends all connections of a user with 1000 and the reason, by default the empty one, as
-    /// upstream does here and only here; 4003 on the subprotocol `ws-messaging`. Gives how many there were.
+    /// Ends all connections of a user with 1000 and the reason; with 4003 on the subprotocol
+    /// `ws-messaging`. Returns how many there were. The default reason is the empty one, as in npm
+    /// `wse`; [`User::drop`] has another.
     pub fn drop_user(&self, cid: impl Into<Cid>, reason: impl Into<Reason>) -> usize {
         self.user(cid).drop(reason.into().or(Reason::from("")))
     }
@@ -253,10 +259,11 @@ impl Server {
         ServerService(self.clone())
     }
 
-    /// Runs a connection over a stream that was upgraded elsewhere. The request is that of the
-    /// upgrade: its `Sec-WebSocket-Protocol` chooses the protocol, and without the header it is the
-    /// server's first. It is not counted as a stranger. Must be called within a tokio runtime; the
-    /// handle tells how the connection ended, and may be dropped.
+    /// Runs a connection over a stream that was upgraded elsewhere.
+    ///
+    /// The request is that of the upgrade: its `Sec-WebSocket-Protocol` chooses the protocol; without
+    /// the header it is the server's first. The connection does not count as a stranger. Must be called
+    /// within a tokio runtime. The handle tells how the connection ended, and may be dropped.
     ///
     /// # Errors
     /// When the server was shut down.
@@ -274,46 +281,49 @@ impl Server {
         self.run(io, Vec::new(), request).ok_or(ServeError::ShutDown)
     }
 
-    /// Starts the task of a connection; `None` after the shutdown began.
+    /// Starts a connection's task. `None` after the shutdown began.
     pub(crate) fn run<IO>(&self, io: IO, read_ahead: Vec<u8>, request: UpgradedRequest) -> Option<JoinHandle<Closed>>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let inner = &self.0;
-        inner.registry.run_in(runtime::Handle::current());
-        let conn_id = inner.conn_ids.fetch_add(1, Ordering::Relaxed);
+        inner.events.run_in(runtime::Handle::current());
+        let id = DeviceId::next(inner.node);
         let protocol = request.protocol.unwrap_or(0);
         let codec = inner.codecs[inner.codec_of(protocol, None)].codec.clone();
         let handle = Arc::new(Handle::new(codec, &inner.limits, false));
-        let host = ServerOwner {
+        let owner = ServerOwner {
             server: inner.clone(),
-            conn_id,
+            id,
             protocol,
             remote_addr: request.remote_addr,
             request: Some(request.request),
             permit: request.permit,
             conn: None,
             handlers_outlive_it: false,
-            _alive: inner.connections.enter(conn_id, &handle)?,
+            _alive: inner.connections.enter(id.number, &handle)?,
         };
         if request.protocol.is_none() {
             handle.outbox.close(Closed::protocol_error());
         }
         let now = tokio::time::Instant::now().into_std();
         let session = inner.protocols[protocol].server_machine(&inner.limits, now);
-        Some(tokio::spawn(Connection::new(Box::new(io), read_ahead, Role::Server, session, host, handle)))
+        Some(tokio::spawn(Connection::new(Box::new(io), read_ahead, Role::Server, session, owner, handle)))
     }
 
-    /// Stops: no new connections, everyone's turn comes, running handlers may answer, everyone is
-    /// closed with 1012 `wse.restart after=MS`, and the application is told. What is left when the
-    /// grace is over is cut; the application may be told of that after this has returned. Returns when no connection is left; [`listen`](Server::listen) and its
-    /// siblings return then too. The server cannot be used again. Called by a handler it would wait
-    /// for itself until the grace is over. Dropping the future closes whoever is left without a spread.
+    /// Stops the server. It accepts no new connections, and each connection is closed when its turn
+    /// comes: its running handlers may finish and answer, then it is closed with 1012
+    /// `wse.restart after=MS`, and the application is told. Connections that are left when the grace
+    /// is over are cut; the application may be told of those after this has returned.
     ///
-    /// A few connections are closed at once, many over a spread of time: 20 for every one of
-    /// [`Limits::returns_per_second`] in a second, within half of the grace. Until its turn a connection
-    /// is served as ever. `MS` tells each client when to come back. The first of them comes a second
-    /// after the last close, and then they come evenly, a tenth below that rate.
+    /// Returns when no connection is left. [`listen`](Server::listen) and its siblings return then too.
+    /// The server cannot be used again. A handler that calls this waits for itself until the grace is
+    /// over. When the future is dropped, the connections that are left are closed at once.
+    ///
+    /// A few connections are closed at once, many over a spread of time: 20 in a second for each of
+    /// [`Limits::returns_per_second`], within half of the grace. Until its turn a connection is served
+    /// as before. `MS` tells each client when to come back: the first comes a second after the last
+    /// close, and the others follow evenly, a tenth below that rate.
     ///
     /// ```no_run
     /// # async fn example(server: wse::Server) -> Result<(), wse::ServeError> {
@@ -330,9 +340,10 @@ impl Server {
         let quiet = async {
             tokio::select! {
                 () = shutdown.drain() => self.0.connections.empty().await,
-                () = self.0.connections.empty() => {} // some have gone before their turn
+                () = self.0.connections.empty() => {} // some left before their turn
             }
             self.0.registry.empty().await;
+            self.0.events.handled().await;
         };
         if tokio::time::timeout(grace, quiet).await.is_err() {
             self.0.connections.abort();

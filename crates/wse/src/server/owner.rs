@@ -17,7 +17,10 @@ use crate::{
         admission::{before_verdict::Permit, verdict::Stranger},
         event::Event,
         shutdown::Entry,
-        users::conn::{Conn, ConnInner},
+        users::{
+            conn::{Conn, ConnInner},
+            id::DeviceId,
+        },
     },
 };
 use http::request::Parts;
@@ -30,7 +33,7 @@ use wse_proto::{
 
 pub(crate) struct ServerOwner {
     pub(crate) server: Arc<Inner>,
-    pub(crate) conn_id: u64,
+    pub(crate) id: DeviceId,
     pub(crate) protocol: usize,
     pub(crate) remote_addr: Option<IpAddr>,
     /// The request, until the verdict.
@@ -94,7 +97,7 @@ impl Owner for ServerOwner {
     fn open(&mut self, accepted: Accepted, handle: &Arc<Handle>) -> Result<Opened, Closed> {
         let Accepted { cid, welcome, hello, session } = accepted;
         (self.request, self.permit) = (None, None);
-        if self.server.registry.is_behind(&cid) {
+        if self.server.registry.is_behind(&cid) || self.server.events.is_behind(&cid) {
             return Err(Closed::slow());
         }
         let codec = self.server.codec_of(self.protocol, Some(hello.identity.format()));
@@ -104,7 +107,7 @@ impl Owner for ServerOwner {
         let may_be_late = matches!(session, Some(SessionRequest::Resume { .. }));
         if let Some(SessionRequest::Resume { token: used, seen }) = &session {
             let now = Instant::now().into_std();
-            for conn in self.server.registry.conns(&cid).into_iter().filter(|conn| conn.0.codec == codec) {
+            for conn in self.server.registry.of_user(&cid).into_iter().filter(|conn| conn.0.codec == codec) {
                 match conn.0.handle.outbox.claim(used, &token, *seen, now) {
                     TokenCheck::Good => {
                         let granted = self.grant(token, cid, true);
@@ -122,7 +125,7 @@ impl Owner for ServerOwner {
         let conn = Conn(Arc::new(ConnInner {
             handle: handle.clone(),
             cid,
-            conn_id: self.conn_id,
+            id: self.id,
             protocol: self.protocol,
             codec,
             hello,
@@ -139,13 +142,13 @@ impl Owner for ServerOwner {
         });
         let joined = self.server.registry.join(&conn, self.server.limits.conns_per_user, may_be_late);
         self.conn = Some(conn);
-        Ok(Opened::New { ready: joined.ready, ledger, on_trial: joined.on_trial })
+        Ok(Opened::New { ready: joined.ready, ledger, on_trial: joined.unconfirmed })
     }
 
     fn parked(&mut self, closed: &Closed, _taken: u64) {
         let Some(conn) = &self.conn else { return };
-        tracing::debug!(%closed, cid = conn.cid().as_str(), conn_id = self.conn_id, "parked");
-        self.server.registry.tell_of(conn, Event::Parked(conn.clone()));
+        tracing::debug!(%closed, cid = conn.cid().as_str(), conn_id = self.id.number, "parked");
+        self.server.registry.parked(conn);
     }
 
     fn waits(&mut self, bytes: usize) {
@@ -158,7 +161,7 @@ impl Owner for ServerOwner {
 
     fn resumed(&mut self, _: Option<Token>) {
         let Some(conn) = &self.conn else { return };
-        self.server.registry.tell_of(conn, Event::Resumed(conn.clone()));
+        self.server.registry.resumed(conn);
     }
 
     fn confirmed(&mut self) {
@@ -195,7 +198,7 @@ impl Owner for ServerOwner {
         self.request = None;
         match &self.conn {
             Some(conn) => self.server.registry.leave(conn, closed),
-            None => tracing::debug!(%closed, remote_addr = ?self.remote_addr, "a stranger has gone"),
+            None => tracing::debug!(%closed, remote_addr = ?self.remote_addr, "unauthenticated connection closed"),
         }
     }
 }

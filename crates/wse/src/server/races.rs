@@ -1,4 +1,4 @@
-//! Threads that meet: the registry, the outbox and the parking lot under thousands of orders, found
+//! Races: the registry, the outbox and the parking under thousands of orders of their threads, tried
 //! by shuttle. A wake-up that is lost is a deadlock there, and found as one.
 
 use crate::{
@@ -6,7 +6,10 @@ use crate::{
     server::{
         Server,
         event::Event,
-        users::conn::{Conn, ConnInner},
+        users::{
+            conn::{Conn, ConnInner},
+            id::DeviceId,
+        },
     },
     session::parking::Parking,
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
@@ -27,13 +30,19 @@ fn handle() -> Arc<Handle> {
     Arc::new(Handle::new(Codec::Json, &Limits::default(), false))
 }
 
-/// A device of ann's, welcomed a moment ago.
-fn login(server: &Server, conn_id: u64) -> Conn {
+/// A server whose events wait, as there is no runtime here.
+fn server() -> Server {
+    let server = Server::builder().when(async |_| ());
+    server.identify(async |stranger, name: String| Ok(stranger.accept(name))).build()
+}
+
+/// A device of a user, welcomed a moment ago.
+fn login(server: &Server, cid: &str, number: u64) -> Conn {
     let hello = Hello { identity: Payload::null(Format::Json), meta: Hello::no_meta(Format::Json) };
     Conn(Arc::new(ConnInner {
         handle: handle(),
-        cid: Cid::from("ann"),
-        conn_id,
+        cid: Cid::from(cid),
+        id: DeviceId { node: server.0.node, number },
         protocol: 0,
         codec: 0,
         hello: Arc::new(hello),
@@ -57,7 +66,7 @@ fn sender(handle: &Arc<Handle>, number: u8) -> thread::JoinHandle<()> {
     thread::spawn(move || (0..4).for_each(|n| _ = handle.outbox.send(Out::Own(&[number << 4 | n])).unwrap()))
 }
 
-/// Writes all that is in a queue. Gives how much it was.
+/// Writes all that is in a queue. Returns how many bytes it was.
 fn write(queue: &mut Queue, got: &mut Vec<u8>) -> usize {
     let mut slices = [IoSlice::new(&[]); 64];
     let filled = queue.slices(&mut slices);
@@ -68,7 +77,7 @@ fn write(queue: &mut Queue, got: &mut Vec<u8>) -> usize {
     written
 }
 
-/// Sleeps unless there is news, as a task does.
+/// Sleeps unless there is something new, as a task does.
 fn sleep(handle: &Handle) {
     let waker: Waker = Arc::new(Unpark(thread::current())).into();
     if handle.outbox.sleep(&waker) {
@@ -89,20 +98,18 @@ fn of_a_hundred_logins_at_once_three_are_left_and_all_events_are_in_pairs() {
 }
 
 #[test]
-fn and_where_some_may_be_late_one_more_at_most() {
+fn and_where_some_may_be_stale_one_more_at_most() {
     shuttle::check_random(|| logins(|conn_id| conn_id % 3 > 0, 4), ORDERS / 20);
 }
 
 /// A hundred and twenty devices of one user come and go, at most three of which may stay; of those
-/// that may be late half show that they are there. At most `most` are left.
-fn logins(may_be_late: fn(u64) -> bool, most: usize) {
-    // Its events wait in the registry, as there is no runtime here.
-    let server = Server::builder().when(async |_| ());
-    let server = server.identify(async |stranger, name: String| Ok(stranger.accept(name))).build();
+/// that may be stale half show that they are there. At most `most` are left.
+fn logins(may_be_stale: fn(u64) -> bool, most: usize) {
+    let server = server();
     let come = move |conn: Conn| {
         thread::spawn(move || {
             let registry = &conn.0.server.registry;
-            if registry.join(&conn, 3, may_be_late(conn.conn_id())).on_trial && conn.conn_id() % 3 == 1 {
+            if registry.join(&conn, 3, may_be_stale(conn.conn_id())).unconfirmed && conn.conn_id() % 3 == 1 {
                 registry.confirmed(&conn, 3);
             }
         })
@@ -115,14 +122,14 @@ fn logins(may_be_late: fn(u64) -> bool, most: usize) {
             }
         })
     };
-    let mut conns: Vec<Conn> = (0..120).map(|conn_id| login(&server, conn_id)).collect();
+    let mut conns: Vec<Conn> = (0..120).map(|conn_id| login(&server, "ann", conn_id)).collect();
     let late = conns.split_off(20);
     let first: Vec<_> = conns.iter().cloned().map(come).collect();
     first.into_iter().for_each(|login| login.join().unwrap());
     let both: Vec<_> = late.into_iter().map(come).chain(conns.into_iter().map(go)).collect();
     both.into_iter().for_each(|thread| thread.join().unwrap());
     let cid = Cid::from("ann");
-    let live = server.0.registry.conns(&cid);
+    let live = server.0.registry.of_user(&cid);
     assert!((3..=most).contains(&live.len()), "{}", live.len());
     assert_eq!((server.conn_count(), server.user_count()), (live.len(), 1));
     for conn in &live {
@@ -130,7 +137,7 @@ fn logins(may_be_late: fn(u64) -> bool, most: usize) {
         server.0.registry.leave(conn, &Closed::broken(Reason::default()));
     }
     let (mut there, mut users, mut came) = (Vec::new(), 0, 0);
-    while let Some((event, _)) = server.0.registry.next_event(&cid) {
+    while let Some((event, _)) = server.0.events.next(&cid) {
         match event.event {
             Event::Joined(_) => users += 1,
             Event::Left(..) => users -= 1,
@@ -148,6 +155,64 @@ fn logins(may_be_late: fn(u64) -> bool, most: usize) {
         assert!(there.len() <= most + 1, "and the newest that pushes one of them out");
     }
     assert_eq!((came, there.len(), users), (120, 0, 0));
+}
+
+#[test]
+fn logins_of_many_users_at_once_are_counted_right_and_told_in_order() {
+    const USERS: u64 = 12;
+    let race = || {
+        let server = server();
+        let cid = |number: u64| format!("user {}", number % USERS);
+        let conns: Vec<Conn> = (0..3 * USERS).map(|number| login(&server, &cid(number), number)).collect();
+        // Every third device of a user leaves again, some of them before they were pushed out.
+        let tasks = conns.iter().cloned().map(|conn| {
+            thread::spawn(move || {
+                let registry = &conn.0.server.registry;
+                registry.join(&conn, 2, false);
+                registry.parked(&conn);
+                registry.resumed(&conn);
+                if conn.conn_id() / USERS == 0 {
+                    registry.leave(&conn, &Closed::broken(Reason::default()));
+                }
+            })
+        });
+        tasks.collect::<Vec<_>>().into_iter().for_each(|task| task.join().unwrap());
+        let registry = &server.0.registry;
+        let everyone = registry.everyone();
+        let (users, devices) = registry.counts();
+        assert_eq!((users, devices, registry.cids().len()), (USERS as usize, everyone.len(), users));
+        let of_users = registry.cids().iter().map(|cid| registry.of_user(cid)).collect::<Vec<_>>().concat();
+        assert_eq!(of_users.len(), devices, "both indexes hold the same devices");
+        assert!(of_users.iter().all(|conn| registry.device(conn.id()).as_ref() == Some(conn)));
+        everyone.iter().for_each(|conn| registry.leave(conn, &Closed::broken(Reason::default())));
+        assert!(conns.iter().all(|conn| registry.device(conn.id()).is_none()));
+        assert_eq!((registry.counts(), registry.everyone().len(), registry.cids().len()), ((0, 0), 0, 0));
+        for number in 0..USERS {
+            assert_told_in_order(&server, &Cid::from(cid(number)));
+        }
+    };
+    shuttle::check_random(race, ORDERS / 10);
+}
+
+/// Of one user, who has left: every device came and went once, and changed only in between.
+fn assert_told_in_order(server: &Server, cid: &Cid) {
+    let (mut user, mut there) = (false, Vec::new());
+    while let Some((event, _)) = server.0.events.next(cid) {
+        let had = there.len();
+        match event.event {
+            Event::Joined(_) => assert!(!std::mem::replace(&mut user, true)),
+            Event::Left(..) => assert!(std::mem::replace(&mut user, false) && there.is_empty()),
+            Event::Connected(conn) => there.push(conn),
+            Event::Parked(conn) | Event::Resumed(conn) => assert!(there.contains(&conn)),
+            Event::Disconnected(conn, _) => {
+                there.retain(|other| *other != conn);
+                assert_eq!(there.len() + 1, had);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(user || there.is_empty());
+    }
+    assert!(!user && there.is_empty());
 }
 
 #[test]
@@ -221,7 +286,7 @@ fn of_many_that_race_for_one_token_one_gets_the_session() {
 }
 
 #[test]
-fn the_lot_holds_its_bound_while_sessions_come_grow_and_go() {
+fn the_parking_holds_its_bound_while_sessions_come_grow_and_go() {
     const BOUND: usize = 3 * (4 << 10) + 500;
     let race = || {
         let parking = Parking::new(BOUND);

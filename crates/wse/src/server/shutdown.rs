@@ -1,5 +1,5 @@
-//! Every connection that has a task, and the end of all of them. Nothing may enter after the
-//! shutdown began.
+//! Every connection that has a task, and the shutdown, which ends all of them. No connection enters
+//! after the shutdown began.
 
 use crate::connection::handle::Handle;
 use std::{
@@ -16,20 +16,22 @@ use wse_proto::{Restart, Turn};
 
 pub(crate) struct Connections {
     handles: Mutex<HashMap<u64, Arc<Handle>>>,
+    /// Whether the shutdown began.
     down: watch::Sender<bool>,
-    /// The shutdown is over.
+    /// Whether the shutdown is over.
     done: watch::Sender<bool>,
-    /// Told when the last one has gone.
-    gone: Notify,
+    /// Notified when the last connection has ended.
+    ended: Notify,
 }
 
-/// A connection's entry; gone when dropped.
+/// A connection's entry, removed when this is dropped.
 pub(crate) struct Entry {
     connections: Arc<Connections>,
     conn_id: u64,
 }
 
-/// A shutdown under way. It is over when this is dropped; whose turn has not come by then goes at once.
+/// A shutdown under way. It is over when this is dropped; connections whose turn has not come by then
+/// are closed at once.
 pub(crate) struct Shutdown {
     connections: Arc<Connections>,
     began: Instant,
@@ -42,7 +44,7 @@ impl Connections {
             handles: Mutex::default(),
             down: watch::Sender::new(false),
             done: watch::Sender::new(false),
-            gone: Notify::new(),
+            ended: Notify::new(),
         }
     }
 
@@ -62,17 +64,17 @@ impl Connections {
 
     /// Resolves when the shutdown begins.
     pub(crate) async fn down(&self) {
-        // Fails only without a sender, and this is it.
+        // Fails only without a sender, and this holds it.
         let _ = self.down.subscribe().wait_for(|down| *down).await;
     }
 
-    /// Resolves when the shutdown is over, or was given up.
+    /// Resolves when the shutdown is over, or its future was dropped.
     pub(crate) async fn done(&self) {
         let _ = self.done.subscribe().wait_for(|done| *done).await; // fails only without a sender
     }
 
-    /// Begins the shutdown: nobody enters any more, and whoever is there gets a turn to go, the
-    /// oldest first.
+    /// Begins the shutdown: no connection enters any more, and each that is there gets a turn to be
+    /// closed, the oldest first.
     pub(crate) fn shut_down(self: &Arc<Self>, returns_per_second: u32, grace: Duration) -> Shutdown {
         let mut handles: Vec<(u64, Arc<Handle>)> = {
             let handles = self.lock();
@@ -88,11 +90,11 @@ impl Connections {
     /// Resolves when no connection is left.
     pub(crate) async fn empty(&self) {
         loop {
-            let gone = self.gone.notified();
+            let ended = self.ended.notified();
             if self.lock().is_empty() {
                 return;
             }
-            gone.await;
+            ended.await;
         }
     }
 
@@ -109,7 +111,7 @@ impl Connections {
 }
 
 impl Shutdown {
-    /// Has every connection let its handlers finish and close, each when its turn comes.
+    /// Asks every connection to finish its handlers and close, each when its turn comes.
     pub(crate) async fn drain(&mut self) {
         while let Some((_, turn)) = self.turns.as_slice().first() {
             let due = self.began + turn.at;
@@ -120,7 +122,7 @@ impl Shutdown {
         }
     }
 
-    /// Closes the next one. False when none is left.
+    /// Asks the next one. False when none is left.
     fn next(&mut self) -> bool {
         let next = self.turns.next();
         next.map(|(handle, turn)| handle.outbox.drain(turn.end)).is_some()
@@ -139,7 +141,7 @@ impl Drop for Entry {
         let mut handles = self.connections.lock();
         handles.remove(&self.conn_id);
         if handles.is_empty() {
-            self.connections.gone.notify_waiters();
+            self.connections.ended.notify_waiters();
         }
     }
 }

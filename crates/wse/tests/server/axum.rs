@@ -75,7 +75,7 @@ async fn two_servers_live_on_two_paths_beside_ordinary_routes() {
     assert_eq!(two.json().await[1], json!(["blue", "nobody", "127.0.0.1", "/blue"]));
     // The same user on both, and neither server knows of the other.
     assert_eq!((red.conn_count(), blue.conn_count()), (1, 1));
-    assert_eq!(red.broadcast("from-red", 1).unwrap(), 1);
+    assert_eq!(red.broadcast("from-red", 1).unwrap().here, 1);
     assert_eq!(one.text().await, r#"["from-red",1,null]"#);
     assert_eq!(two.call("echo", json!("still")).await, json!(["~wse:response", "still"]));
     two.leave().await;

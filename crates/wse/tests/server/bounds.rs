@@ -76,7 +76,7 @@ async fn a_message_larger_than_a_queue_is_sent_to_nobody_and_harms_nobody() {
     ] {
         assert!(matches!(sent, Some(SendError::TooBig(size)) if size > QUEUE), "{what}: {sent:?}");
     }
-    assert_eq!(server.broadcast("m", "small").unwrap(), 2);
+    assert_eq!(server.broadcast("m", "small").unwrap().here, 2);
     for peer in &mut peers {
         assert_eq!(peer.text().await, r#"["m","small",null]"#);
         peer.hears_nothing().await;

@@ -96,7 +96,7 @@ async fn devices_of_several_codecs_share_one_server() {
     assert_eq!(txt.next().await, Got::Text("said\n\n\"hi all\"".into()));
     assert_eq!(json.text().await, r#"["said","hi all",null]"#);
     let encoded = server.encode("later", 7).unwrap();
-    assert_eq!(server.everyone().except_user("txt").send_encoded(&encoded), 2);
+    assert_eq!(server.everyone().except_user("txt").send_encoded(&encoded).here, 2);
     assert_eq!(bin.next().await, binary("later\n\n7"));
     assert_eq!(json.text().await, r#"["later",7,null]"#);
 }

@@ -181,7 +181,7 @@ async fn several_event_handlers_run_in_order_and_a_panic_loses_no_event() {
 async fn an_event_handler_may_use_the_server() {
     let server = server(|builder| {
         builder.when(async |event: Event| match event {
-            Event::Joined(user) => assert_eq!(user.send("joined", user.conn_count()).unwrap(), 1),
+            Event::Joined(user) => assert_eq!(user.send("joined", user.conn_count()).unwrap().here, 1),
             Event::Connected(conn) if conn.cid().as_str() == "eve" => conn.drop("not you"),
             Event::Connected(conn) => {
                 let name: String = conn.call("name", ()).await.unwrap();

@@ -56,7 +56,7 @@ async fn it_sees_each_message_and_call_once_a_device_and_nothing_that_is_the_wir
     });
     settle().await;
     assert_eq!(log.take(), ["ann m [1,2] None", r#"bob m {"a":1} None"#, r#"bob its 5 Some("")"#]);
-    assert_eq!(server.broadcast("all", "x").unwrap(), 2);
+    assert_eq!(server.broadcast("all", "x").unwrap().here, 2);
     let mut seen = log.take();
     seen.sort();
     assert_eq!(seen, [r#"ann all "x" None"#, r#"bob all "x" None"#]);
@@ -91,10 +91,10 @@ async fn what_it_stops_is_the_senders_error_and_nothing_leaves() {
         assert_eq!(error.code(), "wse.server.rp.failed");
         let encoded = server.encode("secret", 1).unwrap();
         assert!(matches!(conn.send_encoded(&encoded), Err(SendError::Stopped(_))));
-        assert_eq!(server.user(name).send("secret", 1).unwrap(), 0);
-        assert_eq!(server.user(name).send_encoded(&encoded), 0);
+        assert_eq!(server.user(name).send("secret", 1).unwrap().here, 0);
+        assert_eq!(server.user(name).send_encoded(&encoded).here, 0);
     }
-    assert_eq!(server.broadcast("secret", 1).unwrap(), 0);
+    assert_eq!(server.broadcast("secret", 1).unwrap().here, 0);
     ann.hears_nothing().await;
     bob.hears_nothing().await;
     // A call that was stopped took no number and no place.
@@ -113,8 +113,8 @@ async fn of_a_message_to_many_it_may_stop_what_is_for_one() {
     let server = watched(&log, |builder| builder);
     let mut anns = [wse(&server, "ann").await, enter_messaging(&server, "ann").await];
     let mut bobs = [wse(&server, "bob").await, enter_messaging(&server, "bob").await];
-    assert_eq!(server.broadcast("for-ann", 1).unwrap(), 2);
-    assert_eq!(server.everyone().send_encoded(&server.encode("for-ann", 1).unwrap()), 2);
+    assert_eq!(server.broadcast("for-ann", 1).unwrap().here, 2);
+    assert_eq!(server.everyone().send_encoded(&server.encode("for-ann", 1).unwrap()).here, 2);
     for _ in 0..2 {
         assert_eq!(anns[0].text().await, r#"["for-ann",1,null]"#);
         assert_eq!(anns[1].text().await, r#"{"name":"for-ann","args":[1]}"#);
@@ -267,8 +267,8 @@ async fn what_another_server_has_encoded_goes_to_no_device() {
     let mut peer = enter_messaging(&server, "ann").await;
     let foreign = other.encode("news", 1).unwrap();
     assert!(matches!(conn(&server, "ann").send_encoded(&foreign), Err(SendError::Encode(_))));
-    assert_eq!(server.user("ann").send_encoded(&foreign), 0);
-    assert_eq!(server.everyone().send_encoded(&foreign), 0);
+    assert_eq!(server.user("ann").send_encoded(&foreign).here, 0);
+    assert_eq!(server.everyone().send_encoded(&foreign).here, 0);
     peer.hears_nothing().await;
     assert!(server.conn_count() == 1 && log.take().is_empty());
 }

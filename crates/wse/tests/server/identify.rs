@@ -112,7 +112,7 @@ async fn a_number_and_its_text_are_one_user() {
     one.enter("number").await;
     two.enter("-7").await;
     assert_eq!((server.user_count(), server.conn_count()), (1, 2));
-    assert_eq!(server.user(-7).send("m", 1).unwrap(), 2);
+    assert_eq!(server.user(-7).send("m", 1).unwrap().here, 2);
     assert_eq!(one.text().await, r#"["m",1,null]"#);
     assert_eq!(two.text().await, r#"["m",1,null]"#);
 }

@@ -34,9 +34,9 @@ async fn a_message_reaches_the_device_the_user_or_everybody_and_is_counted() {
     let mut bob = enter(&server, "bob").await;
     let conn = server.user("ann").conns().remove(0);
     conn.send(NEWS, json!("one")).unwrap();
-    assert_eq!(server.user("ann").send(NEWS, json!("two")).unwrap(), 2);
-    assert_eq!(server.user("eve").send(NEWS, json!("nobody")).unwrap(), 0);
-    assert_eq!(server.broadcast(NEWS, json!("all")).unwrap(), 3);
+    assert_eq!(server.user("ann").send(NEWS, json!("two")).unwrap().here, 2);
+    assert_eq!(server.user("eve").send(NEWS, json!("nobody")).unwrap().here, 0);
+    assert_eq!(server.broadcast(NEWS, json!("all")).unwrap().here, 3);
     conn.send("plain", ()).unwrap();
     expect(&mut [&mut phone], r#"["news","one",null]"#).await;
     expect(&mut [&mut phone, &mut desk], r#"["news","two",null]"#).await;
@@ -52,13 +52,13 @@ async fn a_broadcast_leaves_out_the_devices_and_users_named() {
     let (mut phone, mut desk) = (enter(&server, "ann").await, enter(&server, "ann").await);
     let (mut bob, mut eve) = (enter(&server, "bob").await, enter(&server, "eve").await);
     let conn = server.user("ann").conns().remove(0);
-    assert_eq!(server.everyone().except(&conn).send(NEWS, json!(1)).unwrap(), 3);
+    assert_eq!(server.everyone().except(&conn).send(NEWS, json!(1)).unwrap().here, 3);
     expect(&mut [&mut desk, &mut bob, &mut eve], r#"["news",1,null]"#).await;
-    assert_eq!(server.everyone().except_user("ann").send(NEWS, json!(2)).unwrap(), 2);
+    assert_eq!(server.everyone().except_user("ann").send(NEWS, json!(2)).unwrap().here, 2);
     expect(&mut [&mut bob, &mut eve], r#"["news",2,null]"#).await;
     let some = server.everyone().except(&conn).except_user("bob").except_user("nobody");
-    assert_eq!(some.send(NEWS, json!(3)).unwrap(), 2);
-    assert_eq!(some.send_encoded(&server.encode(NEWS, json!(4)).unwrap()), 2);
+    assert_eq!(some.send(NEWS, json!(3)).unwrap().here, 2);
+    assert_eq!(some.send_encoded(&server.encode(NEWS, json!(4)).unwrap()).here, 2);
     for number in [3, 4] {
         expect(&mut [&mut desk, &mut eve], &format!(r#"["news",{number},null]"#)).await;
     }
@@ -73,12 +73,12 @@ async fn a_message_encoded_once_goes_to_any_selection_in_order_with_others() {
     let large = "x".repeat(20_000); // shared, not copied
     let (small, big) = (server.encode("small", 1).unwrap(), server.encode("big", &large).unwrap());
     let (ann, bobs) = (server.user("ann"), server.user("bob").conns().remove(0));
-    assert_eq!(ann.send_encoded(&big), 1);
-    assert_eq!(ann.send_encoded(&small), 1);
+    assert_eq!(ann.send_encoded(&big).here, 1);
+    assert_eq!(ann.send_encoded(&small).here, 1);
     bobs.send("first", ()).unwrap();
     bobs.send_encoded(&big).unwrap();
     bobs.send("last", ()).unwrap();
-    assert_eq!(server.user("eve").send_encoded(&big), 0);
+    assert_eq!(server.user("eve").send_encoded(&big).here, 0);
     let big = json!(["big", large, null]).to_string();
     assert_eq!(phone.text().await, big);
     assert_eq!(phone.text().await, r#"["small",1,null]"#);

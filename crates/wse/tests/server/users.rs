@@ -10,7 +10,7 @@ use std::{
 };
 use tokio::sync::{Barrier, mpsc};
 use wse::{Conn, Limits, SendError, Server, Stranger};
-use wse_test_peers::{Got, attach, attach_with, enter, events, server, settle};
+use wse_test_peers::{Got, attach, attach_with, enter, events, number, server, settle};
 
 fn devices(conns_per_user: usize) -> Limits {
     Limits { conns_per_user, ..Limits::default() }
@@ -40,7 +40,7 @@ async fn a_device_that_was_pushed_out_gets_nothing_that_is_sent_later() {
     let server = server(|builder| builder.limits(devices(2)));
     let mut first = enter(&server, "ann").await;
     let (_second, _third) = (enter(&server, "ann").await, enter(&server, "ann").await);
-    assert_eq!(server.user("ann").send("m", 1).unwrap(), 2);
+    assert_eq!(server.user("ann").send("m", 1).unwrap().here, 2);
     assert_eq!(first.closed().await, (1000, "wse.clients-concurrency".into()));
 }
 
@@ -118,8 +118,10 @@ async fn users_and_devices_are_listed_and_counted() {
     let listed: HashMap<String, usize> =
         server.users().iter().map(|user| (user.cid().to_string(), user.conn_count())).collect();
     assert_eq!(listed, HashMap::from([("ann".into(), 2), ("bob".into(), 1)]));
-    let ids: Vec<u64> = server.user("ann").conns().iter().map(Conn::conn_id).collect();
-    assert_eq!(ids, [1, 2], "the oldest first");
+    let numbers: Vec<usize> = server.user("ann").conns().iter().map(number).collect();
+    assert_eq!(numbers, [1, 2], "the oldest first");
+    let conns = server.user("ann").conns();
+    assert!(conns[0].conn_id() < conns[1].conn_id() && conns[0].id() < conns[1].id());
     assert_eq!((server.user("eve").conn_count(), server.user("eve").conns().len()), (0, 0));
     one.leave().await;
     settle().await;
@@ -177,7 +179,7 @@ async fn a_connection_knows_whose_it_is_and_what_it_said() {
             let (identity, meta): (String, Value) = (conn.identity()?, conn.meta()?);
             let user = conn.user();
             Ok(json!({
-                "cid": conn.cid().as_str(), "conn_id": conn.conn_id(), "identity": identity, "meta": meta,
+                "cid": conn.cid().as_str(), "conn_id": number(&conn), "identity": identity, "meta": meta,
                 "addr": conn.remote_addr(), "open": conn.is_open(), "user": user.to_string(),
                 "devices": user.conn_count(), "users": conn.server().user_count(),
                 "wrong type": conn.meta::<u8>().is_err() && conn.identity::<u8>().is_err(),
@@ -209,13 +211,15 @@ async fn a_connection_that_has_ended_answers_questions_and_takes_nothing() {
     peer.leave().await;
     settle().await;
     assert!(!conn.is_open());
-    assert_eq!((conn.cid().as_str(), conn.conn_id(), conn.meta::<Value>().unwrap()), ("ann", 1, json!({"n": 1})));
+    let (id, conn_id) = (conn.id(), conn.conn_id());
+    assert_eq!((conn.cid().as_str(), conn.meta::<Value>().unwrap()), ("ann", json!({"n": 1})));
     assert!(matches!(conn.send("m", 1), Err(SendError::NotReady)));
     assert_eq!(conn.user().conn_count(), 0);
     conn.drop("again"); // without effect
     let _new = enter(&server, "ann").await;
     assert_ne!(server.user("ann").conns()[0], conn);
-    assert_eq!(server.user("ann").conns()[0].conn_id(), 2, "an id is never used again");
+    assert!(server.user("ann").conns()[0].conn_id() > conn_id, "a number is never used again");
+    assert!((conn.id(), conn.conn_id()) == (id, conn_id) && server.device(id).conn().is_none());
     conn.drop("again");
     assert_eq!(server.conn_count(), 1, "an old connection does not drop the new one");
 }

@@ -41,7 +41,7 @@ async fn the_same_conn_goes_on_and_what_was_not_seen_is_sent_again() {
     let (mut peer, granted) = resume(&server, "ann", &granted["session"], 1).await;
     assert_eq!((&granted["resumed"], &granted["seen"]), (&json!(true), &json!(2)));
     assert_eq!(resent(&mut peer).await, [json!(["echo", 2, null]), json!(["while-away", 3, null])]);
-    assert!(server.user("ann").conns() == [conn.clone()] && conn.conn_id() == 1);
+    assert!(server.user("ann").conns() == [conn.clone()] && server.device(conn.id()).conn() == Some(conn));
     peer.say("echo", json!(4)).await;
     assert_eq!(peer.json().await, json!(["echo", 4, null]));
     let told = ["joined ann", "connected ann 1", "parked ann 1", "resumed ann 1"];

@@ -92,11 +92,11 @@ async fn what_is_sent_to_many_reaches_each_in_its_own_form() {
     let (server, mut devices) = four(|builder| builder).await;
     let mut other = Device::enter(&server, "bob", true, false).await;
     for payload in payloads() {
-        assert_eq!(server.user("ann").send("m", &payload).unwrap(), 4);
-        assert_eq!(server.broadcast("all", &payload).unwrap(), 5);
-        assert_eq!(server.everyone().except_user("bob").send("most", &payload).unwrap(), 4);
+        assert_eq!(server.user("ann").send("m", &payload).unwrap().here, 4);
+        assert_eq!(server.broadcast("all", &payload).unwrap().here, 5);
+        assert_eq!(server.everyone().except_user("bob").send("most", &payload).unwrap().here, 4);
         let encoded = server.encode("once", &payload).unwrap();
-        assert_eq!(server.user("ann").send_encoded(&encoded), 4);
+        assert_eq!(server.user("ann").send_encoded(&encoded).here, 4);
         server.user("ann").conns()[3].send_encoded(&encoded).unwrap();
         for device in &mut devices {
             for name in ["m", "all", "most", "once"] {

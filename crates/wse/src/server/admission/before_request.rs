@@ -1,5 +1,5 @@
-//! The connections whose request has not come yet. There may never be more than so many: whoever has
-//! stood there longest goes, so that those who say nothing keep nobody out.
+//! The connections whose HTTP request has not come yet. Their number is bounded: where there are too
+//! many, the oldest is evicted, so that silent connections keep nobody out.
 
 use crate::sync::{Mutex, MutexGuard};
 use std::{
@@ -13,12 +13,12 @@ pub(crate) struct BeforeRequest(Mutex<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
-    /// By the order in which they came.
-    waiting: BTreeMap<u64, Arc<Notify>>,
+    /// In the order in which they came.
+    pending: BTreeMap<u64, Arc<Notify>>,
     next: u64,
 }
 
-/// One that waits there, until this is dropped or it goes in.
+/// A connection's place, until its request arrives or this is dropped.
 #[derive(Debug)]
 pub(crate) struct PendingRequest {
     before_request: Arc<BeforeRequest>,
@@ -27,14 +27,14 @@ pub(crate) struct PendingRequest {
 }
 
 impl BeforeRequest {
-    /// One more comes; the oldest goes where there are more than `most`.
+    /// Enters a connection, and evicts the oldest where there are more than `most`.
     pub(crate) fn enter(self: &Arc<Self>, most: usize) -> PendingRequest {
         let evicted = Arc::new(Notify::new());
         let mut queue = self.lock();
         let number = queue.next;
         queue.next += 1;
-        queue.waiting.insert(number, evicted.clone());
-        let oldest = if queue.waiting.len() > most { queue.waiting.pop_first() } else { None };
+        queue.pending.insert(number, evicted.clone());
+        let oldest = if queue.pending.len() > most { queue.pending.pop_first() } else { None };
         drop(queue);
         if let Some((_, oldest)) = oldest {
             oldest.notify_one();
@@ -48,12 +48,12 @@ impl BeforeRequest {
 }
 
 impl PendingRequest {
-    /// Its request has come.
-    pub(crate) fn arrived(&self) {
-        self.before_request.lock().waiting.remove(&self.number);
+    /// Gives the place back: the request has arrived.
+    pub(crate) fn request_arrived(&self) {
+        self.before_request.lock().pending.remove(&self.number);
     }
 
-    /// Resolves when it has to go; never once it went in.
+    /// Resolves when the connection is evicted; never after its request has arrived.
     pub(crate) async fn evicted(&self) {
         self.evicted.notified().await;
     }
@@ -61,7 +61,7 @@ impl PendingRequest {
 
 impl Drop for PendingRequest {
     fn drop(&mut self) {
-        self.arrived();
+        self.request_arrived();
     }
 }
 
@@ -71,12 +71,12 @@ mod tests {
     use futures_util::FutureExt;
 
     #[test]
-    fn the_oldest_goes_and_whoever_went_in_does_not() {
+    fn the_oldest_is_evicted_unless_its_request_has_arrived() {
         shuttle::check_random(
             || {
                 let before_request = Arc::new(BeforeRequest::default());
                 let [first, second, third] = [(); 3].map(|()| before_request.enter(3));
-                first.arrived();
+                first.request_arrived();
                 let fourth = before_request.enter(3);
                 assert_eq!(second.evicted().now_or_never(), None, "there are three");
                 let _fifth = before_request.enter(3);

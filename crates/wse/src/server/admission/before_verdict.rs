@@ -1,5 +1,5 @@
-//! How many connections are not accepted yet, in all and from one address. A place may never be
-//! kept by a device that was accepted, nor given back while something of a stranger still waits.
+//! How many upgraded connections have no verdict yet, in all and from one address. A connection
+//! counts until its device is accepted or its task has ended.
 
 use crate::sync::{Mutex, MutexGuard};
 use std::{
@@ -18,16 +18,16 @@ struct Counts {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// A stranger's place; free again when dropped.
+/// Permits one connection to wait for its verdict. The place is free again when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    strangers: Arc<BeforeVerdict>,
+    before_verdict: Arc<BeforeVerdict>,
     address: Option<IpAddr>,
 }
 
 impl BeforeVerdict {
-    /// A place for one more; `None` when the server or the address has as many as the limits allow.
-    /// An unknown address counts for the server only.
+    /// Permits one more; `None` when the server or the address has as many as the limits allow. A
+    /// connection without an address counts for the server only.
     pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>, limits: &Limits) -> Option<Permit> {
         let mut counts = self.lock();
         let here = address.map_or(0, |address| counts.by_address.get(&address).copied().unwrap_or(0));
@@ -38,7 +38,7 @@ impl BeforeVerdict {
         if let Some(address) = address {
             counts.by_address.insert(address, here + 1);
         }
-        Some(Permit { strangers: self.clone(), address })
+        Some(Permit { before_verdict: self.clone(), address })
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -48,7 +48,7 @@ impl BeforeVerdict {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut counts = self.strangers.lock();
+        let mut counts = self.before_verdict.lock();
         counts.all -= 1;
         if let Some(address) = self.address
             && let Some(here) = counts.by_address.get_mut(&address)
@@ -73,13 +73,13 @@ mod tests {
     fn places() {
         let limits = Limits { strangers: 3, strangers_per_address: 2, ..Limits::default() };
         let (one, two) = (Some(IpAddr::from([127, 0, 0, 1])), Some(IpAddr::from([127, 0, 0, 2])));
-        let strangers = Arc::new(BeforeVerdict::default());
-        let first = strangers.enter(one, &limits).unwrap();
-        let _second = strangers.enter(one, &limits).unwrap();
-        assert!(strangers.enter(one, &limits).is_none(), "two of one address");
-        let _third = strangers.enter(two, &limits).unwrap();
-        assert!(strangers.enter(None, &limits).is_none(), "three in all");
+        let before_verdict = Arc::new(BeforeVerdict::default());
+        let first = before_verdict.enter(one, &limits).unwrap();
+        let _second = before_verdict.enter(one, &limits).unwrap();
+        assert!(before_verdict.enter(one, &limits).is_none(), "two of one address");
+        let _third = before_verdict.enter(two, &limits).unwrap();
+        assert!(before_verdict.enter(None, &limits).is_none(), "three in all");
         drop(first);
-        assert!(strangers.enter(one, &limits).is_some());
+        assert!(before_verdict.enter(one, &limits).is_some());
     }
 }

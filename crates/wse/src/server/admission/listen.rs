@@ -1,5 +1,4 @@
-//! The server on its own: accepts sockets and hands each to HTTP. It may never let one socket
-//! keep another waiting.
+//! Accepts sockets and serves each one's HTTP request. One socket never keeps another waiting.
 
 use crate::{
     error::ServeError,
@@ -27,14 +26,15 @@ use tokio::{
     net::{TcpListener, TcpStream, ToSocketAddrs},
 };
 
-/// However few strangers are let in, so many may wait to be told so.
-const WAITING: usize = 64;
+/// Connections that may always wait for their request, so that also a server that is full can answer
+/// it.
+const MIN_PENDING: usize = 64;
 
-/// After an accept that failed for the whole process (no file descriptors left, say).
+/// The pause after an accept that failed for the whole process (no file descriptors left, say).
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Server {
-    /// Listens on an address and serves it until the server was [shut down](Server::shutdown).
+    /// Listens on an address and serves it until the server is [shut down](Server::shutdown).
     ///
     /// # Errors
     /// When the address cannot be bound, or the server was shut down before.
@@ -43,13 +43,13 @@ impl Server {
         self.serve(listener).await
     }
 
-    /// Serves a socket that listens already until the server was [shut down](Server::shutdown).
+    /// Serves a socket that listens already, until the server is [shut down](Server::shutdown).
     ///
     /// # Errors
     /// When the server was shut down before.
     pub async fn serve(&self, listener: TcpListener) -> Result<(), ServeError> {
-        self.accept(listener, async |server: Server, tcp, addr, waiting| {
-            server.serve_request(tcp, Some(addr), waiting).await;
+        self.accept(listener, async |server: Server, tcp, addr, pending| {
+            server.serve_request(tcp, Some(addr), pending).await;
         })
         .await
     }
@@ -60,7 +60,7 @@ impl Server {
         self.0.path.as_deref()
     }
 
-    /// Accepts until the shutdown; what is accepted is served in a task of its own.
+    /// Accepts connections until the shutdown, and serves each in a task of its own.
     pub(crate) async fn accept<F, Fut>(&self, listener: TcpListener, serve: F) -> Result<(), ServeError>
     where
         F: FnOnce(Server, TcpStream, IpAddr, PendingRequest) -> Fut + Clone,
@@ -78,45 +78,45 @@ impl Server {
             };
             match accepted {
                 Ok((tcp, addr)) => {
-                    // Fails only on a socket that is gone already.
+                    // Fails only on a socket that is closed already.
                     let _ = tcp.set_nodelay(true);
-                    tokio::spawn(serve.clone()(self.clone(), tcp, addr.ip(), self.wait()));
+                    tokio::spawn(serve.clone()(self.clone(), tcp, addr.ip(), self.pending_request()));
                 }
-                // One connection that is gone again is no reason to wait.
+                // That connection is gone again; the next one can be accepted.
                 Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept");
+                    tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
         }
-        drop(listener); // nobody may wait in its backlog
+        drop(listener); // so that no connection waits in its backlog
         self.0.connections.done().await;
         Ok(())
     }
 
-    /// A place for a connection whose request has not come yet.
-    fn wait(&self) -> PendingRequest {
-        self.0.before_request.enter(self.0.limits.strangers.max(WAITING))
+    /// Enters a connection whose request has not come yet.
+    fn pending_request(&self) -> PendingRequest {
+        self.0.before_request.enter(self.0.limits.strangers.max(MIN_PENDING))
     }
 
-    /// Serves one stream from its HTTP request on: a Unix socket, TLS of your own, a pipe in a
-    /// test. Returns when the request is answered; an upgraded connection goes on in its own task.
+    /// Serves one stream, from its HTTP request on: a Unix socket, TLS of your own, a pipe in a test.
+    /// Returns when the request is answered. An upgraded connection goes on in its own task.
     pub async fn serve_stream<IO>(&self, io: IO, remote_addr: Option<IpAddr>)
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        self.serve_request(io, remote_addr, self.wait()).await;
+        self.serve_request(io, remote_addr, self.pending_request()).await;
     }
 
-    /// The same for a connection that waits already.
-    pub(crate) async fn serve_request<IO>(&self, io: IO, remote_addr: Option<IpAddr>, waiting: PendingRequest)
+    /// Serves one stream that has a place among the pending requests.
+    pub(crate) async fn serve_request<IO>(&self, io: IO, remote_addr: Option<IpAddr>, pending: PendingRequest)
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let answer = service_fn(|mut request: Request<Incoming>| {
             let server = self.clone();
-            waiting.arrived();
+            pending.request_arrived();
             async move {
                 if server.0.path.as_ref().is_some_and(|path| path != request.uri().path()) {
                     return Ok::<_, Infallible>(last(upgrade::refuse(StatusCode::NOT_FOUND, "nothing here")));
@@ -137,16 +137,17 @@ impl Server {
         tokio::select! {
             served = serving => {
                 if let Err(error) = served {
-                    tracing::debug!(%error, "no request");
+                    tracing::debug!(%error, "HTTP request failed");
                 }
             }
-            () = waiting.evicted() => tracing::debug!("no request, and others wait"),
+            () = pending.evicted() => tracing::debug!("evicted before its HTTP request"),
         }
     }
 }
 
-/// One request a connection: what is not upgraded ends with its answer. hyper's own way of saying
-/// so would say it in the answer 101 too, which some clients take for a refusal.
+/// Says that the connection ends with this answer, unless it is upgraded: there is one request a
+/// connection. hyper's own option would say so in the answer 101 too, which some clients take for a
+/// refusal.
 fn last(mut answer: Answer) -> Answer {
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().append(header::CONNECTION, HeaderValue::from_static("close"));

@@ -1,14 +1,14 @@
-//! Whose address a request has. It may never believe a header from a peer that is no trusted proxy.
+//! Which address a request comes from. A header counts only when a trusted proxy has sent it.
 
 use http::HeaderMap;
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-/// The address of the peer of a request's TCP connection, as an extension of the request.
+/// The address of the other end of a request's TCP connection, as an extension of the request.
 ///
 /// [`Server::listen`](crate::Server::listen) and its siblings set it. Where another server accepts
-/// the connections (axum, hyper), its middleware sets it, so that `remote_addr`, the limit of
-/// strangers per address and trusted proxies work:
+/// the connections (axum, hyper), a middleware has to set it: `remote_addr`, the limit of strangers
+/// per address and trusted proxies depend on it.
 ///
 /// ```
 /// use axum::{extract::{ConnectInfo, Request}, middleware::Next, response::Response};
@@ -22,8 +22,8 @@ use std::net::IpAddr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemoteAddr(pub IpAddr);
 
-/// The address that asks: the peer's, or where the peer is a trusted proxy, the last address of
-/// `X-Forwarded-For` that is none.
+/// The address of the device: the peer's, or where the peer is a trusted proxy, the last address of
+/// `X-Forwarded-For` that is not one.
 pub(crate) fn remote_addr(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |addr: &IpAddr| trusted.iter().any(|net| net.contains(addr));
     let mut addr = peer.to_canonical();
@@ -33,11 +33,11 @@ pub(crate) fn remote_addr(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) 
     let named: Vec<&str> = headers
         .get_all("x-forwarded-for")
         .iter()
-        // What is no text is no address either, and hides what stands before it.
+        // A value that is not text is not an address either, and hides what stands before it.
         .flat_map(|value| value.to_str().unwrap_or_default().split(','))
         .collect();
     for name in named.into_iter().rev() {
-        // What a proxy wrote that is no address hides everything before it.
+        // An entry that is not an address hides everything before it.
         let Ok(named) = name.trim().parse::<IpAddr>() else { return addr };
         addr = named.to_canonical();
         if !is_trusted(&addr) {

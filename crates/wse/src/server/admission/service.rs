@@ -1,5 +1,5 @@
-//! The server as a tower service: one HTTP request in, an upgraded connection out. It may never
-//! keep anything of the HTTP side after the upgrade.
+//! The server as a tower service: takes an upgrade request and starts a connection. Nothing of the
+//! HTTP side is kept after the upgrade.
 
 use crate::server::{
     Server,
@@ -25,20 +25,20 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A [`Server`] as a service for `hyper`, `tower` and `axum`: answers every request by upgrading
-/// it or by a status that says why not. Made by [`Server::service`]; cheap to clone.
+/// A [`Server`] as a service for `hyper`, `tower` and `axum`. It upgrades a request, or answers with
+/// a status that says why not. Made by [`Server::service`]; cheap to clone.
 ///
-/// The connection itself runs in a task of its own. An HTTP server in front has to allow upgrades
-/// and, for the limit per address and `remote_addr`, to set [`RemoteAddr`].
+/// The connection runs in a task of its own. The HTTP server in front has to allow upgrades, and to
+/// set [`RemoteAddr`] for `remote_addr` and the limit per address.
 ///
 /// | status | when |
 /// |---|---|
 /// | 101 | the connection is upgraded |
-/// | 400 | the key is bad, or no subprotocol offered is spoken here |
+/// | 400 | the key is invalid, or the server speaks none of the subprotocols offered |
 /// | 403 | the origin is not on the list |
-/// | 405, 426 | it is no WebSocket upgrade of version 13 |
+/// | 405, 426 | the request is not a WebSocket upgrade of version 13 |
 /// | 503 | too many strangers, with Retry-After; or the server shuts down |
-/// | any | the [upgrade hook](crate::ServerBuilder::upgrade) says so |
+/// | any | the [upgrade hook](crate::ServerBuilder::upgrade) returned it |
 ///
 /// ```
 /// use axum::Router;
@@ -73,7 +73,7 @@ where
 }
 
 impl Server {
-    /// Answers an upgrade request; the connection follows in its own task, started by `run`.
+    /// Answers an upgrade request. Where it is granted, `run` starts the connection after the answer.
     pub(crate) async fn answer_upgrade(
         &self,
         request: Parts,
@@ -89,7 +89,7 @@ impl Server {
             Err(answer) => return *answer,
         };
         let addr = self.remote_addr(&request);
-        let Some(permit) = inner.strangers.enter(addr, &inner.limits) else {
+        let Some(permit) = inner.before_verdict.enter(addr, &inner.limits) else {
             return upgrade::full("too many connections wait to be identified");
         };
         let request = Arc::new(request);
@@ -106,34 +106,35 @@ impl Server {
         tokio::spawn(async move {
             match upgrade.await {
                 Ok(upgraded) => run(&server, upgraded, request),
-                Err(error) => tracing::debug!(%error, "the upgrade failed"),
+                Err(error) => tracing::debug!(%error, "upgrade failed"),
             }
         });
         answer
     }
 
-    /// Whose request it is, as far as trusted proxies tell it.
+    /// The address that a request comes from, behind trusted proxies the one they name.
     pub(crate) fn remote_addr(&self, request: &Parts) -> Option<IpAddr> {
         let RemoteAddr(peer) = request.extensions.get()?;
         Some(remote_addr(*peer, &request.headers, &self.0.trusted_proxies))
     }
 }
 
-/// A connection whose upgrade was granted.
+/// A request whose upgrade was granted.
 pub(crate) struct UpgradedRequest {
-    /// The place of its protocol among the server's; `None` when the client offered nothing.
+    /// The protocol's place among the server's; `None` when none was agreed on, which ends the
+    /// connection with a protocol error.
     pub(crate) protocol: Option<usize>,
     pub(crate) remote_addr: Option<IpAddr>,
     pub(crate) request: Arc<Parts>,
-    /// Its place among the strangers, where it was counted.
+    /// Counts the connection until its verdict; `None` for a stream that was attached.
     pub(crate) permit: Option<Permit>,
 }
 
-/// Runs a connection accepted by whoever mounts the service: most likely plain TCP.
+/// Runs a connection that another server has accepted: most likely plain TCP.
 fn run_tcp(server: &Server, upgraded: Upgraded, request: UpgradedRequest) {
     match take::<TcpStream>(upgraded) {
         Ok((tcp, ahead)) => {
-            // Small frames must not wait for one another. Fails only on a socket that is gone already.
+            // Small frames must not wait for one another. Fails only on a socket that is closed already.
             let _ = tcp.set_nodelay(true);
             server.run(tcp, ahead, request)
         }
@@ -141,7 +142,7 @@ fn run_tcp(server: &Server, upgraded: Upgraded, request: UpgradedRequest) {
     };
 }
 
-/// Runs a connection; where its stream is an `IO`, hyper's part in it is taken off.
+/// Runs a connection; where its stream is an `IO`, without hyper's wrapper around it.
 pub(crate) fn run_as<IO>(server: &Server, upgraded: Upgraded, request: UpgradedRequest)
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -152,8 +153,8 @@ where
     };
 }
 
-/// The stream below an upgraded connection and what was read of it already: a copy, as even an empty
-/// slice of hyper's buffer would keep its 8 KiB.
+/// The stream below an upgraded connection, and what was read of it already: as a copy, since even an
+/// empty slice would keep hyper's buffer of 8 KiB.
 fn take<IO>(upgraded: Upgraded) -> Result<(IO, Vec<u8>), Upgraded>
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,

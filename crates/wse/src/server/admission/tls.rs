@@ -1,4 +1,4 @@
-//! The server behind TLS, by rustls. It may never speak HTTP before the handshake is done.
+//! The server behind TLS, by rustls. HTTP is spoken only after the TLS handshake.
 
 use crate::{error::ServeError, server::Server};
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 impl Server {
     /// Listens on an address for TLS connections and serves them until the server is
-    /// [shut down](Server::shutdown). The handshake has as long as the request after it,
-    /// [`Limits::http_timeout`](crate::Limits::http_timeout).
+    /// [shut down](Server::shutdown). The handshake may take
+    /// [`Limits::http_timeout`](crate::Limits::http_timeout), and so may the request after it.
     ///
     /// # Errors
     /// When the address cannot be bound, or the server was shut down before.
@@ -23,16 +23,16 @@ impl Server {
     /// When the server was shut down before.
     pub async fn serve_tls(&self, listener: TcpListener, config: Arc<ServerConfig>) -> Result<(), ServeError> {
         let acceptor = TlsAcceptor::from(config);
-        self.accept(listener, async move |server: Server, tcp, addr, waiting| {
+        self.accept(listener, async move |server: Server, tcp, addr, pending| {
             let handshake = tokio::time::timeout(server.0.limits.http_timeout, acceptor.accept(tcp));
-            let shaken = tokio::select! {
-                shaken = handshake => shaken,
-                () = waiting.evicted() => return tracing::debug!("no TLS, and others wait"),
+            let stream = tokio::select! {
+                stream = handshake => stream,
+                () = pending.evicted() => return tracing::debug!("evicted before its HTTP request"),
             };
-            match shaken {
-                Ok(Ok(tls)) => server.serve_request(tls, Some(addr), waiting).await,
-                Ok(Err(error)) => tracing::debug!(%error, "no TLS"),
-                Err(_) => tracing::debug!("no TLS in time"),
+            match stream {
+                Ok(Ok(tls)) => server.serve_request(tls, Some(addr), pending).await,
+                Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                Err(_) => tracing::debug!("TLS handshake timed out"),
             }
         })
         .await

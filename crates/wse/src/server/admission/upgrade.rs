@@ -1,5 +1,5 @@
-//! What an upgrade request is answered, as a value (RFC 6455 section 4.2). It may never touch the
-//! connection, and refuses whatever it does not understand.
+//! What an upgrade request is answered, as a value (RFC 6455 section 4.2). What it does not
+//! understand it refuses. It never touches the connection.
 
 use crate::handshake::{accept_key, has_token, tokens};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -8,15 +8,15 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header
 use http_body_util::Full;
 use wse_proto::Protocol;
 
-/// The answer to a request, also where the server is mounted in another.
+/// The answer to an HTTP request.
 pub(crate) type Answer = Response<Full<Bytes>>;
 
-/// What was agreed on.
+/// What a granted upgrade has agreed on.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Agreed {
     /// The value of `Sec-WebSocket-Accept`.
     accept: String,
-    /// The place of the protocol among the server's; `None` when the client offered nothing.
+    /// The protocol's place among the server's; `None` when the client offered nothing.
     pub(crate) protocol: Option<usize>,
 }
 
@@ -48,7 +48,8 @@ pub(crate) fn negotiate(
     if !STANDARD.decode(key).is_ok_and(|key| key.len() == 16) {
         return Err(refuse(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64").into());
     }
-    // As upstream, anybody may come when no list is set. With one, so may nobody who sends none.
+    // Without a list every origin is allowed, as in npm wse. With one, a request without an origin is
+    // refused too.
     let origin = headers.get(header::ORIGIN);
     if !origins.is_empty() && !origin.is_some_and(|origin| origins.contains(origin)) {
         return Err(refuse(StatusCode::FORBIDDEN, "this origin is not allowed").into());
@@ -60,11 +61,12 @@ pub(crate) fn negotiate(
     Ok(Agreed { accept: accept_key(key), protocol })
 }
 
-/// The client offers subprotocols, but none that is spoken here.
+/// The client offers subprotocols, but none that the server speaks.
 #[derive(Debug)]
 pub(crate) struct Unknown;
 
-/// The place of the first protocol that the client offers; `None` when it offers nothing at all.
+/// The place of the first of the server's protocols that the client offers; `None` when it offers
+/// nothing at all.
 pub(crate) fn choose(headers: &HeaderMap, protocols: &[Protocol]) -> Result<Option<usize>, Unknown> {
     let offered: Vec<&str> = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).collect();
     let protocol = protocols.iter().position(|protocol| offered.contains(&protocol.name()));
@@ -83,7 +85,7 @@ impl Agreed {
         if let Some(protocol) = protocol {
             answer = answer.header(header::SEC_WEBSOCKET_PROTOCOL, protocol);
         }
-        // Fails only for a custom codec whose name is no token, which nobody could have offered.
+        // Fails only for a custom codec whose name is not a token, which no client could have offered.
         answer.body(Full::default()).unwrap_or_else(|_| refuse(StatusCode::INTERNAL_SERVER_ERROR, "a bad subprotocol"))
     }
 }
@@ -96,8 +98,8 @@ pub(crate) fn refuse(status: StatusCode, why: impl Into<String>) -> Answer {
     answer
 }
 
-/// The answer when there is no place: come back in a second. It is the same for everybody, so that it
-/// tells nobody how full the server is.
+/// The answer when the server takes no more: come back in a second. It is always the same, so that it
+/// does not tell how full the server is.
 pub(crate) fn full(why: &str) -> Answer {
     let mut answer = refuse(StatusCode::SERVICE_UNAVAILABLE, why);
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -1,5 +1,5 @@
-//! Who knocks, and what identify says of it. A stranger may never reach a handler, a registry or
-//! another connection.
+//! A device before its verdict, and the verdict, both as values. A stranger reaches no handler, no
+//! user and no other connection.
 
 use crate::error::SendError;
 use http::request::Parts;
@@ -7,15 +7,15 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, net::IpAddr, sync::Arc};
 use wse_proto::{Cid, Codec, DecodeError, Format, Payload, Protocol, Question, Reason, RpError};
 
-/// Room for what stands around a payload in its frame.
+/// Room for what surrounds a payload in its frame.
 const ENVELOPE: usize = 64;
 
-/// A device that nobody has accepted yet: what identify decides about.
+/// A device that was not accepted yet: what identify decides about.
 ///
-/// identify gets the stranger and, decoded, the identity it claims. It answers with a value made
-/// by [`accept`](Stranger::accept), [`refuse`](Stranger::refuse) or
-/// [`challenge`](Stranger::challenge); each takes the stranger, so answering twice cannot be
-/// written down. After a challenge identify is asked again, with [`answer`](Stranger::answer).
+/// identify takes the stranger and, decoded, the identity it claims. It returns a verdict made by
+/// [`accept`](Stranger::accept), [`refuse`](Stranger::refuse) or
+/// [`challenge`](Stranger::challenge). Each of them consumes the stranger, so that there is one
+/// verdict. After a challenge identify is asked again, with [`answer`](Stranger::answer).
 ///
 /// ```
 /// use wse::Server;
@@ -37,7 +37,7 @@ pub struct Stranger {
 }
 
 impl Stranger {
-    /// What the device tells of itself, decoded; an empty object when it told nothing.
+    /// What the device says of itself, decoded; an empty object when it said nothing.
     ///
     /// # Errors
     /// When it is not of that type; with `?` the device is refused.
@@ -45,7 +45,7 @@ impl Stranger {
         self.question.hello.meta.decode()
     }
 
-    /// The quest that this device was given and its answer; `None` before a challenge.
+    /// The quest that this device was given, and its answer; `None` before a challenge.
     ///
     /// # Errors
     /// When one of them is not of that type; with `?` the device is refused.
@@ -54,8 +54,8 @@ impl Stranger {
         Ok(Some((solution.quest.decode()?, solution.answer.decode()?)))
     }
 
-    /// The HTTP request of the upgrade: method, URI, headers, and the extensions that middleware
-    /// has set. Empty for a stream that was attached without one.
+    /// The HTTP request of the upgrade: method, URI, headers, and the extensions that a middleware has
+    /// set. Empty for a stream that was attached without one.
     pub fn request(&self) -> &Parts {
         &self.request
     }
@@ -65,14 +65,14 @@ impl Stranger {
         self.protocol.name()
     }
 
-    /// The address of the device, as far as trusted proxies tell it; `None` for a stream that has
-    /// none.
+    /// The address of the device, behind trusted proxies the one they name; `None` for a stream that
+    /// has none.
     pub fn remote_addr(&self) -> Option<IpAddr> {
         self.remote_addr
     }
 
-    /// The device is this user's. The empty cid cannot be accepted: the device is refused and the
-    /// mistake reported.
+    /// Accepts the device as one of this user. The empty cid cannot be accepted: the device is refused,
+    /// and the mistake is reported.
     pub fn accept(self, cid: impl Into<Cid>) -> Verdict {
         let cid = cid.into();
         if cid.is_empty() {
@@ -81,16 +81,17 @@ impl Stranger {
         Verdict(Ok(wse_proto::Decision::Accept(cid, Payload::null(self.format))), self.format)
     }
 
-    /// The device stays outside: it is closed with 1000 `wse.not-authorized`, or, on the
-    /// subprotocol `ws-messaging`, with 4003 and that text. An error does the same, but for
-    /// `ws-messaging` the text is the error's, if it was made on purpose.
+    /// Refuses the device: it is closed with 1000 `wse.not-authorized`, or, on the subprotocol
+    /// `ws-messaging`, with 4003 and that text. An error of identify does the same; for `ws-messaging`
+    /// the text is then the error's, if it was made on purpose.
     pub fn refuse(self) -> Verdict {
         Verdict(Ok(wse_proto::Decision::Refuse(Reason::default())), self.format)
     }
 
-    /// The device must solve this first. A device may try [`Limits::challenges`](crate::Limits::challenges)
-    /// times; challenged once more it is refused. One that speaks `ws-messaging` cannot be challenged:
-    /// it is refused, and the mistake reported.
+    /// Challenges the device to solve a quest first. A device is given
+    /// [`Limits::challenges`](crate::Limits::challenges) quests; instead of one more it is refused. A
+    /// device that speaks `ws-messaging` cannot be challenged: it is refused, and the mistake is
+    /// reported.
     pub fn challenge<T: Serialize + ?Sized>(self, quest: &T) -> Verdict {
         let quest = Payload::encode(self.format, quest).map_err(RpError::from);
         Verdict(quest.map(wse_proto::Decision::Challenge), self.format)
@@ -109,7 +110,7 @@ impl fmt::Debug for Stranger {
 #[error("a device that speaks ws-messaging cannot be challenged")]
 struct Unchallengeable;
 
-/// What identify answers; made by the methods of [`Stranger`].
+/// What identify returns; made by the methods of [`Stranger`].
 ///
 /// ```
 /// use wse::{RpError, Stranger, Verdict};
@@ -126,7 +127,7 @@ struct Unchallengeable;
 pub struct Verdict(Result<wse_proto::Decision, RpError>, Format);
 
 impl Verdict {
-    /// The same, with a payload for the welcome. Without effect on a refusal or challenge.
+    /// Adds a payload for the welcome. Without effect on a refusal or challenge.
     pub fn welcome<T: Serialize + ?Sized>(mut self, payload: &T) -> Self {
         if let Ok(wse_proto::Decision::Accept(_, welcome)) = &mut self.0 {
             match Payload::encode(self.1, payload) {
@@ -137,7 +138,7 @@ impl Verdict {
         self
     }
 
-    /// The verdict, unless its payload fits into no queue of that size, or the wire has no form
+    /// The verdict, unless its payload does not fit into a queue of that size, or the wire has no form
     /// for it.
     pub(crate) fn sendable(self, codec: &Codec, queue_bytes: usize) -> Result<wse_proto::Decision, RpError> {
         let verdict = self.0?;

@@ -1,5 +1,5 @@
-//! One device of one user. It may never outlive its connection, or its session where it has one:
-//! afterwards it answers questions about the past, and every send is an error.
+//! One device of one user. It ends with its connection, or its session where it has one: after that
+//! it answers questions about the past, and every send is an error.
 
 use crate::{
     app::names::{Message, Procedure},
@@ -7,7 +7,7 @@ use crate::{
     error::{CallError, SendError},
     server::{
         Inner, Server,
-        users::{audience::Encoded, user::User},
+        users::{encoded::Encoded, id::DeviceId, registry::Member},
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -17,9 +17,9 @@ use wse_proto::{Cid, Closed, DecodeError, Hello, Reason};
 /// A connection of an accepted device. Cheap to clone; equal when it is the same connection.
 ///
 /// A device with a session stays the same `Conn` when it loses its connection and comes back in
-/// time ([`Event::Parked`](crate::Event::Parked), [`Event::Resumed`](crate::Event::Resumed)):
-/// what is sent and called meanwhile goes out then, and identity, meta and address stay those of
-/// the first time.
+/// time ([`Event::Parked`](crate::Event::Parked), [`Event::Resumed`](crate::Event::Resumed)). What
+/// is sent and called meanwhile goes out then. Identity, meta and address stay those of the first
+/// connection.
 ///
 /// ```
 /// # use wse::{CallError, Conn, Rp};
@@ -38,7 +38,7 @@ pub struct Conn(pub(crate) Arc<ConnInner>);
 pub(crate) struct ConnInner {
     pub(crate) handle: Arc<Handle>,
     pub(crate) cid: Cid,
-    pub(crate) conn_id: u64,
+    pub(crate) id: DeviceId,
     /// The place of its protocol among the server's.
     pub(crate) protocol: usize,
     /// The place of its codec among the server's.
@@ -49,17 +49,22 @@ pub(crate) struct ConnInner {
 }
 
 impl Conn {
-    /// Whose device it is.
+    /// The id of the user whose device it is.
     pub fn cid(&self) -> &Cid {
         &self.0.cid
     }
 
-    /// Its number, unique within this server and never used again.
-    pub fn conn_id(&self) -> u64 {
-        self.0.conn_id
+    /// Its id: unique among all servers of a cluster, and never used again.
+    pub fn id(&self) -> DeviceId {
+        self.0.id
     }
 
-    /// What it proved itself with, decoded.
+    /// Its number: unique in this process, and never used again. Later connections have greater ones.
+    pub fn conn_id(&self) -> u64 {
+        self.0.id.number
+    }
+
+    /// The identity it gave, decoded.
     ///
     /// # Errors
     /// When it is not of that type.
@@ -67,7 +72,7 @@ impl Conn {
         self.0.hello.identity.decode()
     }
 
-    /// What it told of itself, decoded; an empty object when it told nothing.
+    /// What it said of itself, decoded; an empty object when it said nothing.
     ///
     /// # Errors
     /// When it is not of that type.
@@ -80,29 +85,24 @@ impl Conn {
         self.0.server.protocols[self.0.protocol].name()
     }
 
-    /// The user it belongs to.
-    pub fn user(&self) -> User {
-        User::new(self.server(), self.0.cid.clone(), None)
-    }
-
     /// The server it is connected to.
     pub fn server(&self) -> Server {
         Server(self.0.server.clone())
     }
 
-    /// Its address, as far as trusted proxies tell it; `None` for a stream that has none.
+    /// Its address, behind trusted proxies the one they name; `None` for a stream that has none.
     pub fn remote_addr(&self) -> Option<IpAddr> {
         self.0.remote_addr
     }
 
-    /// Whether it takes messages: neither ended nor ending. So it is while its session waits for
-    /// another connection.
+    /// Whether it takes messages: it has neither ended nor is it ending. True while its session waits
+    /// for another connection.
     pub fn is_open(&self) -> bool {
         self.0.handle.outbox.is_open()
     }
 
-    /// Queues a message for this device and returns at once. What it gives can be waited for until
-    /// the message has arrived, or dropped.
+    /// Queues a message for this device and returns at once. The receipt can be awaited until the
+    /// message has arrived, or dropped.
     ///
     /// # Errors
     /// [`SendError`]; after `Slow` the connection is being closed.
@@ -111,7 +111,7 @@ impl Conn {
         Ok(Receipt::new(&self.0.handle, number))
     }
 
-    /// Queues a message that was [encoded](Server::encode) once for many.
+    /// Queues a message that was [encoded](Server::encode) before.
     ///
     /// # Errors
     /// [`SendError`]; after `Slow` the connection is being closed.
@@ -120,9 +120,10 @@ impl Conn {
     }
 
     pub(crate) fn queue(&self, message: &Encoded) -> Result<Option<u64>, SendError> {
-        let frame = message.frame(self)?;
-        let ConnInner { server, handle, .. } = &*self.0;
-        send::shared(&server.hooks, self, handle, message.name(), message.payload(self), frame)
+        let ConnInner { handle, server, .. } = &*self.0;
+        let frame = message.frame(server, self.0.codec)?;
+        let payload = server.hooks.sees_outgoing().then(|| message.payload(handle.codec().format())).transpose()?;
+        send::shared(&server.hooks, self, handle, message.name(), payload, frame)
     }
 
     /// Calls a procedure of this device and waits for the answer, at most
@@ -152,16 +153,16 @@ impl Conn {
         send::call(&self.0.server.hooks, self, &self.0.handle, rp.name(), &payload, timeout).await
     }
 
-    /// Ends this connection: what is queued is still sent, then 1000 and the reason, by default
-    /// `wse.by-server`; 4003 on the subprotocol `ws-messaging`, so that the device stays away there
-    /// too. It leaves its user at once; running handlers finish. A device whose session waits for a
-    /// connection cannot be told: should it come back, `identify` decides about it anew.
+    /// Ends this connection: sends what is queued, then 1000 and the reason, by default
+    /// `wse.by-server`; on the subprotocol `ws-messaging` 4003, so that the device stays away there
+    /// too. The device leaves its user at once. Running handlers finish. A device whose session waits
+    /// for a connection cannot be told: if it comes back, `identify` decides about it anew.
     pub fn drop(&self, reason: impl Into<Reason>) {
         self.close(Closed::normal(reason.into().or(Reason::BY_SERVER)));
     }
 
-    /// Breaks the connection without a goodbye, as a lost network does, for tests: a session is
-    /// parked, any other device has left with 1006.
+    /// Breaks the connection without a goodbye, as a lost network does; for tests. A device with a
+    /// session is parked, any other leaves with 1006.
     pub fn cut(&self) {
         self.0.handle.outbox.cut();
     }
@@ -169,6 +170,30 @@ impl Conn {
     pub(crate) fn close(&self, closed: Closed) {
         let closed = self.0.handle.close(closed);
         self.0.server.registry.leave(self, &closed);
+    }
+}
+
+impl Member for Conn {
+    fn id(&self) -> DeviceId {
+        self.0.id
+    }
+
+    fn cid(&self) -> &Cid {
+        &self.0.cid
+    }
+
+    fn hello(&self) -> &Arc<Hello> {
+        &self.0.hello
+    }
+
+    fn end(&self, closed: Closed) -> Closed {
+        self.0.handle.close(closed)
+    }
+}
+
+impl From<&Conn> for DeviceId {
+    fn from(conn: &Conn) -> Self {
+        conn.0.id
     }
 }
 
@@ -183,6 +208,6 @@ impl Eq for Conn {}
 impl fmt::Debug for Conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Its identity and meta may hold secrets.
-        f.debug_struct("Conn").field("cid", &self.0.cid).field("conn_id", &self.0.conn_id).finish_non_exhaustive()
+        f.debug_struct("Conn").field("cid", &self.0.cid).field("conn_id", &self.conn_id()).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,14 @@
 //! Who is there, and how to reach them.
 
 pub(crate) mod audience;
+mod change;
 pub(crate) mod conn;
+pub(crate) mod deliver;
+pub(crate) mod device;
+pub(crate) mod encoded;
+pub(crate) mod events;
+pub(crate) mod id;
+pub(crate) mod recipients;
 pub(crate) mod registry;
+mod shards;
 pub(crate) mod user;

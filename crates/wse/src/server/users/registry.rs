@@ -1,290 +1,273 @@
-//! Who is there: users and their devices, and the events of each user in order. Its lock may never
-//! be held across an await, nor while anything of the application runs.
+//! Who is there: the devices by user and by id. Its locks are never held across an await, nor while
+//! code of the application runs.
 
 use crate::{
-    app::listeners::{Happened, Listeners},
-    server::{
-        event::Event,
-        users::{conn::Conn, user::User},
+    server::users::{
+        change::{Change, Handled, Observer},
+        id::DeviceId,
+        shards::Shards,
     },
-    sync::{
-        Mutex, MutexGuard,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
 };
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Arc, OnceLock, PoisonError},
-};
-use tokio::{
-    runtime,
-    sync::{Notify, oneshot},
-};
+use std::{collections::HashMap, sync::Arc};
+use tokio::sync::Notify;
 use wse_proto::{Cid, Closed, Hello, Reason};
 
-/// Connections of one user whose handlers may outlive them. A user who leaves handlers behind with
-/// every connection is held off, so that what they keep is bounded.
+/// Ended connections of one user whose handlers may still run. A user who leaves handlers behind
+/// with every connection gets no more devices until some have finished, so that what they hold is
+/// bounded.
 const OUTLIVING_HANDLERS: usize = 64;
 
-/// Events of one user that may wait for the application. A user whose devices come and go faster
-/// than their events are handled is held off.
-const BACKLOG: usize = 256;
-
-pub(crate) struct Registry {
-    users: Mutex<HashMap<Cid, Entry>>,
-    user_count: AtomicUsize,
-    conn_count: AtomicUsize,
-    listeners: Arc<Listeners<Event>>,
-    /// Where events are handled that are told from outside of a runtime.
-    runtime: OnceLock<runtime::Handle>,
-    /// Told when the last user has gone and every event was handled.
-    empty: Notify,
+/// What the registry needs to know of a device. Clones are the same device.
+pub(crate) trait Member: Clone {
+    fn id(&self) -> DeviceId;
+    fn cid(&self) -> &Cid;
+    /// What it said of itself.
+    fn hello(&self) -> &Arc<Hello>;
+    /// Ends its connection. Returns the end that holds: this one, or the one chosen before.
+    fn end(&self, closed: Closed) -> Closed;
 }
 
-#[derive(Default)]
-struct Entry {
+pub(crate) struct Registry<D> {
+    users: Shards<Cid, Entry<D>>,
+    devices: Shards<DeviceId, D>,
+    user_count: AtomicUsize,
+    conn_count: AtomicUsize,
+    observers: Vec<Box<dyn Observer<D>>>,
+    /// Notified when a shard of users becomes empty.
+    emptied: Notify,
+}
+
+/// A user who is there, or who has left handlers behind.
+struct Entry<D> {
     /// The oldest first.
-    conns: Vec<Conn>,
-    /// One of them, beyond the limit: whether it is there at all is not known yet.
-    on_trial: Option<Conn>,
+    devices: Vec<D>,
+    /// One of them, beyond the limit, that has not shown yet that it is there.
+    unconfirmed: Option<DeviceId>,
     /// What the user's first device said; it outlives that device.
     first: Option<Arc<Hello>>,
-    events: VecDeque<(Happened<Event>, Option<oneshot::Sender<()>>)>,
-    /// Connections that have ended while handlers of theirs still run.
+    /// Ended connections whose handlers still run.
     outliving: usize,
-    /// A task is handling the events.
-    draining: bool,
 }
 
 /// How a device was added.
-pub(crate) struct Joined {
+pub(crate) struct Added {
     /// Resolves when the application has handled `Connected`.
-    pub(crate) ready: Option<oneshot::Receiver<()>>,
-    /// It is one too many until it has shown that it is there.
-    pub(crate) on_trial: bool,
+    pub(crate) ready: Option<Handled>,
+    /// It is one too many, and stays only if it shows that it is there.
+    pub(crate) unconfirmed: bool,
 }
 
-impl Registry {
-    pub(crate) fn new(listeners: Arc<Listeners<Event>>) -> Self {
+impl<D: Member> Registry<D> {
+    pub(crate) fn new(observers: Vec<Box<dyn Observer<D>>>) -> Self {
         Self {
-            users: Mutex::default(),
+            users: Shards::new(),
+            devices: Shards::new(),
             user_count: AtomicUsize::new(0),
             conn_count: AtomicUsize::new(0),
-            listeners,
-            runtime: OnceLock::new(),
-            empty: Notify::new(),
+            observers,
+            emptied: Notify::new(),
         }
     }
 
-    /// Remembers the runtime that connections run in.
-    pub(crate) fn run_in(&self, runtime: runtime::Handle) {
-        self.runtime.get_or_init(|| runtime);
-    }
-
-    /// Whether the application is so far behind with a user that no more of its devices are let in.
+    /// Whether a user has left so many handlers behind that no more of its devices are let in.
     pub(crate) fn is_behind(&self, cid: &Cid) -> bool {
-        let behind = |entry: &Entry| entry.events.len() >= BACKLOG || entry.outliving >= OUTLIVING_HANDLERS;
-        self.lock().get(cid).is_some_and(behind)
+        self.users.lock(cid).get(cid).is_some_and(|entry| entry.outliving >= OUTLIVING_HANDLERS)
     }
 
     /// A connection of a user has ended, but not its handlers.
     pub(crate) fn handlers_outlive(&self, cid: &Cid) {
-        self.lock().entry(cid.clone()).or_default().outliving += 1;
+        self.users.lock(cid).entry(cid.clone()).or_default().outliving += 1;
     }
 
     /// The handlers of such a connection have ended too.
     pub(crate) fn handlers_ended(&self, cid: &Cid) {
-        let mut users = self.lock();
+        let mut users = self.users.lock(cid);
         if let Some(entry) = users.get_mut(cid) {
             entry.outliving -= 1;
         }
         self.forget(cid, &mut users);
     }
 
-    /// Adds a device and pushes the oldest out until at most `limit` are left. One that `may_be_late`,
-    /// as its client may be there by another connection already, pushes out only its like before it
-    /// [`stays`](Self::stays).
-    pub(crate) fn join(self: &Arc<Self>, conn: &Conn, limit: usize, may_be_late: bool) -> Joined {
-        let mut users = self.lock();
-        let entry = users.entry(conn.cid().clone()).or_default();
-        if entry.conns.is_empty() {
-            entry.first = Some(conn.0.hello.clone());
+    /// Adds a device and removes the oldest until at most `limit` are left.
+    ///
+    /// A device that `may_be_stale` belongs to a client that may be there by a newer connection
+    /// already. Beyond the limit it removes only another such device, until it is
+    /// [`confirmed`](Self::confirmed).
+    pub(crate) fn join(&self, device: &D, limit: usize, may_be_stale: bool) -> Added {
+        let mut users = self.users.lock(device.cid());
+        let entry = users.entry(device.cid().clone()).or_default();
+        if entry.devices.is_empty() {
+            entry.first = Some(device.hello().clone());
             self.user_count.fetch_add(1, Ordering::Relaxed);
-            let user = User::new(conn.server(), conn.cid().clone(), entry.first.clone());
-            self.tell(entry, Event::Joined(user), None);
+            self.tell(&Change::Joined(device));
         }
-        entry.conns.push(conn.clone());
+        entry.devices.push(device.clone());
+        self.devices.lock(&device.id()).insert(device.id(), device.clone());
         self.conn_count.fetch_add(1, Ordering::Relaxed);
-        let mut ready = None;
-        if !self.listeners.is_empty() {
-            let (handled, waiter) = oneshot::channel();
-            self.tell(entry, Event::Connected(conn.clone()), Some(handled));
-            ready = Some(waiter);
-        }
-        let on_trial = may_be_late && entry.settled() > limit;
-        if on_trial {
-            if let Some(before) = entry.on_trial.replace(conn.clone()) {
-                self.push_out(entry, &before);
+        let ready = self.tell(&Change::Connected(device));
+        let unconfirmed = may_be_stale && entry.counted() > limit;
+        if unconfirmed {
+            if let Some(before) = entry.unconfirmed.replace(device.id()) {
+                self.push_out(entry, before);
             }
         } else {
             self.make_room(entry, limit);
         }
-        self.drain(conn.cid(), entry);
-        Joined { ready, on_trial }
+        Added { ready, unconfirmed }
     }
 
-    /// A device on trial has shown that it is there.
-    pub(crate) fn confirmed(self: &Arc<Self>, conn: &Conn, limit: usize) {
-        let mut users = self.lock();
-        let Some(entry) = users.get_mut(conn.cid()) else { return };
-        if entry.on_trial.take_if(|on_trial| on_trial == conn).is_some() {
+    /// An unconfirmed device has shown that it is there: it counts as every other from now on.
+    pub(crate) fn confirmed(&self, device: &D, limit: usize) {
+        let mut users = self.users.lock(device.cid());
+        let Some(entry) = users.get_mut(device.cid()) else { return };
+        if entry.unconfirmed.take_if(|unconfirmed| *unconfirmed == device.id()).is_some() {
             self.make_room(entry, limit);
-            self.drain(conn.cid(), entry);
         }
     }
 
-    fn make_room(&self, entry: &mut Entry, limit: usize) {
-        while entry.settled() > limit {
-            let Some(oldest) = entry.conns.iter().find(|conn| entry.on_trial.as_ref() != Some(conn)) else { return };
-            self.push_out(entry, &oldest.clone());
+    fn make_room(&self, entry: &mut Entry<D>, limit: usize) {
+        while entry.counted() > limit {
+            let mut ids = entry.devices.iter().map(Member::id);
+            let Some(oldest) = ids.find(|id| entry.unconfirmed != Some(*id)) else { return };
+            self.push_out(entry, oldest);
         }
     }
 
-    fn push_out(&self, entry: &mut Entry, conn: &Conn) {
-        // It may have been closed for another reason a moment ago; then that is the true one.
-        let closed = conn.0.handle.close(Closed::normal(Reason::CLIENTS_CONCURRENCY));
-        self.remove(entry, conn, closed);
+    fn push_out(&self, entry: &mut Entry<D>, id: DeviceId) {
+        let Some(device) = entry.devices.iter().find(|device| device.id() == id).cloned() else { return };
+        // Its end may have been chosen a moment ago for another reason, which is the true one then.
+        let closed = device.end(Closed::normal(Reason::CLIENTS_CONCURRENCY));
+        self.remove(entry, &device, &closed);
     }
 
-    fn remove(&self, entry: &mut Entry, conn: &Conn, closed: Closed) {
-        entry.conns.retain(|other| other != conn);
-        entry.on_trial.take_if(|on_trial| on_trial == conn);
+    fn remove(&self, entry: &mut Entry<D>, device: &D, closed: &Closed) {
+        let id = device.id();
+        entry.devices.retain(|other| other.id() != id);
+        entry.unconfirmed.take_if(|unconfirmed| *unconfirmed == id);
+        self.devices.lock(&id).remove(&id);
         self.conn_count.fetch_sub(1, Ordering::Relaxed);
-        self.tell(entry, Event::Disconnected(conn.clone(), closed), None);
+        self.tell(&Change::Disconnected(device, closed));
     }
 
-    /// Removes a device; without effect when it has left before.
-    pub(crate) fn leave(self: &Arc<Self>, conn: &Conn, closed: &Closed) {
-        let mut users = self.lock();
-        let Some(entry) = users.get_mut(conn.cid()).filter(|entry| entry.conns.contains(conn)) else { return };
-        self.remove(entry, conn, closed.clone());
-        if entry.conns.is_empty() {
+    /// Removes a device. Without effect when it was removed before.
+    pub(crate) fn leave(&self, device: &D, closed: &Closed) {
+        let mut users = self.users.lock(device.cid());
+        let Some(entry) = users.get_mut(device.cid()).filter(|entry| entry.has(device)) else { return };
+        self.remove(entry, device, closed);
+        if entry.devices.is_empty() {
             self.user_count.fetch_sub(1, Ordering::Relaxed);
-            let user = User::new(conn.server(), conn.cid().clone(), entry.first.take());
-            self.tell(entry, Event::Left(user, closed.clone()), None);
+            let first = entry.first.take();
+            self.tell(&Change::Left { last: device, closed, first: first.as_ref() });
         }
-        self.drain(conn.cid(), entry);
-        self.forget(conn.cid(), &mut users);
+        self.forget(device.cid(), &mut users);
     }
 
-    /// Tells of a device, unless it has left.
-    pub(crate) fn tell_of(self: &Arc<Self>, conn: &Conn, event: Event) {
-        let mut users = self.lock();
-        let Some(entry) = users.get_mut(conn.cid()).filter(|entry| entry.conns.contains(conn)) else { return };
-        self.tell(entry, event, None);
-        self.drain(conn.cid(), entry);
+    /// Tells that a device lost its connection but not its session, unless it was removed.
+    pub(crate) fn parked(&self, device: &D) {
+        self.tell_of(device, &Change::Parked(device));
     }
 
-    /// Forgets a user who is not there and of whom nothing is left to tell.
-    fn forget(&self, cid: &Cid, users: &mut HashMap<Cid, Entry>) {
-        if users.get(cid).is_some_and(Entry::is_over) {
+    /// Tells that a parked device has another connection, unless it was removed.
+    pub(crate) fn resumed(&self, device: &D) {
+        self.tell_of(device, &Change::Resumed(device));
+    }
+
+    fn tell_of(&self, device: &D, change: &Change<'_, D>) {
+        let users = self.users.lock(device.cid());
+        if users.get(device.cid()).is_some_and(|entry| entry.has(device)) {
+            self.tell(change);
+        }
+    }
+
+    fn tell(&self, change: &Change<'_, D>) -> Option<Handled> {
+        let mut handled = None;
+        for observer in &self.observers {
+            let by_this_one = observer.changed(change);
+            handled = handled.or(by_this_one);
+        }
+        handled
+    }
+
+    /// Forgets a user who is not there and has left no handlers behind.
+    fn forget(&self, cid: &Cid, users: &mut HashMap<Cid, Entry<D>>) {
+        if users.get(cid).is_some_and(|entry| entry.devices.is_empty() && entry.outliving == 0) {
             users.remove(cid);
             if users.is_empty() {
-                self.empty.notify_waiters();
+                self.emptied.notify_waiters();
             }
         }
     }
 
-    /// Resolves when nobody is there and every event was handled.
+    /// Resolves when nobody is there and no handlers are left behind. Devices that join meanwhile may
+    /// be missed.
     pub(crate) async fn empty(&self) {
         loop {
-            let empty = self.empty.notified();
-            if self.lock().is_empty() {
+            let emptied = self.emptied.notified();
+            if self.users.is_empty() {
                 return;
             }
-            empty.await;
+            emptied.await;
         }
     }
 
-    fn tell(&self, entry: &mut Entry, event: Event, handled: Option<oneshot::Sender<()>>) {
-        if let Some(event) = self.listeners.happened(event) {
-            entry.events.push_back((event, handled));
-        }
+    /// The devices of a user, the oldest first.
+    pub(crate) fn of_user(&self, cid: &Cid) -> Vec<D> {
+        self.users.lock(cid).get(cid).map(|entry| entry.devices.clone()).unwrap_or_default()
     }
 
-    /// Has the events of a user handled, one after the other, by a task that ends with them.
-    fn drain(self: &Arc<Self>, cid: &Cid, entry: &mut Entry) {
-        if entry.draining || entry.events.is_empty() {
-            return;
-        }
-        let Some(runtime) = runtime::Handle::try_current().ok().or_else(|| self.runtime.get().cloned()) else { return };
-        entry.draining = true;
-        let (registry, cid) = (self.clone(), cid.clone());
-        runtime.spawn(async move {
-            while let Some((event, handled)) = registry.next_event(&cid) {
-                if let Some(told) = registry.listeners.tell(event) {
-                    told.await;
-                }
-                // The connection may have ended meanwhile.
-                let _ = handled.map(|handled| handled.send(()));
-            }
-        });
+    pub(crate) fn count_of_user(&self, cid: &Cid) -> usize {
+        self.users.lock(cid).get(cid).map_or(0, |entry| entry.devices.len())
     }
 
-    pub(in crate::server) fn next_event(&self, cid: &Cid) -> Option<(Happened<Event>, Option<oneshot::Sender<()>>)> {
-        let mut users = self.lock();
-        let entry = users.get_mut(cid)?;
-        let next = entry.events.pop_front();
-        if next.is_none() {
-            entry.draining = false;
-            entry.events = VecDeque::new();
-            self.forget(cid, &mut users);
-        }
-        next
-    }
-
-    pub(crate) fn conns(&self, cid: &Cid) -> Vec<Conn> {
-        self.lock().get(cid).map(|entry| entry.conns.clone()).unwrap_or_default()
-    }
-
-    pub(crate) fn conn_count(&self, cid: &Cid) -> usize {
-        self.lock().get(cid).map_or(0, |entry| entry.conns.len())
-    }
-
+    /// What the first device of a user said of itself.
     pub(crate) fn first_hello(&self, cid: &Cid) -> Option<Arc<Hello>> {
-        self.lock().get(cid)?.first.clone()
+        self.users.lock(cid).get(cid)?.first.clone()
     }
 
-    /// Every device of everybody at this moment.
-    pub(crate) fn everyone(&self) -> Vec<Conn> {
+    pub(crate) fn device(&self, id: DeviceId) -> Option<D> {
+        self.devices.lock(&id).get(&id).cloned()
+    }
+
+    /// Every device, in no order. One that joins or leaves meanwhile may be in it or not.
+    pub(crate) fn everyone(&self) -> Vec<D> {
         let mut everyone = Vec::with_capacity(self.counts().1);
-        everyone.extend(self.lock().values().flat_map(|entry| &entry.conns).cloned());
+        self.devices.each().for_each(|devices| everyone.extend(devices.values().cloned()));
         everyone
     }
 
+    /// Every user with a device, in no order.
     pub(crate) fn cids(&self) -> Vec<Cid> {
-        let users = self.lock();
-        users.iter().filter(|(_, entry)| !entry.conns.is_empty()).map(|(cid, _)| cid.clone()).collect()
+        let mut cids = Vec::with_capacity(self.counts().0);
+        for users in self.users.each() {
+            let there = users.iter().filter(|(_, entry)| !entry.devices.is_empty());
+            cids.extend(there.map(|(cid, _)| cid.clone()));
+        }
+        cids
     }
 
-    /// Users and devices.
+    /// How many users and devices are there.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.user_count.load(Ordering::Relaxed), self.conn_count.load(Ordering::Relaxed))
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Cid, Entry>> {
-        // Nothing of the application runs under this lock, so it is never left half changed.
-        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+impl<D> Default for Entry<D> {
+    fn default() -> Self {
+        Self { devices: Vec::new(), unconfirmed: None, first: None, outliving: 0 }
     }
 }
 
-impl Entry {
+impl<D: Member> Entry<D> {
     /// Devices that count against the limit.
-    fn settled(&self) -> usize {
-        self.conns.len() - usize::from(self.on_trial.is_some())
+    fn counted(&self) -> usize {
+        self.devices.len() - usize::from(self.unconfirmed.is_some())
     }
 
-    fn is_over(&self) -> bool {
-        self.conns.is_empty() && self.events.is_empty() && !self.draining && self.outliving == 0
+    fn has(&self, device: &D) -> bool {
+        self.devices.iter().any(|other| other.id() == device.id())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,24 +1,31 @@
-//! The address of a user. It may never hold on to a connection.
+//! A user as an address. It holds no connection.
 
 use crate::{
     app::names::Message,
     error::SendError,
     server::{
         Server,
-        users::{audience::Encoded, conn::Conn},
+        users::{
+            audience::Audience,
+            conn::Conn,
+            deliver::{self, Delivered},
+            encoded::Encoded,
+            id::DeviceId,
+            recipients::{Recipients, Scope},
+        },
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, sync::Arc};
 use wse_proto::{Cid, Closed, DecodeError, Format, Hello, Payload, Reason};
 
-/// A user as an address: whatever is done with it reaches the devices that are there at that
-/// moment, which may be none.
+/// A user as an address: what is done with it reaches the devices that are there at that moment,
+/// which may be none.
 ///
 /// ```
 /// # fn example(server: wse::Server) -> Result<(), wse::SendError> {
-/// let reached = server.user("ann").send("news", "hello")?;
-/// println!("{reached} devices of ann");
+/// let delivered = server.user("ann").send("news", "hello")?;
+/// println!("{} devices of ann", delivered.total());
 /// # Ok(())
 /// # }
 /// ```
@@ -26,7 +33,8 @@ use wse_proto::{Cid, Closed, DecodeError, Format, Hello, Payload, Reason};
 pub struct User {
     server: Server,
     cid: Cid,
-    /// What the first device said, for an event's user who may have gone or come again meanwhile.
+    /// What the user's first device said: kept for an event, whose user may have left or come again
+    /// meanwhile.
     hello: Option<Arc<Hello>>,
 }
 
@@ -40,23 +48,22 @@ impl User {
         &self.cid
     }
 
-    /// The server where the user is or is not.
+    /// The server that reaches the user.
     pub fn server(&self) -> &Server {
         &self.server
     }
 
     /// The devices that are there, the oldest first.
     pub fn conns(&self) -> Vec<Conn> {
-        self.server.0.registry.conns(&self.cid)
+        self.server.0.registry.of_user(&self.cid)
     }
 
     /// How many devices are there.
     pub fn conn_count(&self) -> usize {
-        self.server.0.registry.conn_count(&self.cid)
+        self.server.0.registry.count_of_user(&self.cid)
     }
 
-    /// What the first of the user's devices told of itself, decoded; of a user without devices,
-    /// null.
+    /// What the first of the user's devices said of itself, decoded; null for a user without devices.
     ///
     /// # Errors
     /// When it is not of that type.
@@ -67,31 +74,40 @@ impl User {
         }
     }
 
-    /// Queues a message for every device; gives how many took it.
+    /// All devices of the user but one, given as a [`Conn`] or by its id.
+    pub fn except(&self, device: impl Into<DeviceId>) -> Audience {
+        Audience::new(self.server.clone(), Scope::User(self.cid.clone())).except(device)
+    }
+
+    /// Queues a message for every device. Returns how many devices took it.
     ///
     /// # Errors
     /// When the payload does not encode or is larger than a queue; no device got anything then.
-    pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<usize, SendError> {
-        let conns = self.conns();
-        let message = Encoded::for_these(&self.server.0, message.name(), &payload, &conns)?;
-        Ok(conns.iter().filter(|conn| conn.queue(&message).is_ok()).count())
+    pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Delivered, SendError> {
+        deliver::send(&self.server.0, &self.recipients(), message.name(), &payload)
     }
 
-    /// Queues a message that was [encoded](Server::encode) once for many; gives how many devices
-    /// took it.
-    pub fn send_encoded(&self, message: &Encoded) -> usize {
-        self.conns().iter().filter(|conn| conn.queue(message).is_ok()).count()
+    /// Queues a message that was [encoded](Server::encode) before. Returns how many devices took it.
+    pub fn send_encoded(&self, message: &Encoded) -> Delivered {
+        deliver::send_encoded(&self.server.0, &self.recipients(), message)
     }
 
-    /// Ends all connections of the user with 1000 and the reason, by default `wse.by-server`; 4003
-    /// on the subprotocol `ws-messaging`. Gives how many there were.
+    /// Ends all connections of the user with 1000 and the reason, by default `wse.by-server`; with
+    /// 4003 on the subprotocol `ws-messaging`. Returns how many there were.
     pub fn drop(&self, reason: impl Into<Reason>) -> usize {
         let closed = Closed::normal(reason.into().or(Reason::BY_SERVER));
-        let conns = self.conns();
-        for conn in &conns {
-            conn.close(closed.clone());
-        }
-        conns.len()
+        deliver::end(&self.server.0, &self.recipients(), &closed)
+    }
+
+    fn recipients(&self) -> Recipients {
+        Scope::User(self.cid.clone()).into()
+    }
+}
+
+impl Conn {
+    /// The user it belongs to.
+    pub fn user(&self) -> User {
+        User::new(self.server(), self.cid().clone(), None)
     }
 }
 

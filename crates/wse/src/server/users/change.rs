@@ -1,0 +1,41 @@
+//! What changes among users and devices, as small values, and the trait of those that are told.
+
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use wse_proto::{Closed, Hello};
+
+/// A change among the devices of one user.
+#[derive(Debug)]
+pub(crate) enum Change<'a, D> {
+    /// A user's first device was added. `Connected` of that device follows.
+    Joined(&'a D),
+    /// A device was added.
+    Connected(&'a D),
+    /// A device lost its connection, and its session waits for another.
+    Parked(&'a D),
+    /// The session of a parked device goes on over another connection.
+    Resumed(&'a D),
+    /// A device was removed.
+    Disconnected(&'a D, &'a Closed),
+    /// A user's last device was removed, after its `Disconnected`.
+    Left {
+        last: &'a D,
+        closed: &'a Closed,
+        /// What the user's first device said of itself.
+        first: Option<&'a Arc<Hello>>,
+    },
+}
+
+/// Resolves when an observer's work on a change is done.
+pub(crate) type Handled = oneshot::Receiver<()>;
+
+/// What follows the changes of a registry.
+///
+/// It is told of the changes of one user in the order in which they happened; those of different
+/// users may come at the same time. It is called under the lock of the user's shard, so it must be
+/// quick, must not call the registry, and must not run code of the application.
+pub(crate) trait Observer<D>: Send + Sync {
+    /// Takes note of a change. Returns what the device's handlers wait for before they start, where
+    /// there is such; that counts for `Connected` only.
+    fn changed(&self, change: &Change<'_, D>) -> Option<Handled>;
+}

@@ -1,0 +1,88 @@
+//! The door: the only place where "to whom" becomes "what is sent". It never waits, and a slow
+//! device is never noticed by another.
+
+use crate::{
+    error::SendError,
+    server::{
+        Inner,
+        users::{
+            conn::Conn,
+            encoded::Encoded,
+            recipients::{Recipients, Scope},
+        },
+    },
+};
+use serde::Serialize;
+use wse_proto::Closed;
+
+/// How many devices took a message into their queues.
+///
+/// ```
+/// # fn example(server: wse::Server) -> Result<(), wse::SendError> {
+/// let delivered = server.user("ann").send("news", "hello")?;
+/// println!("{} devices", delivered.total());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivered {
+    /// Devices of this server that took it.
+    pub here: usize,
+    /// Devices of other servers of a cluster for which it was taken; 0 without a cluster.
+    pub elsewhere: usize,
+}
+
+impl Delivered {
+    /// Both together.
+    pub fn total(self) -> usize {
+        self.here + self.elsewhere
+    }
+}
+
+/// Sends what this process says. It is encoded once for each codec that one of the receivers speaks.
+pub(crate) fn send<P: Serialize>(
+    server: &Inner,
+    to: &Recipients,
+    name: &str,
+    payload: &P,
+) -> Result<Delivered, SendError> {
+    let conns = here(server, to);
+    let message = Encoded::for_these(server, name, payload, conns.iter().map(|conn| conn.0.codec))?;
+    Ok(Delivered { here: queue(&conns, &message), elsewhere: 0 })
+}
+
+/// Sends what this process has encoded before.
+pub(crate) fn send_encoded(server: &Inner, to: &Recipients, message: &Encoded) -> Delivered {
+    arrive(server, to, message)
+}
+
+/// Hands a message to the devices of this server, and to no other: what another node has sent.
+pub(crate) fn arrive(server: &Inner, to: &Recipients, message: &Encoded) -> Delivered {
+    Delivered { here: queue(&here(server, to), message), elsewhere: 0 }
+}
+
+/// Ends the connections of all of them. Returns how many there were.
+pub(crate) fn end(server: &Inner, to: &Recipients, closed: &Closed) -> usize {
+    let conns = here(server, to);
+    conns.iter().for_each(|conn| conn.close(closed.clone()));
+    conns.len()
+}
+
+/// The devices of this server that are meant.
+fn here(server: &Inner, to: &Recipients) -> Vec<Conn> {
+    let mut conns = match &to.scope {
+        Scope::Everyone => server.registry.everyone(),
+        Scope::User(cid) => server.registry.of_user(cid),
+        Scope::Device(id) => server.registry.device(*id).into_iter().collect(),
+    };
+    if !to.except.is_empty() {
+        conns.retain(|conn| !to.leaves_out(conn.id(), conn.cid()));
+    }
+    conns
+}
+
+/// Queues a message for each. Returns how many took it.
+fn queue(conns: &[Conn], message: &Encoded) -> usize {
+    conns.iter().filter(|conn| conn.queue(message).is_ok()).count()
+}

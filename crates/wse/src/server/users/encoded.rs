@@ -1,0 +1,225 @@
+//! A message encoded once for many devices: its name, its payload, and one frame for each codec. It
+//! knows no device.
+
+use crate::{
+    error::SendError,
+    server::{Inner, Server, Spoken, users::id::NodeId},
+};
+use bytes::Bytes;
+use serde::Serialize;
+use std::{fmt, sync::OnceLock};
+use wse_frame::{Frame, Opcode};
+use wse_proto::{Codec, EncodeError, Format, Payload, ProtocolError};
+
+/// A message encoded once, for [`send_encoded`](crate::Audience::send_encoded) to any selection of
+/// devices of the server it was [encoded](Server::encode) by.
+///
+/// ```
+/// # fn example(server: wse::Server, near: Vec<wse::Conn>) -> Result<(), wse::SendError> {
+/// let moved = server.encode("moved", (3, 4))?;
+/// for conn in &near {
+///     conn.send_encoded(&moved)?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It can be carried to another process as [bytes](Self::to_bytes) and sent by a server there:
+///
+/// ```
+/// use wse::{Encoded, Server};
+///
+/// # fn example(server: Server, elsewhere: Server) -> Result<(), Box<dyn std::error::Error>> {
+/// let bytes = server.encode("news", "hello")?.to_bytes()?;
+/// // …
+/// elsewhere.user("ann").send_encoded(&Encoded::from_bytes(&elsewhere, &bytes)?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Encoded {
+    /// The server whose codecs the frames are for.
+    node: NodeId,
+    name: Box<str>,
+    /// The payload in each format; made where a hook or another server is to read it.
+    json: OnceLock<Payload<'static>>,
+    msgpack: OnceLock<Payload<'static>>,
+    /// A frame for each codec of the server, in the server's order, made when first needed; `None`
+    /// where there can be none.
+    frames: Box<[OnceLock<Option<Bytes>>]>,
+}
+
+/// What the bytes of a message begin with: how the envelope behind it is to be read.
+const JSON: u8 = 1;
+const MESSAGE_PACK: u8 = 2;
+
+impl Encoded {
+    /// Encodes a message for every codec of a server, and keeps the payload.
+    pub(crate) fn for_all<P: Serialize>(server: &Inner, name: &str, payload: &P) -> Result<Self, SendError> {
+        let message = Self::empty(server, name);
+        for place in 0..server.codecs.len() {
+            message.encode(server, place, payload, true)?;
+        }
+        Ok(message)
+    }
+
+    /// Encodes a message for the codecs at these places among a server's: those that the receivers
+    /// speak. Without receivers it is encoded for the first codec, so that a mistake does not stay
+    /// hidden until somebody is there.
+    pub(crate) fn for_these<P: Serialize>(
+        server: &Inner,
+        name: &str,
+        payload: &P,
+        places: impl Iterator<Item = usize>,
+    ) -> Result<Self, SendError> {
+        let message = Self::empty(server, name);
+        let keep = server.hooks.send.is_some();
+        let mut places = places.peekable();
+        if places.peek().is_none() {
+            message.encode(server, 0, payload, keep)?;
+        }
+        for place in places {
+            if message.frames[place].get().is_none() {
+                message.encode(server, place, payload, keep)?;
+            }
+        }
+        Ok(message)
+    }
+
+    fn empty(server: &Inner, name: &str) -> Self {
+        let frames = server.codecs.iter().map(|_| OnceLock::new()).collect();
+        Self { node: server.node, name: name.into(), json: OnceLock::new(), msgpack: OnceLock::new(), frames }
+    }
+
+    /// Makes the frame for one codec: straight from the value, or where the payload is to be kept,
+    /// from that.
+    fn encode<P: Serialize>(&self, server: &Inner, place: usize, payload: &P, keep: bool) -> Result<(), SendError> {
+        let Spoken { codec, .. } = &server.codecs[place];
+        if codec.reserves(&self.name) {
+            // A name that one wire has no place for is no matter of the others.
+            let _ = self.frames[place].set(None);
+            return Ok(());
+        }
+        codec.can_name(&self.name)?;
+        let frame = if keep {
+            let slot = self.slot(codec.format());
+            if slot.get().is_none() {
+                let _ = slot.set(Payload::encode(codec.format(), payload)?);
+            }
+            self.frame_of_payload(server, codec)?
+        } else {
+            framed(server, codec, |out| codec.write(out, &self.name, payload, None))?
+        };
+        let _ = self.frames[place].set(Some(frame));
+        Ok(())
+    }
+
+    /// The message as bytes, for [`from_bytes`](Self::from_bytes) in another process: of the same or
+    /// a later version.
+    ///
+    /// # Errors
+    /// [`SendError::Encode`] when the payload nests deeper than the wires of `wse` allow, which a
+    /// codec of your own may not have noticed.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, SendError> {
+        // MessagePack first: it has everything that JSON has, and binary data besides.
+        let (mark, codec) = match self.msgpack.get() {
+            Some(_) => (MESSAGE_PACK, Codec::MessagePack),
+            None => (JSON, Codec::Json),
+        };
+        let mut bytes = vec![mark];
+        codec.write_encoded(&mut bytes, &self.name, self.payload(codec.format())?, None)?;
+        Ok(bytes)
+    }
+
+    /// Reads a message that [`to_bytes`](Self::to_bytes) has written, to be sent by this server. The
+    /// bytes may be anybody's: they are bounded by [`Limits::queue_bytes`](crate::Limits::queue_bytes)
+    /// and checked as a frame of a device is. A device whose wire has no form for the message gets
+    /// nothing.
+    ///
+    /// # Errors
+    /// When they are not such a message, or longer than a queue.
+    pub fn from_bytes(server: &Server, bytes: &[u8]) -> Result<Self, ProtocolError> {
+        let (codec, envelope) = match bytes.split_first() {
+            Some((&JSON, envelope)) => (Codec::Json, envelope),
+            Some((&MESSAGE_PACK, envelope)) => (Codec::MessagePack, envelope),
+            _ => return Err(ProtocolError::new("an encoded message of no known version")),
+        };
+        if envelope.len() > server.0.limits.queue_bytes {
+            return Err(ProtocolError::new("an encoded message larger than a queue"));
+        }
+        let envelope = codec.read(envelope, codec.binary())?;
+        if envelope.is_call() || codec.can_name(&envelope.name).is_err() {
+            return Err(ProtocolError::new("an encoded message that is none of the application's"));
+        }
+        let message = Self::empty(&server.0, &envelope.name);
+        let _ = message.slot(codec.format()).set(envelope.payload.into_owned());
+        Ok(message)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The payload in a format, translated where it is there in the other only.
+    pub(crate) fn payload(&self, format: Format) -> Result<&Payload<'static>, EncodeError> {
+        let slot = self.slot(format);
+        if slot.get().is_none() {
+            let other = self.json.get().or(self.msgpack.get());
+            let other = other.ok_or_else(|| EncodeError::new("the payload was not kept"))?;
+            let _ = slot.set(other.translated(format)?.into_owned());
+        }
+        slot.get().ok_or_else(|| EncodeError::new("the payload was not kept"))
+    }
+
+    fn slot(&self, format: Format) -> &OnceLock<Payload<'static>> {
+        match format {
+            Format::Json => &self.json,
+            _ => &self.msgpack,
+        }
+    }
+
+    /// The frame for the codec at a place among the server's.
+    pub(crate) fn frame(&self, server: &Inner, place: usize) -> Result<&Bytes, SendError> {
+        let none = || {
+            let protocol = server.protocols[server.codecs[place].protocol].name();
+            SendError::from(EncodeError::new(format!("{:?} was not encoded for {protocol}", self.name)))
+        };
+        let slot = self.frames.get(place).filter(|_| self.node == server.node).ok_or_else(none)?;
+        if slot.get().is_none() {
+            let frame = self.late_frame(server, &server.codecs[place].codec);
+            // What failed once is not tried again for the next device.
+            let _ = slot.set(frame.as_ref().ok().cloned().flatten());
+            frame?;
+        }
+        slot.get().and_then(Option::as_ref).ok_or_else(none)
+    }
+
+    #[cold]
+    fn late_frame(&self, server: &Inner, codec: &Codec) -> Result<Option<Bytes>, SendError> {
+        if codec.reserves(&self.name) { Ok(None) } else { self.frame_of_payload(server, codec).map(Some) }
+    }
+
+    fn frame_of_payload(&self, server: &Inner, codec: &Codec) -> Result<Bytes, SendError> {
+        let payload = self.payload(codec.format())?;
+        framed(server, codec, |out| codec.write_encoded(out, &self.name, payload, None))
+    }
+}
+
+/// A frame of at most as many bytes as fit into a queue.
+fn framed(
+    server: &Inner,
+    codec: &Codec,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+) -> Result<Bytes, SendError> {
+    let mut envelope = Vec::new();
+    write(&mut envelope)?;
+    let opcode = if codec.binary() { Opcode::Binary } else { Opcode::Text };
+    let frame = Frame::new(opcode, &envelope);
+    if frame.len() > server.limits.queue_bytes { Err(SendError::TooBig(frame.len())) } else { Ok(frame.into()) }
+}
+
+impl fmt::Debug for Encoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoded").field("name", &self.name).finish_non_exhaustive()
+    }
+}

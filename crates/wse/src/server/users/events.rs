@@ -1,0 +1,141 @@
+//! The events of users and devices, made of the registry's changes: one queue a user, handled in
+//! order. No event is lost, doubled, or told out of order for its user.
+
+use crate::{
+    app::listeners::{Happened, Listeners},
+    server::{
+        event::Event,
+        users::{
+            change::{Change, Handled, Observer},
+            conn::Conn,
+            shards::Shards,
+            user::User,
+        },
+    },
+};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, OnceLock},
+};
+use tokio::{
+    runtime,
+    sync::{Notify, oneshot},
+};
+use wse_proto::{Cid, Hello};
+
+/// Events of one user that may wait for the application. A user whose devices come and go faster
+/// than their events are handled gets no more devices until some were.
+const BACKLOG: usize = 256;
+
+/// The observer that tells the application. A handle, cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Events(Arc<Inner>);
+
+struct Inner {
+    queues: Shards<Cid, Queue>,
+    listeners: Arc<Listeners<Event>>,
+    /// Where events are handled that happen outside of a runtime.
+    runtime: OnceLock<runtime::Handle>,
+    /// Notified when a shard of queues becomes empty.
+    emptied: Notify,
+}
+
+/// The events of one user that wait, or of which one is being handled.
+#[derive(Default)]
+struct Queue {
+    events: VecDeque<Waiting>,
+    /// A task handles them.
+    draining: bool,
+}
+
+/// An event, and the sender that is told when the event was handled.
+type Waiting = (Happened<Event>, Option<oneshot::Sender<()>>);
+
+impl Events {
+    pub(crate) fn new(listeners: Arc<Listeners<Event>>) -> Self {
+        let (queues, runtime, emptied) = (Shards::new(), OnceLock::new(), Notify::new());
+        Self(Arc::new(Inner { queues, listeners, runtime, emptied }))
+    }
+
+    /// Remembers the runtime that connections run in.
+    pub(crate) fn run_in(&self, runtime: runtime::Handle) {
+        self.0.runtime.get_or_init(|| runtime);
+    }
+
+    /// Whether so many events of a user wait that no more of its devices are let in.
+    pub(crate) fn is_behind(&self, cid: &Cid) -> bool {
+        self.0.queues.lock(cid).get(cid).is_some_and(|queue| queue.events.len() >= BACKLOG)
+    }
+
+    /// Resolves when every event was handled. Events that happen meanwhile may be missed.
+    pub(crate) async fn handled(&self) {
+        loop {
+            let emptied = self.0.emptied.notified();
+            if self.0.queues.is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    /// Queues an event of a user, and has the user's events handled by a task that ends with them.
+    fn push(&self, cid: &Cid, event: Happened<Event>, handled: Option<oneshot::Sender<()>>) {
+        let mut queues = self.0.queues.lock(cid);
+        let queue = queues.entry(cid.clone()).or_default();
+        queue.events.push_back((event, handled));
+        if queue.draining {
+            return;
+        }
+        let here = runtime::Handle::try_current().ok().or_else(|| self.0.runtime.get().cloned());
+        let Some(runtime) = here else { return };
+        queue.draining = true;
+        let (events, cid) = (self.clone(), cid.clone());
+        runtime.spawn(async move {
+            while let Some((event, handled)) = events.next(&cid) {
+                if let Some(told) = events.0.listeners.tell(event) {
+                    told.await;
+                }
+                // The connection may have ended meanwhile.
+                let _ = handled.map(|handled| handled.send(()));
+            }
+        });
+    }
+
+    /// Takes the next event of a user; `None` forgets the queue, and the caller stops.
+    pub(in crate::server) fn next(&self, cid: &Cid) -> Option<Waiting> {
+        let mut queues = self.0.queues.lock(cid);
+        let next = queues.get_mut(cid)?.events.pop_front();
+        if next.is_none() {
+            queues.remove(cid);
+            if queues.is_empty() {
+                self.0.emptied.notify_waiters();
+            }
+        }
+        next
+    }
+}
+
+impl Observer<Conn> for Events {
+    fn changed(&self, change: &Change<'_, Conn>) -> Option<Handled> {
+        if self.0.listeners.is_empty() {
+            return None;
+        }
+        let user =
+            |conn: &Conn, first: Option<&Arc<Hello>>| User::new(conn.server(), conn.cid().clone(), first.cloned());
+        let (conn, event) = match *change {
+            Change::Joined(conn) => (conn, Event::Joined(user(conn, Some(&conn.0.hello)))),
+            Change::Parked(conn) => (conn, Event::Parked(conn.clone())),
+            Change::Resumed(conn) => (conn, Event::Resumed(conn.clone())),
+            Change::Disconnected(conn, closed) => (conn, Event::Disconnected(conn.clone(), closed.clone())),
+            Change::Left { last, closed, first } => (last, Event::Left(user(last, first), closed.clone())),
+            Change::Connected(conn) => (conn, Event::Connected(conn.clone())),
+        };
+        let event = self.0.listeners.happened(event)?;
+        let (handled, ready) = match change {
+            Change::Connected(_) => Some(oneshot::channel()).unzip(),
+            _ => (None, None),
+        };
+        self.push(conn.cid(), event, handled);
+        ready
+    }
+}

@@ -1,0 +1,43 @@
+//! To whom a message goes, as a plain value. It holds no connection and no server, so that it can
+//! travel to another node.
+
+use crate::server::users::id::DeviceId;
+use wse_proto::Cid;
+
+/// Everybody within a scope, but for those left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Recipients {
+    pub(crate) scope: Scope,
+    pub(crate) except: Vec<Except>,
+}
+
+/// Whom a message is meant for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Everyone,
+    User(Cid),
+    Device(DeviceId),
+}
+
+/// Whom of them it does not reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Except {
+    Device(DeviceId),
+    User(Cid),
+}
+
+impl From<Scope> for Recipients {
+    fn from(scope: Scope) -> Self {
+        Recipients { scope, except: Vec::new() }
+    }
+}
+
+impl Recipients {
+    /// Whether a device within the scope is left out.
+    pub(crate) fn leaves_out(&self, id: DeviceId, cid: &Cid) -> bool {
+        self.except.iter().any(|except| match except {
+            Except::Device(device) => *device == id,
+            Except::User(user) => user == cid,
+        })
+    }
+}
