@@ -1,7 +1,7 @@
 //! The JSON codecs under any bytes: no panic, what is read, written again, reads the same, and an envelope is what
 //! another reader of JSON takes for one.
 //!
-//! The whole input is a frame. May never look into the codecs: it sees what a connection sees.
+//! The whole input is a frame. It sees what a connection sees, and does not look into the codecs.
 
 #![no_main]
 

@@ -1,6 +1,6 @@
 //! The MessagePack codecs under any bytes: no panic, and what is read, written again, reads the same.
 //!
-//! The whole input is a frame. May never look into the codecs: it sees what a connection sees.
+//! The whole input is a frame. It sees what a connection sees, and does not look into the codecs.
 
 #![no_main]
 

@@ -1,6 +1,6 @@
 //! The server's machine under any events: no panic, and only lawful steps.
 //!
-//! The input is a script. May never look into the machine: it sees what a driver sees.
+//! The input is a script. It sees what a driver sees, and does not look into the machine.
 
 #![no_main]
 

@@ -27,9 +27,9 @@ impl Wire {
     }
 }
 
-/// A client that solves so many quests, and a server whose identify follows a script and thinks
-/// for ever when it ends.
-struct Conversation {
+/// Both sides of a connection: a client that solves so many challenges, and a server whose application
+/// decides by a script, and does not decide any more when the script ends.
+struct BothSides {
     start: Instant,
     server: ServerMachine,
     client: ClientMachine,
@@ -45,7 +45,7 @@ struct Conversation {
     ended: bool,
 }
 
-impl Conversation {
+impl BothSides {
     /// The eager messages leave right behind the hi.
     fn new(script: Vec<Decision>, solves: usize, eager: u32) -> Self {
         let start = Instant::now();
@@ -81,7 +81,7 @@ impl Conversation {
                 break;
             } else {
                 self.serve(Input::Tick, self.start + Limits::default().auth_timeout);
-                assert!(self.ended, "nobody speaks and the deadline does not end it");
+                assert!(self.ended, "no side speaks and the deadline does not end it");
             }
         }
         if self.ended {
@@ -124,7 +124,7 @@ impl Conversation {
                 self.solves -= 1;
                 self.follow(Input::Answer(quest));
             }
-            Step::Ask(_) => self.ended = true, // it gives up
+            Step::Ask(_) => self.ended = true, // it does not solve it
             Step::Send(envelope) => self.up.send(&envelope.name, &envelope.payload),
             Step::Open(welcome) => {
                 self.welcomed = Some(welcome.payload.decode().expect("a name"));
@@ -154,7 +154,7 @@ proptest! {
         let quest = Decision::Challenge(json("41"));
         let script = std::iter::repeat_n(quest, challenges).chain(last).collect();
 
-        let end = Conversation::new(script, solves, eager).run();
+        let end = BothSides::new(script, solves, eager).run();
         prop_assert_eq!(end.ended, !opens);
         prop_assert_eq!((end.server.deadline().is_some(), end.client.deadline().is_some()), (opens, opens));
         prop_assert_eq!(end.accepted.as_deref(), opens.then_some("ann"));

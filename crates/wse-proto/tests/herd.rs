@@ -1,6 +1,6 @@
 //! Ten thousand clients of one server that goes away and comes back, in virtual time: how often they
 //! try, how many come at once, when they are back. Plan and waits are those of the library; only the
-//! network and the server's capacity are made up here. Nothing in here may decide when a client comes.
+//! network and the server's capacity are made up here. Nothing in here decides when a client comes.
 
 use std::{
     cmp::Reverse,
@@ -14,7 +14,7 @@ const S: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(10);
 const SEEDS: u64 = 10;
 
-/// The time that the capacity needs for everybody.
+/// The time that the capacity needs for all clients.
 const IDEAL: Duration = Duration::from_secs(10);
 
 /// Bits by a seed (splitmix64).
@@ -39,7 +39,7 @@ impl Bits {
 struct Host {
     up: Duration,
     rate: usize,
-    /// When it has let somebody in within the last second.
+    /// When it has let clients in within the last second.
     let_in: VecDeque<Duration>,
 }
 
@@ -47,7 +47,7 @@ impl Host {
     /// Lets a client in, or says what the refusal tells it.
     fn knock(&mut self, now: Duration) -> Result<(), Hint> {
         if now < self.up {
-            return Err(Hint::Nothing); // nobody listens
+            return Err(Hint::Nothing); // no process listens
         }
         while self.let_in.front().is_some_and(|&then| then + S <= now) {
             self.let_in.pop_front();
@@ -100,7 +100,7 @@ fn herd(ends: impl Iterator<Item = (Duration, Closed)>, up: Duration, seed: u64)
     times.retain(|now| *now >= up);
     let first_after = |now: &Duration| times.partition_point(|time| *time < *now + S);
     let peak = times.iter().enumerate().map(|(place, now)| first_after(now) - place).max();
-    Outcome { attempts, peak: peak.expect("somebody came"), most: back[clients * 99 / 100], all: back[clients - 1] }
+    Outcome { attempts, peak: peak.expect("a client came"), most: back[clients * 99 / 100], all: back[clients - 1] }
 }
 
 /// The ends that a shutdown plans.
@@ -114,7 +114,7 @@ fn down() -> Duration {
     planned().last().expect("ten thousand").0 + Duration::from_millis(240)
 }
 
-/// The same end for everybody, at once.
+/// The same end for all clients, at once.
 fn at_once(closed: &Closed) -> impl Iterator<Item = (Duration, Closed)> {
     std::iter::repeat_n((Duration::ZERO, closed.clone()), CLIENTS)
 }
@@ -132,7 +132,7 @@ fn worst(run: impl Fn(u64) -> Outcome) -> Outcome {
 }
 
 #[test]
-fn after_a_restart_everybody_comes_back_once_and_never_more_than_the_server_bears() {
+fn after_a_restart_every_client_comes_back_once_and_no_more_at_a_time_than_the_server_can_take() {
     let outcome = worst(|seed| herd(planned(), down(), seed));
     assert_eq!(outcome.attempts, 1.0);
     assert!(outcome.peak <= 1000, "{outcome:?}");
@@ -148,7 +148,7 @@ fn a_new_process_that_needs_a_second_to_come_up_costs_few_a_second_attempt() {
 }
 
 #[test]
-fn after_a_crash_without_a_word_backoff_and_retry_after_bring_everybody_back_but_later_and_by_force() {
+fn after_a_crash_backoff_and_retry_after_bring_every_client_back_but_later_and_by_force() {
     let lost = Closed::broken(Reason::default());
     for (outage, attempts, peak) in [(Duration::ZERO, 3.5, CLIENTS), (S, 4.2, 8000)] {
         let outcome = worst(|seed| herd(at_once(&lost), outage, seed));

@@ -236,7 +236,7 @@ fn a_ping_without_an_answer_in_20_seconds_ends_the_connection_whatever_else_come
 }
 
 #[test]
-fn options_set_every_deadline_and_an_interval_of_zero_pings_nobody() {
+fn options_set_every_deadline_and_an_interval_of_zero_means_no_pings() {
     let seconds = Duration::from_secs;
     let mut driver =
         Driver::with(|now| with(WsMessaging::new().auth_timeout(seconds(3)).ping(seconds(7), seconds(2)), now));

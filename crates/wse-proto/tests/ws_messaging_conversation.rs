@@ -11,9 +11,9 @@ use wse_proto::{
     WsMessagingClientMachine, WsMessagingServerMachine,
 };
 
-/// A server whose identify gives one verdict after so many more frames, or thinks for ever, and a
-/// client that speaks early.
-struct Conversation {
+/// Both sides of a connection: a server whose application decides after so many more frames, or does not
+/// decide, and a client that speaks early.
+struct BothSides {
     start: Instant,
     codec: Codec,
     server: WsMessagingServerMachine,
@@ -32,7 +32,7 @@ struct Conversation {
     ended: Option<String>,
 }
 
-impl Conversation {
+impl BothSides {
     fn new(format: Format, verdict: Option<Decision>, thinks: usize, eager: &[Vec<u8>]) -> Self {
         let start = Instant::now();
         let options = WsMessaging::new();
@@ -93,7 +93,7 @@ impl Conversation {
                 break;
             } else {
                 self.serve(Input::Tick, self.server.deadline().expect("it waits for its verdict"));
-                assert!(self.ended.is_some(), "nobody speaks and the deadline does not end it");
+                assert!(self.ended.is_some(), "no side speaks and the deadline does not end it");
             }
         }
         if self.ended.is_some() {
@@ -198,7 +198,7 @@ proptest! {
             Some(_) => "4003 wse.not-authorized",
         };
 
-        let end = Conversation::new(format, verdict, thinks, &early).run();
+        let end = BothSides::new(format, verdict, thinks, &early).run();
         prop_assert_eq!(end.ended.as_deref(), (!opens).then_some(refused));
         prop_assert_eq!((end.server.deadline().is_some(), end.client.deadline().is_some()), (opens, opens));
         prop_assert_eq!(end.accepted.as_deref(), opens.then_some("ann"));
@@ -216,7 +216,7 @@ proptest! {
                         heard.push("early [8,8]".to_owned());
                         answered.push("9 [8,8]".to_owned());
                     }
-                    // Before the verdict nobody answers these two.
+                    // Before the decision these two are not answered.
                     _ if index < thinks => {}
                     "ping" => answered.push("10 null".to_owned()),
                     _ => told.push("preprocessingError"),

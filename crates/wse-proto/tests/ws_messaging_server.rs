@@ -143,7 +143,7 @@ fn every_input_in_every_state_has_its_step() {
 }
 
 #[test]
-fn whoever_is_let_in_is_whoever_was_asked_about() {
+fn the_device_that_is_accepted_is_the_one_that_was_asked_about() {
     let now = Instant::now();
     let mut machine = WsMessagingServerMachine::fresh(now);
     let auth = hear(&mut machine, "[1]");
@@ -276,7 +276,7 @@ fn a_ping_without_an_answer_in_20_seconds_ends_the_connection_whatever_else_come
 }
 
 #[test]
-fn options_set_every_deadline_and_an_interval_of_zero_pings_nobody() {
+fn options_set_every_deadline_and_an_interval_of_zero_means_no_pings() {
     let seconds = Duration::from_secs;
     let options = WsMessaging::new().auth_timeout(seconds(3)).ping(seconds(7), seconds(2));
     let mut driver = Driver::with(|now| with(options, now));

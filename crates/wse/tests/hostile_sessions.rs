@@ -65,7 +65,7 @@ fn tokens_that_nobody_has_cost_what_a_login_costs() {
         harmless(&server, 8 * MIB, async || {
             let mut last: Option<RawClient> = None;
             for n in 0..1000_u32 {
-                let token = json!(format!("{n:0>22}"));
+                let token = json!(format!("{n:0>33}"));
                 let (peer, granted) = resume(&server, "eve-0", &token, u64::from(n)).await;
                 assert_eq!(granted["resumed"], false);
                 last.replace(peer);

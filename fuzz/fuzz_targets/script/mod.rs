@@ -1,5 +1,5 @@
-//! A conversation made of bytes: what happens to a machine, and what it may answer with. May never look into a
-//! machine: it sees what a driver sees.
+//! A conversation made of bytes: what happens to a machine, and what it may answer with. It sees what a
+//! driver sees, and does not look into the machine.
 //!
 //! Each byte chooses what happens next; some take more bytes behind it. Beyond the last one everything is zero.
 
@@ -207,7 +207,7 @@ where
                 self.closed = true;
             }
             Step::Open(opening) => {
-                assert!(!self.open && may_open, "it opens without a verdict: {opening:?}");
+                assert!(!self.open && may_open, "it opens without a decision: {opening:?}");
                 self.open = true;
             }
             Step::Ask(question) => {
@@ -239,7 +239,7 @@ where
             }
             step => {
                 assert!(self.open, "the application hears before it is let in: {step:?}");
-                let (kind, came) = came.as_ref().expect("somebody has said it");
+                let (kind, came) = came.as_ref().expect("an envelope has come");
                 delivered(*kind, came, step);
             }
         }
@@ -296,7 +296,7 @@ fn delivered<Q: Debug, O: Debug>(kind: Option<Kind>, came: &Envelope<'_>, step: 
         | (Some(Kind::ResponseErr), Step::Settle { stamp, outcome: Err(payload) }) => {
             assert_eq!((Some(stamp), payload), (came.stamp.clone(), came.payload.clone()));
         }
-        (_, step) => panic!("{came:?} gives {step:?}"),
+        (_, step) => panic!("{came:?} leads to {step:?}"),
     }
 }
 

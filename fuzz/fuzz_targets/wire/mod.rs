@@ -1,5 +1,5 @@
 //! What holds for a codec of either format under any bytes: what is read, written again, reads the same.
-//! May never look into the codecs: it sees what a connection sees.
+//! It sees what a connection sees, and does not look into the codecs.
 
 use std::{sync::Arc, time::Instant};
 use wse_proto::{

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_comes_before_retry_after_and_what_comes_on_top_is_as_long_again_at_least() {
+    fn no_client_comes_before_retry_after_and_the_jitter_is_as_long_again_at_least() {
         let backoff = Backoff::default();
         assert_eq!(between(Hint::Floor(S), &backoff, 0), (S, 2 * S));
         assert_eq!(between(Hint::Floor(S), &backoff, 3), (S, 5 * S));

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_sent_away_for_more_than_five_minutes() {
+    fn no_client_waits_for_more_than_five_minutes() {
         for (conns, rate) in [(400_000, 1000), (10_000, 1), (10_000, 0)] {
             for grace in [Duration::ZERO, 10 * S, Duration::MAX] {
                 let after = |turn: Turn| turn.end.after().unwrap();

@@ -35,9 +35,12 @@ impl<H> Conversation<H> {
 }
 
 impl<H: Handshake> Conversation<H> {
-    /// The step before the opening.
-    fn before<'a>(&mut self, input: Input<'a, H::Answer>, now: Instant) -> Step<'a, H::Question, H::Opening> {
-        let Phase::Before(handshake) = &mut self.phase else { return Step::Wait };
+    /// The step before the opening and after the end.
+    fn step_outside<'a>(&mut self, input: Input<'a, H::Answer>, now: Instant) -> Step<'a, H::Question, H::Opening> {
+        let Phase::Before(handshake) = &mut self.phase else {
+            let Input::Envelope(envelope) = input else { return Step::Wait };
+            return self.open.after_end(&envelope);
+        };
         let step = match input {
             Input::Envelope(envelope) => {
                 self.open.heard(now);
@@ -78,18 +81,14 @@ impl<H: Handshake> Machine for Conversation<H> {
 
     #[inline]
     fn step<'a>(&mut self, input: Input<'a, H::Answer>, now: Instant) -> Step<'a, H::Question, H::Opening> {
-        match (&self.phase, input) {
-            (Phase::Open, input) => {
-                let step = self.open.step(input, now);
-                if matches!(step, Step::Close(_)) {
-                    self.phase = Phase::Closed;
-                }
-                step
-            }
-            (Phase::Before(_), input) => self.before(input, now),
-            (Phase::Closed, Input::Envelope(envelope)) => self.open.after_end(&envelope),
-            (Phase::Closed, _) => Step::Wait,
+        if !matches!(self.phase, Phase::Open) {
+            return self.step_outside(input, now);
         }
+        let step = self.open.step(input, now);
+        if matches!(step, Step::Close(_)) {
+            self.phase = Phase::Closed;
+        }
+        step
     }
 
     fn deadline(&self) -> Option<Instant> {

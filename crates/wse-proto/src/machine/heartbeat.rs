@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_of_zero_pings_nobody() {
+    fn an_interval_of_zero_means_no_pings() {
         let start = Instant::now();
         let mut heartbeat = Heartbeat::new(Duration::ZERO, 10 * S, start);
         assert_eq!(heartbeat.tick(start + 1_000_000 * S), Beat::Nothing);

@@ -1,5 +1,5 @@
-//! The only source of randomness of a run: the same seed, the same numbers. It may never be asked
-//! in an order that depends on anything but the run itself.
+//! The only source of randomness of a run: the same seed gives the same numbers. The order of the draws
+//! must depend on the run alone.
 
 use std::time::Duration;
 

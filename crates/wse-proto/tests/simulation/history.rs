@@ -1,5 +1,5 @@
 //! What has happened in a run, and whether it may have: each report is checked against all before
-//! it. It may never know how a machine or a driver came to what it reports.
+//! it. It does not see how a machine or a driver came to what it reports.
 
 use crate::network::Side;
 use std::{
@@ -81,7 +81,7 @@ pub(crate) struct Count {
     pub(crate) parked: u64,
     pub(crate) resumed: u64,
     pub(crate) ended: u64,
-    pub(crate) goodbyes: u64,
+    pub(crate) close_frames: u64,
 }
 
 impl Count {
@@ -92,7 +92,7 @@ impl Count {
         self.parked += other.parked;
         self.resumed += other.resumed;
         self.ended += other.ended;
-        self.goodbyes += other.goodbyes;
+        self.close_frames += other.close_frames;
     }
 }
 
@@ -162,11 +162,11 @@ impl History {
         let sent = self.party(from).sent;
         let party = self.party(name);
         assert!(party.open.is_some() && party.ended.is_none() && party.parked.is_none(), "{name} is deaf: {party:?}");
-        assert_eq!(*party.peer.get_or_insert(from), from, "{name} hears somebody else");
+        assert_eq!(*party.peer.get_or_insert(from), from, "{name} hears another party");
         party.received += 1;
         assert_eq!(party.received, number, "{name} misses a frame, or has one twice");
         assert!(number <= sent, "{name} hears what was not said");
-        assert_eq!(*self.party(from).peer.get_or_insert(name), name, "{from} is heard by somebody else");
+        assert_eq!(*self.party(from).peer.get_or_insert(name), name, "{from} is heard by another party");
     }
 
     pub(crate) fn acknowledged(&mut self, name: Name, count: u64) {
@@ -178,13 +178,13 @@ impl History {
         party.acknowledged = count;
     }
 
-    /// Its peer has said goodbye, and before it how much has arrived.
-    pub(crate) fn heard_goodbye(&mut self, name: Name) {
-        self.mark("hears a goodbye", name, 0);
+    /// It has received a close frame, and before it the acknowledgement of all that has arrived.
+    pub(crate) fn received_close(&mut self, name: Name) {
+        self.mark("receives a close frame", name, 0);
         let received = self.heard_by_peer(name);
         let party = self.party(name);
         if party.open == Some(true) {
-            self.count.goodbyes += 1;
+            self.count.close_frames += 1;
             assert_eq!(self.party(name).acknowledged, received, "{name} is not told how much has arrived");
         }
     }
@@ -260,7 +260,7 @@ impl History {
         let entry = self.calls.get_mut(&call).expect("it is there");
         assert_eq!(entry.ended.replace(ending), None, "a call ends twice");
         match ending {
-            Ending::Answered => assert!(entry.answered, "nobody has answered"),
+            Ending::Answered => assert!(entry.answered, "the call was not answered"),
             Ending::TimedOut => assert_eq!(entry.until, now, "timed out at another time"),
             Ending::Disconnected => {}
         }
@@ -306,14 +306,14 @@ impl History {
         self.parties[&name].peer
     }
 
-    /// How much of what one has sent has arrived, whoever it believes to talk to.
+    /// How many of a party's frames its peer has received.
     fn heard_by_peer(&self, name: Name) -> u64 {
         let peer = self.peer(name).map(|peer| &self.parties[&peer]);
         peer.filter(|peer| peer.peer == Some(name)).map_or(0, |peer| peer.received)
     }
 
-    /// What holds in the end: whoever is there has got everything, and whoever is not was told of
-    /// at least what is missing.
+    /// Checks the end: a party that is there has received everything, and a party that has ended was told
+    /// of at least what is missing.
     pub(crate) fn finish(&self, live: &BTreeSet<Name>) {
         assert!(self.pending.is_empty(), "calls never end: {:?}", self.pending);
         let here: BTreeSet<_> = self.present.values().flatten().copied().collect();

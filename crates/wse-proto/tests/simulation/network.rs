@@ -1,6 +1,5 @@
-//! Sockets between a server and its clients: bytes that arrive late, in pieces, in part or never,
-//! and ends that both, one or nobody sees. It may never reorder the bytes of a direction, nor look
-//! into them.
+//! Sockets between a server and its clients: bytes arrive late, in pieces, in part or not at all, and
+//! both sides, one or neither see the end of a socket. The bytes of a direction stay in order.
 
 use crate::chance::Chance;
 use std::{
@@ -32,7 +31,7 @@ pub(crate) struct End {
 pub(crate) enum Seen {
     Both,
     By(Side),
-    Nobody,
+    Neither,
 }
 
 /// A socket is cut when so many bytes were written by that side, within a frame or between two.
@@ -218,7 +217,7 @@ impl Socket {
             let sees = match seen {
                 Seen::Both => true,
                 Seen::By(one) => one == side,
-                Seen::Nobody => false,
+                Seen::Neither => false,
             };
             if sees && self.here[side as usize] {
                 self.pipes[side.other() as usize].push(Piece::Gone, at);

@@ -1,7 +1,8 @@
-//! One end of a conversation, as its driver has it: the machine, what it keeps of a session, calls
-//! and handlers, the bytes of its socket. It may never decide anything that a machine decides.
+//! One end of a conversation with all that its driver keeps: the machine, the copies of a session, calls
+//! and handlers, the bytes of its socket. It decides nothing that a machine decides.
 
 use crate::{
+    frames::{CLOSE, MESSAGE, PING, PONG, frame},
     history::{Ending, Name, Sight},
     network::End,
     world::World,
@@ -15,7 +16,7 @@ use wse_proto::{
     Stamp, Step,
 };
 
-/// What the side of the party acts on.
+/// What the client or server has to act on.
 pub(crate) enum Event<Q, O> {
     Asked(Q),
     Opened(O),
@@ -30,33 +31,28 @@ pub(crate) struct Party<S> {
     pub(crate) machine: S,
     pub(crate) codec: Codec,
     pub(crate) end: Option<End>,
-    /// What has come and is no whole frame yet.
+    /// Bytes that are not a whole frame yet.
     unread: Vec<u8>,
     pub(crate) copies: Option<Sent<Vec<u8>>>,
     calls: Pending<u64>,
     /// In the order in which they end.
     timeouts: VecDeque<(Instant, Stamp, u64)>,
-    /// Procedures at work: until when, for which stamp and call.
+    /// Running procedures: when they finish, the stamp and the call that they answer.
     handlers: Vec<(Instant, String, u64)>,
     pub(crate) held: Vec<Envelope<'static>>,
     sent: u64,
     /// Bytes of the frames that were sent, summed up after each.
     bytes: Vec<usize>,
     full: bool,
-    /// How many have come that the peer was not told of, and since when.
+    /// How many frames were received and not acknowledged, and since when.
     untold: Option<(u64, Instant)>,
     pub(crate) open: bool,
     pub(crate) heard: Instant,
-    /// An envelope has come over this connection: its peer has the welcome.
+    /// An envelope has come over this connection, so its peer has the welcome.
     pub(crate) spoken: bool,
 }
 
-const MESSAGE: u8 = 0;
-const PING: u8 = 1;
-const PONG: u8 = 2;
-const CLOSE: u8 = 3;
-
-/// From whom, the how many-th, about which call, and something to carry.
+/// The payload of a frame: its sender, its number, the call that it is about, and filling bytes.
 type Said = (u64, u64, u64, String);
 
 impl<S: Machine> Party<S> {
@@ -109,7 +105,7 @@ impl<S: Machine> Party<S> {
                 CLOSE => {
                     let reason = std::str::from_utf8(&frame[2..]).expect("a reason");
                     let code = u16::from_le_bytes([frame[0], frame[1]]);
-                    world.history.heard_goodbye(self.name);
+                    world.history.received_close(self.name);
                     Some(Event::Ended(Closed { code, reason: Reason::from(reason) }))
                 }
                 MESSAGE => {
@@ -125,7 +121,7 @@ impl<S: Machine> Party<S> {
         }
     }
 
-    /// Gives the machine an input and does what it says.
+    /// Gives the machine an input and does what its step says.
     pub(crate) fn step(&mut self, input: Input<'_, S::Answer>, world: &mut World) -> Option<EventOf<S>> {
         let now = world.now();
         match self.machine.step(input, now) {
@@ -187,7 +183,7 @@ impl<S: Machine> Party<S> {
         about
     }
 
-    /// What time alone does: calls time out, procedures finish, the machine ticks.
+    /// Lets time pass: calls time out, procedures finish, the machine ticks.
     pub(crate) fn pass(&mut self, world: &mut World) -> Option<EventOf<S>> {
         let now = world.now();
         while let Some((_, stamp, call)) = self.timeouts.front().copied().filter(|(at, ..)| *at <= now) {
@@ -253,7 +249,7 @@ impl<S: Machine> Party<S> {
         (full && self.end.is_none()).then(|| Event::Ended(Closed::broken(Reason::SLOW)))
     }
 
-    /// Once given up, it stays so.
+    /// The copies were dropped for the first time only when they had to be.
     fn must_be_full(&mut self, world: &World) {
         if !std::mem::replace(&mut self.full, true) {
             let acknowledged = world.history.confirmed(self.name) as usize;
@@ -321,7 +317,7 @@ impl<S: Machine> Party<S> {
         frames.iter().for_each(|frame| self.put(MESSAGE, frame, world));
     }
 
-    /// The conversation is over, and so: everybody on this side is told.
+    /// The conversation has ended in this way. Calls in flight fail, and the history is told.
     pub(crate) fn finish(&mut self, closed: &Closed, world: &mut World) {
         let last = self.machine.close(world.now());
         assert_eq!(self.machine.deadline(), None, "it ticks after its end");
@@ -347,14 +343,4 @@ impl<S: Machine> Party<S> {
             heard: (self.open && self.end.is_some()).then_some(self.heard),
         }
     }
-}
-
-/// A frame on the wire of this network: length, kind, payload.
-fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
-    [&(payload.len() as u32).to_le_bytes()[..], &[kind], payload].concat()
-}
-
-/// For a double of an attempt.
-pub(crate) fn message(payload: &[u8]) -> Vec<u8> {
-    frame(MESSAGE, payload)
 }

@@ -1,5 +1,5 @@
 //! What a run is made of: who takes part, within which limits, what the applications do and what
-//! becomes of the network. It may never look at the run it is for.
+//! becomes of the network. It does not look at the run that it is for.
 
 use crate::{
     chance::Chance,
@@ -8,14 +8,14 @@ use crate::{
 use std::time::Duration;
 use wse_proto::{Backoff, Codec, Limits};
 
-/// For so long things happen; then the network is whole again and nobody starts anything.
+/// So many milliseconds things happen; then the network is whole again and no party starts anything.
 pub(crate) const TROUBLE: u64 = 60_000;
-/// So long after that everything that should has arrived.
+/// After this time of quiet everything has arrived that should.
 pub(crate) const PEACE: Duration = Duration::from_secs(90);
 
 /// A client.
 #[derive(Clone, Debug)]
-pub(crate) struct Guest {
+pub(crate) struct Client {
     pub(crate) cid: &'static str,
     /// It asks for sessions.
     pub(crate) resume: bool,
@@ -34,7 +34,7 @@ pub(crate) enum Action {
     Call {
         from: Place,
     },
-    /// Answers a call that somebody else was asked.
+    /// Answers a call that another party was asked.
     Forge {
         from: Place,
     },
@@ -62,7 +62,7 @@ pub(crate) enum Place {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    pub(crate) guests: Vec<Guest>,
+    pub(crate) clients: Vec<Client>,
     pub(crate) limits: Limits,
     pub(crate) backoff: Backoff,
     pub(crate) latency: u64,
@@ -77,12 +77,12 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(chance: &mut Chance) -> Self {
         let count = 1 + chance.below(4);
-        let guests = (0..count).map(|_| Guest {
+        let clients = (0..count).map(|_| Client {
             cid: chance.pick(&["ann", "bob"]),
             resume: !chance.one_in(6),
             codec: if chance.one_in(2) { Codec::Json } else { Codec::MessagePack },
         });
-        let guests = guests.collect();
+        let clients = clients.collect();
         let second = Duration::from_secs(1);
         let limits = Limits {
             auth_timeout: 3 * second,
@@ -104,7 +104,7 @@ impl Plan {
         let mut actions: Vec<_> = (0..many).map(|_| (chance.bits() % TROUBLE, Action::new(trouble, chance))).collect();
         actions.sort_by_key(|(at, _)| *at);
         Self {
-            guests,
+            clients,
             limits,
             backoff,
             latency: chance.pick(&[2, 50, 400]),
@@ -125,7 +125,7 @@ impl Plan {
 }
 
 fn seen(chance: &mut Chance) -> Seen {
-    chance.pick(&[Seen::Both, Seen::Both, Seen::By(Side::Client), Seen::By(Side::Server), Seen::Nobody])
+    chance.pick(&[Seen::Both, Seen::Both, Seen::By(Side::Client), Seen::By(Side::Server), Seen::Neither])
 }
 
 impl Action {

@@ -1,9 +1,9 @@
 //! A run from its seed to its end: what comes next in virtual time, and what is checked after it.
-//! It may never let two things happen at once.
+//! Two things do not happen at once.
 
 use crate::{
     chance::Chance,
-    guest::Guest,
+    client::Client,
     history::{Count, History, Name},
     network::{End, Network, Side},
     party::{EventOf, Party},
@@ -20,7 +20,7 @@ use wse_proto::{Closed, Kind, Machine, Reason, Stamp};
 pub(crate) struct Run {
     world: World,
     server: Server,
-    guests: Vec<Guest>,
+    clients: Vec<Client>,
     actions: VecDeque<(Instant, Action)>,
     trouble: Instant,
 }
@@ -32,7 +32,7 @@ impl Run {
         let mut history = History::new(start, plan.limits.clone(), told);
         history.note(|| format!("{plan:#?}"));
         let net = Network::new(plan.latency);
-        let guests = plan.guests.iter().map(|guest| Guest::new(guest.clone(), start)).collect();
+        let clients = plan.clients.iter().map(|client| Client::new(client.clone(), start)).collect();
         let actions = plan.actions.iter().map(|(at, action)| (start + Duration::from_millis(*at), *action)).collect();
         let world = World {
             net,
@@ -44,7 +44,7 @@ impl Run {
             welcomed: BTreeSet::new(),
             peace: false,
         };
-        Self { world, server: Server::default(), guests, actions, trouble: start + Duration::from_millis(TROUBLE) }
+        Self { world, server: Server::default(), clients, actions, trouble: start + Duration::from_millis(TROUBLE) }
     }
 
     pub(crate) fn run(mut self) -> (u64, Count) {
@@ -55,18 +55,18 @@ impl Run {
             self.happen();
             let now = self.world.now();
             let sights = self.server.parties().map(|party| party.sight(now));
-            let sights = sights.chain(self.guests.iter().flat_map(Guest::parties).map(|party| party.sight(now)));
+            let sights = sights.chain(self.clients.iter().flat_map(Client::parties).map(|party| party.sight(now)));
             self.world.history.check(sights);
             steps += 1;
             assert!(steps < 100_000, "it never ends");
         }
         let live = self.server.parties().map(|party| party.name);
-        let live = live.chain(self.guests.iter().flat_map(Guest::parties).map(|party| party.name)).collect();
+        let live = live.chain(self.clients.iter().flat_map(Client::parties).map(|party| party.name)).collect();
         self.world.history.finish(&live);
         // The server does not know a socket that was cut before anything came.
         for end in self.world.net.ends().filter(|end| !self.world.dialled.contains_key(&end.socket)) {
             let served = self.server.parties().any(|party| party.end == Some(end));
-            assert!(served || self.guests.iter().any(|guest| guest.owns(end)), "nobody has closed {end:?}");
+            assert!(served || self.clients.iter().any(|client| client.owns(end)), "no party has closed {end:?}");
         }
         (self.world.history.print, self.world.history.count)
     }
@@ -74,12 +74,12 @@ impl Run {
     fn next(&self) -> Option<Instant> {
         let action = self.actions.front().map(|(at, _)| *at);
         let peace = (!self.world.peace).then_some(self.trouble);
-        let guests = self.guests.iter().filter_map(Guest::due);
+        let clients = self.clients.iter().filter_map(Client::due);
         let others = [action, peace, self.world.net.due(), self.server.due()];
-        others.into_iter().flatten().chain(guests).min()
+        others.into_iter().flatten().chain(clients).min()
     }
 
-    /// One thing: what arrives, what somebody does, or what time does.
+    /// One thing happens: something arrives, an application or the network acts, or time passes.
     fn happen(&mut self) {
         let world = &mut self.world;
         let now = world.now();
@@ -90,8 +90,8 @@ impl Run {
             match end.side {
                 Side::Server => self.server.hear(end, bytes, world),
                 Side::Client => {
-                    if let Some(guest) = self.guests.iter_mut().find(|guest| guest.owns(end)) {
-                        guest.hear(end, bytes, world);
+                    if let Some(client) = self.clients.iter_mut().find(|client| client.owns(end)) {
+                        client.hear(end, bytes, world);
                     }
                 }
             }
@@ -100,7 +100,7 @@ impl Run {
             self.act(action);
         } else {
             self.server.pass(world);
-            self.guests.iter_mut().for_each(|guest| guest.pass(world));
+            self.clients.iter_mut().for_each(|client| client.pass(world));
         }
     }
 
@@ -135,8 +135,8 @@ impl Run {
                 self.talk(from, Talk::Forge { victim, stamp });
             }
             Action::Close { from: Place::Client(number) } => {
-                let number = number % self.guests.len();
-                self.guests[number].end(&Closed::normal(Reason::BY_CLIENT), world);
+                let number = number % self.clients.len();
+                self.clients[number].end(&Closed::normal(Reason::BY_CLIENT), world);
             }
             Action::Close { from: Place::Server(number) } => {
                 if let Some(name) = self.server.choose(number).map(|party| party.name) {
@@ -150,11 +150,11 @@ impl Run {
         let world = &mut self.world;
         match from {
             Place::Client(number) => {
-                let number = number % self.guests.len();
-                let guest = &mut self.guests[number];
-                if let Some(party) = guest.party() {
+                let number = number % self.clients.len();
+                let client = &mut self.clients[number];
+                if let Some(party) = client.party() {
                     let event = what.by(party, world);
-                    guest.act(false, event, world);
+                    client.act(false, event, world);
                 }
             }
             Place::Server(number) => {

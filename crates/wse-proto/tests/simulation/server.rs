@@ -1,5 +1,5 @@
-//! The server of a run: whom it lets in, which sessions it keeps, and when it gives them up. It may
-//! never act on a token but through `Tokens`, though it checks every claim.
+//! The server of a run: which clients it accepts, which sessions it keeps, and when it ends them. It acts
+//! on tokens through `Tokens` only, and checks the result against what it knows.
 
 use crate::{
     history::Name,
@@ -29,9 +29,9 @@ struct Conn {
     party: Party<ServerMachine>,
     /// Whose it is, once it is let in.
     cid: Option<Cid>,
-    /// identify's verdict, and when it is there.
+    /// The application's decision, and when it comes.
     verdict: Option<(Instant, Decision)>,
-    /// Whom identify has accepted.
+    /// The user that the application has accepted.
     accepted: Option<Cid>,
     tokens: Option<Tokens>,
     lost: Option<Instant>,
@@ -48,7 +48,7 @@ enum Claimed {
     No,
 }
 
-/// Of a second use within it nobody knows whether it is a race.
+/// Within this time a second use of a token may be a race.
 const RACE: Duration = Duration::from_secs(1);
 /// What a parked session takes beside its bytes.
 const PARKED: usize = 4 << 10;
@@ -147,7 +147,7 @@ impl Server {
         }
     }
 
-    /// identify: mostly it accepts.
+    /// Asks the application, which accepts in most cases.
     fn ask(&mut self, name: Name, question: &Question, world: &mut World) {
         let cid: String = question.hello.identity.decode().expect("a name");
         let odd = !world.peace && world.chance.one_in(world.plan.moods);
@@ -164,11 +164,11 @@ impl Server {
         }
     }
 
-    /// Somebody was accepted. Gives who goes on over the connection: a session that was parked, or
-    /// the one who came.
+    /// A client was accepted. Returns whose conversation goes on over the connection: a session that was
+    /// parked, or the one that has just opened.
     fn open(&mut self, name: Name, accepted: Accepted, world: &mut World) -> Name {
         let mut conn = self.conns.remove(&name).expect("it has asked");
-        assert_eq!(Some(&accepted.cid), conn.accepted.as_ref(), "identify has not let it in");
+        assert_eq!(Some(&accepted.cid), conn.accepted.as_ref(), "the application has not accepted it");
         let meta: Meta = accepted.hello.meta.decode().expect("as it was sent");
         let next = Token::new(1, world.chance.wide());
         let wanted = accepted.session.filter(|_| !world.plan.limits.resume_window.is_zero());
@@ -316,15 +316,15 @@ impl Server {
 
 impl Conn {
     /// The welcome carries the name of who goes on, and its own.
-    fn welcome(&mut self, granted: Option<(Token, bool, u64)>, world: &mut World) {
+    fn welcome(&mut self, grant: Option<(Token, bool, u64)>, world: &mut World) {
         let party = &mut self.party;
         let payload = Payload::encode(party.codec.format(), &(party.name, self.last)).expect("numbers");
-        let Some((token, resumed, seen)) = granted else { return party.send_own("~wse:welcome", &payload, world) };
+        let Some((token, resumed, seen)) = grant else { return party.send_own("~wse:welcome", &payload, world) };
         let (beat, window) = (world.plan.limits.ping_interval, world.plan.limits.resume_window);
         let cid = self.cid.clone().expect("it was let in");
         let mut frame = Vec::new();
-        let granted = SessionGrant { token, cid, seen, resumed, beat, window };
-        party.codec.write_welcome(&mut frame, &payload, &granted).expect("a welcome");
+        let grant = SessionGrant { token, cid, seen, resumed, beat, window };
+        party.codec.write_welcome(&mut frame, &payload, &grant).expect("a welcome");
         party.send_frame(&frame, world);
     }
 }

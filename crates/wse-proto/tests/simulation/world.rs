@@ -1,4 +1,4 @@
-//! What everybody in a run acts on. It may never act itself.
+//! What the clients and the server of a run share.
 
 use crate::{
     chance::Chance,

@@ -99,7 +99,7 @@ fn what_a_hook_stops_is_told_as_openly_as_what_a_procedure_fails_with() {
 }
 
 #[test]
-fn nobody_registered_is_the_text_that_the_other_system_has_for_it() {
+fn an_unregistered_procedure_is_the_text_that_the_other_system_has_for_it() {
     for format in FORMATS {
         let codec = codec(WsMessaging::new(), format);
         assert_eq!(codec.not_registered().decode::<String>().unwrap(), "NoProcedureError");

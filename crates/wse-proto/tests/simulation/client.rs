@@ -1,10 +1,11 @@
-//! A client of a run: its attempts, its conversation, the session it comes back to. It may never
-//! know what the server knows.
+//! A client of a run: its attempts, its conversation, the session it comes back to. It does not see what
+//! the server knows.
 
 use crate::{
+    frames::{MESSAGE, frame},
     history::Name,
     network::{End, Side},
-    party::{Event, EventOf, Party, message},
+    party::{Event, EventOf, Party},
     server::Meta,
     world::World,
 };
@@ -13,8 +14,8 @@ use wse_proto::{
     ClientMachine, Closed, Hello, Input, Kind, Machine, Payload, Reason, Sent, SessionRequest, Token, Welcome,
 };
 
-pub(crate) struct Guest {
-    plan: crate::plan::Guest,
+pub(crate) struct Client {
+    plan: crate::plan::Client,
     link: Option<Link>,
     attempt: Option<Attempt>,
     /// When it tries again.
@@ -36,8 +37,8 @@ struct Attempt {
     resumes: bool,
 }
 
-impl Guest {
-    pub(crate) fn new(plan: crate::plan::Guest, now: Instant) -> Self {
+impl Client {
+    pub(crate) fn new(plan: crate::plan::Client, now: Instant) -> Self {
         Self { plan, link: None, attempt: None, retry: Some(now), failed: 0 }
     }
 
@@ -115,7 +116,7 @@ impl Guest {
         }
     }
 
-    /// What time alone does.
+    /// Lets time pass.
     pub(crate) fn pass(&mut self, world: &mut World) {
         if let Some(party) = self.party() {
             let event = party.pass(world);
@@ -188,15 +189,15 @@ impl Guest {
         self.attempt = Some(attempt);
     }
 
-    /// The same hi on another socket, of which nobody is left at this end; it may say that less was
-    /// seen than was said before.
+    /// Sends the same hi on another socket and leaves that socket. The hi may say that less was seen than
+    /// the first one said.
     fn double(&self, hi: &[u8], world: &mut World) {
         let (end, now) = (world.net.dial(None), world.now());
         world.dialled.insert(end.socket, self.plan.codec.clone());
         if world.chance.one_in(2) {
             world.net.stall(end, world.chance.millis(1..4_000), now);
         }
-        world.net.send(end, &message(hi), now, &mut world.chance);
+        world.net.send(end, &frame(MESSAGE, hi), now, &mut world.chance);
         if world.chance.one_in(2) { world.net.vanish(end, now) } else { world.net.leave(end, now) }
     }
 
@@ -211,7 +212,7 @@ impl Guest {
             return;
         };
         let grant = (granted.token.clone(), number);
-        assert!(!granted.resumed || attempt.resumes, "nobody has asked for that session");
+        assert!(!granted.resumed || attempt.resumes, "the client has not asked for that session");
         match self.link.as_mut().filter(|_| granted.resumed) {
             Some(link) => {
                 assert_eq!(world.history.peer(link.party.name), Some(server), "another's session");
