@@ -90,6 +90,7 @@ mod client;
 mod connection;
 mod error;
 mod handshake;
+mod places;
 mod server;
 mod session;
 mod sync;

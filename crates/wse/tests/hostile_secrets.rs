@@ -284,10 +284,10 @@ async fn no_secret_stands_in_a_line_of_the_log_or_in_a_debug_form() {
     // All of it was really looked at.
     for expected in [
         "wse::connection::read: protocol error",
-        "wse::server::owner: failed",
-        "wse::server::owner: a message that no handler listens to",
-        "wse::server::owner: a stranger has gone",
-        "wse::server::owner: parked",
+        "wse::server::owner: handler failed",
+        "wse::server::owner: message ignored",
+        "wse::server::owner: unauthenticated connection closed",
+        "wse::server::owner: session parked",
         "Event: Resumed",
         "wse::client::owner: handler failed",
         "Event: Error",

@@ -194,6 +194,11 @@ impl<W: Send + 'static> Handlers<W> {
         id
     }
 
+    /// Whether a procedure has that name. A fallback does not count.
+    pub(crate) fn has_procedure(&self, name: &str) -> bool {
+        self.read().procedure(name).is_some()
+    }
+
     /// Removes a handler. False when it is not here: removed before, or a `once` that has run.
     pub fn off(&self, handler: &HandlerId) -> bool {
         let Some(name) = &handler.message else { return false };

@@ -62,7 +62,7 @@ impl Attempt<'_> {
     /// Connects and waits for the welcome, as long as the limits allow.
     pub(crate) async fn run(self) -> Outcome {
         let options = &self.state.options;
-        let timeout = options.limits.connect_timeout.saturating_add(options.protocol.welcome_timeout());
+        let timeout = self.state.env.limits.connect_timeout.saturating_add(options.protocol.welcome_timeout());
         match tokio::time::timeout(timeout, self.connect()).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => Outcome::Failed(error),
@@ -95,14 +95,14 @@ impl Attempt<'_> {
         let stream = stream.map_err(ConnectError::Unreachable)?;
         let (stream, ahead) = dial::upgrade(stream, &uri, options.protocol.name(), &options.headers).await?;
 
-        let handle = Arc::new(Handle::new(codec, &options.limits, true));
+        let handle = Arc::new(Handle::new(codec, &state.env.limits, true));
         let now = Instant::now().into_std();
-        let (session, hi) = options.protocol.client_machine(&hello, wanted.as_ref(), &options.limits, now);
+        let (machine, hi) = options.protocol.client_machine(&hello, wanted.as_ref(), &state.env.limits, now);
         handle.hi(hi).map_err(|error| ConnectError::Identity(RpError::from(error)))?;
         let (verdict, welcomed) = oneshot::channel();
         let (disconnect, disconnects) = mpsc::unbounded_channel();
         let (drain, drained) = oneshot::channel();
-        let link = Link::new(handle.clone(), disconnects, drained, options.limits.close_timeout);
+        let link = Link::new(handle.clone(), disconnects, drained, state.env.limits.close_timeout);
         let owner = ClientOwner {
             shared: state.clone(),
             client,
@@ -115,7 +115,7 @@ impl Attempt<'_> {
             disconnect: Some(disconnect),
             drain: Some(drain),
         };
-        tokio::spawn(Connection::new(stream, ahead, Role::Client, session, owner, handle));
+        tokio::spawn(Connection::new(stream, ahead, Role::Client, machine, owner, handle));
         let welcomed = welcomed.await.unwrap_or_else(|_| Err(ConnectError::Closed(Closed::broken(Reason::default()))));
         let established = match welcomed {
             Ok(established) => established,

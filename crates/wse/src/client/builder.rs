@@ -3,7 +3,6 @@
 use crate::{
     app::{
         handlers::Handlers,
-        hooks::Hooks,
         listeners::Listeners,
         names::{Message, Procedure},
         run::erase_call,
@@ -15,7 +14,7 @@ use crate::{
         state::{ClientOptions, ClientState, Identity, Target, encode_identity, fixed_identity},
         tls,
     },
-    connection::resume::Io,
+    connection::{owner::Env, task::Io},
     error::ConnectError,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
@@ -36,7 +35,7 @@ use wse_proto::{Backoff, Envelope, Format, Hello, Limits, Payload, Protocol, RpE
 #[must_use = "nothing connects before it is built"]
 pub struct ClientBuilder {
     options: ClientOptions,
-    handlers: Handlers<Client>,
+    env: Env<Client>,
     listeners: Listeners<ClientEvent>,
     url: String,
     identity: Option<Identity>,
@@ -47,19 +46,16 @@ impl ClientBuilder {
     pub(crate) fn new(url: &str) -> Self {
         Self {
             options: ClientOptions {
-                limits: Limits::default(),
                 reconnect: None,
                 resume: true,
                 protocol: Protocol::Wse,
-                hooks: Hooks::default(),
                 headers: HeaderMap::new(),
                 challenge: None,
                 dial: None,
                 wrap_tls: tls::with_system_roots(),
-                expose_errors: false,
                 setup_error: None,
             },
-            handlers: Handlers::default(),
+            env: Env::default(),
             listeners: Listeners::default(),
             url: url.to_owned(),
             identity: None,
@@ -149,7 +145,7 @@ impl ClientBuilder {
         F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.handlers = self.handlers.on(message, handler);
+        self.env.handlers = self.env.handlers.on(message, handler);
         self
     }
 
@@ -160,7 +156,7 @@ impl ClientBuilder {
         F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.handlers = self.handlers.once(message, handler);
+        self.env.handlers = self.env.handlers.once(message, handler);
         self
     }
 
@@ -177,7 +173,7 @@ impl ClientBuilder {
         F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<R, RpError>> + Send + 'static,
     {
-        self.handlers = self.handlers.register(rp, handler);
+        self.env.handlers = self.env.handlers.register(rp, handler);
         self
     }
 
@@ -195,7 +191,7 @@ impl ClientBuilder {
     /// ```
     #[track_caller]
     pub fn handlers(self, handlers: Handlers<Client>) -> Self {
-        self.handlers.merge_or_panic(handlers);
+        self.env.handlers.merge_or_panic(handlers);
         self
     }
 
@@ -212,7 +208,7 @@ impl ClientBuilder {
 
     /// Sets the limits and intervals.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.options.limits = limits.within_reason();
+        self.env.limits = limits.within_reason();
         self
     }
 
@@ -235,7 +231,7 @@ impl ClientBuilder {
         F: FnOnce(Client, Envelope<'static>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.options.hooks.on_receive(hook);
+        self.env.hooks.on_receive(hook);
         self
     }
 
@@ -245,7 +241,7 @@ impl ClientBuilder {
         mut self,
         hook: impl Fn(&Client, &Envelope<'_>) -> Result<(), RpError> + Send + Sync + 'static,
     ) -> Self {
-        self.options.hooks.on_send(hook);
+        self.env.hooks.on_send(hook);
         self
     }
 
@@ -301,7 +297,7 @@ impl ClientBuilder {
     /// Whether the server is sent the texts of errors that procedures did not make on purpose. By
     /// default it is not.
     pub fn expose_errors(mut self, expose: bool) -> Self {
-        self.options.expose_errors = expose;
+        self.env.expose_errors = expose;
         self
     }
 
@@ -309,7 +305,7 @@ impl ClientBuilder {
     pub fn build(self) -> Client {
         let default = || fixed_identity(Ok(self.options.protocol.default_identity()));
         let identity = self.identity.unwrap_or_else(default);
-        let shared = Arc::new(ClientState::new(self.options, self.handlers, self.listeners, &self.url));
+        let shared = Arc::new(ClientState::new(self.options, self.env, self.listeners, &self.url));
         let (commands, receiver) = mpsc::unbounded_channel();
         let target = Target { url: self.url, identity, meta: self.meta };
         Client(Arc::new(ClientInner {

@@ -3,7 +3,7 @@
 
 use crate::{
     app::run::BoxFuture,
-    connection::resume::Io,
+    connection::task::Io,
     error::ConnectError,
     handshake::{accept_key, has_token},
 };

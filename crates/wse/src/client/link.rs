@@ -66,8 +66,11 @@ impl Link {
         loop {
             match self.disconnects.try_recv() {
                 Ok(disconnect) => _ = self.record(disconnect, Duration::ZERO),
-                Err(_) if self.handle.outbox.is_open() && !self.handle.outbox.is_parked() => {
-                    self.handle.outbox.cut();
+                Err(_)
+                    if self.handle.is_open()
+                        && !self.handle.session(|session| session.is_unclaimed()).unwrap_or(false) =>
+                {
+                    self.handle.cut();
                     self.next_disconnect(Duration::ZERO).await;
                 }
                 Err(_) => return,
@@ -106,21 +109,21 @@ impl Link {
 
     /// What asks the server to resume the session, while the session waits for a connection.
     pub(crate) fn resumption(&self) -> Option<SessionRequest> {
-        let resume = self.resume.clone().filter(|_| self.handle.outbox.is_open());
+        let resume = self.resume.clone().filter(|_| self.handle.is_open());
         resume.map(|(token, seen)| SessionRequest::Resume { token, seen })
     }
 
     /// How many envelopes the session has taken in, and how many of its own were acknowledged.
     pub(crate) fn progress(&self) -> (u64, u64) {
         let taken = self.resume.as_ref().map_or(0, |(_, taken)| *taken);
-        (taken, self.handle.outbox.acknowledged())
+        (taken, self.handle.session(|session| session.acknowledged()).unwrap_or(0))
     }
 
     /// Ends the connection and its session at once.
     pub(crate) fn abort(&mut self) {
         self.resume = None;
         if self.ended.is_none() && !self.detached {
-            self.handle.outbox.abort();
+            self.handle.abort();
         }
     }
 

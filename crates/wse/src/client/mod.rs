@@ -178,7 +178,7 @@ impl Client {
     /// not kept for later.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Receipt, SendError> {
         let handle = self.handle().ok_or(SendError::NotReady)?;
-        let number = send::message(&self.0.shared.options.hooks, self, &handle, message.name(), &payload)?;
+        let number = send::message(&self.0.shared.env.hooks, self, &handle, message.name(), &payload)?;
         Ok(Receipt::new(&handle, number))
     }
 
@@ -186,7 +186,7 @@ impl Client {
     /// client then does what it does when the network is lost.
     pub fn cut(&self) {
         if let Some(handle) = self.handle() {
-            handle.outbox.cut();
+            handle.cut();
         }
     }
 
@@ -200,7 +200,7 @@ impl Client {
         rp: impl Procedure<P, R>,
         payload: P,
     ) -> Result<R, CallError> {
-        self.call_within(self.0.shared.options.limits.rpc_timeout, rp, payload).await
+        self.call_within(self.0.shared.env.limits.rpc_timeout, rp, payload).await
     }
 
     /// [Calls](Client::call) a procedure with a timeout of its own.
@@ -214,7 +214,7 @@ impl Client {
         payload: P,
     ) -> Result<R, CallError> {
         let handle = self.handle().ok_or(CallError::NotReady)?;
-        send::call(&self.0.shared.options.hooks, self, &handle, rp.name(), &payload, timeout).await
+        send::call(&self.0.shared.env.hooks, self, &handle, rp.name(), &payload, timeout).await
     }
 
     fn handle(&self) -> Option<Arc<Handle>> {
@@ -244,7 +244,7 @@ impl Client {
         F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.0.shared.handlers.add(message, handler)
+        self.0.shared.env.handlers.add(message, handler)
     }
 
     /// Adds a handler for the next message of a type.
@@ -254,18 +254,18 @@ impl Client {
         F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.0.shared.handlers.add_once(message, handler)
+        self.0.shared.env.handlers.add_once(message, handler)
     }
 
     /// Removes a handler or a listener of events. False when it is not there: removed before, or a
     /// `once` that has run. What is being handled at that moment may still reach it.
     pub fn off(&self, handler: &HandlerId) -> bool {
-        self.0.shared.handlers.off(handler) || self.0.shared.listeners.off(handler)
+        self.0.shared.env.handlers.off(handler) || self.0.shared.listeners.off(handler)
     }
 
     /// Removes all handlers of a message, those of the builder too. Returns how many there were.
     pub fn off_all(&self, name: &str) -> usize {
-        self.0.shared.handlers.off_all(name)
+        self.0.shared.env.handlers.off_all(name)
     }
 
     /// Registers a procedure.
@@ -279,7 +279,7 @@ impl Client {
         F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<R, RpError>> + Send + 'static,
     {
-        self.0.shared.handlers.try_register(rp, handler)
+        self.0.shared.env.handlers.try_register(rp, handler)
     }
 
     /// Removes a procedure.
@@ -287,7 +287,7 @@ impl Client {
     /// # Errors
     /// When no procedure has that name.
     pub fn unregister(&self, name: &str) -> Result<(), RegisterError> {
-        self.0.shared.handlers.unregister(name)
+        self.0.shared.env.handlers.unregister(name)
     }
 
     /// Adds a listener of events: `async |event|`. It hears what happens from now on, each event

@@ -2,7 +2,7 @@
 //! the client's task. It must never read or write the socket.
 
 use crate::{
-    app::{handlers::Handlers, hooks::Hooks, run::BoxFuture},
+    app::run::BoxFuture,
     client::{
         Client, ClientInner,
         event::{ClientEvent, QueuedEvent},
@@ -11,8 +11,8 @@ use crate::{
     },
     connection::{
         handle::Handle,
-        owner::{Asked, Opened, Owner, Report},
-        resume::{Claim, Resumption},
+        owner::{Asked, Env, Life, Opened, Owner, Report},
+        resume::Resumption,
     },
     error::ConnectError,
 };
@@ -21,7 +21,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
-use wse_proto::{AnyClientMachine, Closed, Limits, Payload, Reason, Received, RpError, Token, Welcome};
+use wse_proto::{AnyClientMachine, Closed, Payload, Reason, Received, RpError, Token, Welcome};
 
 /// What the client's task learns from a welcome.
 pub(crate) struct Established {
@@ -55,27 +55,15 @@ pub(crate) struct ClientOwner {
 }
 
 impl Owner for ClientOwner {
-    type Session = AnyClientMachine;
+    type Machine = AnyClientMachine;
     type Who = Client;
 
     fn who(&self) -> Option<Client> {
         self.client.upgrade().map(Client)
     }
 
-    fn handlers(&self) -> &Handlers<Client> {
-        &self.shared.handlers
-    }
-
-    fn hooks(&self) -> &Hooks<Client> {
-        &self.shared.options.hooks
-    }
-
-    fn limits(&self) -> &Limits {
-        &self.shared.options.limits
-    }
-
-    fn expose_errors(&self) -> bool {
-        self.shared.options.expose_errors
+    fn env(&self) -> &Env<Client> {
+        &self.shared.env
     }
 
     fn ask(&mut self, quest: Payload<'static>) -> Asked<Payload<'static>> {
@@ -103,11 +91,11 @@ impl Owner for ClientOwner {
         let (release, ready) = oneshot::channel();
         let resumed = session.as_ref().filter(|granted| granted.resumed).zip(previous.clone());
         if let Some((granted, before)) = &resumed {
-            if !before.outbox.is_open() {
+            if !before.is_open() {
                 // The previous session ended during this attempt. The next attempt asks for a new one.
                 return Err(Closed { code: 4000, reason: Reason::from("wse.session-over") });
             }
-            if !before.outbox.covers(granted.seen) {
+            if !before.session(|session| session.covers(granted.seen)).unwrap_or(false) {
                 return Err(Closed::protocol_error());
             }
         }
@@ -123,26 +111,38 @@ impl Owner for ClientOwner {
             self.shared.set_connection(before.clone(), payload);
             let (seen, ready) = (granted.seen, Some(ready));
             let resumption = Resumption { seen, welcome: None, token, ready };
-            return Ok(Opened::Resumed(Claim { handle: before, resumption }));
+            return Ok(Opened::Resumed(before, resumption));
         }
-        let ledger = session.map(|granted| {
-            handle.outbox.keep(None, self.shared.options.limits.session_bytes);
+        let received = session.map(|granted| {
+            handle.begin_session(None, self.shared.env.limits.session_bytes);
             Received::new(granted.beat, granted.window, Instant::now().into_std())
         });
         (self.handle, self.token) = (Some(handle.clone()), token);
         self.shared.set_connection(handle.clone(), payload);
-        Ok(Opened::New { ready: Some(ready), ledger, on_trial: false })
+        Ok(Opened::New { ready: Some(ready), received, provisional: false })
     }
 
-    fn parked(&mut self, closed: &Closed, taken: u64) {
-        if let (Some(disconnect), Some(token)) = (&self.disconnect, &self.token) {
-            // The client's task may have ended.
-            let _ = disconnect.send(Disconnect::Parked(closed.clone(), token.clone(), taken));
+    fn on(&mut self, life: Life<'_>) {
+        match life {
+            Life::Parked { closed, taken } => {
+                if let (Some(disconnect), Some(token)) = (&self.disconnect, &self.token) {
+                    // The client's task may have ended.
+                    let _ = disconnect.send(Disconnect::Parked(closed.clone(), token.clone(), taken));
+                }
+            }
+            Life::Resumed(token) => self.token = token.or(self.token.take()),
+            Life::Ended(closed) => self.ended(closed),
+            Life::StreamGone { closed, drained } => {
+                if let Some(disconnect) = self.disconnect.take() {
+                    // After a failed attempt nothing waits for this.
+                    let _ = disconnect.send(Disconnect::Ended(closed.clone()));
+                }
+                if drained {
+                    self.drain = None;
+                }
+            }
+            Life::Waiting { .. } | Life::Confirmed => {} // only a server bounds its parked sessions
         }
-    }
-
-    fn resumed(&mut self, token: Option<Token>) {
-        self.token = token.or(self.token.take());
     }
 
     fn report(&self, report: Report<'_>) -> Option<BoxFuture<()>> {
@@ -161,7 +161,9 @@ impl Owner for ClientOwner {
         let _ = self.events.send((event, Some(release))); // its receiver lives as long as this task
         Some(Box::pin(async move { _ = handled.await }))
     }
+}
 
+impl ClientOwner {
     fn ended(&mut self, closed: &Closed) {
         if let Some(handle) = self.handle.take() {
             self.shared.clear_connection(&handle);
@@ -178,22 +180,12 @@ impl Owner for ClientOwner {
             let _ = verdict.send(Err(error));
         }
     }
-
-    fn stream_gone(&mut self, closed: &Closed, drained: bool) {
-        if let Some(disconnect) = self.disconnect.take() {
-            // After a failed attempt nothing waits for this.
-            let _ = disconnect.send(Disconnect::Ended(closed.clone()));
-        }
-        if drained {
-            self.drain = None;
-        }
-    }
 }
 
 /// Ends a session that was not resumed, before the next one is announced. Returns how many of its
 /// envelopes were not confirmed to have arrived.
 fn end_session(previous: &Handle) -> u64 {
     previous.close(Closed::broken(Reason::default()));
-    previous.disconnect();
-    previous.outbox.unconfirmed()
+    previous.calls().disconnect();
+    previous.session(|session| session.unconfirmed()).unwrap_or(0)
 }

@@ -3,8 +3,6 @@
 
 use crate::{
     app::{
-        handlers::Handlers,
-        hooks::Hooks,
         listeners::Listeners,
         run::{BoxFuture, StartCall},
     },
@@ -14,18 +12,18 @@ use crate::{
         event::ClientEvent,
         status::Status,
     },
-    connection::handle::Handle,
+    connection::{handle::Handle, owner::Env},
 };
 use http::HeaderMap;
 use serde::Serialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
-use wse_proto::{Backoff, Format, Limits, Payload, Protocol, RpError};
+use wse_proto::{Backoff, Format, Payload, Protocol, RpError};
 
 /// What the application's handles and the client's task share.
 pub(crate) struct ClientState {
     pub(crate) options: ClientOptions,
-    pub(crate) handlers: Handlers<Client>,
+    pub(crate) env: Env<Client>,
     pub(crate) listeners: Arc<Listeners<ClientEvent>>,
     pub(crate) status: watch::Sender<Status>,
     connected: Mutex<Connected>,
@@ -34,16 +32,13 @@ pub(crate) struct ClientState {
 
 /// What the builder has set. It does not change any more.
 pub(crate) struct ClientOptions {
-    pub(crate) limits: Limits,
     pub(crate) reconnect: Option<Backoff>,
     pub(crate) resume: bool,
     pub(crate) protocol: Protocol,
-    pub(crate) hooks: Hooks<Client>,
     pub(crate) headers: HeaderMap,
     pub(crate) challenge: Option<StartCall<Client>>,
     pub(crate) dial: Option<Dial>,
     pub(crate) wrap_tls: WrapTls,
-    pub(crate) expose_errors: bool,
     /// What is invalid in the configuration. Every attempt to connect fails with it.
     pub(crate) setup_error: Option<String>,
 }
@@ -82,21 +77,9 @@ pub(crate) fn fixed_identity(identity: Result<Payload<'static>, String>) -> Iden
 
 impl ClientState {
     /// The state of a client for that address that has not connected yet.
-    pub(crate) fn new(
-        options: ClientOptions,
-        handlers: Handlers<Client>,
-        listeners: Listeners<ClientEvent>,
-        url: &str,
-    ) -> Self {
+    pub(crate) fn new(options: ClientOptions, env: Env<Client>, listeners: Listeners<ClientEvent>, url: &str) -> Self {
         let (connected, url) = (Mutex::default(), Mutex::new(url.to_owned()));
-        Self {
-            options,
-            handlers,
-            listeners: Arc::new(listeners),
-            status: watch::Sender::new(Status::Idle),
-            connected,
-            url,
-        }
+        Self { options, env, listeners: Arc::new(listeners), status: watch::Sender::new(Status::Idle), connected, url }
     }
 
     /// The connection, while the client is ready or has a session.

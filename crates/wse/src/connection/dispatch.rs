@@ -1,13 +1,13 @@
-//! From the session's step to the handlers, and from their results to the outbox. It may never
-//! decide what an envelope means.
+//! From the machine's step to the handlers, and from their results to the outbox. It does not decide
+//! what an envelope means.
 
 use crate::{
+    SendError,
+    app::run::{BoxFuture, CallRun, MessageRun},
     connection::{
         owner::{Opened, Owner, Report},
-        running::{Call, Check, Finished, Running},
         task::{Connection, frame_limits},
     },
-    error::SendError,
 };
 use futures_util::stream::StreamExt;
 use std::{
@@ -17,11 +17,56 @@ use std::{
 };
 use wse_proto::{Closed, Code, Envelope, Input, Kind, Machine, Payload, RpError, Step};
 
-type StepOf<'a, S> =
-    Step<'a, <<S as Owner>::Session as Machine>::Question, <<S as Owner>::Session as Machine>::Opening>;
+type StepOf<'a, O> =
+    Step<'a, <<O as Owner>::Machine as Machine>::Question, <<O as Owner>::Machine as Machine>::Opening>;
 
-impl<S: Owner> Connection<S> {
-    pub(super) fn act(&mut self, step: StepOf<'_, S>, cx: &mut Context<'_>) {
+/// Code of the application that runs in the connection's task.
+pub(super) enum Running {
+    /// The handlers of a message of that type.
+    Message(MessageRun, String),
+    Call(CallRun, Option<Box<Call>>),
+    Report(BoxFuture<()>),
+}
+
+/// A call that a procedure is at work on: what is needed to answer it.
+pub(super) struct Call {
+    rp: String,
+    stamp: String,
+    payload: Payload<'static>,
+}
+
+/// How code of the application has ended.
+pub(super) enum Finished {
+    Message(Vec<RpError>, String),
+    Call(Result<Payload<'static>, RpError>, Box<Call>),
+    Report,
+}
+
+/// A message or call that the application's hook looks at before its handlers do.
+pub(super) struct Checking {
+    envelope: Envelope<'static>,
+    hook: BoxFuture<Result<(), RpError>>,
+}
+
+impl Future for Running {
+    type Output = Finished;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
+        match &mut *self {
+            Running::Message(run, name) => {
+                run.as_mut().poll(cx).map(|errors| Finished::Message(errors, std::mem::take(name)))
+            }
+            Running::Call(run, call) => run.as_mut().poll(cx).map(|result| match call.take() {
+                Some(call) => Finished::Call(result, call),
+                None => Finished::Report, // a future that is polled after its end
+            }),
+            Running::Report(report) => report.as_mut().poll(cx).map(|()| Finished::Report),
+        }
+    }
+}
+
+impl<O: Owner> Connection<O> {
+    pub(super) fn act(&mut self, step: StepOf<'_, O>, cx: &mut Context<'_>) {
         match step {
             Step::Wait => {}
             Step::Hold(envelope) => self.inbox.push(envelope),
@@ -29,40 +74,12 @@ impl<S: Owner> Connection<S> {
                 self.asked = Some(self.owner.ask(question));
                 self.progressed = true;
             }
-            Step::Send(envelope) => {
-                match self.handle.say(&envelope) {
-                    Ok(()) | Err(SendError::NotReady | SendError::Slow) => {} // the end is noticed soon enough
-                    Err(error) if self.welcomed => {
-                        self.report(Report::Failed { code: Code::PROTOCOL_VIOLATION, name: None, error: error.into() });
-                    }
-                    Err(error) => {
-                        self.report(Report::Failed { code: Code::NOT_AUTHORIZED, name: None, error: error.into() });
-                        self.close_now(Closed::not_authorized());
-                    }
-                }
-            }
-            Step::Open(opening) => match self.owner.open(opening, &self.handle) {
-                Ok(Opened::New { ready, ledger, on_trial }) => {
-                    self.welcomed = true;
-                    if on_trial {
-                        self.probe();
-                    }
-                    self.ready = ready;
-                    self.decoder.set_limits(frame_limits(self.owner.limits(), true));
-                    if let Some(ledger) = ledger {
-                        self.session.keep(ledger);
-                    }
-                }
-                Ok(Opened::Resumed(claim)) => {
-                    self.decoder.set_limits(frame_limits(self.owner.limits(), true));
-                    self.claim = Some(Box::new(claim)); // handed over once what is being decoded is put aside
-                }
-                Err(closed) => self.close_now(closed),
-            },
-            Step::Deliver(envelope) => self.arrived(envelope, cx),
+            Step::Send(envelope) => self.say(&envelope),
+            Step::Open(opening) => self.open(opening),
+            Step::Deliver(envelope) => self.deliver(envelope, cx),
             Step::Settle { stamp, outcome } => {
-                if self.handle.settle(&stamp, outcome) {
-                    self.session.answered_ping(self.now.into_std());
+                if self.handle.calls().settle(&stamp, outcome) {
+                    self.machine.answered_ping(self.now.into_std());
                 }
             }
             Step::Acknowledged(count) => {
@@ -79,16 +96,53 @@ impl<S: Owner> Connection<S> {
         }
     }
 
-    /// A message or call starts its handler, or waits behind those that came before.
-    pub(super) fn arrived(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
+    /// Says something of the protocol. What cannot be encoded is reported, and before the welcome it ends
+    /// the connection.
+    fn say(&mut self, envelope: &Envelope<'_>) {
+        match self.handle.say(envelope) {
+            Ok(()) | Err(SendError::NotReady | SendError::Slow) => {} // the end is noticed soon enough
+            Err(error) if self.welcomed => {
+                self.report(Report::Failed { code: Code::PROTOCOL_VIOLATION, name: None, error: error.into() });
+            }
+            Err(error) => {
+                self.report(Report::Failed { code: Code::NOT_AUTHORIZED, name: None, error: error.into() });
+                self.close_now(Closed::not_authorized());
+            }
+        }
+    }
+
+    fn open(&mut self, opening: <O::Machine as Machine>::Opening) {
+        let opened = match self.owner.open(opening, &self.handle) {
+            Ok(opened) => opened,
+            Err(closed) => return self.close_now(closed),
+        };
+        self.decoder.set_limits(frame_limits(&self.owner.env().limits, true));
+        match opened {
+            Opened::New { ready, received, provisional } => {
+                self.welcomed = true;
+                if provisional {
+                    self.probe();
+                }
+                self.ready = ready;
+                if let Some(received) = received {
+                    self.machine.keep(received);
+                }
+            }
+            // Its stream is handed over once what is being decoded is put aside.
+            Opened::Resumed(handle, resumption) => self.found_session = Some(Box::new((handle, resumption))),
+        }
+    }
+
+    /// Starts the handlers of a message or call, or keeps it behind those that came before.
+    fn deliver(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
         if self.draining.is_some() {
-            return; // nothing starts any more
+            return; // no handler starts any more
         }
         if self.inbox.is_empty() && self.may_start() { self.start(envelope, cx) } else { self.inbox.push(envelope) }
     }
 
-    pub(super) fn may_start(&self) -> bool {
-        let full = self.running.len() >= self.owner.limits().handlers_per_conn;
+    fn may_start(&self) -> bool {
+        let full = self.running.len() >= self.owner.env().limits.handlers_per_conn;
         self.welcomed && self.ready.is_none() && self.checking.is_none() && !full
     }
 
@@ -100,36 +154,36 @@ impl<S: Owner> Connection<S> {
         }
     }
 
-    /// Shows it to the application's hook first, if there is one. What comes behind it waits for
-    /// the hook, so that handlers start in order.
-    pub(super) fn start(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
-        let Some(hook) = self.owner.hooks().receive.clone() else { return self.handle(envelope, cx) };
+    /// Shows it to the application's hook first, if there is one. What comes behind it waits for the
+    /// hook, so that handlers start in order.
+    fn start(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
+        let Some(hook) = self.owner.env().hooks.receive.clone() else { return self.handle_envelope(envelope, cx) };
         let Some(who) = self.owner.who() else { return };
         let envelope = envelope.into_owned();
         let hook = hook(who, envelope.clone());
-        self.checking = Some(Box::new(Check { envelope, hook }));
+        self.checking = Some(Box::new(Checking { envelope, hook }));
         self.poll_checking(cx);
     }
 
     pub(super) fn poll_checking(&mut self, cx: &mut Context<'_>) {
-        let Some(check) = &mut self.checking else { return };
-        let Poll::Ready(checked) = check.hook.as_mut().poll(cx) else { return };
+        let Some(checking) = &mut self.checking else { return };
+        let Poll::Ready(checked) = checking.hook.as_mut().poll(cx) else { return };
         self.progressed = true;
         self.check_closed(); // the hook itself may have dropped the device
-        let Some(check) = self.checking.take() else { return };
+        let Some(checking) = self.checking.take() else { return };
         match checked {
-            Ok(()) => self.handle(check.envelope, cx),
-            Err(error) => self.stopped(&check.envelope, error),
+            Ok(()) => self.handle_envelope(checking.envelope, cx),
+            Err(error) => self.stopped(&checking.envelope, error),
         }
     }
 
-    /// A hook has stopped a message or call.
+    /// The hook has stopped a message or call.
     fn stopped(&mut self, envelope: &Envelope<'_>, error: RpError) {
         let Envelope { name, payload, stamp } = envelope;
         if let Some(stamp) = stamp {
             return self.fail(error, name, stamp, payload);
         }
-        let told = self.handle.codec().stopped(name, &error, self.owner.expose_errors());
+        let told = self.handle.codec().stopped(name, &error, self.owner.env().expose_errors);
         if let Some(Envelope { name, payload, .. }) = &told {
             // Fails only when the connection ends, or for an error that is too big to be told.
             let _ = self.handle.send_encoded(name, payload, None);
@@ -139,35 +193,34 @@ impl<S: Owner> Connection<S> {
         }
     }
 
-    fn handle(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
+    fn handle_envelope(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
         let Some(who) = self.owner.who() else { return };
-        match envelope.stamp {
-            None => self.deliver(who, envelope, cx),
-            Some(_) => self.invoke(who, envelope, cx),
+        if envelope.stamp.is_some() {
+            self.run_procedure(who, envelope, cx)
+        } else {
+            self.run_handlers(who, envelope, cx)
         }
     }
 
-    /// Most handlers finish at once: no place among those that run, nothing kept of the message.
-    fn deliver(&mut self, who: S::Who, envelope: Envelope<'_>, cx: &mut Context<'_>) {
-        let Some(mut run) = self.owner.handlers().deliver(who, &envelope) else {
+    /// Most handlers finish at once: they take no place among the running, and nothing is copied.
+    fn run_handlers(&mut self, who: O::Who, envelope: Envelope<'_>, cx: &mut Context<'_>) {
+        let Some(mut run) = self.owner.env().handlers.deliver(who, &envelope) else {
             return self.report(Report::Ignored { name: &envelope.name, payload: &envelope.payload });
         };
         match run.as_mut().poll(cx) {
-            Poll::Ready(errors) => self.delivered(errors, &envelope.name),
+            Poll::Ready(errors) => self.failed(errors, &envelope.name),
             Poll::Pending => self.run_beside(Running::Message(run, envelope.name.into_owned())),
         }
     }
 
-    fn invoke(&mut self, who: S::Who, envelope: Envelope<'_>, cx: &mut Context<'_>) {
-        let run = self.owner.handlers().invoke(who, &envelope);
-        let Envelope { name, payload, stamp } = envelope;
-        let stamp = stamp.unwrap_or_default();
-        let Some(mut run) = run else { return self.fail_as_unknown(&stamp) };
+    fn run_procedure(&mut self, who: O::Who, envelope: Envelope<'_>, cx: &mut Context<'_>) {
+        let run = self.owner.env().handlers.invoke(who, &envelope);
+        let Envelope { name, payload, stamp: Some(stamp) } = envelope else { return };
+        let Some(mut run) = run else { return self.not_registered(&stamp) };
         match run.as_mut().poll(cx) {
-            Poll::Ready(result) => self.invoked(result, &name, &stamp, &payload),
+            Poll::Ready(result) => self.called(result, &name, &stamp, &payload),
             Poll::Pending => {
-                let (name, stamp) = (name.into_owned(), stamp.into_owned());
-                let call = Call { name, stamp, payload: payload.into_owned() };
+                let call = Call { rp: name.into_owned(), stamp: stamp.into_owned(), payload: payload.into_owned() };
                 self.run_beside(Running::Call(run, Some(Box::new(call))));
             }
         }
@@ -177,48 +230,46 @@ impl<S: Owner> Connection<S> {
         while let Poll::Ready(Some(finished)) = self.running.poll_next_unpin(cx) {
             self.progressed = true;
             match finished {
-                Finished::Message(errors, name) => self.delivered(errors, &name),
-                Finished::Call(result, call) => self.invoked(result, &call.name, &call.stamp, &call.payload),
-                Finished::Nothing => {}
+                Finished::Message(errors, name) => self.failed(errors, &name),
+                Finished::Call(result, call) => self.called(result, &call.rp, &call.stamp, &call.payload),
+                Finished::Report => {}
             }
         }
     }
 
-    /// The handlers of a message have finished: their errors are reported.
-    fn delivered(&mut self, errors: Vec<RpError>, name: &str) {
+    /// The handlers of a message have ended with these errors.
+    fn failed(&mut self, errors: Vec<RpError>, name: &str) {
         for error in errors {
             self.report(Report::Failed { code: Code::MSG_PROCESSING_ERROR, name: Some(name), error });
         }
     }
 
-    /// A procedure has finished: its call is answered.
-    fn invoked(&mut self, result: Result<Payload<'_>, RpError>, name: &str, stamp: &str, payload: &Payload<'_>) {
-        match result.and_then(|result| self.answer(stamp, Ok(result))) {
-            Ok(()) => {}
-            // A fallback says on purpose that there is no such procedure.
-            Err(error) if error.code == Code::RP_NOT_REGISTERED && error.source().is_none() => {
-                self.fail_as_unknown(stamp);
-            }
-            Err(error) => self.fail(error, name, stamp, payload),
+    /// A procedure has ended: answers the call.
+    fn called(&mut self, result: Result<Payload<'_>, RpError>, rp: &str, stamp: &str, argument: &Payload<'_>) {
+        let Err(error) = result.and_then(|result| self.answer(stamp, Ok(result))) else { return };
+        // A fallback says on purpose that there is no such procedure.
+        if error.code == Code::RP_NOT_REGISTERED && !self.owner.env().handlers.has_procedure(rp) {
+            return self.not_registered(stamp);
+        }
+        self.fail(error, rp, stamp, argument);
+    }
+
+    /// Answers a call with an error, and reports what was not made on purpose.
+    fn fail(&mut self, error: RpError, rp: &str, stamp: &str, argument: &Payload<'_>) {
+        let answer = self.handle.codec().error(&error, rp, argument, self.owner.env().expose_errors);
+        if let Err(unsent) = self.answer(stamp, Err(answer)) {
+            tracing::warn!(?unsent, name = rp, "error response not sent");
+        }
+        // What a procedure fails with on purpose is its answer, and not reported.
+        if error.source().is_some() {
+            self.report(Report::Failed { code: Code::RP_FAILED, name: Some(rp), error });
         }
     }
 
     /// Answers a call of a procedure that does not exist.
-    fn fail_as_unknown(&mut self, stamp: &str) {
+    fn not_registered(&mut self, stamp: &str) {
         let error = self.handle.codec().not_registered();
         let _ = self.answer(stamp, Err(error)); // as small as an answer can be
-    }
-
-    /// Answers a call with an error.
-    fn fail(&mut self, error: RpError, name: &str, stamp: &str, payload: &Payload<'_>) {
-        let answer = self.handle.codec().error(&error, name, payload, self.owner.expose_errors());
-        if let Err(unsent) = self.answer(stamp, Err(answer)) {
-            tracing::warn!(?unsent, name, "an error could not be sent");
-        }
-        // What a procedure fails with on purpose is its answer, and is not reported.
-        if error.source().is_some() {
-            self.report(Report::Failed { code: Code::RP_FAILED, name: Some(name), error });
-        }
     }
 
     /// Answers a call. An answer that cannot be sent is an error that most likely can.
@@ -228,18 +279,18 @@ impl<S: Owner> Connection<S> {
             Err(error) => self.handle.send_encoded(Kind::ResponseErr.as_str(), error, Some(stamp)),
         };
         match sent {
-            Ok(_) | Err(SendError::NotReady | SendError::Slow) => Ok(()), // or nobody is there to hear it
+            Ok(_) | Err(SendError::NotReady | SendError::Slow) => Ok(()), // or the peer is gone
             Err(error) => Err(RpError::from(error).message("the result cannot be sent")),
         }
     }
 
-    pub(super) fn report(&mut self, report: Report<'_>) {
+    fn report(&mut self, report: Report<'_>) {
         if let Some(task) = self.owner.report(report) {
             self.run_beside(Running::Report(task));
         }
     }
 
-    pub(super) fn run_beside(&mut self, running: Running) {
+    fn run_beside(&mut self, running: Running) {
         self.running.push(running);
         self.progressed = true;
     }
@@ -252,7 +303,7 @@ impl<S: Owner> Connection<S> {
             self.asked = None;
             match answer {
                 Ok(answer) => {
-                    let step = self.session.step(Input::Answer(answer), self.now.into_std());
+                    let step = self.machine.step(Input::Answer(answer), self.now.into_std());
                     self.act(step, cx);
                 }
                 Err(closed) => self.close_now(closed),

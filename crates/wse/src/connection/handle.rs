@@ -1,33 +1,28 @@
-//! What a connection is to those who talk through it: its outbox, its codec, its calls in flight.
-//! It may never decide when the connection ends, and holds no lock while the application's types
-//! encode themselves.
+//! What others hold of a connection: they encode, queue and close through it. It holds no lock while
+//! the application's types encode themselves, and it never touches a stream.
 
 use crate::{
-    connection::outbox::{Out, Outbox},
-    error::{CallError, SendError},
+    connection::{calls::Calls, outbox::Outbox, queue::Out, resume::Parked},
+    error::SendError,
+    session::sent::{Arrival, SentFrames},
 };
 use bytes::Bytes;
-use serde::{Serialize, de::DeserializeOwned};
-use std::{
-    cell::Cell,
-    future::Future,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
-};
-use tokio::sync::oneshot;
+use serde::Serialize;
+use std::{cell::Cell, sync::OnceLock};
 use wse_frame::{Opcode, put_close, put_frame};
-use wse_proto::{Closed, Codec, EncodeError, Envelope, Kind, Limits, Payload, Pending, SessionGrant, Settled, Stamp};
+use wse_proto::{Closed, Codec, EncodeError, Envelope, Kind, Limits, Payload, SessionGrant, Token};
 
-/// An answer as it came, undecoded.
-type Answer = Result<Payload<'static>, Payload<'static>>;
-
+/// Shared by the connection's task and everybody who sends over it. It stays the same while its
+/// session goes on over other connections.
 #[derive(Debug)]
 pub(crate) struct Handle {
-    pub(crate) outbox: Outbox,
+    pub(super) outbox: Outbox,
+    /// What a session without a connection waits with and for.
+    pub(super) parked: Parked,
     codec: Codec,
-    /// What is spoken instead, where the peer's first frame has chosen.
+    /// The codec that the peer's first frame has chosen instead.
     chosen: OnceLock<Codec>,
-    calls: Mutex<Pending<oneshot::Sender<Answer>>>,
+    calls: Calls,
     masked: bool,
 }
 
@@ -36,18 +31,19 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// The payload of a call without arguments, where a ping is one.
-const NO_ARGUMENTS: [(); 0] = [];
-
 /// A scratch buffer that grew beyond this is given back to the allocator.
 const SCRATCH_KEPT: usize = 64 << 10;
 
+/// The payload of a call without arguments, where a ping is a call.
+const NO_ARGUMENTS: [(); 0] = [];
+
 impl Handle {
-    /// `masked` for the client's role.
+    /// `masked` is for the client's role.
     pub(crate) fn new(codec: Codec, limits: &Limits, masked: bool) -> Self {
         Self {
             outbox: Outbox::new(limits.queue_bytes, masked),
-            calls: Mutex::new(Pending::new(limits.calls_per_conn, codec.numbers_calls())),
+            parked: Parked::default(),
+            calls: Calls::new(limits.calls_per_conn, codec.numbers_calls()),
             codec,
             chosen: OnceLock::new(),
             masked,
@@ -58,34 +54,80 @@ impl Handle {
         self.chosen.get().unwrap_or(&self.codec)
     }
 
-    /// Speaks another codec from now on; once, and before anything is sent.
+    /// Speaks another codec from now on. Once, and before anything is sent.
     pub(crate) fn speak(&self, codec: Codec) {
-        // A second one would be a mistake; the first holds.
-        let _ = self.chosen.set(codec);
+        let _ = self.chosen.set(codec); // a second choice would be a mistake, and the first one holds
     }
 
-    /// Ends the connection, as its wire says it. Gives the end that holds: this one, or the one
-    /// chosen before.
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Whether messages are accepted: the end was not chosen yet.
+    pub(crate) fn is_open(&self) -> bool {
+        self.outbox.is_open()
+    }
+
+    /// How the connection ends, once that was chosen.
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        self.outbox.closed()
+    }
+
+    /// Ends the connection, as its wire says it: what is queued is still sent. Returns the end that
+    /// holds: this one, or one that was chosen before.
     pub(crate) fn close(&self, closed: Closed) -> Closed {
-        self.outbox.close(self.end(closed))
+        self.close_as(self.end(closed))
     }
 
-    /// An end that this side chooses, as the wire says it.
+    /// The same for an end that came from the peer, or has its wire's form already.
+    pub(crate) fn close_as(&self, closed: Closed) -> Closed {
+        let closed = self.outbox.close(closed);
+        self.parked.free_slot();
+        closed
+    }
+
+    /// An end that this side chooses, as its wire says it.
     pub(crate) fn end(&self, closed: Closed) -> Closed {
         self.codec().end(closed, self.masked)
     }
 
-    /// Encodes a message, or a call with its stamp, straight into its frame and queues it. Gives its
-    /// number where a session can tell of it.
+    /// Lets running handlers finish, then closes.
+    pub(crate) fn drain(&self, closed: Closed) {
+        self.outbox.drain(closed);
+    }
+
+    /// Ends the connection at once, and its session. Nothing that is queued is sent.
+    pub(crate) fn abort(&self) {
+        self.outbox.abort();
+        self.parked.free_slot();
+    }
+
+    /// Loses the connection, as a broken network does.
+    pub(crate) fn cut(&self) {
+        self.outbox.cut();
+    }
+
+    /// Begins a session that keeps at most `limit` bytes. `token` is the first that a server grants.
+    pub(crate) fn begin_session(&self, token: Option<Token>, limit: usize) {
+        self.outbox.begin_session(token, limit);
+    }
+
+    /// Asks or changes the session, if there is one. No other lock may be taken within.
+    pub(crate) fn session<T>(&self, ask: impl FnOnce(&mut SentFrames) -> T) -> Option<T> {
+        self.outbox.session(ask)
+    }
+
+    /// Encodes a message, or a call with its stamp, straight into its frame and queues it. Returns its
+    /// number where a session can tell when it has arrived.
     pub(crate) fn send<P>(&self, name: &str, payload: &P, stamp: Option<&str>) -> Result<Option<u64>, SendError>
     where
         P: Serialize + ?Sized,
     {
         let encode = |out: &mut Vec<u8>| self.codec().write(out, name, payload, stamp);
-        self.frame(self.opcode(), encode, |frame| self.outbox.send(Out::Own(frame)))
+        self.frame(self.opcode(), encode, |frame| self.queue(Out::Own(frame)))
     }
 
-    /// Queues an envelope of the application's whose payload is encoded already.
+    /// Queues an envelope of the application whose payload is encoded already.
     pub(crate) fn send_encoded(
         &self,
         name: &str,
@@ -93,10 +135,39 @@ impl Handle {
         stamp: Option<&str>,
     ) -> Result<Option<u64>, SendError> {
         let encode = |out: &mut Vec<u8>| self.codec().write_encoded(out, name, payload, stamp);
-        self.frame(self.opcode(), encode, |frame| self.outbox.send(Out::Own(frame)))
+        self.frame(self.opcode(), encode, |frame| self.queue(Out::Own(frame)))
     }
 
-    /// Queues an envelope of the protocol's.
+    /// Queues a frame that many connections share. For the server's role only.
+    pub(crate) fn send_shared(&self, frame: &Bytes) -> Result<Option<u64>, SendError> {
+        self.queue(Out::Shared(frame))
+    }
+
+    /// Queues a frame of the application. A parked session that takes too much ends, or makes others
+    /// end.
+    pub(super) fn queue(&self, frame: Out<'_>) -> Result<Option<u64>, SendError> {
+        match self.outbox.send(frame) {
+            Ok(queued) => {
+                if queued.parked_bytes > 0 {
+                    self.parked.grow(queued.parked_bytes);
+                }
+                Ok(queued.number)
+            }
+            Err(error) => {
+                if matches!(error, SendError::Slow) {
+                    self.parked.free_slot();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether a message of that number has arrived, or what to wait for.
+    pub(super) fn arrival(&self, number: u64) -> Arrival {
+        self.outbox.session(|session| session.arrival(number)).unwrap_or(Arrival::Unknown)
+    }
+
+    /// Queues an envelope of the protocol.
     pub(crate) fn say(&self, Envelope { name, payload, stamp }: &Envelope<'_>) -> Result<(), SendError> {
         let encode = |out: &mut Vec<u8>| self.codec().write_encoded(out, name, payload, stamp.as_deref());
         self.frame(self.opcode(), encode, |frame| self.outbox.push(frame))
@@ -109,10 +180,10 @@ impl Handle {
 
     /// Queues the welcome, with what it grants.
     pub(crate) fn welcome(&self, payload: &Payload<'_>, granted: Option<&SessionGrant>) -> Result<(), SendError> {
-        self.frame(self.opcode(), self.welcoming(payload, granted), |frame| self.outbox.push(frame))
+        self.frame(self.opcode(), self.write_welcome(payload, granted), |frame| self.outbox.push(frame))
     }
 
-    fn welcoming(
+    pub(super) fn write_welcome(
         &self,
         payload: &Payload<'_>,
         granted: Option<&SessionGrant>,
@@ -123,60 +194,36 @@ impl Handle {
         }
     }
 
-    /// The session goes on over another connection: queues its welcome, where that is this side's
-    /// part, what the peer has not seen, and a ping, whose answer tells that the welcome has arrived.
-    pub(crate) fn resume(
-        &self,
-        welcome: Option<&(Payload<'_>, SessionGrant)>,
-        seen: u64,
-        mark: &[u8],
-    ) -> Result<(), SendError> {
-        let (mut first, mut last) = (Vec::new(), Vec::new());
-        if let Some((payload, granted)) = welcome {
-            put_frame(&mut first, self.opcode(), None, self.welcoming(payload, Some(granted)))?;
-            put_frame(&mut last, Opcode::Ping, None, raw(mark))?;
-        }
-        self.outbox.resume(&first, seen, &last);
-        Ok(())
-    }
-
-    /// Queues what is said before the close frame, and that. For the pump, once the end was chosen.
-    pub(crate) fn goodbye(&self, last: Option<&Envelope<'_>>, closed: &Closed) {
+    /// For the task, once the end was chosen: queues `last` and the close frame.
+    pub(super) fn goodbye(&self, last: Option<&Envelope<'_>>, closed: &Closed) {
         let mask = || self.masked.then(rand::random);
         let mut frames = Vec::new();
         if let Some(Envelope { name, payload, stamp }) = last {
             let encode = |out: &mut Vec<u8>| self.codec().write_encoded(out, name, payload, stamp.as_deref());
-            // What a codec of the application's does not write is not said.
+            // What a codec of the application cannot write is not said.
             let _ = put_frame(&mut frames, self.opcode(), mask(), encode);
         }
         put_close(&mut frames, mask(), closed.code, closed.reason.as_str());
         self.outbox.goodbye(&frames);
     }
 
-    /// Queues a ping: the frame, or the call that stands for it.
-    pub(crate) fn ping(&self) -> Result<(), SendError> {
-        let Some(rp) = self.codec().ping() else {
-            return self.ping_with(&[]);
-        };
-        let stamp = self.calls().ping(rand::random());
+    /// Queues a ping: a frame, or the call that stands for it on this wire.
+    pub(super) fn ping(&self) -> Result<(), SendError> {
+        let Some(rp) = self.codec().ping() else { return self.ping_with(&[]) };
+        let stamp = self.calls.ping();
         self.send(rp, &NO_ARGUMENTS, Some(stamp.as_str())).map(drop)
     }
 
-    /// Queues a ping that its answer will be known by.
-    pub(crate) fn ping_with(&self, mark: &[u8]) -> Result<(), SendError> {
-        self.frame(Opcode::Ping, raw(mark), |frame| self.outbox.push(frame))
+    /// Queues a ping frame whose pong is recognised by its payload.
+    pub(super) fn ping_with(&self, mark: &[u8]) -> Result<(), SendError> {
+        self.frame(Opcode::Ping, write_raw(mark), |frame| self.outbox.push(frame))
     }
 
     /// Queues the answer to a ping.
-    pub(crate) fn pong(&self, payload: &[u8]) -> Result<(), SendError> {
+    pub(super) fn pong(&self, payload: &[u8]) -> Result<(), SendError> {
         let mut frame = Vec::new();
-        put_frame(&mut frame, Opcode::Pong, self.masked.then(rand::random), raw(payload))?;
+        put_frame(&mut frame, Opcode::Pong, self.masked.then(rand::random), write_raw(payload))?;
         self.outbox.push_pong(&frame)
-    }
-
-    /// Queues a frame that many connections share; the server's role only.
-    pub(crate) fn send_shared(&self, frame: &Bytes) -> Result<Option<u64>, SendError> {
-        self.outbox.send(Out::Shared(frame))
     }
 
     fn frame<T>(
@@ -196,80 +243,15 @@ impl Handle {
         result
     }
 
-    pub(crate) fn opcode(&self) -> Opcode {
+    pub(super) fn opcode(&self) -> Opcode {
         if self.codec().binary() { Opcode::Binary } else { Opcode::Text }
-    }
-
-    /// Sends a call at once; the future waits for its answer, and forgets the call when dropped.
-    pub(crate) fn call<P, R>(
-        &self,
-        rp: &str,
-        payload: &P,
-        timeout: Duration,
-    ) -> Result<impl Future<Output = Result<R, CallError>> + use<'_, P, R>, CallError>
-    where
-        P: Serialize + ?Sized,
-        R: DeserializeOwned,
-    {
-        let (waiter, answer) = oneshot::channel();
-        if !self.outbox.is_open() {
-            return Err(CallError::NotReady);
-        }
-        let stamp = self.calls().open(rand::random(), waiter).map_err(|_| CallError::Busy)?;
-        let call = Call { handle: self, stamp };
-        self.send(rp, payload, Some(stamp.as_str()))?;
-        Ok(async move {
-            let answer = tokio::time::timeout(timeout, answer).await;
-            drop(call);
-            match answer.map_err(|_| CallError::TimedOut)?.map_err(|_| CallError::Disconnected)? {
-                Ok(result) => Ok(result.decode()?),
-                Err(error) => Err(CallError::failed(self.codec().read_error(&error))),
-            }
-        })
-    }
-
-    /// Gives an answer to the call it is for; an unknown one is dropped. True for that to a ping.
-    pub(crate) fn settle(&self, stamp: &str, answer: Result<Payload<'_>, Payload<'_>>) -> bool {
-        let settled = self.calls().settle(stamp);
-        if let Settled::Call(waiter) = settled {
-            let answer = match answer {
-                Ok(result) => Ok(result.into_owned()),
-                Err(error) => Err(error.into_owned()),
-            };
-            // The caller may have gone a moment ago.
-            let _ = waiter.send(answer);
-            return false;
-        }
-        matches!(settled, Settled::Ping)
-    }
-
-    /// Every caller learns that there will be no answer.
-    pub(crate) fn disconnect(&self) {
-        let waiters = self.calls().drain();
-        drop(waiters);
-    }
-
-    fn calls(&self) -> MutexGuard<'_, Pending<oneshot::Sender<Answer>>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Writes bytes as they are.
-fn raw(bytes: &[u8]) -> impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError> {
+pub(super) fn write_raw(bytes: &[u8]) -> impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError> {
     move |out| {
         out.extend_from_slice(bytes);
         Ok(())
-    }
-}
-
-/// A call in flight; dropping it forgets the call.
-struct Call<'a> {
-    handle: &'a Handle,
-    stamp: Stamp,
-}
-
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        self.handle.calls().cancel(&self.stamp);
     }
 }

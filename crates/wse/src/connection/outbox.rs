@@ -1,25 +1,25 @@
-//! The outbound side of a connection: what everybody may put in and only its pump takes out.
-//! It may never make a sender wait, and never hold more than its bound.
+//! The outbound side of a connection: any thread may put frames in, only the connection's task takes
+//! them out. It never makes a sender wait, never holds more than its bound, and knows no stream.
 
 use crate::{
-    connection::{kept::Kept, queue::Queue, resume::Line},
+    connection::queue::{Out, Queue},
     error::SendError,
-    session::parking::Evicted,
+    session::sent::{Receipts, SentFrames, resolve},
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
-use bytes::Bytes;
 use std::{sync::PoisonError, task::Waker};
-use wse_proto::{Closed, Full, Reason};
+use wse_frame::put_again;
+use wse_proto::{Closed, Full, ProtocolError, Reason, Token};
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    pub(super) state: Mutex<State>,
+    state: Mutex<State>,
     limit: usize,
-    pub(super) masked: bool,
-    /// Whether the end was chosen, to be asked without the lock.
+    masked: bool,
+    /// Whether the end was chosen, readable without the lock.
     closing: AtomicBool,
 }
 
@@ -27,88 +27,72 @@ pub(crate) struct Outbox {
 const PONGS: usize = 4 << 10;
 
 #[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) queue: Queue,
-    /// Bytes in the queue and those the pump is writing.
-    pub(super) bytes: usize,
-    /// Of them so many were sent before, and do not count against the bound.
-    pub(super) slack: usize,
-    /// How the connection ends; nothing is taken in any more.
-    pub(super) closed: Option<Closed>,
-    /// How it is to end once no handler runs.
-    pub(super) drain: Option<Closed>,
-    pub(super) abort: bool,
-    pub(super) cut: bool,
-    /// One of these, or a connection to go on over, waits for the pump.
-    pub(super) signalled: bool,
-    pub(super) session: Option<Box<Kept>>,
-    /// Something has changed since the pump last looked.
-    pub(super) news: bool,
-    /// The sleeping pump.
-    pub(super) waker: Option<Waker>,
+struct State {
+    queue: Queue,
+    /// Bytes in the queue and those that the task is writing.
+    bytes: usize,
+    /// So many of them were sent before, and do not count against the bound.
+    slack: usize,
+    /// How the connection ends. No frame is accepted after it is set.
+    closed: Option<Closed>,
+    /// How the connection ends once no handler runs.
+    drain: Option<Closed>,
+    abort: bool,
+    cut: bool,
+    handover: bool,
+    /// A signal waits for the task.
+    signalled: bool,
+    session: Option<Box<SentFrames>>,
+    /// Something has changed since the task last looked.
+    news: bool,
+    /// Wakes the sleeping task.
+    waker: Option<Waker>,
 }
 
-/// What the pump finds besides bytes and the end.
+/// What the task finds besides frames and the end.
 pub(crate) struct Signals {
-    /// No handler shall start any more; close like this when none runs.
+    /// Start no more handlers, and close with this when none runs.
     pub(crate) drain: Option<Closed>,
     /// End at once.
     pub(crate) abort: bool,
     /// Lose the connection.
     pub(crate) cut: bool,
-    /// Go on over this one.
-    pub(crate) line: Option<Box<Line>>,
+    /// Another connection of the session waits to be taken over.
+    pub(crate) handover: bool,
 }
 
-/// A frame for the queue.
-#[derive(Clone, Copy)]
-pub(crate) enum Out<'a> {
-    /// That the caller keeps.
-    Own(&'a [u8]),
-    /// That many connections share.
-    Shared(&'a Bytes),
-}
-
-impl Out<'_> {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Out::Own(frame) => frame.len(),
-            Out::Shared(frame) => frame.len(),
-        }
-    }
-
-    /// A copy that outlives the caller.
-    pub(super) fn to_bytes(self) -> Bytes {
-        match self {
-            Out::Own(frame) => Bytes::copy_from_slice(frame),
-            Out::Shared(frame) => frame.clone(),
-        }
-    }
+/// What became of a frame that was accepted.
+#[derive(Default)]
+pub(crate) struct Queued {
+    /// Its number, where a session can tell when it has arrived.
+    pub(crate) number: Option<u64>,
+    /// By how many bytes it made a parked session grow.
+    pub(crate) parked_bytes: usize,
 }
 
 impl Outbox {
-    /// At most `limit` bytes; `masked` for the client's role.
+    /// Holds at most `limit` bytes. `masked` is for the client's role.
     pub(crate) fn new(limit: usize, masked: bool) -> Self {
         Self { state: Mutex::default(), limit, masked, closing: AtomicBool::new(false) }
     }
 
-    /// Queues a frame of the protocol's own: it is not counted, and not kept without a connection.
+    /// Queues a frame of the protocol. A session does not count it and keeps no copy.
     pub(crate) fn push(&self, frame: &[u8]) -> Result<(), SendError> {
         self.admit(Out::Own(frame), false).map(drop)
     }
 
-    /// Queues a frame of the application's. Gives its number where a session can tell of it.
-    pub(crate) fn send(&self, frame: Out<'_>) -> Result<Option<u64>, SendError> {
+    /// Queues a frame of the application.
+    pub(crate) fn send(&self, frame: Out<'_>) -> Result<Queued, SendError> {
         self.admit(frame, true)
     }
 
-    /// Queues a pong, unless so much waits that pings could pile up (RFC 6455 section 5.5.3 lets
-    /// some go unanswered).
+    /// Queues a pong, unless so much waits that pongs could pile up (RFC 6455 section 5.5.3 allows
+    /// leaving some pings unanswered).
     pub(crate) fn push_pong(&self, frame: &[u8]) -> Result<(), SendError> {
         if self.lock().bytes > PONGS { Ok(()) } else { self.push(frame) }
     }
 
-    fn admit(&self, frame: Out<'_>, counted: bool) -> Result<Option<u64>, SendError> {
+    fn admit(&self, frame: Out<'_>, counted: bool) -> Result<Queued, SendError> {
         let length = frame.len();
         if length > self.limit {
             return Err(SendError::TooBig(length));
@@ -121,30 +105,30 @@ impl Outbox {
             return Err(self.too_slow(state));
         }
         if state.session.is_some() {
-            return self.admit_kept(state, frame, counted);
+            return self.admit_in_session(state, frame, counted);
         }
         Self::enqueue(state, frame);
-        Ok(None)
+        Ok(Queued::default())
     }
 
-    /// The same for a session, which keeps a copy of what is counted, and no more than that while it
-    /// has no connection.
+    /// The same in a session, which keeps a copy of a counted frame. While it is parked it keeps
+    /// nothing else.
     #[inline(never)]
-    fn admit_kept(
+    fn admit_in_session(
         &self,
         mut state: MutexGuard<'_, State>,
         frame: Out<'_>,
         counted: bool,
-    ) -> Result<Option<u64>, SendError> {
-        let Some(kept) = &mut state.session else { return Ok(None) };
-        let parked = kept.parked;
-        let (mut number, mut evicted) = (None, Evicted::default());
+    ) -> Result<Queued, SendError> {
+        let Some(session) = &mut state.session else { return Ok(Queued::default()) };
+        let parked = session.is_parked();
+        let mut queued = Queued::default();
         if counted {
-            match kept.push(frame) {
-                Ok((first, others)) => (number, evicted) = (Some(first), others),
+            match session.push(frame.to_bytes()) {
+                Ok((number, parked_bytes)) => queued = Queued { number: Some(number), parked_bytes },
                 Err(Full(_)) if parked => return Err(self.too_slow(state)),
-                // The connection goes on; until this one is acknowledged the session ends with it.
-                Err(Full(first)) => number = Some(first),
+                // The connection goes on. Until this frame is acknowledged the session ends with it.
+                Err(Full(number)) => queued.number = Some(number),
             }
         }
         if parked {
@@ -152,21 +136,17 @@ impl Outbox {
         } else {
             Self::enqueue(state, frame)
         }
-        evicted.end();
-        Ok(number)
+        Ok(queued)
     }
 
     fn enqueue(mut state: MutexGuard<'_, State>, frame: Out<'_>) {
         state.bytes += frame.len();
-        match frame {
-            Out::Own(frame) => state.queue.push(frame),
-            Out::Shared(frame) => state.queue.push_shared(frame),
-        }
+        state.queue.put(frame);
         Self::wake(state);
     }
 
-    /// More waits than may: what the pump has begun to write stays, so that the close frame can
-    /// still be read.
+    /// The bound is exceeded. What the task has begun to write stays, so that the peer can still read
+    /// the close frame.
     fn too_slow(&self, mut state: MutexGuard<'_, State>) -> SendError {
         let writing = state.bytes - std::mem::take(&mut state.queue).len();
         state.bytes = writing;
@@ -174,8 +154,8 @@ impl Outbox {
         SendError::Slow
     }
 
-    /// Takes nothing in any more; the pump says goodbye. Gives the end that holds: this one, or the
-    /// one chosen before.
+    /// Accepts no more frames; the task says goodbye. Returns the end that holds: this one, or one
+    /// that was chosen before.
     pub(crate) fn close(&self, closed: Closed) -> Closed {
         let state = self.lock();
         if let Some(before) = &state.closed {
@@ -185,19 +165,17 @@ impl Outbox {
         closed
     }
 
-    /// For the pump: queues the last frames, behind what was queued before the end was chosen.
+    /// For the task: queues the last frames, behind what was queued before the end was chosen.
     pub(crate) fn goodbye(&self, frames: &[u8]) {
         Self::enqueue(self.lock(), Out::Own(frames));
     }
 
     /// Lets running handlers finish, then closes.
     pub(crate) fn drain(&self, closed: Closed) {
-        let mut state = self.lock();
-        (state.drain, state.signalled) = (Some(closed), true);
-        Self::wake(state);
+        self.signal(|state| state.drain = Some(closed));
     }
 
-    /// Ends the connection at once, and a session with it.
+    /// Ends the connection at once, and its session.
     pub(crate) fn abort(&self) {
         let mut state = self.lock();
         (state.abort, state.signalled) = (true, true);
@@ -209,12 +187,30 @@ impl Outbox {
 
     /// Loses the connection, as a broken network does.
     pub(crate) fn cut(&self) {
+        self.signal(|state| state.cut = true);
+    }
+
+    /// Tells the task that another connection of its session waits. False when the session has ended.
+    pub(crate) fn announce_handover(&self) -> bool {
+        let mut accepted = false;
+        self.signal(|state| {
+            accepted = state.closed.is_none() && state.session.is_some();
+            state.handover = accepted;
+            if let (true, Some(session)) = (accepted, &mut state.session) {
+                session.expect_connection();
+            }
+        });
+        accepted
+    }
+
+    fn signal(&self, set: impl FnOnce(&mut State)) {
         let mut state = self.lock();
-        (state.cut, state.signalled) = (true, true);
+        set(&mut state);
+        state.signalled = true;
         Self::wake(state);
     }
 
-    /// Whether frames are still taken in.
+    /// Whether frames are still accepted.
     pub(crate) fn is_open(&self) -> bool {
         !self.closing.load(Ordering::Acquire)
     }
@@ -224,7 +220,7 @@ impl Outbox {
         if self.is_open() { None } else { self.lock().closed.clone() }
     }
 
-    /// For the pump: takes what is queued, once `writing` is empty, and every signal.
+    /// For the task: takes what is queued, once `writing` is empty, and every signal.
     pub(crate) fn collect(&self, writing: &mut Queue) -> Option<Signals> {
         let mut state = self.lock();
         if writing.is_empty() {
@@ -234,19 +230,23 @@ impl Outbox {
         if !state.signalled {
             return None; // most often
         }
-        state.signalled = state.abort; // it holds for whatever begins late, too
-        let line = state.session.as_mut().and_then(|kept| kept.line.take());
-        Some(Signals { drain: state.drain.take(), abort: state.abort, cut: std::mem::take(&mut state.cut), line })
+        state.signalled = state.abort; // an abort holds for everything that begins late, too
+        Some(Signals {
+            drain: state.drain.take(),
+            abort: state.abort,
+            cut: std::mem::take(&mut state.cut),
+            handover: std::mem::take(&mut state.handover),
+        })
     }
 
-    /// For the pump: so many bytes have left.
+    /// For the task: so many bytes were written to the stream.
     pub(crate) fn written(&self, bytes: usize) {
         let mut state = self.lock();
         state.bytes -= bytes;
         state.slack = state.slack.min(state.bytes);
     }
 
-    /// For the pump: false when there is news; else the waker is kept for the next.
+    /// For the task: false when there is news, else the waker is kept for the next.
     pub(crate) fn sleep(&self, waker: &Waker) -> bool {
         let mut state = self.lock();
         if !state.news {
@@ -258,15 +258,83 @@ impl Outbox {
         !state.news
     }
 
+    /// Begins a session that keeps at most `limit` bytes. `token` is the first that a server grants.
+    pub(crate) fn begin_session(&self, token: Option<Token>, limit: usize) {
+        self.lock().session = Some(Box::new(SentFrames::new(token, limit)));
+    }
+
+    /// Asks or changes the session, if there is one. No lock may be taken within.
+    pub(crate) fn session<T>(&self, ask: impl FnOnce(&mut SentFrames) -> T) -> Option<T> {
+        self.lock().session.as_deref_mut().map(ask)
+    }
+
+    /// The connection is lost: only copies are kept from now on. False when there is no session that
+    /// can be resumed.
+    pub(crate) fn park(&self) -> bool {
+        let mut state = self.lock();
+        let open = state.closed.is_none();
+        let Some(session) = &mut state.session else { return false };
+        if !open || !session.park() {
+            return false;
+        }
+        (state.queue, state.bytes, state.slack, state.cut) = (Queue::default(), 0, 0, false);
+        true
+    }
+
+    /// There is a connection again, whose peer has taken in the first `seen` frames: queues `first`,
+    /// then the frames that it has not seen, then `last`.
+    pub(crate) fn resume(&self, first: &[u8], seen: u64, last: &[u8]) {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return;
+        }
+        let Some(session) = &mut state.session else { return };
+        let receipts = session.resume(seen);
+        let mut queue = Queue::default();
+        queue.put(Out::Own(first));
+        let mut masked = Vec::new();
+        for frame in session.frames() {
+            if self.masked {
+                masked.clear();
+                put_again(&mut masked, frame, rand::random());
+                queue.put(Out::Own(&masked));
+            } else {
+                queue.put(Out::Shared(frame));
+            }
+        }
+        queue.put(Out::Own(last));
+        (state.bytes, state.slack) = (queue.len(), queue.len());
+        state.queue = queue;
+        Self::wake(state);
+        resolve(receipts);
+    }
+
+    /// The peer has taken in the first `count` frames.
+    ///
+    /// # Errors
+    /// When fewer frames were sent.
+    pub(crate) fn acknowledge(&self, count: u64) -> Result<(), ProtocolError> {
+        let receipts = self.session(|session| session.acknowledge(count)).transpose()?;
+        resolve(receipts.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Nothing more comes from the peer: every receipt that still waits is dropped.
+    pub(crate) fn give_up_receipts(&self) {
+        let receipts: Option<Receipts> = self.session(SentFrames::give_up_receipts);
+        drop(receipts); // it wakes tasks, so no lock may be held
+    }
+
     fn end(&self, mut state: MutexGuard<'_, State>, closed: Closed) {
         state.closed = Some(closed);
         self.closing.store(true, Ordering::Release);
-        let slot = state.session.as_mut().and_then(|kept| kept.end());
+        if let Some(session) = &mut state.session {
+            session.end();
+        }
         Self::wake(state);
-        drop(slot); // it wakes others
     }
 
-    pub(super) fn wake(mut state: MutexGuard<'_, State>) {
+    fn wake(mut state: MutexGuard<'_, State>) {
         state.news = true;
         let waker = state.waker.take();
         drop(state);
@@ -275,8 +343,8 @@ impl Outbox {
         }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing of the application runs under this lock, so it is never left half changed.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code of the application runs under this lock, so a panic never leaves it half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,79 +1,96 @@
-//! What the two ends of a connection do differently: whom they ask, whom they admit, whom they
-//! tell. The pump is the same for both. A side may never read or write the socket.
+//! What the two ends of a connection do differently: whom they ask, whom they admit, whom they tell. The
+//! rest of a connection is the same for both. An owner never reads or writes the stream.
 
 use crate::{
     app::{handlers::Handlers, hooks::Hooks, run::BoxFuture},
-    connection::{handle::Handle, resume::Claim},
+    connection::{handle::Handle, resume::Resumption},
 };
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use wse_proto::{Closed, Limits, Machine, Payload, Received, RpError, Token};
 
-/// The application's answer to a question of the session, or why the connection ends without one;
-/// and what failed meanwhile, to be reported.
+/// What an application has set up for all its connections.
+pub(crate) struct Env<W> {
+    pub(crate) handlers: Handlers<W>,
+    pub(crate) hooks: Hooks<W>,
+    pub(crate) limits: Limits,
+    /// Whether peers see the texts of errors that were not made on purpose.
+    pub(crate) expose_errors: bool,
+}
+
+impl<W> Default for Env<W>
+where
+    Handlers<W>: Default,
+    Hooks<W>: Default,
+{
+    fn default() -> Self {
+        Self { handlers: Handlers::default(), hooks: Hooks::default(), limits: Limits::default(), expose_errors: false }
+    }
+}
+
+/// The application's answer to a question of the machine, or why the connection ends without one; and
+/// what failed meanwhile, to be reported.
 pub(crate) type Asked<A> = BoxFuture<(Result<A, Closed>, Option<RpError>)>;
 
-/// What happened to a connection that no peer is told.
+/// What happened to a connection that the peer is not told.
 pub(crate) enum Report<'a> {
-    /// A message that no handler listens to.
+    /// No handler takes this message.
     Ignored { name: &'a str, payload: &'a Payload<'a> },
     /// A handler, procedure or question failed.
     Failed { code: &'static str, name: Option<&'a str>, error: RpError },
 }
 
-/// What a conversation that opens is.
+/// What a conversation is that opens.
 pub(crate) enum Opened {
     /// A new one.
     New {
-        /// What its messages and calls wait for.
+        /// Messages and calls wait for this.
         ready: Option<oneshot::Receiver<()>>,
-        /// Where it is a session, the count of what comes.
-        ledger: Option<Received>,
-        /// It is kept only while it lasts, until the peer has shown that it is there.
-        on_trial: bool,
+        /// The count of what comes, where it is a session.
+        received: Option<Received>,
+        /// It is not kept beyond its stream until the peer has shown that it is there.
+        provisional: bool,
     },
     /// One that goes on in the task in which it began.
-    Resumed(Claim),
+    Resumed(Arc<Handle>, Resumption),
 }
 
+/// What becomes of an open connection.
+pub(crate) enum Life<'a> {
+    /// The session has lost its connection. It had taken in so many envelopes.
+    Parked { closed: &'a Closed, taken: u64 },
+    /// The parked session has to wait for another connection, and so many bytes wait for handlers.
+    Waiting { inbox_bytes: usize },
+    /// The session has another connection. The client got that token with it.
+    Resumed(Option<Token>),
+    /// The peer of a provisional connection has shown that it is there.
+    Confirmed,
+    /// The connection has ended. Told exactly once.
+    Ended(&'a Closed),
+    /// The stream is gone after the end, though handlers may still run. Told again until no message
+    /// waits for its handler (`drained`).
+    StreamGone { closed: &'a Closed, drained: bool },
+}
+
+/// One end of a connection: a server's or a client's.
 pub(crate) trait Owner: Send + Unpin + 'static {
-    type Session: Machine<Question: Send, Answer: Send, Opening: Send> + Send + Unpin;
-    /// Whom handlers are told about.
+    type Machine: Machine<Question: Send, Answer: Send, Opening: Send> + Send + Unpin;
+    /// What handlers are given to know for whom they run.
     type Who: Clone + Send + 'static;
 
-    /// Whom the next handler is told about; `None` before the peer is admitted.
+    fn env(&self) -> &Env<Self::Who>;
+
+    /// For whom the next handler runs. `None` before the peer is admitted.
     fn who(&self) -> Option<Self::Who>;
-    fn handlers(&self) -> &Handlers<Self::Who>;
-    fn hooks(&self) -> &Hooks<Self::Who>;
-    fn limits(&self) -> &Limits;
-    /// Whether the texts of errors are sent.
-    fn expose_errors(&self) -> bool;
 
     /// Asks the application.
-    fn ask(&mut self, question: <Self::Session as Machine>::Question) -> Asked<<Self::Session as Machine>::Answer>;
+    fn ask(&mut self, question: <Self::Machine as Machine>::Question) -> Asked<<Self::Machine as Machine>::Answer>;
 
-    /// Admits the peer, and welcomes it where that is this side's part.
-    fn open(&mut self, opening: <Self::Session as Machine>::Opening, handle: &Arc<Handle>) -> Result<Opened, Closed>;
+    /// Admits the peer, and queues its welcome where this side writes one.
+    fn open(&mut self, opening: <Self::Machine as Machine>::Opening, handle: &Arc<Handle>) -> Result<Opened, Closed>;
 
-    /// The session has lost its connection; `taken` envelopes have come so far.
-    fn parked(&mut self, closed: &Closed, taken: u64);
+    fn on(&mut self, life: Life<'_>);
 
-    /// It has to wait for another one, with so many bytes that wait for their handlers.
-    fn waits(&mut self, _bytes: usize) {}
-
-    /// It has another one. Always after `parked`. The client has got that token with it.
-    fn resumed(&mut self, token: Option<Token>);
-
-    /// The peer has shown that it is there.
-    fn confirmed(&mut self) {}
-
-    /// Tells the application; the future, if any, is its handler at work.
+    /// Tells the application. The future, if any, is its event handler at work.
     fn report(&self, report: Report<'_>) -> Option<BoxFuture<()>>;
-
-    /// The connection has ended; called exactly once.
-    fn ended(&mut self, closed: &Closed);
-
-    /// The stream is gone after that, though handlers may still run; called again until nothing
-    /// waits for its handler (`drained`).
-    fn stream_gone(&mut self, _closed: &Closed, _drained: bool) {}
 }

@@ -1,5 +1,4 @@
-//! From the socket to the session: reads, decodes, and gives the session one input at a time.
-//! It may never act on what it reads.
+//! From the stream to the machine: reads, decodes, and gives the machine one input at a time.
 
 use crate::connection::{
     owner::Owner,
@@ -14,17 +13,17 @@ use tokio::io::{AsyncRead, ReadBuf};
 use wse_frame::{Item, Message, Opcode};
 use wse_proto::{Closed, Input, Machine, Reason};
 
-/// Bytes read at once from a peer that nobody has let in yet.
-const STRANGERS_READ: usize = 4 << 10;
+/// Bytes read at once from a peer that was not admitted yet.
+const UNADMITTED_READ: usize = 4 << 10;
 
 thread_local! {
-    /// Where bytes are read to: one buffer a worker thread. The decoder takes all of it in before
-    /// the turn ends, so a connection owns no buffer while idle.
+    /// Bytes are read into one buffer a worker thread. The decoder takes all of them in before the turn
+    /// ends, so a connection owns no buffer while idle.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 impl<S: Owner> Connection<S> {
-    /// Reads while there is something, room for it, and bytes `left` of the turn.
+    /// Reads while there is something to read, room for it, and bytes are `left` of the turn.
     pub(super) fn poll_read(&mut self, left: &mut usize, cx: &mut Context<'_>) {
         if !self.read_ahead.is_empty() && self.has_room() {
             let mut ahead = std::mem::take(&mut self.read_ahead);
@@ -39,13 +38,13 @@ impl<S: Owner> Connection<S> {
             let Some(io) = &mut self.io else { return };
             let mut scratch = SCRATCH.take();
             scratch.resize(TURN, 0);
-            let size = if self.welcomed { TURN } else { STRANGERS_READ };
+            let size = if self.welcomed { TURN } else { UNADMITTED_READ };
             let mut buffer = ReadBuf::new(&mut scratch[..size]);
             let read = Pin::new(io).poll_read(cx, &mut buffer);
             let filled = buffer.filled().len();
             match read {
                 Poll::Ready(Ok(())) if filled > 0 => {
-                    self.session.heard(self.now.into_std());
+                    self.machine.heard(self.now.into_std());
                     let rest = self.take_in(&mut scratch[..filled], cx);
                     if rest > 0 {
                         self.read_ahead = scratch[filled - rest..filled].to_vec();
@@ -63,13 +62,13 @@ impl<S: Owner> Connection<S> {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        let limits = self.owner.limits();
+        let limits = &self.owner.env().limits;
         let bound = if self.welcomed { limits.inbox_bytes } else { limits.auth_message_bytes };
-        self.inbox.bytes() <= bound && self.claim.is_none()
+        self.inbox.bytes() <= bound && self.found_session.is_none()
     }
 
-    /// Decodes what was read. Gives how many bytes are left because the inbox is full: small
-    /// messages take more room than their bytes.
+    /// Decodes what was read. Returns how many bytes are left because the inbox is full: small messages
+    /// take more room than their bytes.
     fn take_in(&mut self, mut input: &mut [u8], cx: &mut Context<'_>) -> usize {
         loop {
             if !self.has_room() {
@@ -83,7 +82,7 @@ impl<S: Owner> Connection<S> {
                     let _ = self.handle.pong(ping.as_slice());
                 }
                 Ok(Some(Item::Pong(pong))) if self.unconfirmed_welcome.is_some_and(|mark| pong.as_slice() == mark) => {
-                    self.heard()
+                    self.welcome_arrived();
                 }
                 Ok(Some(Item::Ping(_) | Item::Pong(_))) => {}
                 Ok(Some(Item::Close(frame))) => {
@@ -92,7 +91,7 @@ impl<S: Owner> Connection<S> {
                         frame.map_or((1005, Reason::default()), |frame| (frame.code, frame.reason.into()));
                     self.end(Closed { code, reason });
                 }
-                // The decoder gives the same error for ever: what follows is not looked at.
+                // The decoder returns the same error for ever, so what follows is not decoded.
                 Err(error) => {
                     self.close_now(Closed { code: error.close_code(), reason: error.to_string().into() });
                     return 0;
@@ -101,35 +100,13 @@ impl<S: Owner> Connection<S> {
         }
     }
 
-    /// Something has come that a client can only send when it has its welcome.
-    fn heard(&mut self) {
-        if self.unconfirmed_welcome.take().is_some() {
-            self.handle.outbox.confirm();
-            self.confirmed();
-        }
-    }
-
-    /// Finds out whether the client is there at all.
-    pub(super) fn probe(&mut self) {
-        let mark = rand::random();
-        (self.on_trial, self.unconfirmed_welcome) = (true, Some(mark));
-        let _ = self.handle.ping_with(&mark); // fails only when the connection ends
-    }
-
-    /// It is.
-    pub(super) fn confirmed(&mut self) {
-        if std::mem::take(&mut self.on_trial) {
-            self.owner.confirmed();
-        }
-    }
-
-    pub(super) fn message(&mut self, message: &Message<'_>, cx: &mut Context<'_>) {
+    fn message(&mut self, message: &Message<'_>, cx: &mut Context<'_>) {
         self.check_closed();
-        if self.cause.is_some() && !self.handle.outbox.is_owed() {
-            return; // what has arrived is all that may still be said
+        if self.cause.is_some() && !self.handle.outbox.session(|session| session.is_owed()).unwrap_or(false) {
+            return; // after the end only acknowledgements count
         }
-        self.heard();
-        let said = self.session.read(message.payload.as_slice(), message.opcode == Opcode::Binary);
+        self.welcome_arrived();
+        let said = self.machine.read(message.payload.as_slice(), message.opcode == Opcode::Binary);
         let input = match said {
             Ok(envelope) => Input::Envelope(envelope),
             Err(error) => {
@@ -137,7 +114,7 @@ impl<S: Owner> Connection<S> {
                 Input::Garbage(error)
             }
         };
-        let step = self.session.step(input, self.now.into_std());
+        let step = self.machine.step(input, self.now.into_std());
         self.act(step, cx);
     }
 }

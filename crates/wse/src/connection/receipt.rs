@@ -1,15 +1,12 @@
-//! What a sender holds of a message that is on its way. It may never keep a message, nor a
-//! connection.
+//! What a sender holds of a message on its way: it resolves when the message has arrived. It keeps
+//! neither the message nor the connection.
 
-use crate::{
-    connection::{handle::Handle, kept},
-    error::SendError,
-};
+use crate::{connection::handle::Handle, error::SendError, session::sent::Arrival};
 use std::{fmt, sync::Arc};
 
-/// A message that was queued, as [`Conn::send`](crate::Conn::send) and
-/// [`Client::send`](crate::Client::send) give it. Most drop it; with it a sender can wait until the
-/// other side has taken the message in.
+/// A message that was queued. [`Conn::send`](crate::Conn::send) and
+/// [`Client::send`](crate::Client::send) return it. Most callers drop it; one that keeps it can wait
+/// until the other side has taken the message in.
 ///
 /// ```
 /// # async fn example(conn: wse::Conn) -> Result<(), wse::SendError> {
@@ -27,28 +24,28 @@ impl Receipt {
 
     /// Resolves when the peer has acknowledged the message: about a second after it has arrived,
     /// sooner when much is sent or one side says goodbye, and later by as long as the connection is
-    /// lost. It has reached the
-    /// peer's library then, which hands it to a handler unless it ends the connection before; that the
-    /// handler has run is not said. Dropping the future does not take the message back. A peer that
-    /// breaks the protocol and never acknowledges leaves it pending until the connection ends: give it
-    /// a timeout where that matters.
+    /// lost. The message has reached the peer's library then, which hands it to a handler unless it ends
+    /// the connection before. It does not say that the handler has run. Dropping the future does not take
+    /// the message back. A peer that breaks the protocol and never acknowledges leaves it pending until
+    /// the connection ends: give it a timeout where that matters.
     ///
     /// It works with a peer that has a session: a client that asked for one
-    /// ([`ClientBuilder::resume`](crate::ClientBuilder::resume)), a server that grants them
+    /// ([`ClientBuilder::resume`](crate::ClientBuilder::resume)), or a server that grants them
     /// ([`Limits::resume_window`](crate::Limits::resume_window)).
     ///
     /// # Errors
-    /// [`SendError::Unconfirmed`] when nobody will ever say: there is no session (a client that does
-    /// not [reconnect](crate::ClientBuilder::reconnect) asks for none), or it ended before: without a
-    /// goodbye, or with one of a peer that could not say what had arrived (one in JavaScript closed by the
-    /// server) or drops what it has. It is said when the connection is gone, after
-    /// [`Limits::close_timeout`](crate::Limits::close_timeout) at the latest.
+    /// [`SendError::Unconfirmed`] when the delivery will never be confirmed: there is no session (a client
+    /// that does not [reconnect](crate::ClientBuilder::reconnect) asks for none), or the session ended
+    /// before the acknowledgement came. It ends without one when the peer said no goodbye, could not say
+    /// what had arrived (one in JavaScript that the server closed), or dropped what it had. The error comes
+    /// when the connection is gone, after [`Limits::close_timeout`](crate::Limits::close_timeout) at the
+    /// latest.
     pub async fn delivered(self) -> Result<(), SendError> {
         let Some((handle, number)) = self.0 else { return Err(SendError::Unconfirmed) };
-        match handle.outbox.receipt(number) {
-            kept::Receipt::Arrived => Ok(()),
-            kept::Receipt::Unknown => Err(SendError::Unconfirmed),
-            kept::Receipt::Wait(arrived) => {
+        match handle.arrival(number) {
+            Arrival::Confirmed => Ok(()),
+            Arrival::Unknown => Err(SendError::Unconfirmed),
+            Arrival::Wait(arrived) => {
                 drop(handle);
                 arrived.await.map_err(|_| SendError::Unconfirmed)
             }

@@ -1,45 +1,231 @@
-//! The stream below a connection, and what goes from one connection to another when a session has
-//! a new one. It may never know what is said over it.
+//! How a session moves from one connection to the next. This is the one file in which a stream changes
+//! its task:
+//!
+//! 1. A connection is lost. Its task lets go of the stream and waits ([`Connection::park`]).
+//! 2. The owner of a new connection finds the session ([`Opened::Resumed`](super::owner::Opened)). The
+//!    new connection's task hands its stream over ([`Connection::hand_over`]) and ends.
+//! 3. The session's task takes it over ([`Connection::take_over`]), and sends again what was not seen.
 
-use crate::connection::handle::Handle;
-use std::sync::Arc;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::oneshot,
+use crate::{
+    connection::{
+        handle::{Handle, write_raw},
+        owner::{Life, Owner},
+        queue::Queue,
+        task::{Connection, Io, frame_limits},
+    },
+    error::SendError,
+    session::parking::{Evicted, Parking, Slot},
+    sync::{Mutex, MutexGuard},
 };
-use wse_frame::Decoder;
-use wse_proto::{Payload, SessionGrant, Token};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, Weak},
+};
+use tokio::sync::oneshot;
+use wse_frame::{Decoder, Opcode, put_frame};
+use wse_proto::{Closed, Machine, Payload, Reason, SessionGrant, Token};
 
-/// A stream of bytes, whatever is below it.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// Boxed, so that a session can go on over another kind of stream than it began on.
-pub(crate) type Io = Box<dyn Stream>;
-
-/// A welcomed connection, for the task in which its session began.
-pub(crate) struct Line {
-    pub(crate) io: Io,
-    /// Read of it already, but not decoded.
-    pub(crate) read_ahead: Vec<u8>,
-    pub(crate) decoder: Decoder,
-    pub(crate) resumption: Resumption,
+/// A welcomed connection on its way to the task of its session. It never names a [`Handle`]: it waits
+/// in one.
+struct Handover {
+    io: Io,
+    /// Bytes that were read and not decoded.
+    read_ahead: Vec<u8>,
+    decoder: Decoder,
+    resumption: Resumption,
 }
 
-/// A session that a welcome resumes.
-pub(crate) struct Claim {
-    pub(crate) handle: Arc<Handle>,
-    pub(crate) resumption: Resumption,
-}
-
-/// What its task has to know. It may never hold the peer: it waits in the peer's own outbox.
+/// What a welcome says about the session that goes on.
 pub(crate) struct Resumption {
-    /// How much of what this side has sent the other has taken in.
+    /// How many frames of this side the peer has taken in.
     pub(crate) seen: u64,
     /// The welcome that the server still has to write.
     pub(crate) welcome: Option<(Payload<'static>, SessionGrant)>,
-    /// What the client has to come back with from now on.
+    /// What the client comes back with from now on.
     pub(crate) token: Option<Token>,
-    /// What messages and calls wait for.
+    /// Messages and calls wait for this.
     pub(crate) ready: Option<oneshot::Receiver<()>>,
+}
+
+/// The parked sessions of a server. They are named weakly: a slot keeps no connection.
+pub(crate) type ParkedSessions = Parking<Weak<Handle>>;
+
+/// What a session without a connection waits with, and for.
+#[derive(Default)]
+pub(super) struct Parked(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    handover: Option<Box<Handover>>,
+    slot: Option<Slot<Weak<Handle>>>,
+}
+
+impl Parked {
+    /// The parked session has grown. Sessions that no longer fit end.
+    pub(super) fn grow(&self, bytes: usize) {
+        let evicted = self.lock().slot.as_ref().map(|slot| slot.grow(bytes));
+        evicted.into_iter().for_each(end);
+    }
+
+    /// The session is not parked any more.
+    pub(super) fn free_slot(&self) {
+        let slot = self.lock().slot.take();
+        drop(slot); // after the lock, as it takes another
+    }
+
+    /// Drops a connection that came too late.
+    pub(super) fn drop_handover(&self) {
+        let handover = self.lock().handover.take();
+        drop(handover); // after the lock, as it wakes the other side of the stream
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends evicted sessions. No lock may be held.
+fn end(Evicted(sessions): Evicted<Weak<Handle>>) {
+    for session in sessions {
+        if let Some(handle) = session.upgrade() {
+            handle.close(Closed::slow());
+        }
+    }
+}
+
+impl Handle {
+    /// Takes a slot among the parked sessions, for the frames that are kept and the bytes that wait in
+    /// the inbox.
+    pub(crate) fn take_slot(self: &Arc<Self>, sessions: &ParkedSessions, inbox_bytes: usize) {
+        let kept = self.outbox.session(|session| session.bytes()).unwrap_or(0);
+        let (slot, evicted) = sessions.enter(Arc::downgrade(self), inbox_bytes + kept);
+        self.parked.lock().slot = Some(slot);
+        if !self.is_open() {
+            self.parked.free_slot(); // it has ended meanwhile
+        }
+        end(evicted);
+    }
+
+    /// Gives a connection to this session's task. It is dropped if the session has ended, and replaces
+    /// one that the task has not taken yet.
+    fn offer(&self, handover: Handover) {
+        let replaced = self.parked.lock().handover.replace(Box::new(handover));
+        drop(replaced);
+        if !self.outbox.announce_handover() {
+            self.parked.drop_handover();
+        }
+    }
+
+    /// Queues the welcome, where this side writes one, then what the peer has not seen, then a ping:
+    /// its pong tells that the welcome has arrived.
+    fn resume(&self, welcome: Option<&(Payload<'_>, SessionGrant)>, seen: u64, mark: &[u8]) -> Result<(), SendError> {
+        let (mut first, mut last) = (Vec::new(), Vec::new());
+        if let Some((payload, granted)) = welcome {
+            put_frame(&mut first, self.opcode(), None, self.write_welcome(payload, Some(granted)))?;
+            put_frame(&mut last, Opcode::Ping, None, write_raw(mark))?;
+        }
+        self.outbox.resume(&first, seen, &last);
+        self.parked.free_slot();
+        Ok(())
+    }
+}
+
+impl<O: Owner> Connection<O> {
+    /// The connection is lost. Its session waits for another one, if it can be resumed; else it ends.
+    pub(super) fn park(&mut self, closed: Closed) {
+        self.detach_stream(closed);
+        if self.cause.is_none() {
+            self.owner.on(Life::Waiting { inbox_bytes: self.inbox.bytes() });
+        }
+    }
+
+    fn detach_stream(&mut self, closed: Closed) {
+        self.io = None;
+        (self.read_ahead, self.decoded) = (Vec::new(), 0);
+        drop(self.forget_message()); // the peer sends it again
+        (self.writing, self.flushed) = (Queue::default(), true);
+        self.progressed = true; // the timer has to learn the new deadline
+        if self.provisional || !self.handle.outbox.park() {
+            return self.end(closed);
+        }
+        self.owner.on(Life::Parked { closed: &closed, taken: self.machine.taken() });
+    }
+
+    /// Gives the welcomed connection to the task of its session. This task ends then.
+    pub(super) fn hand_over(&mut self) {
+        let Some(found) = self.found_session.take() else { return };
+        let Some(io) = self.io.take() else { return };
+        let read_ahead = self.read_ahead.split_off(self.decoded);
+        let decoder = self.forget_message();
+        self.drop_waiting(); // a client that resumes has nothing to say before the welcome
+        let (session, resumption) = *found;
+        session.offer(Handover { io, read_ahead, decoder, resumption });
+        self.cause = Some(self.handle.close_as(Closed::broken(Reason::default())));
+        let _ = self.machine.close(self.now.into_std()); // it owes the peer nothing
+    }
+
+    /// The session goes on over a connection that another task has handed over.
+    pub(super) fn take_over(&mut self) {
+        let Some(handover) = self.handle.parked.lock().handover.take() else { return };
+        let Handover { io, read_ahead, decoder, resumption } = *handover;
+        self.confirm(); // a client that comes back with its token has had its welcome
+        if self.io.is_some() {
+            // Only the peer has noticed that the connection before is lost.
+            let closed = Closed::broken(Reason::default());
+            match self.machine.lost(&closed, self.now.into_std()) {
+                true => self.detach_stream(closed),
+                false => self.end(closed),
+            }
+        }
+        if self.cause.is_some() {
+            return;
+        }
+        self.machine.resumed(self.now.into_std());
+        let seen = self.machine.taken();
+        let welcome = resumption.welcome.map(|(payload, granted)| (payload, SessionGrant { seen, ..granted }));
+        let mark: [u8; 8] = rand::random();
+        if self.handle.resume(welcome.as_ref(), resumption.seen, &mark).is_err() {
+            return self.close_now(Closed::slow()); // a welcome that no wire could carry
+        }
+        self.io = Some(io);
+        (self.read_ahead, self.decoded, self.decoder) = (read_ahead, 0, decoder);
+        self.unconfirmed_welcome = welcome.is_some().then_some(mark);
+        self.ready = resumption.ready.or(self.ready.take());
+        self.owner.on(Life::Resumed(resumption.token));
+        self.progressed = true;
+    }
+
+    /// Begins to decode anew. Returns the decoder with what it holds of an incomplete message.
+    fn forget_message(&mut self) -> Decoder {
+        let anew = Decoder::new(self.role, frame_limits(&self.owner.env().limits, true));
+        std::mem::replace(&mut self.decoder, anew)
+    }
+
+    /// Asks a client that may not be there for a sign of life: its connection is provisional, and not
+    /// kept beyond its stream, until the pong has come.
+    pub(super) fn probe(&mut self) {
+        let mark = rand::random();
+        (self.provisional, self.unconfirmed_welcome) = (true, Some(mark));
+        let _ = self.handle.ping_with(&mark); // fails only when the connection ends
+    }
+
+    /// The peer has sent something that only a client can send which has its welcome.
+    pub(super) fn welcome_arrived(&mut self) {
+        if self.unconfirmed_welcome.take().is_some() {
+            self.handle.outbox.session(|session| session.confirm_token());
+            self.confirm();
+        }
+    }
+
+    fn confirm(&mut self) {
+        if std::mem::take(&mut self.provisional) {
+            self.owner.on(Life::Confirmed);
+        }
+    }
+}
+
+impl fmt::Debug for Parked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parked").finish_non_exhaustive()
+    }
 }

@@ -39,7 +39,7 @@ pub(crate) fn shared<W: Send + 'static>(
     frame: &Bytes,
 ) -> Result<Option<u64>, SendError> {
     if let (true, Some(payload)) = (hooks.sees_outgoing(), payload) {
-        if !handle.outbox.is_open() {
+        if !handle.is_open() {
             return Err(SendError::NotReady);
         }
         hooks.outgoing(who, &Envelope { name: name.into(), payload: payload.borrowed(), stamp: None })?;
@@ -85,7 +85,7 @@ where
     if !hooks.sees_outgoing() {
         return Ok(None);
     }
-    if !handle.outbox.is_open() {
+    if !handle.is_open() {
         return Err(SendError::NotReady); // the hook sees what leaves, not what cannot
     }
     handle.codec().can_name(name)?;

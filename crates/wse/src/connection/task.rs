@@ -1,13 +1,13 @@
-//! One task a connection, or a session and all its connections, one after the other: from the socket
-//! through decoder, codec and session to the handlers, and from the outbox back to the socket. It may
-//! never decide what an envelope means, nor wait for anybody but its own peer.
+//! The task of a connection, or of a session and all its connections, one after the other: its state and
+//! its loop. It decides nothing about envelopes, and waits for no peer but its own.
 
 use crate::connection::{
+    dispatch::{Checking, Running},
     handle::Handle,
-    owner::{Asked, Owner},
+    inbox::Inbox,
+    owner::{Asked, Life, Owner},
     queue::Queue,
-    resume::{Claim, Io, Line},
-    running::{Check, Inbox, Running},
+    resume::Resumption,
 };
 use futures_util::stream::FuturesUnordered;
 use std::{
@@ -17,43 +17,51 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     sync::oneshot,
     time::{Instant, Sleep},
 };
 use wse_frame::{Decoder, Role};
-use wse_proto::{Closed, Limits, Machine, Reason};
+use wse_proto::{Closed, Input, Limits, Machine, Reason};
 
-/// Bytes read in one turn; then other connections have theirs.
+/// Bytes read in one turn. Other connections have their turn then.
 pub(super) const TURN: usize = 64 << 10;
 
-type Answer<S> = <<S as Owner>::Session as Machine>::Answer;
+/// A stream of bytes, whatever is below it.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-pub(crate) struct Connection<S: Owner> {
-    /// Gone when the connection has ended or is lost; running handlers are still finished then.
+/// Boxed, so that a session can go on over another kind of stream than it began on.
+pub(crate) type Io = Box<dyn Stream>;
+
+type Answer<O> = <<O as Owner>::Machine as Machine>::Answer;
+
+/// One connection and everything that runs for it.
+pub(crate) struct Connection<O: Owner> {
+    /// `None` once the connection has ended or is lost. Running handlers still finish then.
     pub(super) io: Option<Io>,
-    /// What was read but not decoded: before the connection was handed to the pump, or while the
-    /// inbox was full.
+    /// Bytes that were read and not decoded: before the task began, or while the inbox was full.
     pub(super) read_ahead: Vec<u8>,
-    /// Bytes of it that were decoded.
+    /// How many of them were decoded.
     pub(super) decoded: usize,
     pub(super) role: Role,
     pub(super) decoder: Decoder,
-    pub(super) session: S::Session,
-    pub(super) owner: S,
+    pub(super) machine: O::Machine,
+    pub(super) owner: O,
     pub(super) handle: Arc<Handle>,
     /// The peer has been admitted.
     pub(super) welcomed: bool,
     /// The application at work on a question.
-    pub(super) asked: Option<Asked<Answer<S>>>,
-    /// What messages and calls wait for after the welcome.
+    pub(super) asked: Option<Asked<Answer<O>>>,
+    /// Messages and calls wait for this after the welcome.
     pub(super) ready: Option<oneshot::Receiver<()>>,
     pub(super) running: FuturesUnordered<Running>,
     /// The message or call that the application's hook looks at.
-    pub(super) checking: Option<Box<Check>>,
+    pub(super) checking: Option<Box<Checking>>,
     pub(super) inbox: Inbox,
     pub(super) writing: Queue,
     pub(super) flushed: bool,
-    pub(super) timer: Pin<Box<Sleep>>,
+    timer: Pin<Box<Sleep>>,
     pub(super) now: Instant,
     /// Why the connection ends or ended.
     pub(super) cause: Option<Closed>,
@@ -61,36 +69,37 @@ pub(crate) struct Connection<S: Owner> {
     pub(super) peer_closed: bool,
     /// When a peer that does not answer the close frame is cut.
     pub(super) close_deadline: Instant,
-    /// The welcomed connection is for the task of this session.
-    pub(super) claim: Option<Box<Claim>>,
-    /// The ping behind a welcome, until something shows that the client has it.
+    /// The welcome resumes this session, in another task.
+    pub(super) found_session: Option<Box<(Arc<Handle>, Resumption)>>,
+    /// The payload of the ping behind a welcome, until something shows that the client has the welcome.
     pub(super) unconfirmed_welcome: Option<[u8; 8]>,
-    /// Without that it is not kept beyond its connection.
-    pub(super) on_trial: bool,
-    /// No handler starts any more; how the connection ends when none runs.
+    /// The connection is not kept beyond its stream until the peer has shown that it is there.
+    pub(super) provisional: bool,
+    /// No more handlers start. The connection ends like this when none runs.
     pub(super) draining: Option<Closed>,
-    /// Something was begun or freed in this round, so there is more to poll.
+    /// Something began or became free in this round, so there is more to poll.
     pub(super) progressed: bool,
 }
 
-impl<S: Owner> Connection<S> {
+impl<O: Owner> Connection<O> {
     pub(crate) fn new(
         io: Io,
         read_ahead: Vec<u8>,
         role: Role,
-        session: S::Session,
-        owner: S,
+        machine: O::Machine,
+        owner: O,
         handle: Arc<Handle>,
     ) -> Self {
         let now = Instant::now();
-        let first = session.deadline().map_or(now, Instant::from_std);
+        let first = machine.deadline().map_or(now, Instant::from_std);
+        let limits = frame_limits(&owner.env().limits, role == Role::Client);
         Self {
             io: Some(io),
             read_ahead,
             decoded: 0,
             role,
-            decoder: Decoder::new(role, frame_limits(owner.limits(), role == Role::Client)),
-            session,
+            decoder: Decoder::new(role, limits),
+            machine,
             owner,
             handle,
             welcomed: false,
@@ -106,40 +115,51 @@ impl<S: Owner> Connection<S> {
             cause: None,
             peer_closed: false,
             close_deadline: now,
-            claim: None,
+            found_session: None,
             unconfirmed_welcome: None,
-            on_trial: false,
+            provisional: false,
             draining: None,
             progressed: false,
         }
-    }
-
-    /// Gives the welcomed connection to the task of its session; this one has done its part.
-    fn hand_over(&mut self) {
-        let Some(claim) = self.claim.take() else { return };
-        let Some(io) = self.io.take() else { return };
-        let read_ahead = self.read_ahead.split_off(self.decoded);
-        let decoder = self.forget_message();
-        self.drop_waiting(); // a client that resumes has nothing to say before the welcome
-        let Claim { handle, resumption } = *claim;
-        handle.outbox.adopt(Line { io, read_ahead, decoder, resumption });
-        self.cause = Some(self.handle.outbox.close(Closed::broken(Reason::default())));
-        let _ = self.session.close(self.now.into_std());
-    }
-
-    /// Begins decoding anew. Gives the decoder with what it holds of a message that came in part.
-    pub(super) fn forget_message(&mut self) -> Decoder {
-        let anew = Decoder::new(self.role, frame_limits(self.owner.limits(), true));
-        std::mem::replace(&mut self.decoder, anew)
     }
 
     fn is_done(&self) -> bool {
         let gone = self.io.is_none() && self.cause.is_some();
         gone && self.running.is_empty() && self.checking.is_none() && self.inbox.is_empty()
     }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) {
+        loop {
+            let due = match self.machine.deadline() {
+                Some(deadline) => Instant::from_std(deadline),
+                None if self.io.is_some() => self.close_deadline,
+                None => return,
+            };
+            // A deadline that moved away is met early and set again then, so that traffic costs nothing.
+            if due > self.now {
+                if due < self.timer.deadline() || self.timer.is_elapsed() {
+                    self.timer.as_mut().reset(due);
+                }
+                if self.timer.as_mut().poll(cx).is_pending() {
+                    return;
+                }
+                self.now = Instant::now();
+            }
+            if self.cause.is_some() {
+                if self.now >= self.close_deadline {
+                    self.io = None;
+                }
+                continue;
+            }
+            // A peer that is not read is not silent: a ping finds out whether it is there.
+            let deaf = self.welcomed && self.io.is_some() && !self.has_room() && self.now >= due;
+            let step = self.machine.step(if deaf { Input::Deaf } else { Input::Tick }, self.now.into_std());
+            self.act(step, cx);
+        }
+    }
 }
 
-impl<S: Owner> Future for Connection<S> {
+impl<O: Owner> Future for Connection<O> {
     /// How the connection ended.
     type Output = Closed;
 
@@ -159,8 +179,9 @@ impl<S: Owner> Future for Connection<S> {
             this.poll_timer(cx);
             this.poll_write(cx);
             if let (None, Some(closed)) = (&this.io, &this.cause) {
-                this.handle.outbox.give_up();
-                this.owner.stream_gone(closed, this.inbox.is_empty() && this.checking.is_none());
+                this.handle.outbox.give_up_receipts();
+                let drained = this.inbox.is_empty() && this.checking.is_none();
+                this.owner.on(Life::StreamGone { closed, drained });
             }
             if this.is_done() {
                 return Poll::Ready(this.cause.clone().unwrap_or_else(|| Closed::broken(Reason::default())));
@@ -176,20 +197,20 @@ impl<S: Owner> Future for Connection<S> {
     }
 }
 
-impl<S: Owner> Drop for Connection<S> {
+impl<O: Owner> Drop for Connection<O> {
     fn drop(&mut self) {
         if self.cause.is_none() {
-            let closed = self.handle.outbox.close(Closed::broken(Reason::default()));
-            self.handle.outbox.give_up();
-            self.handle.disconnect();
-            self.owner.ended(&closed);
+            let closed = self.handle.close_as(Closed::broken(Reason::default()));
+            self.handle.outbox.give_up_receipts();
+            self.handle.calls().disconnect();
+            self.owner.on(Life::Ended(&closed));
         }
-        self.handle.outbox.drop_line(); // no task is left that could go on over it
+        self.handle.parked.drop_handover(); // no task is left that could take it over
     }
 }
 
-/// Only a client that nobody has let in yet is held to less.
-pub(super) fn frame_limits(limits: &Limits, trusted: bool) -> wse_frame::Limits {
-    let bytes = if trusted { limits.message_bytes } else { limits.auth_message_bytes };
+/// Only a client that was not admitted yet is held to less.
+pub(super) fn frame_limits(limits: &Limits, admitted: bool) -> wse_frame::Limits {
+    let bytes = if admitted { limits.message_bytes } else { limits.auth_message_bytes };
     wse_frame::Limits { frame: bytes, message: bytes, fragments: limits.fragments }
 }

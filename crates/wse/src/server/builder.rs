@@ -3,11 +3,11 @@
 use crate::{
     app::{
         handlers::Handlers,
-        hooks::Hooks,
         listeners::Listeners,
         names::{Message, Procedure},
         run::BoxFuture,
     },
+    connection::owner::Env,
     server::{
         Inner, Server, Spoken,
         admission::{
@@ -47,16 +47,13 @@ pub struct ServerBuilder<I = ()> {
 /// Everything but identify.
 #[derive(Default)]
 struct Options {
-    handlers: Handlers<Conn>,
+    env: Env<Conn>,
     listeners: Listeners<Event>,
-    limits: Limits,
-    hooks: Hooks<Conn>,
     protocols: Vec<Protocol>,
     origins: Vec<HeaderValue>,
     trusted_proxies: Vec<IpNet>,
     upgrade: Option<UpgradeHook>,
     path: Option<String>,
-    expose_errors: bool,
 }
 
 impl ServerBuilder {
@@ -123,23 +120,20 @@ impl ServerBuilder<Identified> {
         let events = Events::new(listeners.clone());
         Server(Arc::new(Inner {
             identify: self.identify.0,
-            handlers: self.options.handlers,
-            hooks: self.options.hooks,
+            parking: Parking::new(self.options.env.limits.parked_bytes),
+            env: self.options.env,
             protocols,
             codecs,
             node: NodeId::random(),
             registry: Registry::new(vec![Box::new(events.clone())]),
             events,
-            parking: Parking::new(self.options.limits.parked_bytes),
             listeners,
-            limits: self.options.limits,
             origins: self.options.origins,
             trusted_proxies: self.options.trusted_proxies,
             upgrade: self.options.upgrade,
             path: self.options.path,
-            expose_errors: self.options.expose_errors,
-            before_verdict: Arc::new(BeforeVerdict::default()),
-            before_request: Arc::new(BeforeRequest::default()),
+            before_verdict: BeforeVerdict::default(),
+            before_request: BeforeRequest::default(),
             connections: Arc::new(Connections::new()),
         }))
     }
@@ -160,7 +154,7 @@ impl<I> ServerBuilder<I> {
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.options.handlers = self.options.handlers.on(message, handler);
+        self.options.env.handlers = self.options.env.handlers.on(message, handler);
         self
     }
 
@@ -171,7 +165,7 @@ impl<I> ServerBuilder<I> {
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.options.handlers = self.options.handlers.once(message, handler);
+        self.options.env.handlers = self.options.env.handlers.once(message, handler);
         self
     }
 
@@ -189,7 +183,7 @@ impl<I> ServerBuilder<I> {
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<R, RpError>> + Send + 'static,
     {
-        self.options.handlers = self.options.handlers.register(rp, handler);
+        self.options.env.handlers = self.options.env.handlers.register(rp, handler);
         self
     }
 
@@ -201,7 +195,7 @@ impl<I> ServerBuilder<I> {
     /// When a procedure of one of their names is there already.
     #[track_caller]
     pub fn handlers(self, handlers: Handlers<Conn>) -> Self {
-        self.options.handlers.merge_or_panic(handlers);
+        self.options.env.handlers.merge_or_panic(handlers);
         self
     }
 
@@ -218,7 +212,7 @@ impl<I> ServerBuilder<I> {
 
     /// Sets the bounds and intervals.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.options.limits = limits.within_reason();
+        self.options.env.limits = limits.within_reason();
         self
     }
 
@@ -262,7 +256,7 @@ impl<I> ServerBuilder<I> {
         F: FnOnce(Conn, Envelope<'static>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.options.hooks.on_receive(hook);
+        self.options.env.hooks.on_receive(hook);
         self
     }
 
@@ -278,7 +272,7 @@ impl<I> ServerBuilder<I> {
         mut self,
         hook: impl Fn(&Conn, &Envelope<'_>) -> Result<(), RpError> + Send + Sync + 'static,
     ) -> Self {
-        self.options.hooks.on_send(hook);
+        self.options.env.hooks.on_send(hook);
         self
     }
 
@@ -324,13 +318,13 @@ impl<I> ServerBuilder<I> {
     /// Sends peers the texts of errors that handlers did not make on purpose, too. For development
     /// only: such a text may hold what a peer should not know.
     pub fn expose_errors(mut self, expose: bool) -> Self {
-        self.options.expose_errors = expose;
+        self.options.env.expose_errors = expose;
         self
     }
 }
 
 impl<I> fmt::Debug for ServerBuilder<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerBuilder").field("limits", &self.options.limits).finish_non_exhaustive()
+        f.debug_struct("ServerBuilder").field("limits", &self.options.env.limits).finish_non_exhaustive()
     }
 }

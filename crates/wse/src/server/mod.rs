@@ -30,19 +30,16 @@ pub use users::{
 use crate::{
     app::{
         handler_id::HandlerId,
-        handlers::Handlers,
-        hooks::Hooks,
         listeners::Listeners,
         names::{Message, Procedure},
     },
-    connection::{handle::Handle, task::Connection},
+    connection::{handle::Handle, owner::Env, resume::ParkedSessions, task::Connection},
     error::{RegisterError, SendError, ServeError},
     server::{
         admission::{service::UpgradedRequest, upgrade},
         owner::ServerOwner,
         users::{deliver, events::Events, id::NodeId, recipients::Scope, registry::Registry},
     },
-    session::parking::Parking,
 };
 use http::{HeaderValue, Request};
 use ipnet::IpNet;
@@ -54,7 +51,7 @@ use tokio::{
     task::JoinHandle,
 };
 use wse_frame::Role;
-use wse_proto::{Cid, Closed, Codec, Format, Limits, Protocol, Reason, RpError};
+use wse_proto::{Cid, Closed, Codec, Format, Protocol, Reason, RpError};
 
 /// A messaging server for authenticated users on many devices. A handle, cheap to clone.
 ///
@@ -81,23 +78,20 @@ pub struct Server(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) identify: builder::Identify,
-    pub(crate) handlers: Handlers<Conn>,
-    pub(crate) hooks: Hooks<Conn>,
+    pub(crate) env: Env<Conn>,
     pub(crate) listeners: Arc<Listeners<Event>>,
-    pub(crate) limits: Limits,
     pub(crate) protocols: Vec<Protocol>,
     pub(crate) codecs: Vec<Spoken>,
     pub(crate) origins: Vec<HeaderValue>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) upgrade: Option<builder::UpgradeHook>,
     pub(crate) path: Option<String>,
-    pub(crate) expose_errors: bool,
     pub(crate) node: NodeId,
     pub(crate) registry: Registry<Conn>,
     pub(crate) events: Events,
-    pub(crate) parking: Arc<Parking>,
-    pub(crate) before_verdict: Arc<admission::before_verdict::BeforeVerdict>,
-    pub(crate) before_request: Arc<admission::before_request::BeforeRequest>,
+    pub(crate) parking: ParkedSessions,
+    pub(crate) before_verdict: admission::before_verdict::BeforeVerdict,
+    pub(crate) before_request: admission::before_request::BeforeRequest,
     pub(crate) connections: Arc<shutdown::Connections>,
 }
 
@@ -191,7 +185,7 @@ impl Server {
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.0.handlers.add(message, handler)
+        self.0.env.handlers.add(message, handler)
     }
 
     /// Adds a handler for the next message of a type.
@@ -201,18 +195,18 @@ impl Server {
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.0.handlers.add_once(message, handler)
+        self.0.env.handlers.add_once(message, handler)
     }
 
     /// Removes a handler or a listener of events. False when it is not there: removed before, or a
     /// `once` that has run. What is being handled at that moment may still reach it.
     pub fn off(&self, handler: &HandlerId) -> bool {
-        self.0.handlers.off(handler) || self.0.listeners.off(handler)
+        self.0.env.handlers.off(handler) || self.0.listeners.off(handler)
     }
 
     /// Removes all handlers of a message, those of the builder too. Returns how many there were.
     pub fn off_all(&self, name: &str) -> usize {
-        self.0.handlers.off_all(name)
+        self.0.env.handlers.off_all(name)
     }
 
     /// Registers a procedure.
@@ -226,7 +220,7 @@ impl Server {
         F: FnOnce(Conn, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<R, RpError>> + Send + 'static,
     {
-        self.0.handlers.try_register(rp, handler)
+        self.0.env.handlers.try_register(rp, handler)
     }
 
     /// Removes a procedure.
@@ -234,7 +228,7 @@ impl Server {
     /// # Errors
     /// When no procedure has that name.
     pub fn unregister(&self, name: &str) -> Result<(), RegisterError> {
-        self.0.handlers.unregister(name)
+        self.0.env.handlers.unregister(name)
     }
 
     /// Adds a listener of events: `async |event|`. It hears what happens from now on, each event
@@ -291,7 +285,7 @@ impl Server {
         let id = DeviceId::next(inner.node);
         let protocol = request.protocol.unwrap_or(0);
         let codec = inner.codecs[inner.codec_of(protocol, None)].codec.clone();
-        let handle = Arc::new(Handle::new(codec, &inner.limits, false));
+        let handle = Arc::new(Handle::new(codec, &inner.env.limits, false));
         let owner = ServerOwner {
             server: inner.clone(),
             id,
@@ -301,13 +295,13 @@ impl Server {
             permit: request.permit,
             conn: None,
             handlers_outlive_it: false,
-            _alive: inner.connections.enter(id.number, &handle)?,
+            _live: inner.connections.enter(&handle)?,
         };
         if request.protocol.is_none() {
-            handle.outbox.close(Closed::protocol_error());
+            handle.close_as(Closed::protocol_error());
         }
         let now = tokio::time::Instant::now().into_std();
-        let session = inner.protocols[protocol].server_machine(&inner.limits, now);
+        let session = inner.protocols[protocol].server_machine(&inner.env.limits, now);
         Some(tokio::spawn(Connection::new(Box::new(io), read_ahead, Role::Server, session, owner, handle)))
     }
 
@@ -336,7 +330,7 @@ impl Server {
     /// # }
     /// ```
     pub async fn shutdown(&self, grace: Duration) {
-        let mut shutdown = self.0.connections.shut_down(self.0.limits.returns_per_second, grace);
+        let mut shutdown = self.0.connections.shut_down(self.0.env.limits.returns_per_second, grace);
         let quiet = async {
             tokio::select! {
                 () = shutdown.drain() => self.0.connections.empty().await,

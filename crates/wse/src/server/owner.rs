@@ -1,22 +1,18 @@
-//! The server's side of a connection: asks identify, admits devices, tells the application.
-//! It may never read or write the socket.
+//! What a server does with a connection: it asks identify, admits devices, and tells the application.
+//! It never reads or writes the stream.
 
 use crate::{
-    app::{
-        handlers::Handlers,
-        hooks::Hooks,
-        run::{BoxFuture, caught},
-    },
+    app::run::{BoxFuture, caught},
     connection::{
         handle::Handle,
-        owner::{Asked, Opened, Owner, Report},
-        resume::{Claim, Resumption},
+        owner::{Asked, Env, Life, Opened, Owner, Report},
+        resume::Resumption,
     },
     server::{
         Inner,
         admission::{before_verdict::Permit, verdict::Stranger},
         event::Event,
-        shutdown::Entry,
+        shutdown::LiveConnection,
         users::{
             conn::{Conn, ConnInner},
             id::DeviceId,
@@ -45,31 +41,19 @@ pub(crate) struct ServerOwner {
     /// Its connection has ended, but not its handlers.
     pub(crate) handlers_outlive_it: bool,
     /// Gone with the connection.
-    pub(crate) _alive: Entry,
+    pub(crate) _live: LiveConnection,
 }
 
 impl Owner for ServerOwner {
-    type Session = AnyServerMachine;
+    type Machine = AnyServerMachine;
     type Who = Conn;
+
+    fn env(&self) -> &Env<Conn> {
+        &self.server.env
+    }
 
     fn who(&self) -> Option<Conn> {
         self.conn.clone()
-    }
-
-    fn handlers(&self) -> &Handlers<Conn> {
-        &self.server.handlers
-    }
-
-    fn hooks(&self) -> &Hooks<Conn> {
-        &self.server.hooks
-    }
-
-    fn limits(&self) -> &Limits {
-        &self.server.limits
-    }
-
-    fn expose_errors(&self) -> bool {
-        self.server.expose_errors
     }
 
     fn ask(&mut self, question: Question) -> Asked<wse_proto::Decision> {
@@ -84,10 +68,10 @@ impl Owner for ServerOwner {
         let stranger = Stranger { question, request, remote_addr: self.remote_addr, format, protocol };
         Box::pin(async move {
             let verdict = caught(async { (server.identify)(stranger).await }, Err).await;
-            match verdict.and_then(|verdict| verdict.sendable(&codec, server.limits.queue_bytes)) {
+            match verdict.and_then(|verdict| verdict.sendable(&codec, server.env.limits.queue_bytes)) {
                 Ok(verdict) => (Ok(verdict), None),
                 Err(error) => {
-                    let reason = codec.refusal(&error, server.expose_errors);
+                    let reason = codec.refusal(&error, server.env.expose_errors);
                     (Ok(wse_proto::Decision::Refuse(reason)), Some(error))
                 }
             }
@@ -97,31 +81,24 @@ impl Owner for ServerOwner {
     fn open(&mut self, accepted: Accepted, handle: &Arc<Handle>) -> Result<Opened, Closed> {
         let Accepted { cid, welcome, hello, session } = accepted;
         (self.request, self.permit) = (None, None);
-        if self.server.registry.is_behind(&cid) || self.server.events.is_behind(&cid) {
+        let server = &self.server;
+        let limits = &server.env.limits;
+        if server.registry.is_behind(&cid) || server.events.is_behind(&cid) {
             return Err(Closed::slow());
         }
-        let codec = self.server.codec_of(self.protocol, Some(hello.identity.format()));
-        let session = session.filter(|_| !self.server.limits.resume_window.is_zero());
-        let token = Token::new(0, rand::random());
-        // The hi of an attempt that was given up, held back by the network while the next one resumed?
-        let may_be_late = matches!(session, Some(SessionRequest::Resume { .. }));
-        if let Some(SessionRequest::Resume { token: used, seen }) = &session {
-            let now = Instant::now().into_std();
-            for conn in self.server.registry.of_user(&cid).into_iter().filter(|conn| conn.0.codec == codec) {
-                match conn.0.handle.outbox.claim(used, &token, *seen, now) {
-                    TokenCheck::Good => {
-                        let granted = self.grant(token, cid, true);
-                        let (handle, seen, welcome) = (conn.0.handle.clone(), *seen, Some((welcome, granted)));
-                        let resumption = Resumption { seen, welcome, token: None, ready: None };
-                        return Ok(Opened::Resumed(Claim { handle, resumption }));
-                    }
-                    TokenCheck::TooSoon => return Err(Closed::broken(Reason::default())), // it comes again
-                    TokenCheck::Unknown => {}
-                }
-            }
+        let codec = server.codec_of(self.protocol, Some(hello.identity.format()));
+        let wanted = session.filter(|_| !limits.resume_window.is_zero());
+        let token = Token::new(server.node.0, rand::random());
+        if let Some(SessionRequest::Resume { token: used, seen }) = &wanted
+            && let Some(found) = self.find_session(&cid, codec, used, &token, *seen)?
+        {
+            let welcome = Some((welcome, self.grant(token, cid, true)));
+            return Ok(Opened::Resumed(found, Resumption { seen: *seen, welcome, token: None, ready: None }));
         }
-        let granted = session.map(|_| self.grant(token, cid.clone(), false));
-        handle.speak(self.server.codecs[codec].codec.clone());
+        // The network may have held its hi back, and its client may be here by a later attempt already.
+        let may_be_stale = matches!(wanted, Some(SessionRequest::Resume { .. }));
+        let granted = wanted.map(|_| self.grant(token, cid.clone(), false));
+        handle.speak(server.codecs[codec].codec.clone());
         let conn = Conn(Arc::new(ConnInner {
             handle: handle.clone(),
             cid,
@@ -130,82 +107,90 @@ impl Owner for ServerOwner {
             codec,
             hello,
             remote_addr: self.remote_addr,
-            server: self.server.clone(),
+            server: server.clone(),
         }));
-        // The welcome is queued before anybody can find the connection, so it is its first frame.
+        // The welcome is queued before the registry has the connection, so it is its first frame.
         handle.welcome(&welcome, granted.as_ref()).map_err(|_| Closed::slow())?;
-        let ledger = granted.map(|granted| {
-            let now = Instant::now().into_std();
-            let ledger = Received::new(granted.beat, granted.window, now);
-            handle.outbox.keep(Some(granted.token), self.server.limits.session_bytes);
-            ledger
+        let received = granted.map(|granted| {
+            handle.begin_session(Some(granted.token), limits.session_bytes);
+            Received::new(granted.beat, granted.window, Instant::now().into_std())
         });
-        let joined = self.server.registry.join(&conn, self.server.limits.conns_per_user, may_be_late);
+        let added = server.registry.join(&conn, limits.conns_per_user, may_be_stale);
         self.conn = Some(conn);
-        Ok(Opened::New { ready: joined.ready, ledger, on_trial: joined.unconfirmed })
+        Ok(Opened::New { ready: added.ready, received, provisional: added.unconfirmed })
     }
 
-    fn parked(&mut self, closed: &Closed, _taken: u64) {
-        let Some(conn) = &self.conn else { return };
-        tracing::debug!(%closed, cid = conn.cid().as_str(), conn_id = self.id.number, "parked");
-        self.server.registry.parked(conn);
-    }
-
-    fn waits(&mut self, bytes: usize) {
-        let Some(conn) = &self.conn else { return };
-        let handle = &conn.0.handle;
-        let (slot, evicted) = self.server.parking.enter(handle.clone(), bytes + handle.outbox.kept_bytes());
-        handle.outbox.take_slot(slot);
-        evicted.end();
-    }
-
-    fn resumed(&mut self, _: Option<Token>) {
-        let Some(conn) = &self.conn else { return };
-        self.server.registry.resumed(conn);
-    }
-
-    fn confirmed(&mut self) {
-        let Some(conn) = &self.conn else { return };
-        self.server.registry.confirmed(conn, self.server.limits.conns_per_user);
+    fn on(&mut self, life: Life<'_>) {
+        let Some(conn) = &self.conn else {
+            if let Life::Ended(closed) = life {
+                // The permit goes with the task: what the application is told of it may still wait.
+                self.request = None;
+                tracing::debug!(%closed, remote_addr = ?self.remote_addr, "unauthenticated connection closed");
+            }
+            return;
+        };
+        let registry = &self.server.registry;
+        match life {
+            Life::Parked { closed, .. } => {
+                tracing::debug!(%closed, cid = conn.cid().as_str(), conn_id = self.id.number, "session parked");
+                registry.parked(conn);
+            }
+            Life::Waiting { inbox_bytes } => conn.0.handle.take_slot(&self.server.parking, inbox_bytes),
+            Life::Resumed(_) => registry.resumed(conn),
+            Life::Confirmed => registry.confirmed(conn, self.server.env.limits.conns_per_user),
+            Life::Ended(closed) => registry.leave(conn, closed),
+            Life::StreamGone { .. } => {
+                if !std::mem::replace(&mut self.handlers_outlive_it, true) {
+                    registry.handlers_outlive(conn.cid());
+                }
+            }
+        }
     }
 
     fn report(&self, report: Report<'_>) -> Option<BoxFuture<()>> {
         let conn = self.conn.clone();
         let event = match report {
             Report::Ignored { name, payload } => {
-                tracing::debug!(name, "a message that no handler listens to");
+                tracing::debug!(name, "message ignored");
                 Event::Ignored { conn: conn?, name: name.into(), payload: payload.borrowed().into_owned() }
             }
             Report::Failed { code, name, error } => {
                 let cid = conn.as_ref().map(|conn| conn.cid().as_str());
-                tracing::warn!(code, name, cid, %error, "failed");
+                tracing::warn!(code, name, cid, %error, "handler failed");
                 Event::Error { code, conn, name: name.map(Arc::from), error: Arc::new(error) }
             }
         };
         let listeners = &self.server.listeners;
         listeners.happened(event).and_then(|event| listeners.tell(event))
     }
-
-    fn stream_gone(&mut self, _: &Closed, _: bool) {
-        if let (Some(conn), false) = (&self.conn, self.handlers_outlive_it) {
-            self.server.registry.handlers_outlive(conn.cid());
-            self.handlers_outlive_it = true;
-        }
-    }
-
-    fn ended(&mut self, closed: &Closed) {
-        // A stranger's place goes with the task: what the application is told of it may still wait.
-        self.request = None;
-        match &self.conn {
-            Some(conn) => self.server.registry.leave(conn, closed),
-            None => tracing::debug!(%closed, remote_addr = ?self.remote_addr, "unauthenticated connection closed"),
-        }
-    }
 }
 
 impl ServerOwner {
+    /// The session of that user which the token resumes, if there is one; the token is used up then.
+    ///
+    /// # Errors
+    /// When it cannot be told yet: the client comes again.
+    fn find_session(
+        &self,
+        cid: &Cid,
+        codec: usize,
+        used: &Token,
+        next: &Token,
+        seen: u64,
+    ) -> Result<Option<Arc<Handle>>, Closed> {
+        let now = Instant::now().into_std();
+        for conn in self.server.registry.of_user(cid).iter().filter(|conn| conn.0.codec == codec) {
+            match conn.0.handle.session(|session| session.claim(used, next, seen, now)) {
+                Some(TokenCheck::Good) => return Ok(Some(conn.0.handle.clone())),
+                Some(TokenCheck::TooSoon) => return Err(Closed::broken(Reason::default())),
+                Some(TokenCheck::Unknown) | None => {}
+            }
+        }
+        Ok(None)
+    }
+
     fn grant(&self, token: Token, cid: Cid, resumed: bool) -> SessionGrant {
-        let Limits { ping_interval: beat, resume_window: window, .. } = self.server.limits;
+        let Limits { ping_interval: beat, resume_window: window, .. } = self.server.env.limits;
         SessionGrant { token, cid, seen: 0, resumed, beat, window }
     }
 }

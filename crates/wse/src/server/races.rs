@@ -1,8 +1,8 @@
-//! Races: the registry, the outbox and the parking under thousands of orders of their threads, tried
-//! by shuttle. A wake-up that is lost is a deadlock there, and found as one.
+//! Races of the registry: devices that come and go under thousands of orders of their threads, tried by
+//! shuttle.
 
 use crate::{
-    connection::{handle::Handle, outbox::Out, queue::Queue},
+    connection::handle::Handle,
     server::{
         Server,
         event::Event,
@@ -11,17 +11,10 @@ use crate::{
             id::DeviceId,
         },
     },
-    session::parking::Parking,
-    sync::atomic::{AtomicUsize, Ordering::SeqCst},
 };
-use shuttle::thread::{self, Thread};
-use std::{
-    io::IoSlice,
-    sync::Arc,
-    task::{Wake, Waker},
-    time::Instant,
-};
-use wse_proto::{Cid, Closed, Codec, Format, Hello, Limits, Payload, Reason, Token, TokenCheck};
+use shuttle::thread;
+use std::sync::Arc;
+use wse_proto::{Cid, Closed, Codec, Format, Hello, Limits, Payload, Reason};
 
 /// Orders tried by each test.
 const ORDERS: usize = 1000;
@@ -51,47 +44,6 @@ fn login(server: &Server, cid: &str, number: u64) -> Conn {
     }))
 }
 
-/// Wakes a thread that has parked itself.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// A thread that sends four frames of one byte each.
-fn sender(handle: &Arc<Handle>, number: u8) -> thread::JoinHandle<()> {
-    let handle = handle.clone();
-    thread::spawn(move || (0..4).for_each(|n| _ = handle.outbox.send(Out::Own(&[number << 4 | n])).unwrap()))
-}
-
-/// Writes all that is in a queue. Returns how many bytes it was.
-fn write(queue: &mut Queue, got: &mut Vec<u8>) -> usize {
-    let mut slices = [IoSlice::new(&[]); 64];
-    let filled = queue.slices(&mut slices);
-    let before = got.len();
-    got.extend(slices[..filled].iter().flat_map(|slice| slice.iter()));
-    let written = got.len() - before;
-    queue.advance(written);
-    written
-}
-
-/// Sleeps unless there is something new, as a task does.
-fn sleep(handle: &Handle) {
-    let waker: Waker = Arc::new(Unpark(thread::current())).into();
-    if handle.outbox.sleep(&waker) {
-        thread::park();
-    }
-}
-
-fn assert_whole(got: &[u8], senders: u8) {
-    for sender in 0..senders {
-        let of_it: Vec<u8> = got.iter().filter(|byte| *byte >> 4 == sender).map(|byte| byte & 15).collect();
-        assert_eq!(of_it, [0, 1, 2, 3], "{got:?}");
-    }
-}
-
 #[test]
 fn of_a_hundred_logins_at_once_three_are_left_and_all_events_are_in_pairs() {
     shuttle::check_random(|| logins(|_| false, 3), ORDERS / 20);
@@ -117,7 +69,7 @@ fn logins(may_be_stale: fn(u64) -> bool, most: usize) {
     // The task of a connection learns that it was pushed out.
     let go = |conn: Conn| {
         thread::spawn(move || {
-            if let Some(closed) = conn.0.handle.outbox.closed() {
+            if let Some(closed) = conn.0.handle.closed() {
                 conn.0.server.registry.leave(&conn, &closed);
             }
         })
@@ -213,101 +165,4 @@ fn assert_told_in_order(server: &Server, cid: &Cid) {
         assert!(user || there.is_empty());
     }
     assert!(!user && there.is_empty());
-}
-
-#[test]
-fn frames_of_many_senders_leave_whole_and_in_order_and_no_wake_up_is_lost() {
-    let race = || {
-        let handle = handle();
-        let senders = [0, 1, 2].map(|number| sender(&handle, number));
-        let (mut queue, mut got) = (Queue::default(), Vec::new());
-        loop {
-            handle.outbox.collect(&mut queue);
-            handle.outbox.written(write(&mut queue, &mut got));
-            if got.len() == 12 {
-                break;
-            }
-            sleep(&handle);
-        }
-        senders.into_iter().for_each(|sender| sender.join().unwrap());
-        assert_whole(&got, 3);
-    };
-    shuttle::check_random(race, ORDERS);
-}
-
-#[test]
-fn a_session_loses_and_doubles_nothing_while_it_is_parked_and_resumed_under_its_senders() {
-    let race = || {
-        let handle = handle();
-        handle.outbox.keep(None, 1 << 20);
-        let senders = [0, 1].map(|number| sender(&handle, number));
-        let (mut queue, mut got, mut lost) = (Queue::default(), Vec::new(), false);
-        loop {
-            handle.outbox.collect(&mut queue);
-            lost = !lost;
-            if lost {
-                // With what was about to be written.
-                assert!(handle.outbox.park());
-                queue = Queue::default();
-                thread::yield_now();
-                handle.outbox.resume(&[], got.len() as u64, &[]);
-                continue;
-            }
-            handle.outbox.written(write(&mut queue, &mut got));
-            handle.outbox.acknowledge(got.len() as u64 / 2).unwrap();
-            if got.len() == 8 {
-                break;
-            }
-            sleep(&handle);
-        }
-        senders.into_iter().for_each(|sender| sender.join().unwrap());
-        assert_whole(&got, 2);
-    };
-    shuttle::check_random(race, ORDERS);
-}
-
-#[test]
-fn of_many_that_race_for_one_token_one_gets_the_session() {
-    let race = || {
-        let (handle, now, won) = (handle(), Instant::now(), Arc::new(AtomicUsize::new(0)));
-        handle.outbox.keep(Some(Token::new(0, 0)), 1000);
-        assert!(handle.outbox.park());
-        let claims = [1, 2, 3, 4].map(|next| {
-            let (handle, won) = (handle.clone(), won.clone());
-            thread::spawn(move || {
-                let claimed = handle.outbox.claim(&Token::new(0, 0), &Token::new(0, next), 0, now);
-                won.fetch_add(usize::from(claimed == TokenCheck::Good), SeqCst);
-            })
-        });
-        claims.into_iter().for_each(|claim| claim.join().unwrap());
-        assert_eq!(won.load(SeqCst), 1);
-    };
-    shuttle::check_random(race, ORDERS);
-}
-
-#[test]
-fn the_parking_holds_its_bound_while_sessions_come_grow_and_go() {
-    const BOUND: usize = 3 * (4 << 10) + 500;
-    let race = || {
-        let parking = Parking::new(BOUND);
-        let sessions = [(); 5].map(|()| {
-            let parking = parking.clone();
-            thread::spawn(move || {
-                let handle = handle();
-                handle.outbox.keep(None, 1 << 20);
-                assert!(handle.outbox.park());
-                let (slot, evicted) = parking.enter(handle.clone(), 0);
-                handle.outbox.take_slot(slot);
-                evicted.end();
-                let sent = handle.outbox.send(Out::Own(&[0; 100]));
-                assert!(parking.bytes() <= BOUND);
-                assert!(sent.is_ok() || !handle.outbox.is_open(), "an error only after the end");
-                handle.outbox.resume(&[], 0, &[]);
-                handle
-            })
-        });
-        sessions.into_iter().for_each(|session| drop(session.join().unwrap()));
-        assert_eq!(parking.bytes(), 0);
-    };
-    shuttle::check_random(race, ORDERS);
 }

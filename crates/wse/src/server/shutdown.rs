@@ -1,13 +1,11 @@
 //! Every connection that has a task, and the shutdown, which ends all of them. No connection enters
 //! after the shutdown began.
 
-use crate::connection::handle::Handle;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-    vec,
+use crate::{
+    connection::handle::Handle,
+    places::{Place, Places, Total},
 };
+use std::{sync::Arc, time::Duration, vec};
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -15,19 +13,37 @@ use tokio::{
 use wse_proto::{Restart, Turn};
 
 pub(crate) struct Connections {
-    handles: Mutex<HashMap<u64, Arc<Handle>>>,
+    handles: Arc<Places<Arc<Handle>, Live>>,
     /// Whether the shutdown began.
     down: watch::Sender<bool>,
     /// Whether the shutdown is over.
     done: watch::Sender<bool>,
     /// Notified when the last connection has ended.
-    ended: Notify,
+    ended: Arc<Notify>,
 }
 
 /// A connection's entry, removed when this is dropped.
-pub(crate) struct Entry {
-    connections: Arc<Connections>,
-    conn_id: u64,
+pub(crate) struct LiveConnection {
+    _place: Place<Arc<Handle>, Live>,
+}
+
+/// How many connections there are.
+struct Live {
+    count: usize,
+    ended: Arc<Notify>,
+}
+
+impl Total<Arc<Handle>> for Live {
+    fn add(&mut self, _: &Arc<Handle>) {
+        self.count += 1;
+    }
+
+    fn remove(&mut self, _: &Arc<Handle>) {
+        self.count -= 1;
+        if self.count == 0 {
+            self.ended.notify_waiters();
+        }
+    }
 }
 
 /// A shutdown under way. It is over when this is dropped; connections whose turn has not come by then
@@ -40,22 +56,22 @@ pub(crate) struct Shutdown {
 
 impl Connections {
     pub(crate) fn new() -> Self {
+        let ended = Arc::new(Notify::new());
         Self {
-            handles: Mutex::default(),
+            handles: Places::new(Live { count: 0, ended: ended.clone() }),
             down: watch::Sender::new(false),
             done: watch::Sender::new(false),
-            ended: Notify::new(),
+            ended,
         }
     }
 
     /// Enters a connection; `None` after the shutdown began.
-    pub(crate) fn enter(self: &Arc<Self>, conn_id: u64, handle: &Arc<Handle>) -> Option<Entry> {
-        let mut handles = self.lock();
+    pub(crate) fn enter(&self, handle: &Arc<Handle>) -> Option<LiveConnection> {
+        let mut handles = self.handles.lock();
         if self.is_down() {
             return None;
         }
-        handles.insert(conn_id, handle.clone());
-        Some(Entry { connections: self.clone(), conn_id })
+        Some(LiveConnection { _place: self.handles.take(&mut handles, handle.clone()) })
     }
 
     pub(crate) fn is_down(&self) -> bool {
@@ -76,14 +92,13 @@ impl Connections {
     /// Begins the shutdown: no connection enters any more, and each that is there gets a turn to be
     /// closed, the oldest first.
     pub(crate) fn shut_down(self: &Arc<Self>, returns_per_second: u32, grace: Duration) -> Shutdown {
-        let mut handles: Vec<(u64, Arc<Handle>)> = {
-            let handles = self.lock();
+        let handles: Vec<Arc<Handle>> = {
+            let handles = self.handles.lock();
             self.down.send_replace(true);
-            handles.iter().map(|(conn_id, handle)| (*conn_id, handle.clone())).collect()
+            handles.holders().cloned().collect()
         };
-        handles.sort_unstable_by_key(|(conn_id, _)| *conn_id);
         let turns = Restart::new(handles.len(), returns_per_second, grace).turns();
-        let turns: Vec<(Arc<Handle>, Turn)> = handles.into_iter().map(|(_, handle)| handle).zip(turns).collect();
+        let turns: Vec<(Arc<Handle>, Turn)> = handles.into_iter().zip(turns).collect();
         Shutdown { connections: self.clone(), began: Instant::now(), turns: turns.into_iter() }
     }
 
@@ -91,7 +106,7 @@ impl Connections {
     pub(crate) async fn empty(&self) {
         loop {
             let ended = self.ended.notified();
-            if self.lock().is_empty() {
+            if self.handles.lock().len() == 0 {
                 return;
             }
             ended.await;
@@ -100,13 +115,9 @@ impl Connections {
 
     /// Ends every connection that is left, at once.
     pub(crate) fn abort(&self) {
-        for handle in self.lock().values() {
-            handle.outbox.abort();
+        for handle in self.handles.lock().holders() {
+            handle.abort();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Handle>>> {
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,7 +136,7 @@ impl Shutdown {
     /// Asks the next one. False when none is left.
     fn next(&mut self) -> bool {
         let next = self.turns.next();
-        next.map(|(handle, turn)| handle.outbox.drain(turn.end)).is_some()
+        next.map(|(handle, turn)| handle.drain(turn.end)).is_some()
     }
 }
 
@@ -133,15 +144,5 @@ impl Drop for Shutdown {
     fn drop(&mut self) {
         while self.next() {}
         self.connections.done.send_replace(true);
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        let mut handles = self.connections.lock();
-        handles.remove(&self.conn_id);
-        if handles.is_empty() {
-            self.connections.ended.notify_waiters();
-        }
     }
 }

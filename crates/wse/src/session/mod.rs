@@ -1,3 +1,4 @@
-//! What outlives a connection, as values. It knows no stream, no task and no connection.
+//! What outlives a connection, as values. They know no stream, no task and no connection.
 
 pub(crate) mod parking;
+pub(crate) mod sent;

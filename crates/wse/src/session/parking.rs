@@ -1,111 +1,91 @@
-//! The parking lot: all sessions of a server whose connections are lost, and the bytes they keep.
-//! It may never lock an outbox while it is locked itself.
+//! How much all parked sessions of a server may take together. The session that was lost first is
+//! evicted first.
 
-use crate::{
-    connection::handle::Handle,
-    sync::{Mutex, MutexGuard},
-};
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError},
-};
-use wse_proto::Closed;
+use crate::places::{Place, Places, Taken, Total};
+use std::{fmt, sync::Arc};
 
-/// What a parked session takes besides what it keeps: its task, its connection's state, its place.
+/// What a parked session takes besides what it keeps: its task, its connection's state, its slot.
 const PARKED: usize = 4 << 10;
 
-pub(crate) struct Parking {
+/// All parked sessions of a server. `S` is what the caller ends an evicted one by.
+pub(crate) struct Parking<S> {
     limit: usize,
-    parked: Mutex<Parked>,
+    sessions: Arc<Places<Session<S>, Bytes>>,
 }
 
-#[derive(Default)]
-struct Parked {
+/// The slot of one parked session. Dropping it frees its bytes.
+#[derive(Debug)]
+pub(crate) struct Slot<S> {
+    limit: usize,
+    place: Place<Session<S>, Bytes>,
+}
+
+/// Sessions that no longer fit. The caller ends them, without a lock held.
+#[must_use = "evicted sessions have to be ended"]
+pub(crate) struct Evicted<S>(pub(crate) Vec<S>);
+
+/// A parked session and its bytes.
+struct Session<S> {
+    end_by: S,
     bytes: usize,
-    /// How many there were ever.
-    count: u64,
-    /// The one that was lost first comes first.
-    sessions: BTreeMap<u64, (Arc<Handle>, usize)>,
 }
 
-/// A session's place; free again when dropped.
-pub(crate) struct Slot {
-    parking: Arc<Parking>,
-    number: u64,
-}
-
-/// Sessions for which there is no room any more.
+/// The bytes of all parked sessions.
 #[derive(Default)]
-#[must_use = "they have to be ended"]
-pub(crate) struct Evicted(Vec<Arc<Handle>>);
+struct Bytes(usize);
 
-impl Evicted {
-    /// Ends them. No lock may be held.
-    pub(crate) fn end(self) {
-        for handle in self.0 {
-            handle.close(Closed::slow());
-        }
+impl<S> Total<Session<S>> for Bytes {
+    fn add(&mut self, session: &Session<S>) {
+        self.0 += session.bytes;
+    }
+
+    fn remove(&mut self, session: &Session<S>) {
+        self.0 -= session.bytes;
     }
 }
 
-impl Parking {
-    /// Room for so many bytes.
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, parked: Mutex::default() })
+impl<S> Parking<S> {
+    /// Room for `limit` bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, sessions: Places::new(Bytes::default()) }
     }
 
-    /// A place for one more session that keeps so much.
-    pub(crate) fn enter(self: &Arc<Self>, handle: Arc<Handle>, bytes: usize) -> (Slot, Evicted) {
-        let mut parked = self.lock();
-        parked.count += 1;
-        let number = parked.count;
-        parked.bytes += PARKED + bytes;
-        parked.sessions.insert(number, (handle, PARKED + bytes));
-        let evicted = parked.evict(self.limit);
-        (Slot { parking: self.clone(), number }, evicted)
+    /// Takes a slot for a session that keeps so many bytes.
+    pub(crate) fn enter(&self, end_by: S, bytes: usize) -> (Slot<S>, Evicted<S>) {
+        let mut taken = self.sessions.lock();
+        let place = self.sessions.take(&mut taken, Session { end_by, bytes: PARKED + bytes });
+        let evicted = evict(&mut taken, self.limit);
+        drop(taken);
+        (Slot { limit: self.limit, place }, evicted)
     }
 
-    /// Bytes that all of them take.
+    /// Bytes of all parked sessions.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.lock().bytes
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Parked> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sessions.lock().total().0
     }
 }
 
-impl Parked {
-    fn evict(&mut self, limit: usize) -> Evicted {
-        let mut evicted = Evicted::default();
-        while self.bytes > limit
-            && let Some((_, (handle, bytes))) = self.sessions.pop_first()
-        {
-            self.bytes -= bytes;
-            evicted.0.push(handle);
-        }
-        evicted
+impl<S> Slot<S> {
+    /// The session keeps so many bytes more.
+    pub(crate) fn grow(&self, bytes: usize) -> Evicted<S> {
+        let mut taken = self.place.update(|session| session.bytes += bytes);
+        evict(&mut taken, self.limit)
     }
 }
 
-impl Slot {
-    /// The session keeps so much more.
-    pub(crate) fn grow(&self, bytes: usize) -> Evicted {
-        let mut parked = self.parking.lock();
-        let Some((_, kept)) = parked.sessions.get_mut(&self.number) else { return Evicted::default() };
-        *kept += bytes;
-        parked.bytes += bytes;
-        parked.evict(self.parking.limit)
+fn evict<S>(taken: &mut Taken<Session<S>, Bytes>, limit: usize) -> Evicted<S> {
+    let mut evicted = Vec::new();
+    while taken.total().0 > limit
+        && let Some(session) = taken.evict_oldest()
+    {
+        evicted.push(session.end_by);
     }
+    Evicted(evicted)
 }
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut parked = self.parking.lock();
-        let gone = parked.sessions.remove(&self.number);
-        parked.bytes -= gone.as_ref().map_or(0, |(_, bytes)| *bytes);
-        drop(parked);
-        drop(gone); // the last handle to it, perhaps
+impl<S> fmt::Debug for Parking<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parking").field("limit", &self.limit).finish_non_exhaustive()
     }
 }

@@ -32,7 +32,8 @@ async fn a_quest_or_a_welcome_larger_than_the_queue_refuses_the_device_at_once_a
             assert_eq!(peer.closed().await, (1000, "wse.not-authorized".into()), "{how} of {size}");
             assert!(start.elapsed().is_zero(), "{how} of {size}: {:?}", start.elapsed());
             let event = events.next().await;
-            let told = event.starts_with("error nobody wse.not-authorized ") && event.contains("fit into the queue");
+            let told = event.starts_with("error nobody wse.not-authorized ")
+                && event.contains("is larger than the send queue");
             assert!(told, "{how} of {size}: {event}");
         }
         settle().await;

@@ -19,7 +19,7 @@ async fn packer(server: &Server, name: &str) -> RawClient {
 }
 
 fn bytes(name: &str, payload: Value) -> Vec<u8> {
-    server(|builder| builder).encode(name, payload).unwrap().to_bytes().unwrap()
+    server(|builder| builder).encode(name, payload).expect("it encodes").to_bytes().expect("it has bytes")
 }
 
 #[tokio::test(start_paused = true)]

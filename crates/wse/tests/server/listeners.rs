@@ -21,8 +21,8 @@ async fn a_listener_hears_what_happens_after_it_was_added_and_nothing_after_it_w
         events.take(4).await,
         [
             "joined bob".to_owned(),
-            "connected bob 2".into(),
-            format!("disconnected ann 1 {BYE}"),
+            "connected bob 1".into(),
+            format!("disconnected ann 2 {BYE}"),
             format!("left ann {BYE}")
         ]
     );

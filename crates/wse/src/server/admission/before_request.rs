@@ -1,67 +1,50 @@
 //! The connections whose HTTP request has not come yet. Their number is bounded: where there are too
 //! many, the oldest is evicted, so that silent connections keep nobody out.
 
-use crate::sync::{Mutex, MutexGuard};
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError},
-};
+use crate::places::{Place, Places};
+use std::sync::Arc;
 use tokio::sync::Notify;
 
-#[derive(Debug, Default)]
-pub(crate) struct BeforeRequest(Mutex<Queue>);
-
-#[derive(Debug, Default)]
-struct Queue {
-    /// In the order in which they came.
-    pending: BTreeMap<u64, Arc<Notify>>,
-    next: u64,
-}
+#[derive(Debug)]
+pub(crate) struct BeforeRequest(Arc<Places<Arc<Notify>>>);
 
 /// A connection's place, until its request arrives or this is dropped.
 #[derive(Debug)]
 pub(crate) struct PendingRequest {
-    before_request: Arc<BeforeRequest>,
-    number: u64,
+    place: Place<Arc<Notify>>,
     evicted: Arc<Notify>,
+}
+
+impl Default for BeforeRequest {
+    fn default() -> Self {
+        BeforeRequest(Places::new(()))
+    }
 }
 
 impl BeforeRequest {
     /// Enters a connection, and evicts the oldest where there are more than `most`.
-    pub(crate) fn enter(self: &Arc<Self>, most: usize) -> PendingRequest {
+    pub(crate) fn enter(&self, most: usize) -> PendingRequest {
         let evicted = Arc::new(Notify::new());
-        let mut queue = self.lock();
-        let number = queue.next;
-        queue.next += 1;
-        queue.pending.insert(number, evicted.clone());
-        let oldest = if queue.pending.len() > most { queue.pending.pop_first() } else { None };
-        drop(queue);
-        if let Some((_, oldest)) = oldest {
+        let mut taken = self.0.lock();
+        let place = self.0.take(&mut taken, evicted.clone());
+        let oldest = if taken.len() > most { taken.evict_oldest() } else { None };
+        drop(taken);
+        if let Some(oldest) = oldest {
             oldest.notify_one();
         }
-        PendingRequest { before_request: self.clone(), number, evicted }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        PendingRequest { place, evicted }
     }
 }
 
 impl PendingRequest {
     /// Gives the place back: the request has arrived.
     pub(crate) fn request_arrived(&self) {
-        self.before_request.lock().pending.remove(&self.number);
+        self.place.free();
     }
 
     /// Resolves when the connection is evicted; never after its request has arrived.
     pub(crate) async fn evicted(&self) {
         self.evicted.notified().await;
-    }
-}
-
-impl Drop for PendingRequest {
-    fn drop(&mut self) {
-        self.request_arrived();
     }
 }
 
@@ -74,7 +57,7 @@ mod tests {
     fn the_oldest_is_evicted_unless_its_request_has_arrived() {
         shuttle::check_random(
             || {
-                let before_request = Arc::new(BeforeRequest::default());
+                let before_request = BeforeRequest::default();
                 let [first, second, third] = [(); 3].map(|()| before_request.enter(3));
                 first.request_arrived();
                 let fourth = before_request.enter(3);

@@ -97,7 +97,7 @@ impl Server {
 
     /// Enters a connection whose request has not come yet.
     fn pending_request(&self) -> PendingRequest {
-        self.0.before_request.enter(self.0.limits.strangers.max(MIN_PENDING))
+        self.0.before_request.enter(self.0.env.limits.strangers.max(MIN_PENDING))
     }
 
     /// Serves one stream, from its HTTP request on: a Unix socket, TLS of your own, a pipe in a test.
@@ -130,8 +130,8 @@ impl Server {
         });
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.0.limits.http_timeout)
-            .max_buf_size(self.0.limits.http_bytes)
+            .header_read_timeout(self.0.env.limits.http_timeout)
+            .max_buf_size(self.0.env.limits.http_bytes)
             .serve_connection(TokioIo::new(io), answer)
             .with_upgrades();
         tokio::select! {

@@ -89,7 +89,7 @@ impl Server {
             Err(answer) => return *answer,
         };
         let addr = self.remote_addr(&request);
-        let Some(permit) = inner.before_verdict.enter(addr, &inner.limits) else {
+        let Some(permit) = inner.before_verdict.enter(addr, &inner.env.limits) else {
             return upgrade::full("too many connections wait to be identified");
         };
         let request = Arc::new(request);

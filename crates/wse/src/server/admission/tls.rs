@@ -24,7 +24,7 @@ impl Server {
     pub async fn serve_tls(&self, listener: TcpListener, config: Arc<ServerConfig>) -> Result<(), ServeError> {
         let acceptor = TlsAcceptor::from(config);
         self.accept(listener, async move |server: Server, tcp, addr, pending| {
-            let handshake = tokio::time::timeout(server.0.limits.http_timeout, acceptor.accept(tcp));
+            let handshake = tokio::time::timeout(server.0.env.limits.http_timeout, acceptor.accept(tcp));
             let stream = tokio::select! {
                 stream = handshake => stream,
                 () = pending.evicted() => return tracing::debug!("evicted before its HTTP request"),

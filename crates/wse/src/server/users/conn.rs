@@ -98,7 +98,7 @@ impl Conn {
     /// Whether it takes messages: it has neither ended nor is it ending. True while its session waits
     /// for another connection.
     pub fn is_open(&self) -> bool {
-        self.0.handle.outbox.is_open()
+        self.0.handle.is_open()
     }
 
     /// Queues a message for this device and returns at once. The receipt can be awaited until the
@@ -107,7 +107,7 @@ impl Conn {
     /// # Errors
     /// [`SendError`]; after `Slow` the connection is being closed.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Receipt, SendError> {
-        let number = send::message(&self.0.server.hooks, self, &self.0.handle, message.name(), &payload)?;
+        let number = send::message(&self.0.server.env.hooks, self, &self.0.handle, message.name(), &payload)?;
         Ok(Receipt::new(&self.0.handle, number))
     }
 
@@ -122,8 +122,8 @@ impl Conn {
     pub(crate) fn queue(&self, message: &Encoded) -> Result<Option<u64>, SendError> {
         let ConnInner { handle, server, .. } = &*self.0;
         let frame = message.frame(server, self.0.codec)?;
-        let payload = server.hooks.sees_outgoing().then(|| message.payload(handle.codec().format())).transpose()?;
-        send::shared(&server.hooks, self, handle, message.name(), payload, frame)
+        let payload = server.env.hooks.sees_outgoing().then(|| message.payload(handle.codec().format())).transpose()?;
+        send::shared(&server.env.hooks, self, handle, message.name(), payload, frame)
     }
 
     /// Calls a procedure of this device and waits for the answer, at most
@@ -136,7 +136,7 @@ impl Conn {
         rp: impl Procedure<P, R>,
         payload: P,
     ) -> Result<R, CallError> {
-        let timeout = self.0.server.limits.rpc_timeout;
+        let timeout = self.0.server.env.limits.rpc_timeout;
         self.call_within(timeout, rp, payload).await
     }
 
@@ -150,7 +150,7 @@ impl Conn {
         rp: impl Procedure<P, R>,
         payload: P,
     ) -> Result<R, CallError> {
-        send::call(&self.0.server.hooks, self, &self.0.handle, rp.name(), &payload, timeout).await
+        send::call(&self.0.server.env.hooks, self, &self.0.handle, rp.name(), &payload, timeout).await
     }
 
     /// Ends this connection: sends what is queued, then 1000 and the reason, by default
@@ -164,7 +164,7 @@ impl Conn {
     /// Breaks the connection without a goodbye, as a lost network does; for tests. A device with a
     /// session is parked, any other leaves with 1006.
     pub fn cut(&self) {
-        self.0.handle.outbox.cut();
+        self.0.handle.cut();
     }
 
     pub(crate) fn close(&self, closed: Closed) {

@@ -73,7 +73,7 @@ impl Encoded {
         places: impl Iterator<Item = usize>,
     ) -> Result<Self, SendError> {
         let message = Self::empty(server, name);
-        let keep = server.hooks.send.is_some();
+        let keep = server.env.hooks.send.is_some();
         let mut places = places.peekable();
         if places.peek().is_none() {
             message.encode(server, 0, payload, keep)?;
@@ -144,7 +144,7 @@ impl Encoded {
             Some((&MESSAGE_PACK, envelope)) => (Codec::MessagePack, envelope),
             _ => return Err(ProtocolError::new("an encoded message of no known version")),
         };
-        if envelope.len() > server.0.limits.queue_bytes {
+        if envelope.len() > server.0.env.limits.queue_bytes {
             return Err(ProtocolError::new("an encoded message larger than a queue"));
         }
         let envelope = codec.read(envelope, codec.binary())?;
@@ -215,7 +215,7 @@ fn framed(
     write(&mut envelope)?;
     let opcode = if codec.binary() { Opcode::Binary } else { Opcode::Text };
     let frame = Frame::new(opcode, &envelope);
-    if frame.len() > server.limits.queue_bytes { Err(SendError::TooBig(frame.len())) } else { Ok(frame.into()) }
+    if frame.len() > server.env.limits.queue_bytes { Err(SendError::TooBig(frame.len())) } else { Ok(frame.into()) }
 }
 
 impl fmt::Debug for Encoded {

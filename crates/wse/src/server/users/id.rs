@@ -9,7 +9,7 @@ use std::{
 
 /// A server as the cluster knows it: 64 random bits, drawn when the server is built.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct NodeId(u64);
+pub(crate) struct NodeId(pub(crate) u64);
 
 /// A device's id: unique among all servers of a cluster, and never used again.
 ///

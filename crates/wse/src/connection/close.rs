@@ -1,0 +1,87 @@
+//! How a connection ends: by a signal, by this side, by the peer, or with its stream.
+
+use crate::connection::{
+    outbox::Signals,
+    owner::{Life, Owner},
+    task::Connection,
+};
+use wse_proto::{Closed, Machine, Reason};
+
+/// An end without a close frame.
+const ABNORMAL: u16 = 1006;
+
+impl<O: Owner> Connection<O> {
+    /// Ends the connection if somebody has closed its handle. Nothing is heard from then on.
+    pub(super) fn check_closed(&mut self) {
+        if self.cause.is_none()
+            && let Some(closed) = self.handle.closed()
+        {
+            self.close_now(closed);
+        }
+    }
+
+    pub(super) fn apply_signals(&mut self, Signals { drain, abort, cut, handover }: Signals) {
+        if abort {
+            self.close_now(Closed::broken(Reason::default()));
+            self.io = None;
+            self.running.clear();
+        }
+        if let (Some(closed), None) = (drain, &self.draining) {
+            self.draining = Some(closed);
+            self.drop_waiting();
+        }
+        if handover {
+            self.take_over();
+        }
+        if cut && self.io.is_some() {
+            self.lost(Closed::broken(Reason::default()));
+        }
+    }
+
+    /// The stream is gone, with or without a close frame.
+    pub(super) fn lost(&mut self, closed: Closed) {
+        self.io = None;
+        match self.machine.lost(&closed, self.now.into_std()) {
+            true => self.park(closed),
+            false => self.end(closed),
+        }
+    }
+
+    /// This side ends the connection: what waits for handlers is dropped, and nothing more is heard.
+    pub(super) fn close_now(&mut self, closed: Closed) {
+        self.drop_waiting();
+        if closed.code == ABNORMAL {
+            self.io = None;
+        }
+        self.end(self.handle.end(closed));
+    }
+
+    /// Messages and calls that have not reached their handlers are dropped. They do not count as taken in
+    /// where the peer was not told so before.
+    pub(super) fn drop_waiting(&mut self) {
+        self.machine.seal(self.inbox.is_empty() && self.checking.is_none());
+        self.inbox.clear();
+        self.checking = None;
+    }
+
+    /// Ends the connection once. The first end that somebody has chosen holds.
+    pub(super) fn end(&mut self, closed: Closed) {
+        if self.cause.is_some() {
+            return;
+        }
+        let closed = self.handle.close_as(closed);
+        self.close_deadline = self.now + self.owner.env().limits.close_timeout;
+        self.progressed = true; // the timer has to learn the new deadline
+        let last = self.machine.close(self.now.into_std());
+        if self.io.is_some() {
+            self.handle.goodbye(last.as_ref(), &closed);
+        }
+        self.asked = None;
+        self.handle.calls().disconnect();
+        if !self.welcomed {
+            self.inbox.clear();
+        }
+        self.owner.on(Life::Ended(&closed));
+        self.cause = Some(closed);
+    }
+}

@@ -1,0 +1,43 @@
+//! Messages and calls that wait for their handlers, in the order in which they came. The connection's
+//! task compares its bytes with the bound and stops reading above it.
+
+use std::collections::VecDeque;
+use wse_proto::Envelope;
+
+#[derive(Default)]
+pub(crate) struct Inbox {
+    waiting: VecDeque<Envelope<'static>>,
+    bytes: usize,
+}
+
+/// What an entry costs besides its text, so that empty messages are bounded too.
+const ENTRY: usize = size_of::<Envelope<'static>>();
+
+impl Inbox {
+    pub(crate) fn push(&mut self, envelope: Envelope<'_>) {
+        self.bytes += ENTRY + envelope.weight();
+        self.waiting.push_back(envelope.into_owned());
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Envelope<'static>> {
+        let envelope = self.waiting.pop_front();
+        match &envelope {
+            Some(envelope) => self.bytes -= ENTRY + envelope.weight(),
+            None => self.waiting = VecDeque::new(), // an idle connection owns no queue
+        }
+        envelope
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Bytes that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Inbox::default();
+    }
+}

@@ -1,0 +1,182 @@
+//! Races of what threads share of a connection: the outbox, the session within it and the parking, under
+//! thousands of orders found by shuttle. It finds a lost wake-up as a deadlock.
+
+use super::{handle::Handle, queue::Out, queue::Queue, resume::ParkedSessions};
+use crate::{
+    session::parking::Parking,
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+};
+use shuttle::thread::{self, Thread};
+use std::{
+    io::IoSlice,
+    sync::Arc,
+    task::{Wake, Waker},
+    time::Instant,
+};
+use wse_proto::{Codec, Limits, Token, TokenCheck};
+
+/// Orders tried by each test.
+const ORDERS: usize = 1000;
+
+fn handle() -> Arc<Handle> {
+    Arc::new(Handle::new(Codec::Json, &Limits::default(), false))
+}
+
+fn token(number: u128) -> Token {
+    Token::new(0, number)
+}
+
+/// Wakes a thread that has parked itself.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// A thread that sends four frames of one byte each.
+fn sender(handle: &Arc<Handle>, number: u8) -> thread::JoinHandle<()> {
+    let handle = handle.clone();
+    thread::spawn(move || (0..4).for_each(|n| _ = handle.queue(Out::Own(&[number << 4 | n])).unwrap()))
+}
+
+/// Writes all that is in a queue. Returns how many bytes that was.
+fn write(queue: &mut Queue, got: &mut Vec<u8>) -> usize {
+    let mut slices = [IoSlice::new(&[]); 64];
+    let filled = queue.slices(&mut slices);
+    let before = got.len();
+    got.extend(slices[..filled].iter().flat_map(|slice| slice.iter()));
+    let written = got.len() - before;
+    queue.advance(written);
+    written
+}
+
+/// Sleeps unless there is news, as a task does.
+fn sleep(handle: &Handle) {
+    let waker: Waker = Arc::new(Unpark(thread::current())).into();
+    if handle.outbox.sleep(&waker) {
+        thread::park();
+    }
+}
+
+fn assert_whole(got: &[u8], senders: u8) {
+    for sender in 0..senders {
+        let of_it: Vec<u8> = got.iter().filter(|byte| *byte >> 4 == sender).map(|byte| byte & 15).collect();
+        assert_eq!(of_it, [0, 1, 2, 3], "{got:?}");
+    }
+}
+
+#[test]
+fn frames_of_many_senders_leave_whole_and_in_order_and_no_wake_up_is_lost() {
+    let race = || {
+        let handle = handle();
+        let senders = [0, 1, 2].map(|number| sender(&handle, number));
+        let (mut queue, mut got) = (Queue::default(), Vec::new());
+        loop {
+            handle.outbox.collect(&mut queue);
+            handle.outbox.written(write(&mut queue, &mut got));
+            if got.len() == 12 {
+                break;
+            }
+            sleep(&handle);
+        }
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        assert_whole(&got, 3);
+    };
+    shuttle::check_random(race, ORDERS);
+}
+
+#[test]
+fn a_session_loses_and_doubles_nothing_while_it_is_parked_and_resumed_under_its_senders() {
+    let race = || {
+        let handle = handle();
+        handle.begin_session(None, 1 << 20);
+        let senders = [0, 1].map(|number| sender(&handle, number));
+        let (mut queue, mut got, mut lost) = (Queue::default(), Vec::new(), false);
+        loop {
+            handle.outbox.collect(&mut queue);
+            lost = !lost;
+            if lost {
+                // With what was about to be written.
+                assert!(handle.outbox.park());
+                queue = Queue::default();
+                thread::yield_now();
+                handle.outbox.resume(&[], got.len() as u64, &[]);
+                continue;
+            }
+            handle.outbox.written(write(&mut queue, &mut got));
+            handle.outbox.acknowledge(got.len() as u64 / 2).unwrap();
+            if got.len() == 8 {
+                break;
+            }
+            sleep(&handle);
+        }
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        assert_whole(&got, 2);
+    };
+    shuttle::check_random(race, ORDERS);
+}
+
+#[test]
+fn of_many_that_race_for_one_token_one_gets_the_session() {
+    let race = || {
+        let (handle, now, won) = (handle(), Instant::now(), Arc::new(AtomicUsize::new(0)));
+        handle.begin_session(Some(token(0)), 1000);
+        assert!(handle.outbox.park());
+        let claims = [1, 2, 3, 4].map(|next| {
+            let (handle, won) = (handle.clone(), won.clone());
+            thread::spawn(move || {
+                let claimed = handle.session(|session| session.claim(&token(0), &token(next), 0, now));
+                won.fetch_add(usize::from(claimed == Some(TokenCheck::Good)), SeqCst);
+            })
+        });
+        claims.into_iter().for_each(|claim| claim.join().unwrap());
+        assert_eq!(won.load(SeqCst), 1);
+    };
+    shuttle::check_random(race, ORDERS);
+}
+
+#[test]
+fn the_parking_holds_its_bound_while_sessions_come_grow_and_go() {
+    const BOUND: usize = 3 * (4 << 10) + 500;
+    let race = || {
+        let parking: Arc<ParkedSessions> = Arc::new(Parking::new(BOUND));
+        let sessions = [(); 5].map(|()| {
+            let parking = parking.clone();
+            thread::spawn(move || {
+                let handle = handle();
+                handle.begin_session(None, 1 << 20);
+                assert!(handle.outbox.park());
+                handle.take_slot(&parking, 0);
+                let sent = handle.queue(Out::Own(&[0; 100]));
+                assert!(parking.bytes() <= BOUND);
+                assert!(sent.is_ok() || !handle.is_open(), "an error only after the end");
+                handle.outbox.resume(&[], 0, &[]);
+                handle.parked.free_slot();
+                handle
+            })
+        });
+        sessions.into_iter().for_each(|session| drop(session.join().unwrap()));
+        assert_eq!(parking.bytes(), 0);
+    };
+    shuttle::check_random(race, ORDERS);
+}
+
+#[test]
+fn a_session_that_ends_while_it_is_parked_leaves_no_slot_behind() {
+    let race = || {
+        let parking: Arc<ParkedSessions> = Arc::new(Parking::new(1 << 20));
+        let handle = handle();
+        handle.begin_session(None, 1 << 20);
+        assert!(handle.outbox.park());
+        let closing = {
+            let handle = handle.clone();
+            thread::spawn(move || drop(handle.close(wse_proto::Closed::slow())))
+        };
+        handle.take_slot(&parking, 0);
+        closing.join().unwrap();
+        assert_eq!(parking.bytes(), 0);
+    };
+    shuttle::check_random(race, ORDERS);
+}

@@ -1,0 +1,203 @@
+//! What one side of a session has sent: copies of its frames, the tokens to come back with, and who
+//! waits for a receipt. A plain value; the outbox guards it with its lock.
+
+use bytes::Bytes;
+use std::{collections::BTreeMap, fmt, time::Instant};
+use tokio::sync::oneshot;
+use wse_proto::{Full, ProtocolError, Sent, Token, TokenCheck, Tokens};
+
+/// Closed receipts are looked for when at least this many receipts wait.
+const RECEIPTS: usize = 32;
+
+/// The frames of a session, from the first that the peer has not acknowledged.
+pub(crate) struct SentFrames {
+    copies: Sent<Bytes>,
+    /// The server's tokens; a client has none.
+    tokens: Option<Tokens>,
+    /// The session has no connection.
+    parked: bool,
+    /// A new connection has used the token and is on its way.
+    claimed: bool,
+    /// The senders that wait for a receipt, by the number of their frame.
+    receipts: Receipts,
+    /// How many receipts may wait before closed ones are removed.
+    receipts_checked_at: usize,
+    /// The peer will acknowledge nothing more.
+    over: bool,
+}
+
+/// Receipts by the number of their frame. Resolve or drop them without a lock: they wake tasks.
+pub(crate) type Receipts = BTreeMap<u64, oneshot::Sender<()>>;
+
+/// What is known of a frame's arrival.
+pub(crate) enum Arrival {
+    /// The peer has acknowledged it.
+    Confirmed,
+    /// The peer will never say.
+    Unknown,
+    /// Resolves when the peer acknowledges it.
+    Wait(oneshot::Receiver<()>),
+}
+
+impl SentFrames {
+    /// Begins a session that keeps at most `limit` bytes. `token` is the first that a server grants.
+    pub(crate) fn new(token: Option<Token>, limit: usize) -> Self {
+        Self {
+            copies: Sent::new(limit),
+            tokens: token.map(Tokens::new),
+            parked: false,
+            claimed: false,
+            receipts: Receipts::new(),
+            receipts_checked_at: 0,
+            over: false,
+        }
+    }
+
+    /// Keeps a copy of a frame that is being sent. Returns its number and by how many bytes a parked
+    /// session has grown.
+    ///
+    /// # Errors
+    /// [`Full`] when the bound is reached. The frame is counted, and the session cannot be resumed
+    /// until the peer has acknowledged it.
+    pub(crate) fn push(&mut self, frame: Bytes) -> Result<(u64, usize), Full> {
+        let before = self.copies.bytes();
+        let number = self.copies.push(frame)?;
+        Ok((number, if self.parked { self.copies.bytes() - before } else { 0 }))
+    }
+
+    /// The peer has taken in the first `count` frames. Returns the receipts to resolve.
+    ///
+    /// # Errors
+    /// When fewer frames were sent.
+    pub(crate) fn acknowledge(&mut self, count: u64) -> Result<Receipts, ProtocolError> {
+        self.copies.acknowledge(count)?;
+        if self.receipts.is_empty() {
+            return Ok(Receipts::new());
+        }
+        let waiting = self.receipts.split_off(&(count + 1));
+        Ok(std::mem::replace(&mut self.receipts, waiting))
+    }
+
+    /// Uses up `token` if it is this session's and every frame is kept that its client has not seen.
+    pub(crate) fn claim(&mut self, token: &Token, next: &Token, seen: u64, now: Instant) -> TokenCheck {
+        let Some(tokens) = &mut self.tokens else { return TokenCheck::Unknown };
+        // Both are always evaluated, so that the time does not tell which of them failed.
+        let lost = self.parked && !self.claimed;
+        let (check, covered) = (tokens.check(token, lost, now), self.copies.covers(seen));
+        if !covered {
+            return TokenCheck::Unknown;
+        }
+        if check == TokenCheck::Good {
+            tokens.use_up(token, next, now);
+            self.claimed = true;
+        }
+        check
+    }
+
+    /// A connection is on its way that resumes this session.
+    pub(crate) fn expect_connection(&mut self) {
+        self.claimed = true;
+    }
+
+    /// The client has its newest token; older ones are no longer valid.
+    pub(crate) fn confirm_token(&mut self) {
+        if let Some(tokens) = &mut self.tokens {
+            tokens.confirm();
+        }
+    }
+
+    /// Whether every frame is kept that a peer needs which has taken in the first `seen`.
+    pub(crate) fn covers(&self, seen: u64) -> bool {
+        self.copies.covers(seen)
+    }
+
+    /// The connection is lost. False when the session cannot be resumed.
+    pub(crate) fn park(&mut self) -> bool {
+        self.parked = self.copies.is_whole();
+        self.parked
+    }
+
+    /// The session has a connection again, and its peer has taken in the first `seen` frames.
+    /// Returns the receipts to resolve.
+    pub(crate) fn resume(&mut self, seen: u64) -> Receipts {
+        (self.parked, self.claimed) = (false, false);
+        // It was covered when the session was claimed, and the peer has been silent since.
+        self.acknowledge(seen).unwrap_or_default()
+    }
+
+    /// The frames to send again.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = &Bytes> {
+        self.copies.frames()
+    }
+
+    /// The session ends: no frame is sent again. Acknowledgements still count.
+    pub(crate) fn end(&mut self) {
+        self.copies.discard();
+    }
+
+    /// The peer will acknowledge nothing more. Returns the receipts to drop.
+    pub(crate) fn give_up_receipts(&mut self) -> Receipts {
+        self.over = true;
+        std::mem::take(&mut self.receipts)
+    }
+
+    /// Whether a frame has arrived, or what to wait for.
+    pub(crate) fn arrival(&mut self, number: u64) -> Arrival {
+        if self.copies.acknowledged() >= number {
+            return Arrival::Confirmed;
+        }
+        if self.over {
+            return Arrival::Unknown;
+        }
+        if self.receipts.len() >= self.receipts_checked_at {
+            self.receipts.retain(|_, receipt| !receipt.is_closed());
+            self.receipts_checked_at = 2 * self.receipts.len().max(RECEIPTS);
+        }
+        let (receipt, arrived) = oneshot::channel();
+        self.receipts.insert(number, receipt);
+        Arrival::Wait(arrived)
+    }
+
+    /// Whether the session has no connection.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.parked
+    }
+
+    /// Whether the session has no connection, and none is on its way.
+    pub(crate) fn is_unclaimed(&self) -> bool {
+        self.parked && !self.claimed
+    }
+
+    /// Whether the peer may still acknowledge something.
+    pub(crate) fn is_owed(&self) -> bool {
+        !self.over && self.copies.unconfirmed() > 0
+    }
+
+    /// Bytes of the copies.
+    pub(crate) fn bytes(&self) -> usize {
+        self.copies.bytes()
+    }
+
+    /// How many frames the peer has taken in.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.copies.acknowledged()
+    }
+
+    /// How many frames the peer has not acknowledged.
+    pub(crate) fn unconfirmed(&self) -> u64 {
+        self.copies.unconfirmed()
+    }
+}
+
+/// Tells the senders that their frames have arrived. No lock may be held.
+pub(crate) fn resolve(receipts: Receipts) {
+    for receipt in receipts.into_values() {
+        let _ = receipt.send(()); // the sender may have stopped waiting
+    }
+}
+
+impl fmt::Debug for SentFrames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SentFrames").field("bytes", &self.bytes()).field("parked", &self.parked).finish_non_exhaustive()
+    }
+}
