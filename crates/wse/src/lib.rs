@@ -5,9 +5,9 @@
 //! messages and call procedures of the other. A [`Client`] is one device.
 //!
 //! It speaks the wires of npm `wse` 4.12 (subprotocol `wse-default-json`, in MessagePack
-//! `wse-msgpack`) and npm `ws-messaging` 2.0: see [`Protocol`]. The repository has tables for those
-//! who come from there, in `README.md` and `docs/coming-from-ws-messaging.md`; `PROTOCOL.md` has the
-//! wires, `ARCHITECTURE.md` the reasons.
+//! `wse-msgpack`) and npm `ws-messaging` 2.0: see [`Protocol`]. The [`guide`] says how things are
+//! done. The repository has tables for those who come from there in `docs/migrate`, the wires in
+//! `docs/protocol`, and the reasons in `docs/design`.
 //!
 //! # A server and a client
 //!
@@ -124,14 +124,87 @@ pub mod codec {
     pub use wse_proto::{CustomCodec, DecodeError, EncodeError, Envelope, Format, Kind, Payload, ProtocolError};
 }
 
+/// Defines the links of the guide's pages for rustdoc. The first definition of a label counts, so
+/// these replace those at the end of a page, which lead to files.
+macro_rules! guide_links {
+    () => {
+        concat!(
+            "[clients]: crate::guide::clients\n",
+            "[users]: crate::guide::users_and_devices\n",
+            "[calls]: crate::guide::calls_and_errors\n",
+            "[sessions]: crate::guide::sessions_and_receipts\n",
+            "[admission]: crate::guide::letting_people_in\n",
+            "[operating]: crate::guide::operating\n",
+            "[limits]: crate::Limits\n",
+            "[errors]: crate::Code\n",
+            "[events]: crate::Event\n",
+            "[guarantees]: crate#guarantees-and-their-edges\n",
+            "\n",
+        )
+    };
+}
+
+/// The guide: how things are done, one page for each subject.
+///
+/// Begin with [the first server](first_server); the other pages stand alone.
+pub mod guide {
+    #[doc = guide_links!()]
+    #[doc = include_str!("../../../docs/guide/first-server.md")]
+    pub mod first_server {}
+
+    #[doc = guide_links!()]
+    #[doc = include_str!("../../../docs/guide/clients.md")]
+    pub mod clients {}
+
+    #[doc = guide_links!()]
+    #[doc = include_str!("../../../docs/guide/users-and-devices.md")]
+    pub mod users_and_devices {}
+
+    #[doc = guide_links!()]
+    #[doc = include_str!("../../../docs/guide/calls-and-errors.md")]
+    pub mod calls_and_errors {}
+
+    #[doc = guide_links!()]
+    #[doc = include_str!("../../../docs/guide/sessions-and-receipts.md")]
+    pub mod sessions_and_receipts {}
+
+    #[doc = guide_links!()]
+    #[doc = include_str!("../../../docs/guide/letting-people-in.md")]
+    pub mod letting_people_in {}
+
+    #[doc = guide_links!()]
+    #[doc = include_str!("../../../docs/guide/wires-and-codecs.md")]
+    pub mod wires_and_codecs {}
+
+    #[doc = guide_links!()]
+    #[doc = include_str!("../../../docs/guide/testing.md")]
+    pub mod testing {}
+
+    #[doc = guide_links!()]
+    #[doc = include_str!("../../../docs/guide/operating.md")]
+    pub mod operating {}
+}
+
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 mod readme {}
 
 #[cfg(doctest)]
-#[doc = include_str!("../../../PROTOCOL.md")]
-mod protocol {}
+#[doc = include_str!("../../../docs/protocol/core.md")]
+mod protocol_core {}
 
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/coming-from-ws-messaging.md")]
-mod coming_from_ws_messaging {}
+#[doc = include_str!("../../../docs/protocol/messagepack.md")]
+mod protocol_messagepack {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/protocol/sessions.md")]
+mod protocol_sessions {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/migrate/from-ws-messaging.md")]
+mod migrate_from_ws_messaging {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/reference/limits.md")]
+mod reference_limits {}
