@@ -139,6 +139,8 @@ macro_rules! guide_links {
             "[errors]: crate::Code\n",
             "[events]: crate::Event\n",
             "[guarantees]: crate#guarantees-and-their-edges\n",
+            "[from-wse]: crate::Protocol\n",
+            "[from-ws-messaging]: crate::WsMessaging\n",
             "\n",
         )
     };
@@ -146,7 +148,7 @@ macro_rules! guide_links {
 
 /// The guide: how things are done, one page for each subject.
 ///
-/// Begin with [the first server](first_server); the other pages stand alone.
+/// Begin with [the first server](guide::first_server); the other pages stand alone.
 pub mod guide {
     #[doc = guide_links!()]
     #[doc = include_str!("../../../docs/guide/first-server.md")]
