@@ -1,5 +1,5 @@
-//! The chores of this workspace, `cargo xtask <command>`: reads the command and hands over.
-//! It may never do a chore's work itself, and never end in a panic because a chore failed.
+//! The commands of `cargo xtask` and the steps of `cargo xtask test`: reads the command and hands over.
+//! It does no work of a command itself, and a command that fails never ends in a panic.
 
 mod autobahn;
 mod browser;
@@ -8,13 +8,10 @@ mod client;
 mod fuzz;
 mod house;
 mod interop;
-mod links;
-mod names;
 mod node;
 mod report;
 mod running;
 mod screen;
-mod snippets;
 mod soak;
 mod step;
 mod suite;
@@ -23,15 +20,43 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use step::{STEPS, Step};
+use house::{map, snippets};
+use step::Step;
 use workspace::Workspace;
 
 /// What `cargo xtask` can be asked to do: the name, its arguments and one line about it.
-const COMMANDS: [(&str, &str, &str); 4] = [
+const COMMANDS: [(&str, &str, &str); 5] = [
     ("test", " [STEP]...", "runs every step, or only those named, and prints totals"),
     ("autobahn", "", "runs the Autobahn suite against wse-frame's echo examples, both roles"),
     ("soak", " [SECONDS]", "runs the simulation of sessions on fresh seeds, for 60 s or so many"),
-    ("snippets", "", "checks that the documents' Rust blocks are compiled and README's commands exist"),
+    ("snippets", "", "checks that the documents' Rust blocks are compiled and their commands exist"),
+    ("map", "", "writes the map of the code, docs/design/map.md, of the first sentence of every file"),
+];
+
+/// Everything `cargo xtask test` runs, the cheapest first.
+const STEPS: [Step; 10] = [
+    Step { name: "format", about: "cargo fmt --check", run: cargo::format },
+    Step { name: "lints", about: "clippy with warnings as errors, with and without features", run: cargo::lints },
+    Step { name: "docs", about: "rustdoc with warnings as errors", run: cargo::docs },
+    Step {
+        name: "house",
+        about: "the rules of the tree: rooms, circles, headings, lengths, documents, logs",
+        run: house::check,
+    },
+    Step { name: "tests", about: "unit, property, integration and doc tests", run: cargo::tests },
+    Step { name: "interop", about: "npm ws-messaging against testbed and test client (Node, npm)", run: interop::run },
+    Step {
+        name: "client",
+        about: "the TypeScript client: alone and against the testbed (Node, npm)",
+        run: client::run,
+    },
+    Step {
+        name: "browser",
+        about: "the page of the chat in headless Chromium (Node, npm, Chromium)",
+        run: browser::run,
+    },
+    Step { name: "fuzz", about: "every fuzz target for 20 s (nightly and cargo-fuzz)", run: fuzz::run },
+    Step { name: "autobahn", about: "the Autobahn suite, server and client role (Python 2.7)", run: autobahn::run },
 ];
 
 fn main() -> ExitCode {
@@ -45,22 +70,13 @@ fn main() -> ExitCode {
             screen::say(usage());
             return ExitCode::SUCCESS;
         }
-        ("soak", [] | [_]) => {
-            return match soak::run(rest.first().map(String::as_str)) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(why) => {
-                    screen::say(format!("xtask: {why}"));
-                    ExitCode::FAILURE
-                }
-            };
-        }
+        ("soak", [] | [_]) => return ended(soak::run(rest.first().map(String::as_str))),
+        ("map", []) => return ended(Workspace::find().and_then(|workspace| map::write(&workspace))),
         ("test", names) => chosen(names),
         ("autobahn", []) => chosen(&[String::from("autobahn")]),
-        ("snippets", []) => Ok(vec![Step {
-            name: "snippets",
-            about: "the documents' Rust blocks and README's commands",
-            run: snippets::check,
-        }]),
+        ("snippets", []) => {
+            Ok(vec![Step { name: "snippets", about: "the documents' Rust blocks and commands", run: snippets::check }])
+        }
         _ => Err(format!("cannot do `{}`", args.join(" "))),
     };
     let steps = match steps {
@@ -71,6 +87,17 @@ fn main() -> ExitCode {
         Ok(workspace) if step::run_all(&steps, &workspace).failed == 0 => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(why) => refuse(&why),
+    }
+}
+
+/// How a command that is no list of steps has ended.
+fn ended(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            screen::say(format!("xtask: {why}"));
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -1,11 +1,11 @@
-//! `Step`: the table of everything `cargo xtask test` runs, cheapest first, and the loop over it.
-//! It may never stop at a failed step, and nothing may be printed after the totals.
+//! `Step`: one part of a run with its outcome, and the loop that runs a list of them.
+//! A failed step never stops the loop, and nothing is printed after the totals.
 
 use std::time::Instant;
 
+use crate::screen;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{autobahn, browser, cargo, client, fuzz, house, interop, screen};
 
 /// How a step ended, when it did not fail as a whole.
 pub(crate) enum Outcome {
@@ -22,32 +22,6 @@ pub(crate) struct Step {
     pub(crate) about: &'static str,
     pub(crate) run: fn(&Workspace) -> Result<Outcome, String>,
 }
-
-/// Everything `cargo xtask test` runs.
-pub(crate) const STEPS: [Step; 10] = [
-    Step { name: "format", about: "cargo fmt --check", run: cargo::format },
-    Step { name: "lints", about: "clippy with warnings as errors, with and without features", run: cargo::lints },
-    Step { name: "docs", about: "rustdoc with warnings as errors", run: cargo::docs },
-    Step {
-        name: "house",
-        about: "the rules of the tree: headings, lengths, paths, names, snippets",
-        run: house::check,
-    },
-    Step { name: "tests", about: "unit, property, integration and doc tests", run: cargo::tests },
-    Step { name: "interop", about: "npm ws-messaging against testbed and test client (Node, npm)", run: interop::run },
-    Step {
-        name: "client",
-        about: "the TypeScript client: alone and against the testbed (Node, npm)",
-        run: client::run,
-    },
-    Step {
-        name: "browser",
-        about: "the page of the chat in headless Chromium (Node, npm, Chromium)",
-        run: browser::run,
-    },
-    Step { name: "fuzz", about: "every fuzz target for 20 s (nightly and cargo-fuzz)", run: fuzz::run },
-    Step { name: "autobahn", about: "the Autobahn suite, server and client role (Python 2.7)", run: autobahn::run },
-];
 
 /// Runs the steps one after the other, prints a line for each and the totals last.
 pub(crate) fn run_all(steps: &[Step], workspace: &Workspace) -> Tally {

@@ -1,18 +1,14 @@
-//! The rules of the tree that no tool knows: headings, lengths, links, machine paths, public names.
-//! It may never change a file, and never look at what git ignores.
+//! The rules about the text of files: headings, lengths, sizes, nothing that only one machine has.
 
-use crate::links;
-use crate::names::public_names;
-use crate::screen;
-use crate::snippets;
-use crate::step::Outcome;
-use crate::tally::Tally;
-use crate::workspace::Workspace;
+use crate::house::names::public_names;
+use crate::house::tree::Tree;
 
 /// A Rust file above this many lines is named in the output.
 const LONG: usize = 350;
 /// A Rust file above this many lines fails the step.
 const TOO_LONG: usize = 400;
+/// README is read in three minutes: 7 kB.
+const README: usize = 7 * 1024;
 /// The most names the root of `wse` may export.
 const PUBLIC_NAMES: usize = 45;
 /// Text that only makes sense on one machine, in two halves so that this file passes.
@@ -20,45 +16,36 @@ const MACHINE_PATHS: [(&str, &str); 3] = [("/ho", "me/"), ("/ro", "ot/"), ("/wo"
 /// First labels of the host names packages are downloaded from.
 const REGISTRIES: [&str; 3] = ["registry", "index", "static"];
 
-/// Every rule over every file of the tree; prints each breach, then counts as one test.
-pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, String> {
-    let mut breaches = Vec::new();
-    let mut notes = Vec::new();
-    let files = workspace.files()?;
-    for file in &files {
-        let Some(text) = workspace.text(file) else { continue };
+/// Every breach of these rules; what is only worth a look goes to the notes.
+pub(crate) fn breaches(tree: &Tree, notes: &mut Vec<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (file, text) in tree.files() {
         if file.ends_with(".rs") {
-            breaches.extend(without_heading(file, &text));
             match text.lines().count() {
-                lines if lines > TOO_LONG => breaches.push(format!("{file}: {lines} lines, at most {TOO_LONG}")),
+                lines if lines > TOO_LONG => found.push(format!("{file}: {lines} lines, at most {TOO_LONG}")),
                 lines if lines > LONG => notes.push(format!("note: {file}: {lines} lines, aim at {LONG}")),
                 _ => {}
             }
         }
-        if file.ends_with(".md") {
-            breaches.extend(links::dead(workspace, file, &text));
-        }
         if file != "Cargo.lock" {
-            breaches.extend(machine_bound(file, &text));
+            found.extend(machine_bound(file, text));
         }
     }
-    breaches.extend(too_many_names(workspace, &mut notes));
-    breaches.extend(snippets::breaches(workspace));
-
-    screen::say(format!("{} files looked at", files.len()));
-    notes.iter().chain(&breaches).for_each(screen::say);
-    match breaches.len() {
-        0 => Ok(Outcome::Ran(Tally::PASSED)),
-        1 => Err(breaches.remove(0)),
-        n => Err(format!("{n} breaches of the house rules, listed above")),
-    }
+    let rust = tree.rust_sources().map(|(_, file, text)| (file, text, "//! "));
+    let scripts = tree.script_sources().map(|(file, text)| (file, text, "// "));
+    found.extend(
+        rust.chain(scripts)
+            .filter(|(_, text, begin)| !text.starts_with(begin))
+            .map(|(file, _, begin)| format!("{file}: does not begin with `{begin}` and what it holds")),
+    );
+    found.extend(too_large(tree));
+    found.extend(too_many_names(tree, notes));
+    found
 }
 
-/// Sources of the crates say in their first line what they hold.
-fn without_heading(file: &str, text: &str) -> Option<String> {
-    let mut parts = file.split('/');
-    let of_a_crate = parts.next() == Some("crates") && parts.nth(1) == Some("src");
-    (of_a_crate && !text.starts_with("//!")).then(|| format!("{file}: does not begin with `//!`"))
+fn too_large(tree: &Tree) -> Option<String> {
+    let size = tree.text("README.md")?.len();
+    (size > README).then(|| format!("README.md: {size} bytes, at most {README}: move it to docs/"))
 }
 
 /// Paths of one machine and hosts of registries, with their lines.
@@ -81,9 +68,9 @@ fn registry_host(line: &str) -> Option<String> {
     })
 }
 
-fn too_many_names(workspace: &Workspace, notes: &mut Vec<String>) -> Option<String> {
+fn too_many_names(tree: &Tree, notes: &mut Vec<String>) -> Option<String> {
     let file = "crates/wse/src/lib.rs";
-    match public_names(&workspace.text(file)?) {
+    match public_names(tree.text(file)?) {
         Ok(names) if names.len() > PUBLIC_NAMES => {
             let (count, list) = (names.len(), names.join(" "));
             Some(format!("{file}: {count} public names, at most {PUBLIC_NAMES}: {list}"))
@@ -100,11 +87,29 @@ fn too_many_names(workspace: &Workspace, notes: &mut Vec<String>) -> Option<Stri
 mod tests {
     use super::*;
 
+    fn found(file: &str, text: &str) -> Vec<String> {
+        breaches(&Tree::planted(&[(file, text)]), &mut Vec::new())
+    }
+
     #[test]
-    fn a_source_of_a_crate_needs_a_heading_and_a_test_file_does_not() {
-        assert!(without_heading("crates/wse/src/user.rs", "use a;\n").is_some());
-        assert!(without_heading("crates/wse/src/user.rs", "//! `User`.\n").is_none());
-        assert!(without_heading("crates/wse/tests/user.rs", "use a;\n").is_none());
+    fn a_source_needs_a_heading_and_a_test_file_does_not() {
+        assert_eq!(found("crates/wse/src/user.rs", "use a;\n").len(), 1);
+        assert!(found("crates/wse/src/user.rs", "//! `User`.\n").is_empty());
+        assert!(found("crates/wse/tests/user.rs", "use a;\n").is_empty());
+        assert_eq!(found("clients/js/src/user.ts", "import a;\n").len(), 1);
+        assert!(found("clients/js/src/user.ts", "// The user.\n").is_empty());
+    }
+
+    #[test]
+    fn a_file_has_its_length_and_readme_its_size() {
+        assert_eq!(found("crates/wse/tests/a.rs", &"a\n".repeat(401)).len(), 1);
+        let mut notes = Vec::new();
+        let long = "a\n".repeat(400);
+        assert!(breaches(&Tree::planted(&[("fuzz/a.rs", &long)]), &mut notes).is_empty());
+        assert_eq!(notes.len(), 1);
+        assert!(found("README.md", &"a".repeat(7168)).is_empty());
+        assert_eq!(found("README.md", &"a".repeat(7169)), ["README.md: 7169 bytes, at most 7168: move it to docs/"]);
+        assert!(found("docs/a.md", &"a".repeat(7169)).is_empty());
     }
 
     #[test]

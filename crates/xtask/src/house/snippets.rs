@@ -1,20 +1,17 @@
-//! The documents' promises: Rust blocks are compiled by a test, README's commands exist.
-//! It may never compile or run anything: rustdoc compiles the blocks, through lib.rs of `wse`.
+//! Keeps the promises of the documents: Rust blocks are compiled by a doc test, commands exist.
+//! It never compiles or runs anything: rustdoc compiles the blocks, where a crate includes the document.
 
-use crate::COMMANDS;
+use crate::house::source::included;
+use crate::house::tree::{Tree, beside};
 use crate::screen;
-use crate::step::{Outcome, STEPS};
+use crate::step::Outcome;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-
-/// The documents whose Rust blocks readers copy.
-const DOCUMENTS: [&str; 4] = ["README.md", "PROTOCOL.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
-/// The attribute and its `#[cfg(doctest)]` stand at most this many lines apart.
-const NEAR: usize = 5;
+use crate::{COMMANDS, STEPS};
 
 /// The check as a command of its own.
 pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, String> {
-    let mut breaches = breaches(workspace);
+    let mut breaches = breaches(workspace, &Tree::read(workspace)?);
     breaches.iter().for_each(screen::say);
     match breaches.len() {
         0 => Ok(Outcome::Ran(Tally::PASSED)),
@@ -24,27 +21,25 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, String> {
 }
 
 /// Everything in the documents that nothing keeps true.
-pub(crate) fn breaches(workspace: &Workspace) -> Vec<String> {
-    let lib = workspace.text("crates/wse/src/lib.rs").unwrap_or_default();
+pub(crate) fn breaches(workspace: &Workspace, tree: &Tree) -> Vec<String> {
+    let tested: Vec<String> = tree
+        .rust_sources()
+        .flat_map(|(_, file, text)| included(text).into_iter().map(|path| beside(file, &path)))
+        .collect();
     let mut found = Vec::new();
-    for document in DOCUMENTS {
-        let Some(text) = workspace.text(document) else { continue };
-        let blocks = fenced_blocks(&text);
+    for (document, text) in tree.documents() {
+        let blocks = fenced_blocks(text);
         let rust = blocks.iter().filter(|block| block.is_tested_rust()).count();
-        if rust > 0 && !included(document, &lib) {
+        if rust > 0 && !tested.iter().any(|path| path == document) {
             found.push(format!(
-                "{document}: {rust} Rust blocks and no test: crates/wse/src/lib.rs needs `{}` under `#[cfg(doctest)]`",
-                attribute(document)
+                "{document}: {rust} Rust blocks and no doc test: a crate needs `#[doc = include_str!(...)]` of it"
             ));
         }
-        if document == "README.md" {
-            let commands = blocks.iter().flat_map(Block::commands);
-            found.extend(
-                commands.filter_map(|(line, command)| {
-                    Some(format!("{document}:{line}: {}", unknown(&command, workspace)?))
-                }),
-            );
-        }
+        let commands = blocks.iter().flat_map(Block::commands);
+        found.extend(
+            commands
+                .filter_map(|(line, command)| Some(format!("{document}:{line}: {}", unknown(&command, workspace)?))),
+        );
     }
     found
 }
@@ -97,17 +92,6 @@ fn fenced_blocks(text: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-fn attribute(document: &str) -> String {
-    format!("#[doc = include_str!(\"../../../{document}\")]")
-}
-
-/// Whether lib.rs hands this document to rustdoc's tests.
-fn included(document: &str, lib: &str) -> bool {
-    let lines: Vec<&str> = lib.lines().map(str::trim).collect();
-    let Some(at) = lines.iter().position(|line| *line == attribute(document)) else { return false };
-    lines[at.saturating_sub(NEAR)..at].contains(&"#[cfg(doctest)]")
-}
-
 /// What a cargo command names that does not exist.
 fn unknown(command: &str, workspace: &Workspace) -> Option<String> {
     let words: Vec<&str> = command.split([' ', '=']).filter(|word| !word.is_empty()).collect();
@@ -116,6 +100,7 @@ fn unknown(command: &str, workspace: &Workspace) -> Option<String> {
         if COMMANDS.iter().all(|(known, ..)| known != name) {
             return Some(format!("`cargo xtask {name}` is no command"));
         }
+        let steps = if *name == "test" { steps } else { &[] };
         let step = steps.iter().find(|name| STEPS.iter().all(|step| step.name != **name))?;
         return Some(format!("`{step}` is no step of `cargo xtask test`"));
     }
@@ -156,20 +141,48 @@ mod tests {
     }
 
     #[test]
-    fn a_document_counts_as_included_only_under_doctest() {
-        let line = attribute("README.md");
-        assert!(included("README.md", &format!("#[cfg(doctest)]\n{line}\nstruct Readme;\n")));
-        assert!(!included("README.md", &format!("{line}\nstruct Readme;\n")));
-        assert!(!included("PROTOCOL.md", &format!("#[cfg(doctest)]\n{line}\n")));
+    fn a_document_with_rust_needs_a_crate_that_includes_it() {
+        let found = |lib: &str| {
+            let page = "```rust\nfn a() {}\n```\n";
+            let tree = Tree::planted(&[("docs/guide/a.md", page), ("crates/wse/src/guide.rs", lib)]);
+            breaches(&Workspace::default(), &tree)
+        };
+        let path = "../../../docs/guide/a.md";
+        assert_eq!(
+            found(&format!("#[cfg(doctest)]\n#[doc = include_str!(\"{path}\")]\nmod a {{}}\n")),
+            Vec::<String>::new()
+        );
+        assert_eq!(found(&format!("pub mod a {{\n#![doc = include_str!(\"{path}\")]\n}}\n")), Vec::<String>::new());
+        for lib in [
+            String::new(),
+            format!("// #[doc = include_str!(\"{path}\")]\n"),
+            format!("const PAGE: &str = include_str!(\"{path}\");\n"),
+            "#[doc = include_str!(\"../../docs/guide/a.md\")]\nmod a {}\n".into(),
+        ] {
+            assert_eq!(found(&lib).len(), 1, "{lib}");
+        }
+    }
+
+    #[test]
+    fn the_commands_of_every_document_are_checked() {
+        let page = "```console\n$ cargo xtask dance\n```\n";
+        let tree = Tree::planted(&[("docs/guide/a.md", page), ("CONTRIBUTING.md", page)]);
+        let found = breaches(&Workspace::default(), &tree);
+        assert_eq!(found[1], "docs/guide/a.md:2: `cargo xtask dance` is no command");
+        assert_eq!(found.len(), 2);
     }
 
     #[test]
     fn commands_may_only_name_what_exists() {
         let workspace =
             Workspace { packages: [("wse".to_owned(), vec!["chat".to_owned()])].into(), ..Workspace::default() };
-        for good in
-            ["cargo xtask test", "cargo xtask autobahn", "cargo run --release -p wse --example chat", "cargo add wse"]
-        {
+        for good in [
+            "cargo xtask test",
+            "cargo xtask autobahn",
+            "cargo xtask soak 3600",
+            "cargo run --release -p wse --example chat",
+            "cargo add wse",
+        ] {
             assert_eq!(unknown(good, &workspace), None, "{good}");
         }
         for bad in ["cargo xtask dance", "cargo xtask test dance", "cargo run -p other", "cargo run --example=dance"] {

@@ -1,5 +1,5 @@
 //! Counts the public names at the root of a crate by reading its `lib.rs`.
-//! It may never ask the compiler: it reads `pub` items of the root, as rustfmt writes them.
+//! It never asks the compiler: it reads `pub` items of the root, as rustfmt writes them.
 //!
 //! The parse, in full: comments and attributes are dropped; an item counts when it begins with
 //! `pub` in the first column. `pub use` counts each name it brings (the last part of the path, or
