@@ -1,5 +1,5 @@
 //! Runs the Autobahn suite against wse-frame's echo examples, as a server and as a client.
-//! It may never leave a child running, and never take a case for passed that was not reported.
+//! It leaves no child running, and a case that was not reported does not count as passed.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,14 +16,14 @@ use crate::suite::Suite;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 
-/// What is run: all but 12 and 13, which are about compression.
+/// The cases: all but 12 and 13, which are about compression.
 const CASES: [&str; 9] = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*"];
-/// How many cases that are in the pinned suite.
+/// How many cases these are in the pinned suite.
 const COUNT: usize = 301;
 const AGENT: &str = "wse-frame";
-/// A whole role.
+/// The limit for a whole role.
 const ROLE: Duration = Duration::from_secs(300);
-/// Until a server listens, or a report is complete on disk.
+/// The limit until a server listens, or a report is complete on disk.
 const MOMENT: Duration = Duration::from_secs(20);
 
 /// Both roles; each case counts as one test.
@@ -50,7 +50,7 @@ fn build(workspace: &Workspace) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err("the echo examples do not compile".into()) }
 }
 
-/// Prints how a role went. One that broke off counts as one failure: the other still runs.
+/// Prints the result of a role. A role that broke off counts as one failure; the other still runs.
 fn role(name: &str, result: Result<(Tally, Vec<String>), String>) -> Tally {
     match result {
         Ok((tally, failures)) => {

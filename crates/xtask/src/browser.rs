@@ -1,5 +1,5 @@
-//! Runs the tests of the chat's page in a headless Chromium. It may never need a screen, and never
-//! fail because a machine has no browser and cannot get one.
+//! Runs the tests of the chat's page in a headless Chromium.
+//! A machine without a browser, and without the right to install one, skips the step.
 
 use std::path::Path;
 use std::process::Command;
@@ -21,7 +21,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Outcome, String> {
     client::npm(workspace, chromium, "test:browser", &[("WSE_CHAT", "chat")], TESTS)
 }
 
-/// Chromium, installed where this machine lets us; or why there is none.
+/// Installs Chromium if it is missing and this user may; the error says why there is none.
 fn chromium() -> Result<(), String> {
     let there = || CHROMIUM.iter().any(|path| Path::new(path).exists());
     if there() {
@@ -36,7 +36,7 @@ fn chromium() -> Result<(), String> {
     for arguments in [&["update"][..], &["install", "--yes", "--no-install-recommends", "chromium"]] {
         let mut apt = Command::new("apt-get");
         apt.arg("--quiet").args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        // what does not install is missing below
+        // whether it worked is checked below
         let _ = tee(apt, INSTALL, |_| {});
     }
     if there() { Ok(()) } else { Err("Chromium cannot be installed".into()) }

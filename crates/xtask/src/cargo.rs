@@ -1,5 +1,5 @@
 //! The steps that are cargo's work: format, lints, docs and tests.
-//! They may never pick another profile than dev: one profile means everything is compiled once.
+//! All of them use the profile dev, so that everything is compiled once.
 
 use std::process::Command;
 use std::time::Duration;

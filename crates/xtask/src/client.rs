@@ -1,5 +1,5 @@
-//! Runs the tests of `clients/js`: the TypeScript client alone, its types, its size, the recordings,
-//! and against our testbed. It may never know how they are made: npm's scripts do.
+//! Runs the tests of `clients/js`: the client alone, types, size, recordings, and against the testbed.
+//! It knows the names of npm's scripts and nothing of what they do.
 
 use std::process::Command;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::node;
 use crate::step::Outcome;
 use crate::workspace::Workspace;
 
-/// What the tests and their tools are written for.
+/// The oldest Node that the tests and their tools run on.
 const NODE: (u32, u32) = (20, 0);
 const TESTS: Duration = Duration::from_secs(300);
 
@@ -17,8 +17,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Outcome, String> {
     npm(workspace, || Ok(()), "test", &[("WSE_TESTBED", "testbed"), ("WSE_FAULTS", "faults")], TESTS)
 }
 
-/// A script of the client's, which tests examples that it finds by variables. What it `needs`
-/// besides Node is seen to first; the error says why there is none.
+/// Runs a script of the client, which finds the examples that it tests by environment variables.
+/// `needs` prepares what it needs besides Node; an error of `needs` skips the step and says why.
 pub(crate) fn npm(
     workspace: &Workspace,
     needs: fn() -> Result<(), String>,

@@ -1,5 +1,5 @@
 //! Runs every fuzz target for a short while, from the committed seeds.
-//! It may never write into the seeds, and never fail because a machine has no nightly toolchain.
+//! It never writes into the seeds. A machine without a nightly toolchain skips the step.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 
 /// How long one target is run.
 const SECONDS: u64 = 20;
-/// So much of what a failed target has said is shown.
+/// How many lines of a failed target's output are shown.
 const LINES: usize = 80;
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -66,8 +66,8 @@ fn one(workspace: &Workspace, target: &str) -> Tally {
     }
 }
 
-/// Gives how much was run; what was said is shown only for a failure. New inputs go to the build
-/// output, so that the seeds stay as committed.
+/// Runs one target and returns how much was run; its output is shown only for a failure. New inputs
+/// go to the build output, so that the seeds stay as committed.
 fn fuzz(workspace: &Workspace, target: &str) -> Result<String, String> {
     let corpus = workspace.target.join("fuzz-corpus").join(target);
     std::fs::create_dir_all(&corpus).map_err(|e| format!("{}: {e}", corpus.display()))?;

@@ -1,5 +1,5 @@
 //! Runs the tests of `interop/`: npm `ws-messaging` against our testbed and our test client.
-//! It may never install outside of the build output.
+//! It installs packages below the build output alone.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

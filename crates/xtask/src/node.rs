@@ -1,5 +1,5 @@
-//! What the steps that need Node share: the tools, the packages, the count of a test run.
-//! It may never fail a step for want of Node or a network.
+//! Shared by the steps that need Node: the tools, the packages, the count of a test run.
+//! A machine without Node or a network skips those steps.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,9 +10,9 @@ use crate::screen;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 
-/// What decides which packages are installed.
+/// The files that decide which packages are installed.
 pub(crate) const MANIFESTS: [&str; 2] = ["package.json", "package-lock.json"];
-/// How npm names what is the network's fault and not the packages'.
+/// The codes of npm for errors of the network.
 const OFFLINE: [&str; 11] = [
     "EAI_AGAIN",
     "ECONNREFUSED",
@@ -30,7 +30,7 @@ const MOMENT: Duration = Duration::from_secs(60);
 const BUILD: Duration = Duration::from_secs(600);
 const INSTALL: Duration = Duration::from_secs(300);
 
-/// Node, this one or newer, and npm; or which of them is missing.
+/// Checks that there is npm, and Node in this version or newer; the error says what is missing.
 pub(crate) fn tools(needed: (u32, u32)) -> Result<(), String> {
     let asked = |program: &str| {
         let mut command = Command::new(program);
@@ -51,8 +51,8 @@ fn release(version: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?, numbers.next()?))
 }
 
-/// Installs the packages that the manifests of a folder name, unless these very ones are there.
-/// Gives the reason when the network is one not to have them.
+/// Installs the packages that the manifests of a folder name, unless they are installed already.
+/// Returns a reason to skip when the network does not provide them.
 pub(crate) fn install(folder: &Path) -> Result<Option<String>, String> {
     let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
     let marker = folder.join("node_modules/.installed");
@@ -76,19 +76,18 @@ pub(crate) fn install(folder: &Path) -> Result<Option<String>, String> {
         }
         (_, Some(why)) => Ok(Some(format!("the packages cannot be fetched ({why})"))),
         (Ok(status), None) => Err(format!("npm ci ended with {status}")),
-        // it tries again and again where nothing answers
+        // npm retries until the limit when no host answers
         (Err(why), None) => Ok(Some(format!("the packages cannot be fetched ({why})"))),
     }
 }
 
-/// The code of npm's error, when that is the network's.
+/// The code of npm's error, when it is an error of the network.
 fn unreachable(line: &str) -> Option<String> {
     let code = line.strip_prefix("npm error code ").or_else(|| line.strip_prefix("npm ERR! code "))?.trim();
     OFFLINE.contains(&code).then(|| code.to_owned())
 }
 
-/// Builds examples that tests drive, as the step `tests` has built them: the same profile and
-/// features.
+/// Builds examples that tests drive, with the profile and features of the step `tests`.
 pub(crate) fn build(workspace: &Workspace, examples: &[&str]) -> Result<(), String> {
     let mut command = workspace.cargo();
     command.args(["build", "--workspace"]);
@@ -106,7 +105,7 @@ pub(crate) fn count(mut tests: Command, limit: Duration) -> Tally {
             tally += part;
         }
     });
-    // what did not load, crashed or hung has no totals, and is a failure all the same
+    // a run that did not load, crashed or hung prints no totals; it counts as a failure
     match status.map(|status| (status.success(), format!("it ended with {status}"))) {
         Ok((true, _)) if tally.passed > 0 => {}
         Ok(_) if tally.failed > 0 => {}

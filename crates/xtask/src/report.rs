@@ -1,11 +1,11 @@
 //! Reads the report Autobahn writes, `index.json`: for each agent its cases with their verdicts.
-//! It may never call a case passed that the report does not hold.
+//! A case that the report does not hold does not count as passed.
 
 use serde_json::Value;
 
 use crate::tally::Tally;
 
-/// Verdicts that are no failure. NON-STRICT: right, though later than it could be.
+/// Verdicts that are no failure. NON-STRICT: correct, but later than it could be.
 const GOOD: [&str; 3] = ["OK", "NON-STRICT", "INFORMATIONAL"];
 
 /// Counts the cases and names those that failed; cases missing from `expected` have failed too.

@@ -1,5 +1,5 @@
 //! `Running`: a child process with a time limit, its output read line by line.
-//! It may never outlive its handle: dropping it ends the child and the child's own children.
+//! Dropping the handle ends the child and the child's own children.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, PipeReader};

@@ -1,5 +1,5 @@
-//! The one door to the terminal: everything xtask and its children say goes to stdout, in order.
-//! It may never fail or panic: a reader that has gone away (`| head`) is no reason to stop.
+//! Prints to the terminal: all output of xtask and its children goes to stdout, in order.
+//! It never fails or panics: a reader that has closed the pipe (`| head`) does not stop the run.
 
 use std::fmt::Display;
 use std::io::Write;

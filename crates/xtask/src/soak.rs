@@ -1,17 +1,17 @@
-//! Runs the simulation of sessions on fresh seeds, for as long as one likes.
-//! It may never choose the seeds: the simulation does, and names the one that fails.
+//! Runs the simulation of sessions on fresh seeds, for a number of seconds.
+//! The simulation chooses the seeds and names the one that fails.
 
 use std::time::Duration;
 
 use crate::running::tee;
 use crate::workspace::Workspace;
 
-/// How long, when nobody says.
+/// How long, when no number is given.
 const SECONDS: u64 = 60;
-/// For building it, and for the last seed.
+/// What is added to the limit for building it and for the last seed.
 const MORE: Duration = Duration::from_secs(600);
 
-/// For so many seconds, given as text. An error says why it could not run or that it has failed.
+/// Runs it for this many seconds, given as text. The error says why it could not run, or that it failed.
 pub(crate) fn run(seconds: Option<&str>) -> Result<(), String> {
     let seconds = match seconds {
         None => SECONDS,

@@ -1,5 +1,5 @@
 //! `Suite`: the Autobahn test suite, installed once below the build output, run by a Python 2.7.
-//! It may never install anything elsewhere, and never listen beyond the loopback address.
+//! It installs nothing elsewhere, and listens on the loopback address alone.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::running::{Running, output_of};
 use crate::screen;
 
-/// The suite and what it stands on, in the last versions that agree with each other and with
-/// Python 2.7. Their own dependencies have ended with Python 2.7 and need no pins.
+/// The suite and its dependencies, in the last versions that work together and with Python 2.7.
+/// Their own dependencies release nothing more for Python 2.7, so they need no pins.
 const PINS: [&str; 15] = [
     "setuptools==44.0.0",
     "txaio==2.1.0",
@@ -61,7 +61,7 @@ pub(crate) struct Suite {
 }
 
 impl Suite {
-    /// Finds a Python 2.7 and installs the suite if it is not there; the error says why not.
+    /// Finds a Python 2.7 and installs the suite if it is missing; the error says why it cannot.
     pub(crate) fn find(folder: PathBuf) -> Result<Suite, String> {
         let python = python().ok_or("no Python 2.7, neither on PATH nor among pyenv's versions")?;
         let suite = Suite { python, folder };
@@ -76,7 +76,7 @@ impl Suite {
         Running::start_into(self.command(mode), log)
     }
 
-    /// The same for a mode that listens: what it says, up to `ready`, is for the caller.
+    /// Starts a mode that listens; its output, up to `ready`, is for the caller.
     pub(crate) fn listen(&self, mode: &str, specification: &serde_json::Value) -> Result<Running, String> {
         self.write(&format!("{mode}.json"), &specification.to_string())?;
         Running::start(self.command(mode))

@@ -1,5 +1,5 @@
 //! `Tally`: how many tests passed, failed and were skipped, read from `cargo test` or Node.
-//! It may never print; its text is the last line of a run and other programs parse it.
+//! Its text is the last line of a run, which other programs parse.
 
 use std::fmt;
 use std::ops::AddAssign;

@@ -1,5 +1,5 @@
 //! `Workspace`: where the tree and its build output are, and what cargo knows about its packages.
-//! It may never write anything, and no step may guess a path that is answered here.
+//! It never writes anything.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
