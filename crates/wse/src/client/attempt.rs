@@ -62,7 +62,7 @@ impl Attempt<'_> {
     /// Connects and waits for the welcome, as long as the limits allow.
     pub(crate) async fn run(self) -> Outcome {
         let options = &self.state.options;
-        let timeout = self.state.env.limits.connect_timeout.saturating_add(options.protocol.welcome_timeout());
+        let timeout = self.state.env.limits.connect_timeout.saturating_add(options.spoken.protocol.welcome_timeout());
         match tokio::time::timeout(timeout, self.connect()).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => Outcome::Failed(error),
@@ -80,8 +80,7 @@ impl Attempt<'_> {
         let resumption = previous.as_ref().and_then(Link::resumption);
         let wanted = wants_session.then(|| resumption.unwrap_or(SessionRequest::New));
         let uri = dial::parse(&target.url)?;
-        let codec = options.protocol.client_codec();
-        let format = codec.format();
+        let format = options.spoken.codec.format();
         let identity = async move { (target.identity)(format).await };
         let identity = caught(identity, Err).await.map_err(ConnectError::Identity)?;
         let hello = Hello { identity, meta: target.meta };
@@ -93,11 +92,11 @@ impl Attempt<'_> {
             None => dial::tcp(uri.clone(), options.wrap_tls.clone()).await,
         };
         let stream = stream.map_err(ConnectError::Unreachable)?;
-        let (stream, ahead) = dial::upgrade(stream, &uri, options.protocol.name(), &options.headers).await?;
+        let (stream, ahead) = dial::upgrade(stream, &uri, options.spoken.protocol.name(), &options.headers).await?;
 
-        let handle = Arc::new(Handle::new(codec, &state.env.limits, true));
+        let handle = Arc::new(Handle::new(options.spoken.clone(), &state.env.limits, true));
         let now = Instant::now().into_std();
-        let (machine, hi) = options.protocol.client_machine(&hello, wanted.as_ref(), &state.env.limits, now);
+        let (machine, hi) = options.spoken.protocol.client_machine(&hello, wanted.as_ref(), &state.env.limits, now);
         handle.hi(hi).map_err(|error| ConnectError::Identity(RpError::from(error)))?;
         let (verdict, welcomed) = oneshot::channel();
         let (disconnect, disconnects) = mpsc::unbounded_channel();

@@ -14,7 +14,7 @@ use crate::{
         state::{ClientOptions, ClientState, Identity, Target, encode_identity, fixed_identity},
         tls,
     },
-    connection::{owner::Env, task::Io},
+    connection::{owner::Env, spoken::Spoken, stream::Io},
     error::ConnectError,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
@@ -48,7 +48,7 @@ impl ClientBuilder {
             options: ClientOptions {
                 reconnect: None,
                 resume: true,
-                protocol: Protocol::Wse,
+                spoken: Arc::new(Spoken::by_client(Protocol::Wse)),
                 headers: HeaderMap::new(),
                 challenge: None,
                 dial: None,
@@ -88,7 +88,7 @@ impl ClientBuilder {
     }
 
     fn format(&self) -> Format {
-        self.options.protocol.client_codec().format()
+        self.options.spoken.codec.format()
     }
 
     /// Sets what the server is told about this device: an empty object by default. The subprotocol
@@ -220,7 +220,7 @@ impl ClientBuilder {
     /// let client = Client::builder("ws://127.0.0.1:4200").protocol(WsMessaging::new());
     /// ```
     pub fn protocol(mut self, protocol: impl Into<Protocol>) -> Self {
-        self.options.protocol = protocol.into();
+        self.options.spoken = Arc::new(Spoken::by_client(protocol.into()));
         self
     }
 
@@ -303,7 +303,7 @@ impl ClientBuilder {
 
     /// Builds the client, which does not connect yet.
     pub fn build(self) -> Client {
-        let default = || fixed_identity(Ok(self.options.protocol.default_identity()));
+        let default = || fixed_identity(Ok(self.options.spoken.protocol.default_identity()));
         let identity = self.identity.unwrap_or_else(default);
         let shared = Arc::new(ClientState::new(self.options, self.env, self.listeners, &self.url));
         let (commands, receiver) = mpsc::unbounded_channel();

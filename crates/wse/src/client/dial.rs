@@ -3,7 +3,7 @@
 
 use crate::{
     app::run::BoxFuture,
-    connection::task::Io,
+    connection::stream::Io,
     error::ConnectError,
     handshake::{accept_key, has_token},
 };

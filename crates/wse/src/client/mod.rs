@@ -118,7 +118,7 @@ impl Client {
         I: Serialize + ?Sized,
         M: Serialize + ?Sized,
     {
-        let format = self.0.shared.options.protocol.client_codec().format();
+        let format = self.0.shared.options.spoken.codec.format();
         dial::parse(url)?;
         let meta = Payload::encode(format, meta).map_err(|error| ConnectError::Setup(error.to_string()))?;
         let identity = Payload::encode(format, identity).map_err(|error| ConnectError::Identity(error.into()))?;

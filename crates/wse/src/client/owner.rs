@@ -12,7 +12,7 @@ use crate::{
     connection::{
         handle::Handle,
         owner::{Asked, Env, Life, Opened, Owner, Report},
-        resume::Resumption,
+        parked::Resumption,
     },
     error::ConnectError,
 };
@@ -172,9 +172,7 @@ impl ClientOwner {
             let challenge_error = self.challenge_error.lock().unwrap_or_else(PoisonError::into_inner).take();
             let error = match challenge_error {
                 Some(error) => ConnectError::Challenge(error),
-                None if self.shared.options.protocol.client_codec().is_refusal(closed) => {
-                    ConnectError::Refused(closed.clone())
-                }
+                None if self.shared.options.spoken.codec.is_refusal(closed) => ConnectError::Refused(closed.clone()),
                 None => ConnectError::Closed(closed.clone()),
             };
             let _ = verdict.send(Err(error));

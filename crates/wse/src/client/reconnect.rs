@@ -102,7 +102,7 @@ impl ClientTask {
                 Outcome::Interrupted(interruption) => Cause::Interrupted(interruption),
             };
             let options = &self.state.options;
-            let mut next = next_attempt(&cause, failures, options.reconnect.as_ref(), &options.protocol);
+            let mut next = next_attempt(&cause, failures, options.reconnect.as_ref(), &options.spoken.protocol);
             if let Cause::AttemptFailed(error) = cause {
                 self.report_failure(error, &next);
             }

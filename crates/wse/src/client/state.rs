@@ -12,13 +12,13 @@ use crate::{
         event::ClientEvent,
         status::Status,
     },
-    connection::{handle::Handle, owner::Env},
+    connection::{handle::Handle, owner::Env, spoken::Spoken},
 };
 use http::HeaderMap;
 use serde::Serialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
-use wse_proto::{Backoff, Format, Payload, Protocol, RpError};
+use wse_proto::{Backoff, Format, Payload, RpError};
 
 /// What the application's handles and the client's task share.
 pub(crate) struct ClientState {
@@ -34,7 +34,7 @@ pub(crate) struct ClientState {
 pub(crate) struct ClientOptions {
     pub(crate) reconnect: Option<Backoff>,
     pub(crate) resume: bool,
-    pub(crate) protocol: Protocol,
+    pub(crate) spoken: Arc<Spoken>,
     pub(crate) headers: HeaderMap,
     pub(crate) challenge: Option<StartCall<Client>>,
     pub(crate) dial: Option<Dial>,

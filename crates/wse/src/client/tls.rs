@@ -1,6 +1,6 @@
 //! TLS for `wss`, by rustls. It must never accept a certificate that the roots do not vouch for.
 
-use crate::{client::dial::WrapTls, connection::task::Io};
+use crate::{client::dial::WrapTls, connection::stream::Io};
 use std::{
     io,
     sync::{Arc, OnceLock},

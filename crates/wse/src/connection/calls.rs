@@ -1,25 +1,22 @@
 //! Calls of this side: sent at once, waited for by their callers, answered by the connection's task.
 //! A call ends exactly once, and its caller never holds a lock while it waits.
 
-use crate::{connection::handle::Handle, error::CallError};
-use serde::{Serialize, de::DeserializeOwned};
+use crate::error::CallError;
 use std::{
     fmt,
-    future::Future,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 use tokio::sync::oneshot;
 use wse_proto::{Payload, Pending, Settled, Stamp};
 
 /// An answer as it came, undecoded.
-type Answer = Result<Payload<'static>, Payload<'static>>;
+pub(crate) type Answer = Result<Payload<'static>, Payload<'static>>;
 
 /// The calls in flight of one connection or session.
 pub(crate) struct Calls(Mutex<Pending<oneshot::Sender<Answer>>>);
 
 /// A call in flight. Dropping it forgets the call.
-struct Call<'a> {
+pub(crate) struct Call<'a> {
     calls: &'a Calls,
     stamp: Stamp,
 }
@@ -61,34 +58,21 @@ impl Calls {
     }
 }
 
-impl Handle {
-    /// Sends a call at once. The future waits for its answer, and forgets the call when dropped.
-    pub(crate) fn call<P, R>(
-        &self,
-        rp: &str,
-        payload: &P,
-        timeout: Duration,
-    ) -> Result<impl Future<Output = Result<R, CallError>> + use<'_, P, R>, CallError>
-    where
-        P: Serialize + ?Sized,
-        R: DeserializeOwned,
-    {
+impl Calls {
+    /// Takes in a call. It is forgotten when what this returns is dropped.
+    ///
+    /// # Errors
+    /// [`CallError::Busy`] when as many calls are in flight as the limit allows.
+    pub(crate) fn open(&self) -> Result<(Call<'_>, oneshot::Receiver<Answer>), CallError> {
         let (waiter, answer) = oneshot::channel();
-        if !self.is_open() {
-            return Err(CallError::NotReady);
-        }
-        let calls = self.calls();
-        let stamp = calls.lock().open(rand::random(), waiter).map_err(|_| CallError::Busy)?;
-        let call = Call { calls, stamp };
-        self.send(rp, payload, Some(stamp.as_str()))?;
-        Ok(async move {
-            let answer = tokio::time::timeout(timeout, answer).await;
-            drop(call);
-            match answer.map_err(|_| CallError::TimedOut)?.map_err(|_| CallError::Disconnected)? {
-                Ok(result) => Ok(result.decode()?),
-                Err(error) => Err(CallError::failed(self.codec().read_error(&error))),
-            }
-        })
+        let stamp = self.lock().open(rand::random(), waiter).map_err(|_| CallError::Busy)?;
+        Ok((Call { calls: self, stamp }, answer))
+    }
+}
+
+impl Call<'_> {
+    pub(crate) fn stamp(&self) -> &str {
+        self.stamp.as_str()
     }
 }
 

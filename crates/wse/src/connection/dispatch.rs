@@ -3,9 +3,9 @@
 
 use crate::{
     SendError,
-    app::run::{BoxFuture, CallRun, MessageRun},
     connection::{
         owner::{Opened, Owner, Report},
+        running::{Call, Checking, Finished, Running},
         task::{Connection, frame_limits},
     },
 };
@@ -19,51 +19,6 @@ use wse_proto::{Closed, Code, Envelope, Input, Kind, Machine, Payload, RpError, 
 
 type StepOf<'a, O> =
     Step<'a, <<O as Owner>::Machine as Machine>::Question, <<O as Owner>::Machine as Machine>::Opening>;
-
-/// Code of the application that runs in the connection's task.
-pub(super) enum Running {
-    /// The handlers of a message of that type.
-    Message(MessageRun, String),
-    Call(CallRun, Option<Box<Call>>),
-    Report(BoxFuture<()>),
-}
-
-/// A call that a procedure is at work on: what is needed to answer it.
-pub(super) struct Call {
-    rp: String,
-    stamp: String,
-    payload: Payload<'static>,
-}
-
-/// How code of the application has ended.
-pub(super) enum Finished {
-    Message(Vec<RpError>, String),
-    Call(Result<Payload<'static>, RpError>, Box<Call>),
-    Report,
-}
-
-/// A message or call that the application's hook looks at before its handlers do.
-pub(super) struct Checking {
-    envelope: Envelope<'static>,
-    hook: BoxFuture<Result<(), RpError>>,
-}
-
-impl Future for Running {
-    type Output = Finished;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
-        match &mut *self {
-            Running::Message(run, name) => {
-                run.as_mut().poll(cx).map(|errors| Finished::Message(errors, std::mem::take(name)))
-            }
-            Running::Call(run, call) => run.as_mut().poll(cx).map(|result| match call.take() {
-                Some(call) => Finished::Call(result, call),
-                None => Finished::Report, // a future that is polled after its end
-            }),
-            Running::Report(report) => report.as_mut().poll(cx).map(|()| Finished::Report),
-        }
-    }
-}
 
 impl<O: Owner> Connection<O> {
     pub(super) fn act(&mut self, step: StepOf<'_, O>, cx: &mut Context<'_>) {

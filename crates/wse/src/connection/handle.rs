@@ -2,13 +2,16 @@
 //! the application's types encode themselves, and it never touches a stream.
 
 use crate::{
-    connection::{calls::Calls, outbox::Outbox, queue::Out, resume::Parked},
+    connection::{calls::Calls, outbox::Outbox, parked::Parked, queue::Out, spoken::Spoken},
     error::SendError,
     session::sent::{Arrival, SentFrames},
 };
 use bytes::Bytes;
 use serde::Serialize;
-use std::{cell::Cell, sync::OnceLock};
+use std::{
+    cell::Cell,
+    sync::{Arc, OnceLock},
+};
 use wse_frame::{Opcode, put_close, put_frame};
 use wse_proto::{Closed, Codec, EncodeError, Envelope, Kind, Limits, Payload, SessionGrant, Token};
 
@@ -19,9 +22,9 @@ pub(crate) struct Handle {
     pub(super) outbox: Outbox,
     /// What a session without a connection waits with and for.
     pub(super) parked: Parked,
-    codec: Codec,
-    /// The codec that the peer's first frame has chosen instead.
-    chosen: OnceLock<Codec>,
+    spoken: Arc<Spoken>,
+    /// What the peer's first frame has chosen instead.
+    chosen: OnceLock<Arc<Spoken>>,
     calls: Calls,
     masked: bool,
 }
@@ -39,24 +42,30 @@ const NO_ARGUMENTS: [(); 0] = [];
 
 impl Handle {
     /// `masked` is for the client's role.
-    pub(crate) fn new(codec: Codec, limits: &Limits, masked: bool) -> Self {
+    pub(crate) fn new(spoken: Arc<Spoken>, limits: &Limits, masked: bool) -> Self {
         Self {
             outbox: Outbox::new(limits.queue_bytes, masked),
             parked: Parked::default(),
-            calls: Calls::new(limits.calls_per_conn, codec.numbers_calls()),
-            codec,
+            calls: Calls::new(limits.calls_per_conn, spoken.codec.numbers_calls()),
+            spoken,
             chosen: OnceLock::new(),
             masked,
         }
     }
 
-    pub(crate) fn codec(&self) -> &Codec {
-        self.chosen.get().unwrap_or(&self.codec)
+    pub(crate) fn spoken(&self) -> &Arc<Spoken> {
+        self.chosen.get().unwrap_or(&self.spoken)
     }
 
-    /// Speaks another codec from now on. Once, and before anything is sent.
-    pub(crate) fn speak(&self, codec: Codec) {
-        let _ = self.chosen.set(codec); // a second choice would be a mistake, and the first one holds
+    pub(crate) fn codec(&self) -> &Codec {
+        &self.spoken().codec
+    }
+
+    /// Speaks this from now on. Once, and before anything is sent.
+    pub(crate) fn speak(&self, spoken: &Arc<Spoken>) {
+        if !Arc::ptr_eq(&self.spoken, spoken) {
+            let _ = self.chosen.set(spoken.clone()); // a second choice would be a mistake: the first holds
+        }
     }
 
     pub(crate) fn calls(&self) -> &Calls {

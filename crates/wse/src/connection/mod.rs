@@ -7,12 +7,16 @@ pub(crate) mod handle;
 mod inbox;
 mod outbox;
 pub(crate) mod owner;
+pub(crate) mod parked;
 pub(crate) mod queue;
 #[cfg(test)]
 mod races;
 mod read;
 pub(crate) mod receipt;
-pub(crate) mod resume;
+mod resume;
+mod running;
 pub(crate) mod send;
+pub(crate) mod spoken;
+pub(crate) mod stream;
 pub(crate) mod task;
 mod write;

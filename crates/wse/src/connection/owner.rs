@@ -3,7 +3,7 @@
 
 use crate::{
     app::{handlers::Handlers, hooks::Hooks, run::BoxFuture},
-    connection::{handle::Handle, resume::Resumption},
+    connection::{handle::Handle, parked::Resumption},
 };
 use std::sync::Arc;
 use tokio::sync::oneshot;

@@ -1,7 +1,7 @@
 //! Races of what threads share of a connection: the outbox, the session within it and the parking, under
 //! thousands of orders found by shuttle. It finds a lost wake-up as a deadlock.
 
-use super::{handle::Handle, queue::Out, queue::Queue, resume::ParkedSessions};
+use super::{handle::Handle, queue::Out, queue::Queue, spoken::Spoken};
 use crate::{
     session::parking::Parking,
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
@@ -13,13 +13,13 @@ use std::{
     task::{Wake, Waker},
     time::Instant,
 };
-use wse_proto::{Codec, Limits, Token, TokenCheck};
+use wse_proto::{Limits, Protocol, Token, TokenCheck};
 
 /// Orders tried by each test.
 const ORDERS: usize = 1000;
 
 fn handle() -> Arc<Handle> {
-    Arc::new(Handle::new(Codec::Json, &Limits::default(), false))
+    Arc::new(Handle::new(Arc::new(Spoken::by_client(Protocol::Wse)), &Limits::default(), false))
 }
 
 fn token(number: u128) -> Token {
@@ -141,7 +141,7 @@ fn of_many_that_race_for_one_token_one_gets_the_session() {
 fn the_parking_holds_its_bound_while_sessions_come_grow_and_go() {
     const BOUND: usize = 3 * (4 << 10) + 500;
     let race = || {
-        let parking: Arc<ParkedSessions> = Arc::new(Parking::new(BOUND));
+        let parking: Arc<Parking> = Arc::new(Parking::new(BOUND));
         let sessions = [(); 5].map(|()| {
             let parking = parking.clone();
             thread::spawn(move || {
@@ -166,7 +166,7 @@ fn the_parking_holds_its_bound_while_sessions_come_grow_and_go() {
 #[test]
 fn a_session_that_ends_while_it_is_parked_leaves_no_slot_behind() {
     let race = || {
-        let parking: Arc<ParkedSessions> = Arc::new(Parking::new(1 << 20));
+        let parking: Arc<Parking> = Arc::new(Parking::new(1 << 20));
         let handle = handle();
         handle.begin_session(None, 1 << 20);
         assert!(handle.outbox.park());

@@ -2,115 +2,49 @@
 //! its task:
 //!
 //! 1. A connection is lost. Its task lets go of the stream and waits ([`Connection::park`]).
-//! 2. The owner of a new connection finds the session ([`Opened::Resumed`](super::owner::Opened)). The
-//!    new connection's task hands its stream over ([`Connection::hand_over`]) and ends.
+//! 2. The owner of a new connection finds the session. The new connection's task hands its stream over
+//!    ([`Connection::hand_over`]) and ends.
 //! 3. The session's task takes it over ([`Connection::take_over`]), and sends again what was not seen.
 
 use crate::{
     connection::{
         handle::{Handle, write_raw},
         owner::{Life, Owner},
+        parked::Handover,
         queue::Queue,
-        task::{Connection, Io, frame_limits},
+        task::{Connection, frame_limits},
     },
     error::SendError,
-    session::parking::{Evicted, Parking, Slot},
-    sync::{Mutex, MutexGuard},
+    session::parking::{ParkedSession, Parking},
 };
-use std::{
-    fmt,
-    sync::{Arc, PoisonError, Weak},
-};
-use tokio::sync::oneshot;
+use std::sync::Arc;
 use wse_frame::{Decoder, Opcode, put_frame};
-use wse_proto::{Closed, Machine, Payload, Reason, SessionGrant, Token};
+use wse_proto::{Closed, Machine, Payload, Reason, SessionGrant};
 
-/// A welcomed connection on its way to the task of its session. It never names a [`Handle`]: it waits
-/// in one.
-struct Handover {
-    io: Io,
-    /// Bytes that were read and not decoded.
-    read_ahead: Vec<u8>,
-    decoder: Decoder,
-    resumption: Resumption,
-}
-
-/// What a welcome says about the session that goes on.
-pub(crate) struct Resumption {
-    /// How many frames of this side the peer has taken in.
-    pub(crate) seen: u64,
-    /// The welcome that the server still has to write.
-    pub(crate) welcome: Option<(Payload<'static>, SessionGrant)>,
-    /// What the client comes back with from now on.
-    pub(crate) token: Option<Token>,
-    /// Messages and calls wait for this.
-    pub(crate) ready: Option<oneshot::Receiver<()>>,
-}
-
-/// The parked sessions of a server. They are named weakly: a slot keeps no connection.
-pub(crate) type ParkedSessions = Parking<Weak<Handle>>;
-
-/// What a session without a connection waits with, and for.
-#[derive(Default)]
-pub(super) struct Parked(Mutex<Waiting>);
-
-#[derive(Default)]
-struct Waiting {
-    handover: Option<Box<Handover>>,
-    slot: Option<Slot<Weak<Handle>>>,
-}
-
-impl Parked {
-    /// The parked session has grown. Sessions that no longer fit end.
-    pub(super) fn grow(&self, bytes: usize) {
-        let evicted = self.lock().slot.as_ref().map(|slot| slot.grow(bytes));
-        evicted.into_iter().for_each(end);
-    }
-
-    /// The session is not parked any more.
-    pub(super) fn free_slot(&self) {
-        let slot = self.lock().slot.take();
-        drop(slot); // after the lock, as it takes another
-    }
-
-    /// Drops a connection that came too late.
-    pub(super) fn drop_handover(&self) {
-        let handover = self.lock().handover.take();
-        drop(handover); // after the lock, as it wakes the other side of the stream
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Ends evicted sessions. No lock may be held.
-fn end(Evicted(sessions): Evicted<Weak<Handle>>) {
-    for session in sessions {
-        if let Some(handle) = session.upgrade() {
-            handle.close(Closed::slow());
-        }
+impl ParkedSession for Handle {
+    fn evict(&self) {
+        self.close(Closed::slow());
     }
 }
 
 impl Handle {
     /// Takes a slot among the parked sessions, for the frames that are kept and the bytes that wait in
     /// the inbox.
-    pub(crate) fn take_slot(self: &Arc<Self>, sessions: &ParkedSessions, inbox_bytes: usize) {
+    pub(crate) fn take_slot(self: &Arc<Self>, parking: &Parking, inbox_bytes: usize) {
         let kept = self.outbox.session(|session| session.bytes()).unwrap_or(0);
-        let (slot, evicted) = sessions.enter(Arc::downgrade(self), inbox_bytes + kept);
-        self.parked.lock().slot = Some(slot);
+        let session: Arc<dyn ParkedSession> = self.clone();
+        let (slot, evicted) = parking.enter(Arc::downgrade(&session), inbox_bytes + kept);
+        self.parked.take(slot);
         if !self.is_open() {
             self.parked.free_slot(); // it has ended meanwhile
         }
-        end(evicted);
+        evicted.end();
     }
 
     /// Gives a connection to this session's task. It is dropped if the session has ended, and replaces
     /// one that the task has not taken yet.
     fn offer(&self, handover: Handover) {
-        let replaced = self.parked.lock().handover.replace(Box::new(handover));
-        drop(replaced);
+        self.parked.put_handover(handover);
         if !self.outbox.announce_handover() {
             self.parked.drop_handover();
         }
@@ -166,8 +100,7 @@ impl<O: Owner> Connection<O> {
 
     /// The session goes on over a connection that another task has handed over.
     pub(super) fn take_over(&mut self) {
-        let Some(handover) = self.handle.parked.lock().handover.take() else { return };
-        let Handover { io, read_ahead, decoder, resumption } = *handover;
+        let Some(Handover { io, read_ahead, decoder, resumption }) = self.handle.parked.take_handover() else { return };
         self.confirm(); // a client that comes back with its token has had its welcome
         if self.io.is_some() {
             // Only the peer has noticed that the connection before is lost.
@@ -221,11 +154,5 @@ impl<O: Owner> Connection<O> {
         if std::mem::take(&mut self.provisional) {
             self.owner.on(Life::Confirmed);
         }
-    }
-}
-
-impl fmt::Debug for Parked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parked").finish_non_exhaustive()
     }
 }

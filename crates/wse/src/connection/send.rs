@@ -63,8 +63,8 @@ where
 {
     // The hook sees a call with an empty stamp: it has none yet.
     match shown(hooks, who, handle, name, payload, Some(""))? {
-        None => handle.call(name, payload, timeout)?.await,
-        Some(encoded) => handle.call(name, &encoded, timeout)?.await,
+        None => start_call(handle, name, payload, timeout)?.await,
+        Some(encoded) => start_call(handle, name, &encoded, timeout)?.await,
     }
 }
 
@@ -92,4 +92,30 @@ where
     let payload = Payload::encode(handle.codec().format(), payload)?;
     hooks.outgoing(who, &Envelope { name: name.into(), payload: payload.borrowed(), stamp: stamp.map(Into::into) })?;
     Ok(Some(payload))
+}
+
+/// Sends a call at once. The future waits for its answer, and forgets the call when dropped.
+fn start_call<'a, P, R>(
+    handle: &'a Handle,
+    rp: &str,
+    payload: &P,
+    timeout: Duration,
+) -> Result<impl Future<Output = Result<R, CallError>> + use<'a, P, R>, CallError>
+where
+    P: Serialize + ?Sized,
+    R: DeserializeOwned,
+{
+    if !handle.is_open() {
+        return Err(CallError::NotReady);
+    }
+    let (call, answer) = handle.calls().open()?;
+    handle.send(rp, payload, Some(call.stamp()))?;
+    Ok(async move {
+        let answer = tokio::time::timeout(timeout, answer).await;
+        drop(call);
+        match answer.map_err(|_| CallError::TimedOut)?.map_err(|_| CallError::Disconnected)? {
+            Ok(result) => Ok(result.decode()?),
+            Err(error) => Err(CallError::failed(handle.codec().read_error(&error))),
+        }
+    })
 }

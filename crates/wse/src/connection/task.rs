@@ -2,12 +2,13 @@
 //! its loop. It decides nothing about envelopes, and waits for no peer but its own.
 
 use crate::connection::{
-    dispatch::{Checking, Running},
     handle::Handle,
     inbox::Inbox,
     owner::{Asked, Life, Owner},
+    parked::Resumption,
     queue::Queue,
-    resume::Resumption,
+    running::{Checking, Running},
+    stream::Io,
 };
 use futures_util::stream::FuturesUnordered;
 use std::{
@@ -17,7 +18,6 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     sync::oneshot,
     time::{Instant, Sleep},
 };
@@ -26,13 +26,6 @@ use wse_proto::{Closed, Input, Limits, Machine, Reason};
 
 /// Bytes read in one turn. Other connections have their turn then.
 pub(super) const TURN: usize = 64 << 10;
-
-/// A stream of bytes, whatever is below it.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// Boxed, so that a session can go on over another kind of stream than it began on.
-pub(crate) type Io = Box<dyn Stream>;
 
 type Answer<O> = <<O as Owner>::Machine as Machine>::Answer;
 

@@ -7,9 +7,9 @@ use crate::{
         names::{Message, Procedure},
         run::BoxFuture,
     },
-    connection::owner::Env,
+    connection::{owner::Env, spoken::Spoken},
     server::{
-        Inner, Server, Spoken,
+        Inner, Server,
         admission::{
             before_request::BeforeRequest,
             before_verdict::BeforeVerdict,
@@ -112,10 +112,7 @@ impl ServerBuilder<Identified> {
     /// Builds the server. It does nothing until it listens, is mounted, or is given a stream.
     pub fn build(self) -> Server {
         let protocols = if self.options.protocols.is_empty() { vec![Protocol::Wse] } else { self.options.protocols };
-        let of = |(place, protocol): (usize, &Protocol)| {
-            protocol.codecs().into_iter().map(move |codec| Spoken { protocol: place, codec })
-        };
-        let codecs = protocols.iter().enumerate().flat_map(of).collect();
+        let spoken = Spoken::by_server(&protocols).into_iter().map(Arc::new).collect();
         let listeners = Arc::new(self.options.listeners);
         let events = Events::new(listeners.clone());
         Server(Arc::new(Inner {
@@ -123,7 +120,7 @@ impl ServerBuilder<Identified> {
             parking: Parking::new(self.options.env.limits.parked_bytes),
             env: self.options.env,
             protocols,
-            codecs,
+            spoken,
             node: NodeId::random(),
             registry: Registry::new(vec![Box::new(events.clone())]),
             events,

@@ -33,25 +33,26 @@ use crate::{
         listeners::Listeners,
         names::{Message, Procedure},
     },
-    connection::{handle::Handle, owner::Env, resume::ParkedSessions, task::Connection},
+    connection::{handle::Handle, owner::Env, spoken::Spoken, task::Connection},
     error::{RegisterError, SendError, ServeError},
     server::{
         admission::{service::UpgradedRequest, upgrade},
         owner::ServerOwner,
         users::{deliver, events::Events, id::NodeId, recipients::Scope, registry::Registry},
     },
+    session::parking::Parking,
 };
 use http::{HeaderValue, Request};
 use ipnet::IpNet;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     runtime,
     task::JoinHandle,
 };
 use wse_frame::Role;
-use wse_proto::{Cid, Closed, Codec, Format, Protocol, Reason, RpError};
+use wse_proto::{Cid, Closed, Format, Protocol, Reason, RpError};
 
 /// A messaging server for authenticated users on many devices. A handle, cheap to clone.
 ///
@@ -81,7 +82,8 @@ pub(crate) struct Inner {
     pub(crate) env: Env<Conn>,
     pub(crate) listeners: Arc<Listeners<Event>>,
     pub(crate) protocols: Vec<Protocol>,
-    pub(crate) codecs: Vec<Spoken>,
+    /// Everything that connections may speak; at least one.
+    pub(crate) spoken: Vec<Arc<Spoken>>,
     pub(crate) origins: Vec<HeaderValue>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) upgrade: Option<builder::UpgradeHook>,
@@ -89,26 +91,19 @@ pub(crate) struct Inner {
     pub(crate) node: NodeId,
     pub(crate) registry: Registry<Conn>,
     pub(crate) events: Events,
-    pub(crate) parking: ParkedSessions,
+    pub(crate) parking: Parking,
     pub(crate) before_verdict: admission::before_verdict::BeforeVerdict,
     pub(crate) before_request: admission::before_request::BeforeRequest,
     pub(crate) connections: Arc<shutdown::Connections>,
 }
 
-/// A codec that connections of a protocol may speak.
-pub(crate) struct Spoken {
-    /// The protocol's place among the server's.
-    pub(crate) protocol: usize,
-    pub(crate) codec: Codec,
-}
-
 impl Inner {
-    /// The place of the codec that a protocol has for a format, or of its first codec where it has
-    /// none for it.
-    pub(crate) fn codec_of(&self, protocol: usize, format: Option<Format>) -> usize {
-        let fits = |spoken: &Spoken| format.is_none_or(|format| spoken.codec.format() == format);
-        let place = self.codecs.iter().position(|spoken| spoken.protocol == protocol && fits(spoken));
-        place.unwrap_or_default()
+    /// What a connection of that protocol speaks in that format; without a format, or where the protocol
+    /// has no codec for it, its first codec.
+    pub(crate) fn spoken(&self, protocol_index: usize, format: Option<Format>) -> &Arc<Spoken> {
+        let of_protocol = || self.spoken.iter().filter(|spoken| spoken.protocol_index == protocol_index);
+        let fitting = of_protocol().find(|spoken| Some(spoken.codec.format()) == format);
+        fitting.or_else(|| of_protocol().next()).unwrap_or(&self.spoken[0])
     }
 }
 
@@ -284,12 +279,12 @@ impl Server {
         inner.events.run_in(runtime::Handle::current());
         let id = DeviceId::next(inner.node);
         let protocol = request.protocol.unwrap_or(0);
-        let codec = inner.codecs[inner.codec_of(protocol, None)].codec.clone();
-        let handle = Arc::new(Handle::new(codec, &inner.env.limits, false));
+        let spoken = inner.spoken(protocol, None).clone();
+        let handle = Arc::new(Handle::new(spoken.clone(), &inner.env.limits, false));
         let owner = ServerOwner {
             server: inner.clone(),
             id,
-            protocol,
+            spoken,
             remote_addr: request.remote_addr,
             request: Some(request.request),
             permit: request.permit,
@@ -303,46 +298,6 @@ impl Server {
         let now = tokio::time::Instant::now().into_std();
         let session = inner.protocols[protocol].server_machine(&inner.env.limits, now);
         Some(tokio::spawn(Connection::new(Box::new(io), read_ahead, Role::Server, session, owner, handle)))
-    }
-
-    /// Stops the server. It accepts no new connections, and each connection is closed when its turn
-    /// comes: its running handlers may finish and answer, then it is closed with 1012
-    /// `wse.restart after=MS`, and the application is told. Connections that are left when the grace
-    /// is over are cut; the application may be told of those after this has returned.
-    ///
-    /// Returns when no connection is left. [`listen`](Server::listen) and its siblings return then too.
-    /// The server cannot be used again. A handler that calls this waits for itself until the grace is
-    /// over. When the future is dropped, the connections that are left are closed at once.
-    ///
-    /// A few connections are closed at once, many over a spread of time: 20 in a second for each of
-    /// [`Limits::returns_per_second`], within half of the grace. Until its turn a connection is served
-    /// as before. `MS` tells each client when to come back: the first comes a second after the last
-    /// close, and the others follow evenly, a tenth below that rate.
-    ///
-    /// ```no_run
-    /// # async fn example(server: wse::Server) -> Result<(), wse::ServeError> {
-    /// tokio::select! {
-    ///     served = server.listen("127.0.0.1:4200") => served?,
-    ///     _ = tokio::signal::ctrl_c() => {}
-    /// }
-    /// server.shutdown(std::time::Duration::from_secs(10)).await;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn shutdown(&self, grace: Duration) {
-        let mut shutdown = self.0.connections.shut_down(self.0.env.limits.returns_per_second, grace);
-        let quiet = async {
-            tokio::select! {
-                () = shutdown.drain() => self.0.connections.empty().await,
-                () = self.0.connections.empty() => {} // some left before their turn
-            }
-            self.0.registry.empty().await;
-            self.0.events.handled().await;
-        };
-        if tokio::time::timeout(grace, quiet).await.is_err() {
-            self.0.connections.abort();
-            self.0.connections.empty().await;
-        }
     }
 }
 

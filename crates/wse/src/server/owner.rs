@@ -6,7 +6,8 @@ use crate::{
     connection::{
         handle::Handle,
         owner::{Asked, Env, Life, Opened, Owner, Report},
-        resume::Resumption,
+        parked::Resumption,
+        spoken::Spoken,
     },
     server::{
         Inner,
@@ -30,7 +31,8 @@ use wse_proto::{
 pub(crate) struct ServerOwner {
     pub(crate) server: Arc<Inner>,
     pub(crate) id: DeviceId,
-    pub(crate) protocol: usize,
+    /// What the connection speaks; until its first frame has come, in the first format.
+    pub(crate) spoken: Arc<Spoken>,
     pub(crate) remote_addr: Option<IpAddr>,
     /// The request, until the verdict.
     pub(crate) request: Option<Arc<Parts>>,
@@ -63,15 +65,15 @@ impl Owner for ServerOwner {
         };
         let server = self.server.clone();
         let format = question.hello.identity.format();
-        let codec = server.codecs[server.codec_of(self.protocol, Some(format))].codec.clone();
-        let protocol = server.protocols[self.protocol].clone();
-        let stranger = Stranger { question, request, remote_addr: self.remote_addr, format, protocol };
+        let spoken = server.spoken(self.spoken.protocol_index, Some(format)).clone();
+        self.spoken = spoken.clone();
+        let stranger = Stranger { question, request, remote_addr: self.remote_addr, format, spoken: spoken.clone() };
         Box::pin(async move {
             let verdict = caught(async { (server.identify)(stranger).await }, Err).await;
-            match verdict.and_then(|verdict| verdict.sendable(&codec, server.env.limits.queue_bytes)) {
+            match verdict.and_then(|verdict| verdict.sendable(&spoken.codec, server.env.limits.queue_bytes)) {
                 Ok(verdict) => (Ok(verdict), None),
                 Err(error) => {
-                    let reason = codec.refusal(&error, server.env.expose_errors);
+                    let reason = spoken.codec.refusal(&error, server.env.expose_errors);
                     (Ok(wse_proto::Decision::Refuse(reason)), Some(error))
                 }
             }
@@ -86,11 +88,10 @@ impl Owner for ServerOwner {
         if server.registry.is_behind(&cid) || server.events.is_behind(&cid) {
             return Err(Closed::slow());
         }
-        let codec = server.codec_of(self.protocol, Some(hello.identity.format()));
         let wanted = session.filter(|_| !limits.resume_window.is_zero());
         let token = Token::new(server.node.0, rand::random());
         if let Some(SessionRequest::Resume { token: used, seen }) = &wanted
-            && let Some(found) = self.find_session(&cid, codec, used, &token, *seen)?
+            && let Some(found) = self.find_session(&cid, used, &token, *seen)?
         {
             let welcome = Some((welcome, self.grant(token, cid, true)));
             return Ok(Opened::Resumed(found, Resumption { seen: *seen, welcome, token: None, ready: None }));
@@ -98,13 +99,11 @@ impl Owner for ServerOwner {
         // The network may have held its hi back, and its client may be here by a later attempt already.
         let may_be_stale = matches!(wanted, Some(SessionRequest::Resume { .. }));
         let granted = wanted.map(|_| self.grant(token, cid.clone(), false));
-        handle.speak(server.codecs[codec].codec.clone());
+        handle.speak(&self.spoken);
         let conn = Conn(Arc::new(ConnInner {
             handle: handle.clone(),
             cid,
             id: self.id,
-            protocol: self.protocol,
-            codec,
             hello,
             remote_addr: self.remote_addr,
             server: server.clone(),
@@ -170,16 +169,12 @@ impl ServerOwner {
     ///
     /// # Errors
     /// When it cannot be told yet: the client comes again.
-    fn find_session(
-        &self,
-        cid: &Cid,
-        codec: usize,
-        used: &Token,
-        next: &Token,
-        seen: u64,
-    ) -> Result<Option<Arc<Handle>>, Closed> {
+    fn find_session(&self, cid: &Cid, used: &Token, next: &Token, seen: u64) -> Result<Option<Arc<Handle>>, Closed> {
         let now = Instant::now().into_std();
-        for conn in self.server.registry.of_user(cid).iter().filter(|conn| conn.0.codec == codec) {
+        for conn in self.server.registry.of_user(cid).iter() {
+            if !Arc::ptr_eq(conn.0.handle.spoken(), &self.spoken) {
+                continue; // its frames are of another codec
+            }
             match conn.0.handle.session(|session| session.claim(used, next, seen, now)) {
                 Some(TokenCheck::Good) => return Ok(Some(conn.0.handle.clone())),
                 Some(TokenCheck::TooSoon) => return Err(Closed::broken(Reason::default())),

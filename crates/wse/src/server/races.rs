@@ -2,7 +2,7 @@
 //! shuttle.
 
 use crate::{
-    connection::handle::Handle,
+    connection::{handle::Handle, spoken::Spoken},
     server::{
         Server,
         event::Event,
@@ -14,13 +14,13 @@ use crate::{
 };
 use shuttle::thread;
 use std::sync::Arc;
-use wse_proto::{Cid, Closed, Codec, Format, Hello, Limits, Payload, Reason};
+use wse_proto::{Cid, Closed, Format, Hello, Limits, Payload, Protocol, Reason};
 
 /// Orders tried by each test.
 const ORDERS: usize = 1000;
 
 fn handle() -> Arc<Handle> {
-    Arc::new(Handle::new(Codec::Json, &Limits::default(), false))
+    Arc::new(Handle::new(Arc::new(Spoken::by_client(Protocol::Wse)), &Limits::default(), false))
 }
 
 /// A server whose events wait, as there is no runtime here.
@@ -36,8 +36,6 @@ fn login(server: &Server, cid: &str, number: u64) -> Conn {
         handle: handle(),
         cid: Cid::from(cid),
         id: DeviceId { node: server.0.node, number },
-        protocol: 0,
-        codec: 0,
         hello: Arc::new(hello),
         remote_addr: None,
         server: server.0.clone(),

@@ -4,6 +4,7 @@
 use crate::{
     connection::handle::Handle,
     places::{Place, Places, Total},
+    server::Server,
 };
 use std::{sync::Arc, time::Duration, vec};
 use tokio::{
@@ -52,6 +53,48 @@ pub(crate) struct Shutdown {
     connections: Arc<Connections>,
     began: Instant,
     turns: vec::IntoIter<(Arc<Handle>, Turn)>,
+}
+
+impl Server {
+    /// Stops the server. It accepts no new connections, and each connection is closed when its turn
+    /// comes: its running handlers may finish and answer, then it is closed with 1012
+    /// `wse.restart after=MS`, and the application is told. Connections that are left when the grace
+    /// is over are cut; the application may be told of those after this has returned.
+    ///
+    /// Returns when no connection is left. [`listen`](Server::listen) and its siblings return then too.
+    /// The server cannot be used again. A handler that calls this waits for itself until the grace is
+    /// over. When the future is dropped, the connections that are left are closed at once.
+    ///
+    /// A few connections are closed at once, many over a spread of time: 20 in a second for each of
+    /// [`Limits::returns_per_second`](crate::Limits::returns_per_second), within half of the grace. Until its turn a connection is served
+    /// as before. `MS` tells each client when to come back: the first comes a second after the last
+    /// close, and the others follow evenly, a tenth below that rate.
+    ///
+    /// ```no_run
+    /// # async fn example(server: wse::Server) -> Result<(), wse::ServeError> {
+    /// tokio::select! {
+    ///     served = server.listen("127.0.0.1:4200") => served?,
+    ///     _ = tokio::signal::ctrl_c() => {}
+    /// }
+    /// server.shutdown(std::time::Duration::from_secs(10)).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn shutdown(&self, grace: Duration) {
+        let mut shutdown = self.0.connections.shut_down(self.0.env.limits.returns_per_second, grace);
+        let quiet = async {
+            tokio::select! {
+                () = shutdown.drain() => self.0.connections.empty().await,
+                () = self.0.connections.empty() => {} // some left before their turn
+            }
+            self.0.registry.empty().await;
+            self.0.events.handled().await;
+        };
+        if tokio::time::timeout(grace, quiet).await.is_err() {
+            self.0.connections.abort();
+            self.0.connections.empty().await;
+        }
+    }
 }
 
 impl Connections {

@@ -2,31 +2,40 @@
 //! evicted first.
 
 use crate::places::{Place, Places, Taken, Total};
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 /// What a parked session takes besides what it keeps: its task, its connection's state, its slot.
 const PARKED: usize = 4 << 10;
 
-/// All parked sessions of a server. `S` is what the caller ends an evicted one by.
-pub(crate) struct Parking<S> {
+/// A session that can be ended while it is parked.
+pub(crate) trait ParkedSession: Send + Sync {
+    /// Ends it: there is no room for it any more.
+    fn evict(&self);
+}
+
+/// All parked sessions of a server. They are named weakly: a slot keeps no connection.
+pub(crate) struct Parking {
     limit: usize,
-    sessions: Arc<Places<Session<S>, Bytes>>,
+    sessions: Arc<Places<Session, Bytes>>,
 }
 
 /// The slot of one parked session. Dropping it frees its bytes.
 #[derive(Debug)]
-pub(crate) struct Slot<S> {
+pub(crate) struct Slot {
     limit: usize,
-    place: Place<Session<S>, Bytes>,
+    place: Place<Session, Bytes>,
 }
 
-/// Sessions that no longer fit. The caller ends them, without a lock held.
+/// Sessions that no longer fit.
 #[must_use = "evicted sessions have to be ended"]
-pub(crate) struct Evicted<S>(pub(crate) Vec<S>);
+pub(crate) struct Evicted(Vec<Weak<dyn ParkedSession>>);
 
 /// A parked session and its bytes.
-struct Session<S> {
-    end_by: S,
+struct Session {
+    session: Weak<dyn ParkedSession>,
     bytes: usize,
 }
 
@@ -34,26 +43,26 @@ struct Session<S> {
 #[derive(Default)]
 struct Bytes(usize);
 
-impl<S> Total<Session<S>> for Bytes {
-    fn add(&mut self, session: &Session<S>) {
+impl Total<Session> for Bytes {
+    fn add(&mut self, session: &Session) {
         self.0 += session.bytes;
     }
 
-    fn remove(&mut self, session: &Session<S>) {
+    fn remove(&mut self, session: &Session) {
         self.0 -= session.bytes;
     }
 }
 
-impl<S> Parking<S> {
+impl Parking {
     /// Room for `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         Self { limit, sessions: Places::new(Bytes::default()) }
     }
 
     /// Takes a slot for a session that keeps so many bytes.
-    pub(crate) fn enter(&self, end_by: S, bytes: usize) -> (Slot<S>, Evicted<S>) {
+    pub(crate) fn enter(&self, session: Weak<dyn ParkedSession>, bytes: usize) -> (Slot, Evicted) {
         let mut taken = self.sessions.lock();
-        let place = self.sessions.take(&mut taken, Session { end_by, bytes: PARKED + bytes });
+        let place = self.sessions.take(&mut taken, Session { session, bytes: PARKED + bytes });
         let evicted = evict(&mut taken, self.limit);
         drop(taken);
         (Slot { limit: self.limit, place }, evicted)
@@ -66,25 +75,36 @@ impl<S> Parking<S> {
     }
 }
 
-impl<S> Slot<S> {
+impl Evicted {
+    /// Ends them. No lock may be held.
+    pub(crate) fn end(self) {
+        for session in self.0 {
+            if let Some(session) = session.upgrade() {
+                session.evict();
+            }
+        }
+    }
+}
+
+impl Slot {
     /// The session keeps so many bytes more.
-    pub(crate) fn grow(&self, bytes: usize) -> Evicted<S> {
+    pub(crate) fn grow(&self, bytes: usize) -> Evicted {
         let mut taken = self.place.update(|session| session.bytes += bytes);
         evict(&mut taken, self.limit)
     }
 }
 
-fn evict<S>(taken: &mut Taken<Session<S>, Bytes>, limit: usize) -> Evicted<S> {
+fn evict(taken: &mut Taken<Session, Bytes>, limit: usize) -> Evicted {
     let mut evicted = Vec::new();
     while taken.total().0 > limit
         && let Some(session) = taken.evict_oldest()
     {
-        evicted.push(session.end_by);
+        evicted.push(session.session);
     }
     Evicted(evicted)
 }
 
-impl<S> fmt::Debug for Parking<S> {
+impl fmt::Debug for Parking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Parking").field("limit", &self.limit).finish_non_exhaustive()
     }

@@ -102,10 +102,10 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     rule(
         "crates/wse/src",
-        &["crates/wse/src/connection/resume.rs#Handover"],
+        &["crates/wse/src/connection/parked.rs#Handover"],
         "one file moves a stream from one task to another",
     )
-    .except(&["crates/wse/src/connection/resume.rs"]),
+    .except(&["crates/wse/src/connection/parked.rs", "crates/wse/src/connection/resume.rs"]),
     rule("crates/wse/src/server", &["crates/wse/src/client"], "a server is no client"),
     rule("crates/wse/src/client", &["crates/wse/src/server"], "a client is no server"),
     rule("crates/wse/src/server/admission", &["crates/wse/src/server/users"], "before the verdict there is no user"),

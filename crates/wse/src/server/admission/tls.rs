@@ -27,7 +27,7 @@ impl Server {
             let handshake = tokio::time::timeout(server.0.env.limits.http_timeout, acceptor.accept(tcp));
             let stream = tokio::select! {
                 stream = handshake => stream,
-                () = pending.evicted() => return tracing::debug!("evicted before its HTTP request"),
+                () = pending.evicted() => return tracing::debug!("evicted before its TLS handshake"),
             };
             match stream {
                 Ok(Ok(tls)) => server.serve_request(tls, Some(addr), pending).await,

@@ -1,11 +1,11 @@
 //! A device before its verdict, and the verdict, both as values. A stranger reaches no handler, no
 //! user and no other connection.
 
-use crate::error::SendError;
+use crate::{connection::spoken::Spoken, error::SendError};
 use http::request::Parts;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, net::IpAddr, sync::Arc};
-use wse_proto::{Cid, Codec, DecodeError, Format, Payload, Protocol, Question, Reason, RpError};
+use wse_proto::{Cid, Codec, DecodeError, Format, Payload, Question, Reason, RpError};
 
 /// Room for what surrounds a payload in its frame.
 const ENVELOPE: usize = 64;
@@ -33,7 +33,7 @@ pub struct Stranger {
     pub(crate) request: Arc<Parts>,
     pub(crate) remote_addr: Option<IpAddr>,
     pub(crate) format: Format,
-    pub(crate) protocol: Protocol,
+    pub(crate) spoken: Arc<Spoken>,
 }
 
 impl Stranger {
@@ -62,7 +62,7 @@ impl Stranger {
 
     /// The subprotocol that the device speaks.
     pub fn protocol(&self) -> &str {
-        self.protocol.name()
+        self.spoken.protocol.name()
     }
 
     /// The address of the device, behind trusted proxies the one they name; `None` for a stream that

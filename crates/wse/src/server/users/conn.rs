@@ -39,10 +39,6 @@ pub(crate) struct ConnInner {
     pub(crate) handle: Arc<Handle>,
     pub(crate) cid: Cid,
     pub(crate) id: DeviceId,
-    /// The place of its protocol among the server's.
-    pub(crate) protocol: usize,
-    /// The place of its codec among the server's.
-    pub(crate) codec: usize,
     pub(crate) hello: Arc<Hello>,
     pub(crate) remote_addr: Option<IpAddr>,
     pub(crate) server: Arc<Inner>,
@@ -82,7 +78,7 @@ impl Conn {
 
     /// The subprotocol it speaks.
     pub fn protocol(&self) -> &str {
-        self.0.server.protocols[self.0.protocol].name()
+        self.0.handle.spoken().protocol.name()
     }
 
     /// The server it is connected to.
@@ -121,7 +117,7 @@ impl Conn {
 
     pub(crate) fn queue(&self, message: &Encoded) -> Result<Option<u64>, SendError> {
         let ConnInner { handle, server, .. } = &*self.0;
-        let frame = message.frame(server, self.0.codec)?;
+        let frame = message.frame(server, handle.spoken())?;
         let payload = server.env.hooks.sees_outgoing().then(|| message.payload(handle.codec().format())).transpose()?;
         send::shared(&server.env.hooks, self, handle, message.name(), payload, frame)
     }

@@ -48,7 +48,7 @@ pub(crate) fn send<P: Serialize>(
     payload: &P,
 ) -> Result<Delivered, SendError> {
     let conns = here(server, to);
-    let message = Encoded::for_these(server, name, payload, conns.iter().map(|conn| conn.0.codec))?;
+    let message = Encoded::for_these(server, name, payload, conns.iter().map(|conn| &**conn.0.handle.spoken()))?;
     Ok(Delivered { here: queue(&conns, &message), elsewhere: 0 })
 }
 

@@ -2,8 +2,9 @@
 //! knows no device.
 
 use crate::{
+    connection::spoken::Spoken,
     error::SendError,
-    server::{Inner, Server, Spoken, users::id::NodeId},
+    server::{Inner, Server, users::id::NodeId},
 };
 use bytes::Bytes;
 use serde::Serialize;
@@ -57,44 +58,44 @@ impl Encoded {
     /// Encodes a message for every codec of a server, and keeps the payload.
     pub(crate) fn for_all<P: Serialize>(server: &Inner, name: &str, payload: &P) -> Result<Self, SendError> {
         let message = Self::empty(server, name);
-        for place in 0..server.codecs.len() {
-            message.encode(server, place, payload, true)?;
+        for spoken in &server.spoken {
+            message.encode(server, spoken, payload, true)?;
         }
         Ok(message)
     }
 
-    /// Encodes a message for the codecs at these places among a server's: those that the receivers
-    /// speak. Without receivers it is encoded for the first codec, so that a mistake does not stay
+    /// Encodes a message for the codecs that its receivers speak. Without receivers it is encoded for the first codec, so that a mistake does not stay
     /// hidden until somebody is there.
-    pub(crate) fn for_these<P: Serialize>(
+    pub(crate) fn for_these<'a, P: Serialize>(
         server: &Inner,
         name: &str,
         payload: &P,
-        places: impl Iterator<Item = usize>,
+        spoken: impl Iterator<Item = &'a Spoken>,
     ) -> Result<Self, SendError> {
         let message = Self::empty(server, name);
-        let keep = server.env.hooks.send.is_some();
-        let mut places = places.peekable();
-        if places.peek().is_none() {
-            message.encode(server, 0, payload, keep)?;
+        let keep = server.env.hooks.sees_outgoing();
+        let mut spoken = spoken.peekable();
+        if spoken.peek().is_none() {
+            message.encode(server, &server.spoken[0], payload, keep)?;
         }
-        for place in places {
-            if message.frames[place].get().is_none() {
-                message.encode(server, place, payload, keep)?;
+        for spoken in spoken {
+            if message.frames[spoken.index].get().is_none() {
+                message.encode(server, spoken, payload, keep)?;
             }
         }
         Ok(message)
     }
 
     fn empty(server: &Inner, name: &str) -> Self {
-        let frames = server.codecs.iter().map(|_| OnceLock::new()).collect();
+        let frames = server.spoken.iter().map(|_| OnceLock::new()).collect();
         Self { node: server.node, name: name.into(), json: OnceLock::new(), msgpack: OnceLock::new(), frames }
     }
 
     /// Makes the frame for one codec: straight from the value, or where the payload is to be kept,
     /// from that.
-    fn encode<P: Serialize>(&self, server: &Inner, place: usize, payload: &P, keep: bool) -> Result<(), SendError> {
-        let Spoken { codec, .. } = &server.codecs[place];
+    fn encode<P: Serialize>(&self, server: &Inner, spoken: &Spoken, payload: &P, keep: bool) -> Result<(), SendError> {
+        let Spoken { codec, index: place, .. } = spoken;
+        let place = *place;
         if codec.reserves(&self.name) {
             // A name that one wire has no place for is no matter of the others.
             let _ = self.frames[place].set(None);
@@ -178,15 +179,15 @@ impl Encoded {
         }
     }
 
-    /// The frame for the codec at a place among the server's.
-    pub(crate) fn frame(&self, server: &Inner, place: usize) -> Result<&Bytes, SendError> {
+    /// The frame for a connection that speaks this.
+    pub(crate) fn frame(&self, server: &Inner, spoken: &Spoken) -> Result<&Bytes, SendError> {
         let none = || {
-            let protocol = server.protocols[server.codecs[place].protocol].name();
+            let protocol = spoken.protocol.name();
             SendError::from(EncodeError::new(format!("{:?} was not encoded for {protocol}", self.name)))
         };
-        let slot = self.frames.get(place).filter(|_| self.node == server.node).ok_or_else(none)?;
+        let slot = self.frames.get(spoken.index).filter(|_| self.node == server.node).ok_or_else(none)?;
         if slot.get().is_none() {
-            let frame = self.late_frame(server, &server.codecs[place].codec);
+            let frame = self.late_frame(server, &spoken.codec);
             // What failed once is not tried again for the next device.
             let _ = slot.set(frame.as_ref().ok().cloned().flatten());
             frame?;

@@ -199,8 +199,8 @@ impl<D: Member> Registry<D> {
         }
     }
 
-    /// Resolves when nobody is there and no handlers are left behind. Devices that join meanwhile may
-    /// be missed.
+    /// Resolves when no device is there and no handlers are left behind. Devices that join meanwhile
+    /// may be missed.
     pub(crate) async fn empty(&self) {
         loop {
             let emptied = self.emptied.notified();

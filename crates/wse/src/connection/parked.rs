@@ -1,0 +1,90 @@
+//! What a session without a connection waits with, and for: its slot among all parked sessions, and the
+//! connection that resumes it.
+
+use crate::{
+    connection::stream::Io,
+    session::parking::Slot,
+    sync::{Mutex, MutexGuard},
+};
+use std::{fmt, sync::PoisonError};
+use tokio::sync::oneshot;
+use wse_frame::Decoder;
+use wse_proto::{Payload, SessionGrant, Token};
+
+/// A welcomed connection on its way to the task of its session. It names no handle: it
+/// waits in one.
+pub(super) struct Handover {
+    pub(super) io: Io,
+    /// Bytes that were read and not decoded.
+    pub(super) read_ahead: Vec<u8>,
+    pub(super) decoder: Decoder,
+    pub(super) resumption: Resumption,
+}
+
+/// What a welcome says about the session that goes on.
+pub(crate) struct Resumption {
+    /// How many frames of this side the peer has taken in.
+    pub(crate) seen: u64,
+    /// The welcome that the server still has to write.
+    pub(crate) welcome: Option<(Payload<'static>, SessionGrant)>,
+    /// What the client comes back with from now on.
+    pub(crate) token: Option<Token>,
+    /// Messages and calls wait for this.
+    pub(crate) ready: Option<oneshot::Receiver<()>>,
+}
+
+/// What a session without a connection waits with, and for.
+#[derive(Default)]
+pub(super) struct Parked(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    handover: Option<Box<Handover>>,
+    slot: Option<Slot>,
+}
+
+impl Parked {
+    /// The session is parked in this slot.
+    pub(super) fn take(&self, slot: Slot) {
+        self.lock().slot = Some(slot);
+    }
+
+    /// The parked session has grown. Sessions that no longer fit end.
+    pub(super) fn grow(&self, bytes: usize) {
+        let evicted = self.lock().slot.as_ref().map(|slot| slot.grow(bytes));
+        if let Some(evicted) = evicted {
+            evicted.end();
+        }
+    }
+
+    /// The session is not parked any more.
+    pub(super) fn free_slot(&self) {
+        let slot = self.lock().slot.take();
+        drop(slot); // after the lock, as it takes another
+    }
+
+    /// A connection waits for the session's task, in place of one that it has not taken yet.
+    pub(super) fn put_handover(&self, handover: Handover) {
+        let replaced = self.lock().handover.replace(Box::new(handover));
+        drop(replaced); // after the lock, as it wakes the other side of the stream
+    }
+
+    pub(super) fn take_handover(&self) -> Option<Handover> {
+        self.lock().handover.take().map(|handover| *handover)
+    }
+
+    /// Drops a connection that came too late.
+    pub(super) fn drop_handover(&self) {
+        drop(self.take_handover());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Parked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parked").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,54 @@
+//! Code of the application that runs in a connection's task: handlers, procedures, hooks, listeners.
+
+use crate::app::run::{BoxFuture, CallRun, MessageRun};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use wse_proto::{Envelope, Payload, RpError};
+
+/// Code of the application that runs in the connection's task.
+pub(super) enum Running {
+    /// The handlers of a message of that type.
+    Message(MessageRun, String),
+    Call(CallRun, Option<Box<Call>>),
+    Report(BoxFuture<()>),
+}
+
+/// A call that a procedure is at work on: what is needed to answer it.
+pub(super) struct Call {
+    pub(super) rp: String,
+    pub(super) stamp: String,
+    pub(super) payload: Payload<'static>,
+}
+
+/// How code of the application has ended.
+pub(super) enum Finished {
+    Message(Vec<RpError>, String),
+    Call(Result<Payload<'static>, RpError>, Box<Call>),
+    Report,
+}
+
+/// A message or call that the application's hook looks at before its handlers do.
+pub(super) struct Checking {
+    pub(super) envelope: Envelope<'static>,
+    pub(super) hook: BoxFuture<Result<(), RpError>>,
+}
+
+impl Future for Running {
+    type Output = Finished;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
+        match &mut *self {
+            Running::Message(run, name) => {
+                run.as_mut().poll(cx).map(|errors| Finished::Message(errors, std::mem::take(name)))
+            }
+            Running::Call(run, call) => run.as_mut().poll(cx).map(|result| match call.take() {
+                Some(call) => Finished::Call(result, call),
+                None => Finished::Report, // a future that is polled after its end
+            }),
+            Running::Report(report) => report.as_mut().poll(cx).map(|()| Finished::Report),
+        }
+    }
+}
