@@ -18,8 +18,9 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// The handlers of one message at work: returns the errors of those that failed.
 pub(crate) type MessageRun = BoxFuture<Vec<RpError>>;
 
-/// A procedure at work on one call: returns the encoded result.
-pub(crate) type CallRun = BoxFuture<Result<Payload<'static>, RpError>>;
+/// A procedure at work on one call: returns the encoded result. An error is boxed, so that results, which
+/// are many, are small to move.
+pub(crate) type CallRun = BoxFuture<Result<Payload<'static>, Box<RpError>>>;
 
 /// A handler of messages with its types erased: decodes the payload, then runs.
 pub(crate) type StartMessage<W> = Arc<dyn Fn(W, &Payload<'_>) -> MessageRun + Send + Sync>;
@@ -76,11 +77,11 @@ where
         let format = payload.format();
         let argument = match decode(payload) {
             Ok(argument) => argument,
-            Err(error) => return Box::pin(ready(Err(error))),
+            Err(error) => return Box::pin(ready(Err(error.into()))),
         };
         let handler = handler.clone();
-        let run = async move { Ok(encode(format, &handler(who, argument).await?)?) };
-        Box::pin(caught(run, Err))
+        let run = async move { Ok(encode(format, &handler(who, argument).await?).map_err(RpError::from)?) };
+        Box::pin(caught(run, |panic| Err(panic.into())))
     })
 }
 
@@ -102,8 +103,8 @@ where
         call: Box::new(move |who, envelope| {
             let format = envelope.payload.format();
             let handler = of_calls.clone();
-            let run = async move { Ok(encode(format, &handler(who, envelope).await?)?) };
-            Box::pin(caught(run, Err))
+            let run = async move { Ok(encode(format, &handler(who, envelope).await?).map_err(RpError::from)?) };
+            Box::pin(caught(run, |panic| Err(panic.into())))
         }),
     }
 }

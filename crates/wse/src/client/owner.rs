@@ -74,7 +74,7 @@ impl Owner for ClientOwner {
         };
         Box::pin(async move {
             let solved = match solving {
-                Ok(solving) => solving.await,
+                Ok(solving) => solving.await.map_err(|error| *error),
                 Err(error) => Err(error),
             };
             let solution = solved.map_err(|error| {

@@ -200,13 +200,13 @@ impl<O: Owner> Connection<O> {
     }
 
     /// A procedure has ended: answers the call.
-    fn called(&mut self, result: Result<Payload<'_>, RpError>, rp: &str, stamp: &str, argument: &Payload<'_>) {
+    fn called(&mut self, result: Result<Payload<'_>, Box<RpError>>, rp: &str, stamp: &str, argument: &Payload<'_>) {
         let Err(error) = result.and_then(|result| self.answer(stamp, Ok(result))) else { return };
         // A fallback says on purpose that there is no such procedure.
         if error.code == Code::RP_NOT_REGISTERED && !self.owner.env().handlers.has_procedure(rp) {
             return self.not_registered(stamp);
         }
-        self.fail(error, rp, stamp, argument);
+        self.fail(*error, rp, stamp, argument);
     }
 
     /// Answers a call with an error, and reports what was not made on purpose.
@@ -228,14 +228,14 @@ impl<O: Owner> Connection<O> {
     }
 
     /// Answers a call. An answer that cannot be sent is an error that most likely can.
-    fn answer(&mut self, stamp: &str, answer: Result<Payload<'_>, Payload<'_>>) -> Result<(), RpError> {
+    fn answer(&mut self, stamp: &str, answer: Result<Payload<'_>, Payload<'_>>) -> Result<(), Box<RpError>> {
         let sent = match &answer {
             Ok(result) => self.handle.send_encoded(Kind::Response.as_str(), result, Some(stamp)),
             Err(error) => self.handle.send_encoded(Kind::ResponseErr.as_str(), error, Some(stamp)),
         };
         match sent {
             Ok(_) | Err(SendError::NotReady | SendError::Slow) => Ok(()), // or the peer is gone
-            Err(error) => Err(RpError::from(error).message("the result cannot be sent")),
+            Err(error) => Err(Box::new(RpError::from(error).message("the result cannot be sent"))),
         }
     }
 

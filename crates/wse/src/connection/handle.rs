@@ -154,6 +154,7 @@ impl Handle {
 
     /// Queues a frame of the application. A parked session that takes too much ends, or makes others
     /// end.
+    #[inline]
     pub(super) fn queue(&self, frame: Out<'_>) -> Result<Option<u64>, SendError> {
         match self.outbox.send(frame) {
             Ok(queued) => {

@@ -64,6 +64,7 @@ impl Queue {
     }
 
     /// Appends a frame.
+    #[inline]
     pub(crate) fn put(&mut self, frame: Out<'_>) {
         match frame {
             Out::Shared(bytes) if bytes.len() > SMALL => self.rest.push_back(Chunk::Shared(bytes.clone())),

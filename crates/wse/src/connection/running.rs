@@ -26,7 +26,7 @@ pub(super) struct Call {
 /// How code of the application has ended.
 pub(super) enum Finished {
     Message(Vec<RpError>, String),
-    Call(Result<Payload<'static>, RpError>, Box<Call>),
+    Call(Result<Payload<'static>, Box<RpError>>, Box<Call>),
     Report,
 }
 

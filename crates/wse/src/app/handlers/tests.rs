@@ -30,7 +30,7 @@ async fn deliver(handlers: &Handlers<u8>, text: &'static str) -> Option<Vec<RpEr
 /// Calls a procedure. Returns the text of its result, or its error.
 async fn invoke(handlers: &Handlers<u8>, name: &'static str, json: &'static str) -> Option<Result<String, RpError>> {
     let result = handlers.invoke(0, &envelope(name, json))?.await;
-    Some(result.map(|result| String::from_utf8(result.as_bytes().to_vec()).unwrap()))
+    Some(result.map_err(|error| *error).map(|result| String::from_utf8(result.as_bytes().to_vec()).unwrap()))
 }
 
 #[tokio::test]
