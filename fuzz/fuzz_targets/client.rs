@@ -1,7 +1,7 @@
 //! The client's machine under any events: no panic, and only lawful steps.
 //!
-//! The first byte says whether it asks for a session; the rest is a script. It sees what a driver sees, and
-//! does not look into the machine.
+//! The first byte says whether the client asks for a session; the rest is a script. The target sees what a
+//! driver sees, and does not look into the machine.
 
 #![no_main]
 

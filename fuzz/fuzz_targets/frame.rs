@@ -1,7 +1,7 @@
 //! The frame decoder under any bytes, whole and in pieces: the same items, the same end, no more memory than arrived.
 //!
 //! The first byte chooses the role and the reserved bits, three more the limits, the next four the sizes of the pieces;
-//! the rest is the stream. It sees what a connection sees, and does not look into the decoder.
+//! the rest is the stream. The target sees what a connection sees, and does not look into the decoder.
 
 #![no_main]
 

@@ -1,7 +1,7 @@
-//! The JSON codecs under any bytes: no panic, what is read, written again, reads the same, and an envelope is what
-//! another reader of JSON takes for one.
+//! The JSON codecs under any bytes: nothing panics, a frame that was read can be written and read again, and another
+//! reader of JSON agrees on what an envelope is.
 //!
-//! The whole input is a frame. It sees what a connection sees, and does not look into the codecs.
+//! The whole input is a frame. The target sees what a connection sees, and does not look into the codecs.
 
 #![no_main]
 
@@ -16,7 +16,7 @@ fuzz_target!(|frame: &[u8]| {
     wire::frame(&Codec::Json, frame);
 });
 
-/// What the other reader refuses may still be an envelope: it looks into payloads, we do not.
+/// What the other reader refuses may still be an envelope: it looks into payloads, the codec does not.
 fn differ(frame: &[u8]) {
     let read = Codec::Json.read(frame, false);
     let Ok(Value::Array(parts)) = serde_json::from_slice::<Value>(frame) else { return };

@@ -1,6 +1,6 @@
-//! The MessagePack codecs under any bytes: no panic, and what is read, written again, reads the same.
+//! The MessagePack codecs under any bytes: nothing panics, and a frame that was read can be written and read again.
 //!
-//! The whole input is a frame. It sees what a connection sees, and does not look into the codecs.
+//! The whole input is a frame. The target sees what a connection sees, and does not look into the codecs.
 
 #![no_main]
 

@@ -1,6 +1,6 @@
 //! The server's machine under any events: no panic, and only lawful steps.
 //!
-//! The input is a script. It sees what a driver sees, and does not look into the machine.
+//! The input is a script. The target sees what a driver sees, and does not look into the machine.
 
 #![no_main]
 

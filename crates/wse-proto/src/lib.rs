@@ -1,8 +1,8 @@
-//! The WSE protocol without I/O.
+//! The WSE protocol without I/O: envelopes, codecs, machines, sessions and close reasons as values.
 //!
 //! Each side of a connection has a machine, [`ServerMachine`] or [`ClientMachine`]. A machine takes one
-//! [`Input`] and returns one [`Step`]: what its caller has to do next. What travels is an [`Envelope`],
-//! read and written by a [`Codec`]; its payload stays undecoded until a type is named.
+//! [`Input`] and returns one [`Step`]: what its caller has to do next. A [`Codec`] reads and writes each
+//! message as an [`Envelope`], whose payload stays undecoded until a type is named.
 //!
 //! This crate knows no runtime, clock, socket or source of randomness: time and random bits are
 //! arguments.

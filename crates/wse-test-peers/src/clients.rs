@@ -1,4 +1,4 @@
-//! Clients under test, of a server by hand or of real servers.
+//! Clients under test, connected to a scripted server or to real servers.
 
 use crate::{
     dials::{Dials, dials},

@@ -1,4 +1,4 @@
-//! The dials of a client under test, and the HTTP of the upgrade by hand: the side of the server.
+//! The server's side of a client under test: its dials, and the HTTP of the upgrade written by hand.
 
 use crate::{raw::RawServer, servers::PIPE, time::WAIT};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -31,7 +31,7 @@ pub struct Dial {
     pub io: DuplexStream,
 }
 
-/// What [`ClientBuilder::dial`](wse::ClientBuilder::dial) takes, and the dials it sends.
+/// A function for [`ClientBuilder::dial`](wse::ClientBuilder::dial), and the dials that it reports.
 pub fn dials() -> (impl Fn(Uri) -> Ready<io::Result<DuplexStream>> + Clone + Send + Sync + 'static, Dials) {
     let (sender, receiver) = unbounded_channel();
     let handler = move |uri| {
@@ -67,7 +67,7 @@ impl Dials {
         self.greeted(Value::Null).await.0
     }
 
-    /// The client does not dial for this long.
+    /// Checks that the client does not dial for this long.
     pub async fn none_within(&mut self, time: Duration) {
         if let Ok(Some(dial)) = tokio::time::timeout(time, self.0.recv()).await {
             panic!("{} is dialed", dial.uri);

@@ -1,4 +1,4 @@
-//! What a server or a client tells its application, as lines to compare.
+//! The events of a server or a client as lines of text that a test compares.
 
 use crate::time::WAIT;
 use serde_json::Value;
@@ -20,10 +20,10 @@ pub trait Told: Send + 'static {
     fn line(&self) -> String;
 }
 
-/// The devices that each server has told of, in order.
+/// The devices that each server has reported, in order.
 static DEVICES: LazyLock<Mutex<HashMap<String, Vec<u64>>>> = LazyLock::new(Mutex::default);
 
-/// A device's number among those that its server has told of, from 1. `conn_id` counts over all servers
+/// A device's number among those that its server has reported, from 1. `conn_id` counts over all servers
 /// of the process, and so over all tests.
 pub fn number(conn: &Conn) -> usize {
     let mut devices = DEVICES.lock().expect("no panic while numbering");

@@ -1,4 +1,4 @@
-//! The HTTP of an upgrade, written and read by hand: the side of the client.
+//! The client's side of an upgrade: its HTTP, written and read by hand.
 
 use crate::{raw::RawClient, time::WAIT};
 use std::net::SocketAddr;

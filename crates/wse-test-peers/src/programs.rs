@@ -166,7 +166,7 @@ impl Testbed {
         line.expect("no answer came").expect("text").expect("a status line")
     }
 
-    /// A client of the library's own, let in as that identity with that meta.
+    /// A [`Client`] that the testbed has accepted with that identity and that meta, and its events.
     pub async fn enter(&self, identity: &str, meta: Value) -> (Client, Events) {
         let (when, events) = events();
         let client = Client::builder(&self.url("/")).identity(identity).meta(&meta).when(when).connect().await;

@@ -1,4 +1,4 @@
-//! `Raw`: one end of a connection that is nothing but frames. It sends what a test says and answers nothing by itself.
+//! `Raw`: one end of a connection, whose frames a test writes and reads. It answers nothing by itself.
 
 use crate::frames::{ClientEnd, End, Got, Reader, ServerEnd, Writer};
 use serde_json::{Value, json};
@@ -86,7 +86,7 @@ impl<E: End, IO: AsyncRead + AsyncWrite + Unpin> Raw<E, IO> {
         serde_json::from_str(&self.text().await).expect("JSON")
     }
 
-    /// Nothing comes for 100 ms. In paused time that stands for any time shorter than a heartbeat.
+    /// Checks that nothing comes for 100 ms. In paused time that is as good as any time below a heartbeat.
     pub async fn hears_nothing(&mut self) {
         let heard = tokio::time::timeout(Duration::from_millis(100), self.reader.read()).await;
         assert!(heard.is_err(), "{:?}", heard.ok());

@@ -1,4 +1,4 @@
-//! A mark that stands in every secret, and where a test looks for it.
+//! A mark in every secret of a test, and the places where the test looks for it.
 
 use std::{
     fmt::Debug,
@@ -7,10 +7,10 @@ use std::{
 };
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Stands in everything that is secret, with something behind it.
+/// The mark. Every secret begins with it.
 pub const MARK: &str = "S3CRET";
 
-/// A text, and whatever shows it as text or as the numbers of its bytes.
+/// Whether a text shows the mark, as text or as the numbers of its bytes.
 pub fn leaks(line: &str) -> bool {
     let numbers = format!("{:?}", MARK.as_bytes());
     line.contains(MARK) || line.contains(numbers.trim_matches(['[', ']']))

@@ -8,7 +8,7 @@ use wse::{Closed, Server, ServerBuilder, Stranger};
 /// Bytes that a pipe holds, unless a test says otherwise.
 pub const PIPE: usize = 64 << 10;
 
-/// A server that accepts everybody as the user whose name the identity is.
+/// A server that accepts every device as the user whose name is the identity.
 pub fn server(configure: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Server {
     let builder = configure(Server::builder());
     builder.identify(async |stranger: Stranger, name: String| Ok(stranger.accept(name))).build()
@@ -26,7 +26,7 @@ pub fn attach_with(server: &Server, pipe: usize, request: Request<()>) -> (RawCl
     (RawClient::new(ours), ended)
 }
 
-/// A client that was let in.
+/// A client that was accepted.
 pub async fn enter(server: &Server, name: &str) -> RawClient {
     let mut peer = attach(server);
     peer.enter(name).await;

@@ -1,4 +1,4 @@
-//! Sessions in the hands of a raw client: it begins one, resumes it, and reads what is sent again.
+//! Sessions by hand: a raw client begins one, resumes it, and reads what is sent again.
 
 use crate::{
     events::{Events, events},

@@ -1,4 +1,4 @@
-//! Time in tests, paused or real: how long to wait, what to wait for, how to compare.
+//! Helpers for time in tests, paused or real: how long to wait, what to wait for, how to compare.
 
 use std::time::Duration;
 

@@ -18,8 +18,8 @@ use wse::{
 };
 use wse_frame::Opcode;
 
-/// A server of all three protocols, the two that are spoken by default options; it accepts everybody
-/// as the user whose name the identity is.
+/// A server of all three protocols with their default options. It accepts every device as the user whose
+/// name is the identity.
 pub fn messaging(configure: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Server {
     let all = [WsMessaging::new().into(), Protocol::Wse, Protocol::WseMsgpack];
     server(|builder| configure(builder.protocols(all)))

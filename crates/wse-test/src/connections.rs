@@ -1,4 +1,4 @@
-//! The connections of one network: their settings, numbers and counts. Touches no byte.
+//! The connections of one network: their settings, numbers and counts. It touches no byte.
 
 use crate::settings::{Direction, Settings};
 use futures_util::task::AtomicWaker;
@@ -58,7 +58,7 @@ struct State {
     live: BTreeMap<u64, Arc<Control>>,
 }
 
-/// The means to change the settings of one live connection.
+/// Changes the settings of one live connection, and wakes its relay.
 #[derive(Debug, Default)]
 struct Control {
     orders: Mutex<Orders>,

@@ -77,8 +77,7 @@ impl Faults {
     }
 
     /// Cuts live connections now. Connections to come are not touched. Bytes in flight are lost.
-    /// [`cut_as`](Faults::cut_as) chooses which end sees it. A cut is for the whole connection,
-    /// whatever the direction.
+    /// [`cut_as`](Faults::cut_as) chooses which end sees it. A cut always cuts both directions.
     pub fn cut(&self) -> Self {
         self.connections.cut(self.number);
         self.clone()
@@ -95,14 +94,14 @@ impl Faults {
         self.set(|direction| direction.cut_after = Some(bytes))
     }
 
-    /// Which end sees the cuts that follow, those of [`cut_after`](Faults::cut_after) too, and how.
-    /// [`Cut::Reset`] by default. It is for the whole connection, whatever the direction.
+    /// Chooses which end sees the cuts that follow, those of [`cut_after`](Faults::cut_after) too, and
+    /// how. The default is [`Cut::Reset`]. It holds for both directions.
     pub fn cut_as(&self, cut: Cut) -> Self {
         self.change(|settings| settings.cut_as = cut)
     }
 
     /// Discards bytes and tells neither end: both streams stay open. With one direction only, the
-    /// other goes on as before. Bytes in flight are discarded too, and so is the end of the stream
+    /// other still works. Bytes in flight are discarded too, and so is the end of the stream
     /// when the sender leaves. After [`heal`](Faults::heal) new bytes pass again. Discarded bytes stay
     /// lost, so a WebSocket is most likely broken by then.
     pub fn blackhole(&self) -> Self {
@@ -126,7 +125,7 @@ impl Faults {
     }
 
     /// Delivers this many bytes a second, evenly, in pieces of 10 ms (at least one byte). With 0
-    /// nothing moves and nothing is lost: the bytes go on when another bandwidth is set.
+    /// nothing moves and nothing is lost: the bytes move again when another bandwidth is set.
     pub fn bandwidth(&self, bytes_per_second: u64) -> Self {
         self.set(|direction| direction.bandwidth = Some(bytes_per_second))
     }
@@ -138,9 +137,9 @@ impl Faults {
         self.set(|direction| direction.piece = Some(bytes.max(1)))
     }
 
-    /// Refuses new connections; live ones go on. In memory the dial fails with `ConnectionRefused`.
-    /// Over TCP the proxy accepts and resets at once, since it must keep its address. It is for the
-    /// whole connection, whatever the direction.
+    /// Refuses new connections; live ones stay. In memory the dial fails with `ConnectionRefused`. Over
+    /// TCP the proxy accepts and resets at once, since it must keep its address. It holds for both
+    /// directions.
     pub fn refuse(&self) -> Self {
         self.change(|settings| settings.refuse = true)
     }

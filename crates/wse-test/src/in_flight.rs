@@ -151,7 +151,7 @@ impl InFlight {
         bytes
     }
 
-    /// When this many bytes that were read then are through. `None`: never, with these settings.
+    /// When so many bytes, read at that time, are delivered. `None`: never, with these settings.
     fn due(&self, read_at: Instant, length: usize, settings: &DirectionSettings) -> Option<Instant> {
         let ready = read_at.checked_add(settings.latency)?;
         match settings.bandwidth {

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`Net`] | a network in memory in front of a [`Server`](wse::Server): no sockets, paused time |
 //! | [`Proxy`] | the same over TCP, in front of an address |
-//! | [`Faults`] | what either does to its connections |
+//! | [`Faults`] | what a network or proxy does to its connections |
 //! | [`Cut`] | which ends see a cut |
 //! | [`Counts`] | what was carried so far |
 //!
@@ -99,7 +99,7 @@
 //!
 //! # Guarantees and their edges
 //!
-//! - Bytes of one direction are delivered in order, each at most once, whatever the faults and their
+//! - Bytes of one direction are delivered in order, each at most once, under all faults and their
 //!   changes. Bytes are lost only by a cut, a blackhole or the end of the `Net` or `Proxy`.
 //! - A connection holds at most 64 KiB in flight in each direction, and in memory 16 KiB more at each
 //!   end. Beyond that its sender waits.

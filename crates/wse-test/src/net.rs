@@ -1,4 +1,4 @@
-//! `Net`: a network in memory. Opens no socket and reads no clock but tokio's.
+//! `Net`: a network in memory. It opens no socket and reads no clock but tokio's.
 
 use crate::{
     connections::{Connections, Counts},
@@ -109,7 +109,7 @@ impl Net {
         Self { inner: Arc::new(inner), url: "ws://in.memory/".to_owned() }
     }
 
-    /// Begins a client that dials into this network, whatever its address is: a
+    /// Starts to configure a client that dials into this network, for every address: a
     /// [`jump`](Client::jump) stays within it.
     pub fn client(&self) -> ClientBuilder {
         let net = Arc::downgrade(&self.inner);
@@ -117,7 +117,7 @@ impl Net {
     }
 
     /// A stream to the server, for a peer that is not a [`Client`]: raw bytes, a client of your own.
-    /// Each end holds at most 16 KiB that were not read yet. Must be called within a tokio runtime.
+    /// Each end holds at most 16 KiB that were not read yet. It must be called within a tokio runtime.
     ///
     /// # Errors
     /// `ConnectionRefused` by [`Faults::refuse`].

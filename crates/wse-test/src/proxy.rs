@@ -1,5 +1,5 @@
-//! `Proxy`: the same network over TCP, in front of an address. Listens to this machine alone, and
-//! looks at no byte that it carries.
+//! `Proxy`: a TCP proxy with faults in front of an address. It listens on 127.0.0.1 only, and looks at no
+//! byte that it carries.
 
 use crate::{
     connections::{Connection, Connections, Counts},
@@ -17,7 +17,7 @@ use tokio::{
     task::JoinSet,
 };
 
-/// After an accept that failed (no file descriptors left, say).
+/// The pause after an accept that failed (no file descriptors left, say).
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A TCP proxy in front of an address, with the [`Faults`] of a [`Net`](crate::Net). It serves tests
@@ -66,7 +66,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// A proxy in front of an address. A name is looked up once, and its first address is used.
-    /// A server may begin to listen there later. Must be called within a tokio runtime.
+    /// A server may begin to listen there later. It must be called within a tokio runtime.
     ///
     /// # Errors
     /// When the name is not found or no port is free.

@@ -49,7 +49,7 @@ pub(crate) struct Relay<C, S> {
 
 /// Why a direction stopped moving.
 enum Stopped {
-    /// It waits for an end, for new orders, or for this time.
+    /// It waits for a stream, for new settings, or for this time.
     Pending(Option<Instant>),
     /// The connection must be cut.
     Cut,

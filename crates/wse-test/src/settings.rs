@@ -1,4 +1,4 @@
-//! What a test has set for the bytes of a connection, as values. Knows no stream and no clock.
+//! The faults that a test has set for a connection, as values. They know no stream and no clock.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Within an axum application: ordinary routes beside, two servers on two paths of one port, and a
-//! middleware that authenticates by a token before wse is asked.
+//! Two servers within an axum application: on two paths of one port, beside ordinary routes, one of them
+//! behind a middleware that authenticates by a token.
 //!
 //! ```text
 //! cargo run -p wse --example axum
@@ -20,7 +20,7 @@ use tokio::{
 };
 use wse::{Client, ConnectError, RpError, Server, service::RemoteAddr};
 
-/// What the middleware found out; identify finds it in the request.
+/// The account that the middleware has found out. identify finds it in the request.
 #[derive(Clone)]
 struct Account(&'static str);
 
@@ -32,13 +32,13 @@ async fn authenticate(mut request: Request, next: Next) -> Result<Response, Stat
     Ok(next.run(request).await)
 }
 
-/// axum has accepted the connection, so it has to tell wse whose it is.
+/// axum has accepted the connection, so it has to tell wse from which address it comes.
 async fn remote_addr(ConnectInfo(addr): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(RemoteAddr(addr.ip()));
     next.run(request).await
 }
 
-/// For those whom the middleware let through.
+/// The server for accounts that the middleware has authenticated.
 fn members() -> Server {
     Server::builder()
         .identify(async |stranger, (): ()| {
@@ -52,7 +52,7 @@ fn members() -> Server {
         .build()
 }
 
-/// For everybody.
+/// The server for every name, without authentication.
 fn guests() -> Server {
     Server::builder().identify(async |stranger, name: String| Ok(stranger.accept(format!("guest {name}")))).build()
 }
@@ -64,7 +64,7 @@ async fn show(addr: SocketAddr) -> Result<(), Box<dyn Error>> {
     println!("/members knows {whoami}");
     assert_eq!(whoami, "ann from 127.0.0.1");
 
-    let Err(error) = Client::builder(&members).connect().await else { panic!("let in without a token") };
+    let Err(error) = Client::builder(&members).connect().await else { panic!("accepted without a token") };
     println!("/members without a token: {error}");
     assert!(matches!(error, ConnectError::UpgradeRefused { status: 401, .. }));
 

@@ -62,7 +62,7 @@ fn server() -> Server {
     Server::builder()
         .identify(async |stranger, name: String| Ok(stranger.accept(name)))
         .on(SAY, async |conn: Conn, text| {
-            // Encoded once for each codec, whoever listens.
+            // Encoded once for each codec, not once for each device.
             conn.server().broadcast(LINE, (conn.cid().to_string(), text))?;
             Ok(())
         })

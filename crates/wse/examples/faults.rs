@@ -1,5 +1,5 @@
-//! The fault proxy as a program, for clients in other languages: opens proxies in front of an
-//! address and breaks their connections as it is told, one JSON command a line.
+//! The fault proxy as a program, for clients in other languages: it opens proxies in front of an
+//! address and breaks their connections as JSON commands say, one a line.
 //!
 //! ```text
 //! cargo run --release -p wse --example faults -- --behind 127.0.0.1:4300
@@ -28,9 +28,9 @@ const HELP: &str = r#"Commands, one JSON object a line; each is answered with it
   nth     the connection of that number, from 1 on in the order of dialing, refused ones too. It may be
           one that is still to come. Without it: all connections, those to come as well. So `cut_after`
           without `nth` cuts each later connection too; with less than a welcome takes (about 240) no
-          client ever gets in. "heal" takes it back.
+          client ever connects. "heal" takes it back.
   way     "to_server" or "to_client": what the client sends, or the server. Without it: both, each with
-          a count of its own. "cut", "cut_as" and "refuse" heed no way.
+          a count of its own. "cut", "cut_as" and "refuse" ignore the way.
 
 Faults:
   "cut"                  cuts what is there, now; connections to come are not touched
@@ -38,15 +38,15 @@ Faults:
                          the welcome they are about 240 each way
   {"cut_as":HOW}         who sees the cuts that follow: "reset" (both, abruptly; this is the default),
                          "fin" (both, as an orderly end), "client-only", "server-only"
-  "blackhole"            bytes vanish, and nobody is told
+  "blackhole"            bytes vanish, and neither end is told
   {"blackhole_after":N}  the same, when N bytes were delivered
   {"latency":MS}         delays every byte by so many milliseconds
   {"bandwidth":N}        lets N bytes a second through; 0: nothing moves, and nothing is lost
   {"split":N}            delivers pieces of at most N bytes
-  "refuse"               new connections fail, those there are go on
+  "refuse"               new connections fail, the others stay
   "heal"                 takes all faults back; what was cut or has vanished stays so"#;
 
-/// Breaks connections as it is told by JSON lines on its input.
+/// Breaks connections as the JSON lines on its input say.
 #[derive(Parser)]
 #[command(after_help = HELP)]
 struct Options {
@@ -72,7 +72,7 @@ enum What {
         way: Option<Way>,
         fault: Fault,
     },
-    /// Ends the proxy and its connections; gives how many there were.
+    /// Ends the proxy and its connections. Returns how many there were.
     Drop {
         url: String,
     },

@@ -25,7 +25,7 @@ fn server() -> Server {
             a.checked_div(b).ok_or_else(error)
         })
         .register(OPEN, async |_, path| {
-            // Any other error goes to the log and to Event::Error; the caller sees a code only.
+            // Any other error is logged and reported as Event::Error; the caller gets a code only.
             Ok(std::fs::metadata(path)?.len())
         })
         .register(NAP, async |_, ms| {

@@ -1,5 +1,5 @@
-//! The fixed application that outside checks drive: black-box tests, other languages' clients, the
-//! load generator. Its behaviour is a contract; it is extended, never changed. It may use the
+//! The fixed server that outside checks drive: black-box tests, other languages' clients, the load
+//! generator. Its behaviour is a contract; it is extended, never changed. It may use the
 //! public API only.
 
 mod common;
@@ -35,7 +35,7 @@ struct Options {
     /// Asks every device `{"a":1,"b":2}`; the answer is 3.
     #[arg(long)]
     challenge: bool,
-    /// Lets everybody in.
+    /// Accepts every device.
     #[arg(long)]
     anonymous: bool,
     #[arg(long, default_value = "20s", value_parser = duration)]
@@ -343,7 +343,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 async fn run(options: Options) -> Result<(), Failure> {
     let listener = tokio::net::TcpListener::bind((options.host.as_str(), options.port)).await?;
-    // From the line on whoever reads it may ask for the end.
+    // As soon as the line is printed, its reader may send the signal to end.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     println!("ready {}", listener.local_addr()?);

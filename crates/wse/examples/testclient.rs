@@ -1,4 +1,4 @@
-//! The other end of the testbed: a client driven by JSON commands on stdin, one a line. Its
+//! The client for the testbed: it is driven by JSON commands on stdin, one a line. Its
 //! behaviour is a contract; it is extended, never changed. It may use the public API only.
 
 mod common;
@@ -85,7 +85,7 @@ enum What {
     Close {
         reason: Option<String>,
     },
-    /// Closes the raw socket without a goodbye.
+    /// Closes the raw socket without a close frame.
     Cut,
     Status,
 }
@@ -105,7 +105,7 @@ fn json(text: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str(text)
 }
 
-/// Who the client says it is; a jump may change either.
+/// The identity and meta of the client. A jump may change either.
 type Said = Mutex<(Value, Value)>;
 
 fn refused(error: &ConnectError) -> Value {
@@ -162,7 +162,7 @@ fn client(options: &Options) -> (Client, watch::Receiver<Status>) {
     let (status, printed) = watch::channel(Status::Idle);
     let resume = options.resume;
     let status = Arc::new(status);
-    // Handlers have no place for types unknown, so every message arrives as one that none listens to.
+    // No handler is registered, so every message arrives as an event of a message without a handler.
     let print = async move |event: ClientEvent| {
         let now = if let ClientEvent::Status(status) = &event { Some(*status) } else { None };
         let line = match event {

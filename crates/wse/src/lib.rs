@@ -1,13 +1,14 @@
 //! The messaging layer for authenticated users on many devices over WebSocket.
 //!
-//! A [`Server`] lets devices in by `identify`, an async function that answers with a [`Verdict`].
-//! All devices accepted under one [`Cid`] are one [`User`]; each is a [`Conn`]. Both sides send
-//! messages and call procedures of the other. A [`Client`] is one device.
+//! A [`Server`] asks `identify`, an async function of the application, about every device. Its
+//! [`Verdict`] accepts or refuses the device. All devices accepted under one [`Cid`] are one
+//! [`User`]; each is a [`Conn`]. Each side sends messages to the other and calls its procedures. A
+//! [`Client`] is one device.
 //!
 //! It speaks the wires of npm `wse` 4.12 (subprotocol `wse-default-json`, in MessagePack
-//! `wse-msgpack`) and npm `ws-messaging` 2.0: see [`Protocol`]. The [`guide`] says how things are
-//! done. The repository has tables for those who come from there in `docs/migrate`, the wires in
-//! `docs/protocol`, and the reasons in `docs/design`.
+//! `wse-msgpack`) and npm `ws-messaging` 2.0: see [`Protocol`]. The [`guide`] shows how to use it.
+//! In the repository, `docs/migrate` has tables for applications that move from those packages,
+//! `docs/protocol` describes the wires, and `docs/design` explains the design.
 //!
 //! # A server and a client
 //!
@@ -52,36 +53,38 @@
 //!
 //! Every handler has one shape, `async |who, what| -> Result<answer, RpError>`: `who` is the
 //! [`Conn`] on a server and the [`Client`] on a client, `what` is decoded by serde. [`with`] binds
-//! shared state in front; a [`Handlers`] value holds those of one module of an application.
-//! Handlers of one connection run within its task: they start in the order
-//! in which messages came and interleave where they await, so a handler that blocks its thread
-//! blocks others. A handler that began is finished even if the peer has left.
+//! shared state in front; a [`Handlers`] value holds those of one module of an application. Handlers of
+//! one connection run within its task: they start in the order in which messages came and interleave
+//! where they await, so a handler that blocks its thread blocks the others too. A handler that has
+//! begun runs to its end, even if the peer has left.
 //!
-//! An [`RpError`] made on purpose crosses the wire; any other error through `?` reaches the peer as
-//! a code without its text, and the application whole, in [`Event::Error`].
+//! An [`RpError`] that a handler makes on purpose crosses the wire. Of any other error that `?`
+//! returns, the peer gets a code without the text, and the application gets the whole error in
+//! [`Event::Error`].
 //!
-//! A handler that takes a [`codec::Payload`] gets what came undecoded, whatever its format, and may
-//! pass it on. A hook, [`on_receive`](ServerBuilder::on_receive), looks at every message and call
-//! before the handlers do; another, [`on_send`](ServerBuilder::on_send), before they leave.
+//! A handler that takes a [`codec::Payload`] gets the payload undecoded, in the format in which it
+//! came, and may pass it on. The hook [`on_receive`](ServerBuilder::on_receive) sees every message
+//! and call before the handlers do. The hook [`on_send`](ServerBuilder::on_send) sees every message
+//! and call before it is sent.
 //!
 //! # Guarantees and their edges
 //!
-//! - No code of the application but the upgrade hook, a codec of its own and `identify` runs for
-//!   a device that was not accepted.
-//! - Messages from one sender to one connection arrive in order: exactly once over lost connections
-//!   in a session that is resumed within [`Limits::resume_window`], else at most once. A client that
-//!   [reconnects](ClientBuilder::reconnect) asks for one by default. [`Receipt::delivered`] tells
-//!   when a message has arrived.
+//! - Before a device is accepted, the only code of the application that runs for it is the upgrade
+//!   hook, a codec of its own and `identify`.
+//! - Messages from one sender to one connection arrive in order and at most once. In a session they
+//!   arrive exactly once, also over lost connections, as long as the session is resumed within
+//!   [`Limits::resume_window`]. A client that [reconnects](ClientBuilder::reconnect) asks for a
+//!   session by default. [`Receipt::delivered`] tells when a message has arrived.
 //! - A call ends exactly once: result, error, timed out, disconnected, or dropped by its caller.
 //! - Sending never waits. A device that does not read is closed as slow once
-//!   [`Limits::queue_bytes`] wait for it; nobody else notices.
-//! - What a peer can make this side hold is bounded by [`Limits`].
+//!   [`Limits::queue_bytes`] wait for it; other devices are not affected.
+//! - [`Limits`] bounds what a peer can make this side hold.
 //! - [`Event`]s of connections and users come in pairs and in order.
 //!
 //! # Features
 //!
 //! `tls` (default): `wss` for clients, `Server::listen_tls` and its siblings, by rustls with ring.
-//! Without it nothing changes its type; a `wss` address is an error.
+//! Without it no type changes, and a `wss` address is an error.
 //!
 //! A [`Server`] or [`Client`] needs a tokio runtime with its I/O and time drivers enabled.
 
@@ -112,14 +115,14 @@ pub use http;
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
-/// What it takes to mount a server in another's router, and behind proxies; and what is rarely named.
+/// The types that mount a server in a router or behind proxies, and others that are rarely named.
 pub mod service {
     pub use crate::server::{ParseIdError, RemoteAddr, ServerService};
     pub use ipnet;
 }
 
-/// What hooks see, what a handler takes that passes payloads on, and what a codec of your own is
-/// made of.
+/// The types that hooks see, that handlers take to pass payloads on undecoded, and that a codec of
+/// your own is made of.
 pub mod codec {
     pub use wse_proto::{CustomCodec, DecodeError, EncodeError, Envelope, Format, Kind, Payload, ProtocolError};
 }
@@ -146,7 +149,7 @@ macro_rules! guide_links {
     };
 }
 
-/// The guide: how things are done, one page for each subject.
+/// The guide: how to use this library, one page for each subject.
 ///
 /// Begin with [the first server](guide::first_server); the other pages stand alone.
 pub mod guide {

@@ -1,5 +1,5 @@
-//! Places that guards hold: a guard is dropped, and its place is free. Whoever hands places out decides
-//! under the lock how many there may be.
+//! Places for a bounded number of holders, each with a guard: dropping the guard frees the place. The
+//! caller of [`Places::take`] decides under the lock how many there may be.
 
 use crate::sync::{Mutex, MutexGuard};
 use std::{
@@ -40,7 +40,7 @@ impl<T, S: Total<T>> Places<T, S> {
         Arc::new(Places(Mutex::new(Taken { next: 0, holders: BTreeMap::new(), total })))
     }
 
-    /// Takes a place, under the lock under which the caller has looked whether there is one.
+    /// Takes a place. `taken` is locked since the caller has checked that there is a place left.
     pub(crate) fn take(self: &Arc<Self>, taken: &mut Taken<T, S>, holder: T) -> Place<T, S> {
         let number = taken.next;
         taken.next += 1;
@@ -69,7 +69,7 @@ impl<T, S: Total<T>> Taken<T, S> {
         self.holders.values()
     }
 
-    /// Takes the oldest place away from its holder, who keeps a guard of nothing.
+    /// Takes the oldest place away from its holder. The holder's guard frees nothing any more.
     pub(crate) fn evict_oldest(&mut self) -> Option<T> {
         let (_, holder) = self.holders.pop_first()?;
         self.total.remove(&holder);

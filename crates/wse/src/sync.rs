@@ -1,5 +1,5 @@
-//! The locks of what connections share. In the tests beside the code they are those of shuttle, which
-//! runs its threads in thousands of orders; a test may use them within shuttle only.
+//! The locks that guard what connections share. In the tests beside the code they are shuttle's, which
+//! runs the threads of a test in thousands of orders. A test may use them within shuttle only.
 
 #[cfg(test)]
 pub(crate) use shuttle::sync::{Mutex, MutexGuard, atomic};

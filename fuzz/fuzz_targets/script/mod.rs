@@ -1,7 +1,7 @@
-//! A conversation made of bytes: what happens to a machine, and what it may answer with. It sees what a
+//! A conversation made of bytes: what happens to a machine, and which steps it may return. It sees what a
 //! driver sees, and does not look into the machine.
 //!
-//! Each byte chooses what happens next; some take more bytes behind it. Beyond the last one everything is zero.
+//! Each byte chooses what happens next; some events take the bytes behind it too. After the last byte come zeros.
 
 use std::{
     fmt::Debug,
@@ -69,7 +69,7 @@ pub struct Case<S> {
     told: u64,
 }
 
-/// What a side has to say of what both do not share.
+/// What differs between the two sides.
 pub trait Law<S: Machine> {
     /// An answer of the application.
     fn answer(&mut self, script: &mut Script<'_>) -> S::Answer;
@@ -106,7 +106,7 @@ where
             let raw;
             let choice = script.byte() % 16;
             let input = match choice {
-                // Its connection is gone: nothing comes.
+                // The session has no connection, so nothing comes.
                 0..=5 | 7..=9 | 15 if self.parked.is_some() => continue,
                 0 => Input::Envelope(envelope(Kind::Hi.as_str(), &mut script)),
                 1 => Input::Envelope(envelope(Kind::Welcome.as_str(), &mut script)),
@@ -168,7 +168,7 @@ where
         }
     }
 
-    /// One input, one step, and only a lawful one.
+    /// Takes one step with one input, and checks that the step is lawful.
     fn happens(&mut self, input: Input<'_, S::Answer>, law: &impl Law<S>) {
         let (mut came, mut answer) = (None, false);
         let (mut tick, mut deaf, mut garbage) = (false, false, false);
@@ -249,7 +249,7 @@ where
         self.rest();
     }
 
-    /// Its connection goes: only a session outlives that.
+    /// Loses the connection: only a session outlives that.
     fn lose(&mut self) {
         let parked = self.machine.lost(&Closed::broken(Reason::default()), self.now);
         assert_eq!(parked, self.open && self.kept && !self.closed, "a session is parked, and nothing else");
@@ -260,7 +260,7 @@ where
         self.rest();
     }
 
-    /// Before the close frame the peer is told what it does not know, and nothing else.
+    /// Closes: before the close frame the peer is told the count that it does not know, and nothing else.
     fn close(&mut self) {
         let counts = self.open && self.kept && self.parked.is_none();
         match self.machine.close(self.now) {
@@ -275,7 +275,7 @@ where
         self.rest();
     }
 
-    /// What holds after every step.
+    /// Checks what holds after every step.
     fn rest(&self) {
         let due = self.machine.deadline();
         assert_eq!(due.is_none(), self.closed, "a deadline while it lives, and none after");
@@ -288,7 +288,7 @@ where
     }
 }
 
-/// The very envelope reaches the application, as what it is.
+/// Checks that this very envelope reaches the application, as a message or as a call.
 fn delivered<Q: Debug, O: Debug>(kind: Option<Kind>, came: &Envelope<'_>, step: Step<'_, Q, O>) {
     match (kind, step) {
         (None, Step::Deliver(envelope)) => assert_eq!(&envelope, came),

@@ -1,5 +1,5 @@
-//! What holds for a codec of either format under any bytes: what is read, written again, reads the same.
-//! It sees what a connection sees, and does not look into the codecs.
+//! The checks of a codec of either format: a frame that was read can be written and read again. They see what a
+//! connection sees, and do not look into the codecs.
 
 use std::{sync::Arc, time::Instant};
 use wse_proto::{
@@ -23,7 +23,7 @@ pub fn frame(codec: &Codec, frame: &[u8]) {
     }
 }
 
-/// In the third place of a welcome stands what it grants; everything else stays as it is.
+/// Checks an envelope that was read. The third element of a welcome is what it grants; all others stay as they are.
 fn come_back(codec: &Codec, envelope: &Envelope<'_>) {
     let granted = envelope.stamp.as_deref().filter(|_| envelope.name == "~wse:welcome").and_then(SessionGrant::read);
     let Some(granted) = granted else {
@@ -83,7 +83,7 @@ fn decode(payload: &Payload<'_>) {
     assert_eq!(Payload::encode(format, &once).expect("it has a form"), once, "no canonical form");
 }
 
-/// The first frame: whatever it is, it asks or it ends.
+/// The first frame of a client: every value asks the application, anything else ends the connection.
 fn first(format: Format, frame: &[u8]) {
     let now = Instant::now();
     let mut machine = WsMessagingServerMachine::new(Arc::new(WsMessaging::new()), now);
@@ -101,7 +101,7 @@ fn first(format: Format, frame: &[u8]) {
     }
 }
 
-/// A frame once the conversation is open: it never ends it.
+/// A frame after the conversation was opened: no frame ends the conversation.
 fn later(format: Format, frame: &[u8], options: Arc<WsMessaging>) {
     let (now, binary) = (Instant::now(), format == Format::MessagePack);
     let codec = Codec::WsMessaging(options.clone(), format);

@@ -27,7 +27,7 @@ impl Code {
     pub const NOT_READY: &str = "wse.client.not-ready";
     /// The user has no such connection.
     pub const CONNECTION_MISSING: &str = "wse.server.client.connection-missing";
-    /// The server was built without identify. Ours does not compile then.
+    /// The server was built without identify. In Rust such a server does not compile.
     pub const IDENTIFY_HANDLER_MISSING: &str = "wse.server.auth.identify-handler-missing";
     /// identify could not make a challenge.
     pub const INVALID_CRA_GENERATOR: &str = "wse.server.auth.invalid-cra-generator";

@@ -20,8 +20,8 @@ use std::{borrow::Cow, fmt};
 /// A call's payload is repeated in the details of its error, unless it is longer than this.
 const PAYLOAD_IN_DETAILS: usize = 16 << 10;
 
-/// And unless it nests deeper than this: it stands in the details, which stand in the error, which
-/// stands in the envelope, and a reader ends the connection over a frame that is too deep.
+/// And unless it nests deeper than this. The details are nested in the error, and the error in the
+/// envelope, and a reader ends the connection over a frame that nests too deep.
 const DEPTH_IN_DETAILS: usize = DEPTH - 3;
 
 /// The text that a peer gets in place of an error that is not meant for it.
@@ -73,7 +73,7 @@ impl RpError {
     }
 
     /// The same with details. On the wire the call's `rpc` and `payload` follow the fields of an
-    /// object; anything but an object stands in the field `value`. Details that do not encode are left
+    /// object; a value that is not an object is in the field `value`. Details that do not encode are left
     /// out.
     pub fn details<T: Serialize + ?Sized>(mut self, details: &T) -> Self {
         self.details = Payload::encode(Format::Json, details).ok();

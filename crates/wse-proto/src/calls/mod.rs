@@ -1,4 +1,4 @@
-//! Calls: which are in flight, and the errors that they fail with.
+//! The calls that are in flight, and the errors that they fail with.
 
 pub(crate) mod code;
 pub(crate) mod error;

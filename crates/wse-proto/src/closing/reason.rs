@@ -1,10 +1,10 @@
-//! Why connections end: the reason, and the close code with its reason as one value. A reason must not
+//! Why connections end: the reason, and the close code with its reason. A reason must not
 //! hold a text that is not meant for the peer.
 
 use crate::closing::wait;
 use std::{borrow::Cow, fmt, time::Duration};
 
-/// Stands before the milliseconds in a reason.
+/// The text before the milliseconds in a reason.
 const AFTER: &str = "after=";
 
 /// The text of a close frame that one side chose, at most 123 bytes on the wire (RFC 6455

@@ -10,7 +10,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The part of the rate that the plan uses. The rest is for jitter and for clients outside of the plan.
 const SHARE: f64 = 0.9;
 
-/// Connections are closed so many times faster than they come back: a close costs much less than a
+/// How many times faster connections are closed than they come back: a close costs much less than a
 /// handshake.
 const CLOSE_FASTER: u32 = 20;
 

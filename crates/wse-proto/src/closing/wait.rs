@@ -1,5 +1,4 @@
-//! How a wait is read from digits, and how it is drawn below a ceiling. The random number is an
-//! argument.
+//! Reads a wait from digits, and draws a wait below a ceiling. The random number is an argument.
 
 use std::time::Duration;
 

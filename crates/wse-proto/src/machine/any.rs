@@ -1,4 +1,4 @@
-//! The machines of either system. Which one a connection has is known when its protocol is chosen.
+//! The machines of both systems, `wse` and `ws-messaging`. The protocol of a connection chooses one.
 
 use crate::{
     closing::reason::Closed,

@@ -1,4 +1,5 @@
-//! Finds dead peers: a ping after some silence, the end after some more. Time is an argument.
+//! Finds dead peers: it asks for a ping after some silence, and for the end after some more. Time is an
+//! argument.
 
 use crate::limits::later;
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ impl Heartbeat {
         Self { interval, timeout, due: later(now, interval), pinged: false }
     }
 
-    /// The peer has shown that it is alive.
+    /// Notes that the peer has shown that it is there.
     pub(crate) fn heard(&mut self, now: Instant) {
         self.pinged = false;
         self.due = later(now, self.interval);

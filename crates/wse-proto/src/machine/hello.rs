@@ -1,4 +1,4 @@
-//! What a client says of itself in its first frame, and what the application is asked about it. It
+//! What a client says of itself in its first frame, and the question to the application about it. It
 //! carries secrets, so it must not be printed.
 
 use crate::{

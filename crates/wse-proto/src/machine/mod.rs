@@ -35,7 +35,7 @@ pub trait Machine {
     /// When the message is not an envelope of the protocol spoken.
     fn read<'a>(&mut self, message: &'a [u8], binary: bool) -> Result<Envelope<'a>, ProtocolError>;
 
-    /// Takes one input and returns what the caller has to do before it gives the next.
+    /// Takes one input and returns what the caller has to do before the next input.
     ///
     /// After [`Step::Close`], [`close`](Machine::close), or a [`lost`](Machine::lost) that returned
     /// false, every step is [`Step::Wait`], except that an acknowledgement of the peer still counts in
@@ -43,34 +43,34 @@ pub trait Machine {
     #[must_use]
     fn step<'a>(&mut self, input: Input<'a, Self::Answer>, now: Instant) -> Step<'a, Self::Question, Self::Opening>;
 
-    /// When to give the next [`Input::Tick`]; `None` once the conversation is closed.
+    /// When the caller has to step with the next [`Input::Tick`]; `None` once the conversation is closed.
     fn deadline(&self) -> Option<Instant>;
 
-    /// Bytes have come from the peer: a message, a part of one, a ping, a pong.
+    /// Notes that bytes have come from the peer: a message, a part of one, a ping, a pong.
     fn heard(&mut self, now: Instant);
 
-    /// The peer has answered a ping that was a call.
+    /// Notes that the peer has answered a ping that was a call.
     fn answered_ping(&mut self, now: Instant);
 
-    /// The connection is gone without a close frame. Returns true when the conversation outlives it,
-    /// as a parked session, and false when it has ended with it.
+    /// Notes that the connection is gone without a close frame. Returns true when the conversation
+    /// outlives it, as a parked session, and false when it has ended with it.
     #[must_use]
     fn lost(&mut self, closed: &Closed, now: Instant) -> bool;
 
-    /// A parked session has another connection.
+    /// Notes that a parked session has another connection.
     fn resumed(&mut self, now: Instant);
 
-    /// The connection has ended, or this side ends it. Returns what to send before the close frame: in
-    /// a session the last acknowledgement.
+    /// Notes that the connection has ended, or that this side ends it. Returns what to send before the
+    /// close frame: in a session the last acknowledgement.
     fn close(&mut self, now: Instant) -> Option<Envelope<'static>>;
 
-    /// The conversation that has just opened is a session: it counts from now on, and outlives its
-    /// connection. Without effect on a protocol that has no sessions.
+    /// Makes the conversation that has just opened a session: it counts from now on, and outlives its
+    /// connection. It has no effect on a protocol that has no sessions.
     fn keep(&mut self, received: Received);
 
-    /// This side stops handling envelopes before the connection ends, so none is counted from now on.
-    /// Unless `whole`, some that were counted will not be handled: then all that are not acknowledged
-    /// count as not received. Only the first call has an effect.
+    /// Stops counting, because this side stops handling envelopes before the connection ends. Unless
+    /// `whole`, some that were counted will not be handled: then all that are not acknowledged count as
+    /// not received. Only the first call has an effect.
     fn seal(&mut self, whole: bool);
 
     /// How many envelopes of the peer the session has received.
@@ -97,9 +97,9 @@ pub enum Input<'a, A> {
 pub enum Step<'a, Q, O> {
     /// Nothing.
     Wait,
-    /// Keep the envelope, and give it again once the conversation is open. The order stays.
+    /// Keep the envelope, and step with it again once the conversation is open. The order stays.
     Hold(Envelope<'a>),
-    /// Ask the application, and give its answer.
+    /// Ask the application, and step with its answer.
     Ask(Q),
     /// Send an envelope of the protocol's own.
     Send(Envelope<'static>),

@@ -46,12 +46,12 @@ impl Open {
         Self { codec, heartbeat: Heartbeat::new(ping_interval, ping_timeout, now), session: None }
     }
 
-    /// The conversation opens: silence counts from now on.
+    /// Opens the conversation: silence counts from now on.
     pub(crate) fn begin(&mut self, now: Instant) {
         self.heartbeat.heard(now);
     }
 
-    /// Takes one input. Generic over question and opening: it can make neither.
+    /// Takes one input. It is generic over question and opening, so that it can make neither.
     #[inline]
     pub(crate) fn step<'a, A, Q, O>(&mut self, input: Input<'a, A>, now: Instant) -> Step<'a, Q, O> {
         match input {
@@ -101,8 +101,8 @@ impl Open {
         }
     }
 
-    /// A deadline has come while this side is not reading. It acknowledges what is due; otherwise it
-    /// pings, so that a broken connection is found, and silence counts from now on.
+    /// Handles a deadline that has come while this side is not reading. It acknowledges what is due.
+    /// Otherwise it pings, so that a broken connection is found, and silence counts from now on.
     fn deaf<'a, Q, O>(&mut self, now: Instant) -> Step<'a, Q, O> {
         if now < self.heartbeat.deadline()
             && let Some(acknowledgement) = self.acknowledge_due(now)
@@ -129,7 +129,7 @@ impl Open {
         }
     }
 
-    /// Bytes have come. On `ws-messaging` only the answer to a ping counts as a sign of life.
+    /// Notes that bytes have come. On `ws-messaging` only the answer to a ping counts as a sign of life.
     pub(crate) fn heard(&mut self, now: Instant) {
         if !matches!(self.codec, Codec::WsMessaging(..)) {
             self.heartbeat.heard(now);
@@ -150,8 +150,9 @@ impl Open {
         true
     }
 
-    /// The session has another connection. Its welcome has acknowledged what the server received. The
-    /// client acknowledges at once, so that the server knows that the welcome has arrived.
+    /// Notes that the session has another connection. Its welcome has acknowledged what the server
+    /// received. The client acknowledges at once, so that the server knows that the welcome has
+    /// arrived.
     pub(crate) fn resume(&mut self, is_client: bool, now: Instant) {
         self.heartbeat.heard(now);
         if let Some(session) = &mut self.session {

@@ -1,5 +1,5 @@
-//! The codec of a connection: which wire format its envelopes have. A codec must not decode a payload,
-//! and knows no framing.
+//! The codec of a connection: it reads and writes envelopes in one wire format. A codec must not decode
+//! a payload, and knows no framing.
 
 use crate::{
     protocol::ws_messaging::WsMessaging,

@@ -1,5 +1,5 @@
-//! What the protocols differ in beside bytes: the form of errors, refusals and ends, and what a
-//! protocol does not have. It does not look at frames.
+//! The differences between the protocols besides their bytes: the form of errors, refusals and ends, and
+//! what a protocol does not have. It does not look at frames.
 
 use crate::{
     calls::{code::Code, error::RpError},
@@ -93,7 +93,7 @@ impl Codec {
         }
     }
 
-    /// The procedure that the protocol calls to check that the peer is alive; `None` where it sends the
+    /// The procedure that the protocol calls to check that the peer is there; `None` where it sends the
     /// ping of RFC 6455 section 5.5.2.
     pub fn ping(&self) -> Option<&'static str> {
         matches!(self, Codec::WsMessaging(..)).then_some(PING)

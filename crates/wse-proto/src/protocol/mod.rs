@@ -78,7 +78,7 @@ impl Protocol {
         }
     }
 
-    /// The identity that a client sends where the application gives none.
+    /// The identity that a client sends if the application sets none.
     pub fn default_identity(&self) -> Payload<'static> {
         let format = self.client_codec().format();
         match self {

@@ -1,4 +1,4 @@
-//! What a client's hi asks of a session, and what a server's welcome grants in its third place. A value
+//! What a client's hi asks of a session, and what the third element of a server's welcome grants. A value
 //! that does not read counts as absent, and does not end the connection.
 
 use crate::{
@@ -61,7 +61,7 @@ impl SessionRequest {
 /// What a welcome grants to a client that asked for a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionGrant {
-    /// The token to come back with.
+    /// The token that resumes the session.
     pub token: Token,
     /// Whose session it is.
     pub cid: Cid,
@@ -87,7 +87,7 @@ struct GrantFields<'a> {
 }
 
 impl SessionGrant {
-    /// The grant as JSON without white space, as it stands in the third place of a welcome.
+    /// The grant as JSON without white space: the third element of a welcome.
     pub fn write(&self) -> String {
         let fields = GrantFields {
             session: self.token.as_str().into(),

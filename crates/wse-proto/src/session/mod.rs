@@ -1,5 +1,5 @@
-//! What a session needs to outlive its connection: the token to come back with, what hi and welcome
-//! say of it, the count of what was received, and copies of what was sent. Nothing in here knows
+//! The parts of a session that outlive its connection: tokens, the requests and grants of hi and welcome,
+//! the count of what was received, and copies of what was sent. Nothing in here knows
 //! whether there is a connection.
 
 pub(crate) mod grant;

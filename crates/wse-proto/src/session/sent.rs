@@ -11,7 +11,7 @@ pub struct Full(pub u64);
 /// Frames that were sent, in order, from the first that is not acknowledged.
 ///
 /// After a frame that did not fit, the session cannot be resumed until that frame is acknowledged.
-/// The count goes on.
+/// Frames are counted all the same.
 #[derive(Debug)]
 pub struct Sent<F> {
     frames: VecDeque<F>,
@@ -74,7 +74,7 @@ impl<F: AsRef<[u8]>> Sent<F> {
         Ok(())
     }
 
-    /// Whether every frame is here that a side needs which has received the first `seen`.
+    /// Whether all frames after the first `seen`, which the other side has received, are here.
     pub fn covers(&self, seen: u64) -> bool {
         self.is_whole() && (self.acknowledged..=self.sent).contains(&seen)
     }

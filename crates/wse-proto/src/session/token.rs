@@ -1,4 +1,4 @@
-//! Tokens: a client proves with one that a session is its own. A token must not be printed, and the time
+//! Tokens: by a token a client proves that a session is its own. A token must not be printed, and the time
 //! of a comparison must not tell how much of it was right.
 
 use std::{
@@ -31,7 +31,7 @@ const NODE: usize = 11;
 /// The characters that 128 bits take.
 const RANDOM: usize = 22;
 
-/// So many characters, each of 6 bits, the lowest first.
+/// A number in so many characters, each of 6 bits, the lowest first.
 fn letters(bits: u128, count: usize) -> impl Iterator<Item = char> {
     (0..count).map(move |place| char::from(ALPHABET[((bits >> (6 * place)) & 63) as usize]))
 }
@@ -114,8 +114,8 @@ pub enum TokenCheck {
 /// How many tokens before the current one are kept: so many welcomes may be lost in a row.
 const BEFORE: usize = 8;
 
-/// Within this time after the use of a token, while the connection of that use stands, a second use may
-/// be a race of two clients, or the one client whose welcome was lost without the server's knowing.
+/// Within this time after the use of a token, while the connection of that use is open, a second use may
+/// be a race of two clients, or the one client whose welcome was lost without the server's knowledge.
 const RACE: Duration = Duration::from_secs(1);
 
 impl Tokens {
@@ -152,7 +152,7 @@ impl Tokens {
         }
     }
 
-    /// The client has the current token: those before it are no longer good.
+    /// Notes that the client has the current token: those before it are no longer good.
     pub fn confirm(&mut self) {
         self.before = VecDeque::new();
     }

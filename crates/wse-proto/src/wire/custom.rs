@@ -1,4 +1,4 @@
-//! What a wire format of the application's own has to do.
+//! The trait of a wire format that the application brings itself.
 
 use crate::wire::{
     envelope::Envelope,

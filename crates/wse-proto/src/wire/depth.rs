@@ -1,4 +1,4 @@
-//! How deep a frame may nest, and how JSON text is checked for it. The check must not recurse with
+//! The depth to which a frame may nest, and the check of JSON text for it. The check must not recurse with
 //! the depth of the text.
 
 use crate::wire::error::EncodeError;

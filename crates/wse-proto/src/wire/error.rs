@@ -1,5 +1,5 @@
-//! The errors of reading and writing: of a frame, of a payload that is decoded, of a value that is
-//! encoded. The text of an error must not quote what was read.
+//! The errors of reading a frame, decoding a payload, and encoding a value. The text of an error must
+//! not quote what was read.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Between the bytes of a frame and an envelope: one module for each format. A module in here must
-//! not decode a payload, and knows neither a machine nor the options of a protocol.
+//! The wire formats: each module turns the bytes of a frame into an envelope and back. A module in here
+//! must not decode a payload, and knows neither a machine nor the options of a protocol.
 
 pub(crate) mod custom;
 pub(crate) mod depth;

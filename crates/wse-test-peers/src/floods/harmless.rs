@@ -16,15 +16,16 @@ use tokio::{
 };
 use wse::Server;
 
-/// What is never too slow, as the machine itself may take as long for it: half of the round trips
-/// within the one, 99 % within the other.
+/// Times that never count as too slow, since the machine itself may cause them: for the median of the
+/// round trips, and for 99 % of them.
 const FLOOR: Trips = Trips { half: Duration::from_millis(5), most: Duration::from_millis(50) };
 
-/// What else runs on this machine may spoil a round or two. A flood that starves others spoils all.
+/// How often to measure: other programs on this machine may spoil a round or two, and a flood that starves
+/// others spoils all.
 const ROUNDS: usize = 6;
 
-/// How long round trips take that begin at any moment. A slow one counts for all that would have
-/// begun meanwhile: in one of a second stand a thousand calls of a millisecond.
+/// How long round trips take that begin at any moment. A slow one counts for all that would have begun
+/// meanwhile: one of a second counts for a thousand calls of a millisecond.
 #[derive(Clone, Copy, Debug)]
 struct Trips {
     half: Duration,
@@ -32,8 +33,8 @@ struct Trips {
     most: Duration,
 }
 
-/// Round trips by their length, in a memory that does not grow with their number: what the process
-/// holds is measured beside them.
+/// Round trips by their length. It does not grow with their number, since the memory of the process is
+/// measured at the same time.
 struct Histogram(Vec<Bucket>);
 
 /// Round trips that differ by at most 3 %.
@@ -72,7 +73,7 @@ impl Histogram {
     }
 }
 
-/// Round trips to judge by take at least this long together.
+/// Round trips are judged when they take at least this long together.
 const AT_LEAST: Duration = Duration::from_millis(50);
 
 /// Without a flood they are measured for as long as with it, but no longer than this.
@@ -82,7 +83,8 @@ const AS_LONG_AT_MOST: Duration = Duration::from_secs(3);
 /// held before, and the client's round trips take at most twice as long as without the flood.
 pub async fn harmless(server: &Server, most: usize, attack: impl AsyncFn()) {
     let mut peer = enter(server, "the good one").await;
-    // Where panics print where they come from, the first one reads the symbols of the whole program.
+    // The first backtrace reads the symbols of the whole program. It must not happen while memory is
+    // measured.
     drop(std::backtrace::Backtrace::capture().to_string());
     let growth = Growth::begin();
     let enough = Arc::new(AtomicBool::new(true));
@@ -103,8 +105,8 @@ pub async fn harmless(server: &Server, most: usize, attack: impl AsyncFn()) {
         if trips.half <= FLOOR.half.max(calm.half * 2) && trips.most <= FLOOR.most.max(calm.most * 2) {
             return;
         }
-        // The machine may be busy with other things: beside honest work the round trips are no faster then.
-        // As many round trips are measured as before: of a few, none may be among the slow ones.
+        // If the machine is busy, the round trips beside honest work are as slow as those beside the
+        // flood. As many are measured as before, since a few may have no slow one among them.
         let work: Vec<_> = (0..4).map(|_| tokio::spawn(honest_work())).collect();
         enough.store(false, SeqCst);
         let good_client_calls = tokio::spawn(good_client(peer, enough.clone()));

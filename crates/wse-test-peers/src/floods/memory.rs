@@ -1,5 +1,5 @@
-//! What this process holds, as the operating system sees it. Elsewhere than on Linux nothing is
-//! measured, and nothing grows.
+//! The memory of this process, as the operating system sees it. It is measured on Linux only; elsewhere
+//! nothing grows.
 
 use std::fs;
 

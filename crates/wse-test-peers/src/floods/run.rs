@@ -1,4 +1,4 @@
-//! How a flood runs: alone, and with an end.
+//! Runs a flood alone, and ends it in time.
 
 use crate::time::WAIT;
 use std::{
@@ -7,7 +7,7 @@ use std::{
 };
 use tokio::{runtime, time::timeout};
 
-/// Runs a test while no other of its file runs: what it measures must be its own.
+/// Runs a test while no other of its file runs, so that it measures only itself.
 pub fn alone(test: impl Future<Output = ()>) {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);

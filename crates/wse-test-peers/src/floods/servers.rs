@@ -1,4 +1,4 @@
-//! Servers to be flooded, and peers of them.
+//! Servers that a test floods, and their peers.
 
 use crate::{
     events::{Log, log},
@@ -14,7 +14,7 @@ pub fn many_devices() -> Limits {
     Limits { conns_per_user: 10_000, close_timeout: Duration::from_millis(300), ..Limits::default() }
 }
 
-/// A server that answers good clients, and whatever else is set.
+/// A server that answers good clients, with further settings.
 pub fn serving(configure: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Server {
     server(|builder| configure(builder.register("echo", async |_, what: Value| Ok(what))))
 }
@@ -24,7 +24,7 @@ pub fn every_wire() -> [Protocol; 3] {
     [Protocol::Wse, Protocol::WseMsgpack, WsMessaging::new().into()]
 }
 
-/// A server that writes down every message `m`, for as many devices of a user as like to come.
+/// A server that writes down every message `m`, for any number of devices of a user.
 pub fn noting(limits: Limits) -> (Server, Log) {
     let log = log();
     let noted = log.clone();
@@ -37,7 +37,7 @@ pub fn noting(limits: Limits) -> (Server, Log) {
     (server, log)
 }
 
-/// A peer, let in or not.
+/// A peer, accepted or not.
 pub async fn peer(server: &Server, welcomed: bool) -> RawClient {
     if welcomed { enter(server, "eve").await } else { attach(server) }
 }

@@ -1,4 +1,4 @@
-//! Sockets in memory, from their HTTP request on.
+//! Clients over sockets in memory, which begin with the HTTP request.
 
 use crate::{
     http::{ask_upgrade, request},
@@ -16,7 +16,7 @@ pub fn socket(server: &Server, addr: Option<IpAddr>) -> (DuplexStream, JoinHandl
     (ours, tokio::spawn(async move { server.serve_stream(theirs, addr).await }))
 }
 
-/// Asks for an upgrade from an address; nothing when there is no place.
+/// Asks for an upgrade from an address; `None` when the server has no place.
 pub async fn upgrade_from(server: &Server, addr: [u8; 4], headers: &[(&str, &str)]) -> Option<RawClient> {
     let answer = ask_upgrade(socket(server, Some(addr.into())).0, request("/", headers)).await;
     if answer.status == 101 {
@@ -39,7 +39,7 @@ pub async fn upgrade_before_long(server: &Server) -> RawClient {
     timeout(WAIT / 3, wait).await.expect("the place is never freed")
 }
 
-/// All leave; their places are free then.
+/// Ends all peers. Their places are free then.
 pub async fn leave(peers: Vec<RawClient>) {
     for peer in peers {
         peer.leave().await;

@@ -1,4 +1,4 @@
-//! What the page and the server say to one another.
+//! The contract between the page and the server: names and types of all messages and calls.
 
 #![expect(unreachable_pub, reason = "in an application this is a crate that both sides use")]
 
@@ -9,11 +9,11 @@ use wse::{Msg, Rp};
 /// A call, so that the page learns when a message was not taken.
 pub const SAY: Rp<Draft, ()> = Rp::new("say");
 pub const LINE: Msg<Line> = Msg::new("line");
-/// The last public lines, oldest first: for a device that has come in. Lines may come before it.
+/// The last public lines, oldest first, for a device that has connected. Lines may come before it.
 pub const HISTORY: Msg<VecDeque<Line>> = Msg::new("history");
-/// Everybody who is here, whenever that changes.
+/// All users who are here. It is sent whenever that changes.
 pub const HERE: Msg<Vec<Present>> = Msg::new("here");
-/// To whom somebody is writing; lost without harm.
+/// The user to whom the sender is writing. Its loss does no harm.
 pub const TYPING: Msg<Option<String>> = Msg::new("typing");
 pub const TYPIST: Msg<Typist> = Msg::new("typist");
 
@@ -28,7 +28,7 @@ pub const NAME_CHARS: usize = 32;
 pub const TEXT_CHARS: usize = 2000;
 pub const HISTORY_LINES: usize = 50;
 
-/// What a device finds when it comes in, and whenever it comes back.
+/// What a device is told when it connects, and whenever it comes back.
 #[derive(Serialize)]
 pub struct Welcome {
     pub cid: String,
@@ -37,7 +37,7 @@ pub struct Welcome {
     pub devices: usize,
 }
 
-/// What somebody wants to say, to one user or to all.
+/// A text to send, to one user or to all.
 #[derive(Deserialize)]
 pub struct Draft {
     pub to: Option<String>,

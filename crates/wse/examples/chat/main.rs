@@ -7,8 +7,8 @@
 //!
 //! Then open <http://127.0.0.1:4200> in two tabs. Tabs with one name are devices of one user,
 //! another name is another user; there are no passwords. `--port 0` takes any free port,
-//! `--host 0.0.0.0` lets your phone in, `--conns-per-user 2` lets a third device of a user push
-//! out the first. Ctrl-C stops.
+//! `--host 0.0.0.0` makes it reachable for your phone, and with `--conns-per-user 2` a third device of
+//! a user pushes out the first. Ctrl-C stops it.
 //!
 //! The page uses the client for JavaScript: begin with `chat.js`. `wse-client.js` is that client,
 //! bundled by `npm run build:chat` in `clients/js`.
@@ -47,7 +47,8 @@ struct Room {
 }
 
 impl App {
-    /// Whoever sends while holding the room sends in one order to all. Sending never waits.
+    /// Messages are sent while the room is locked, so all devices get them in one order. Sending never
+    /// waits.
     fn room(&self) -> MutexGuard<'_, Room> {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,7 +97,7 @@ impl App {
         };
         let room = self.room();
         if let Event::Connected(_) = event {
-            // What is said from now on reaches the device, what was said before is in here.
+            // Later lines reach the device as messages, earlier ones are in the history.
             let _ = conn.send(HISTORY, room.history.clone()); // it may have gone already
         }
         let present = |user: wse::User| Present { name: user.cid().to_string(), devices: user.conn_count() };
@@ -153,7 +154,7 @@ fn server(conns_per_user: usize) -> Server {
         .build()
 }
 
-/// Tells wse whose connection it is; axum has accepted it.
+/// Tells wse from which address a connection comes, since axum has accepted it.
 async fn remote_addr(ConnectInfo(addr): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(RemoteAddr(addr.ip()));
     next.run(request).await

@@ -105,7 +105,7 @@ impl<W: Send + 'static> Handlers<W> {
         self
     }
 
-    /// Handles the first message of a name, from whichever connection it comes.
+    /// Handles the first message of a name, from any connection.
     pub fn once<P, F, Fut>(self, message: impl Message<P>, handler: F) -> Self
     where
         P: DeserializeOwned + Send + 'static,
@@ -163,7 +163,7 @@ impl<W: Send + 'static> Handlers<W> {
         Fut: Future<Output = Result<R, RpError>> + Send + 'static,
     {
         let replaced = self.write().set_fallback(Arc::new(erase_fallback(handler)));
-        drop(replaced); // without the lock
+        drop(replaced); // after unlocking
         self
     }
 
@@ -308,7 +308,7 @@ impl<W: Clone + Send + 'static> Handlers<W> {
         Some((fallback.message)(who, envelope.clone().into_owned()))
     }
 
-    /// Starts those of several handlers that may run. Each `once` runs for the last time.
+    /// Starts those of several handlers that may run. Each `once` is removed, as it does not run again.
     fn start(&self, several: &[MessageHandler<W>], who: &W, envelope: &Envelope<'_>) -> Vec<MessageRun> {
         let mut runs = Vec::with_capacity(several.len());
         for MessageHandler { number, once, start } in several {

@@ -1,5 +1,5 @@
-//! The application's hooks: one sees every message and call before its handlers do, one before it
-//! leaves. A hook may stop what it sees, and never change it.
+//! The application's hooks: `on_receive` sees every message and call before its handlers do, `on_send`
+//! before it is sent. A hook may stop what it sees, and never change it.
 
 use crate::{
     app::run::{BoxFuture, caught},
@@ -39,12 +39,12 @@ impl<W: Send + 'static> Hooks<W> {
         self.send = Some(Arc::new(hook));
     }
 
-    /// Whether a hook wants to see what leaves: only then does it have to be encoded for it.
+    /// Whether there is a hook that sees what is sent. Only then a payload has to be encoded for it.
     pub(crate) fn sees_outgoing(&self) -> bool {
         self.send.is_some()
     }
 
-    /// Asks the hook whether this may leave.
+    /// Asks the hook whether this may be sent.
     pub(crate) fn outgoing(&self, who: &W, envelope: &Envelope<'_>) -> Result<(), SendError> {
         self.send.as_ref().map_or(Ok(()), |hook| hook(who, envelope).map_err(SendError::Stopped))
     }

@@ -25,7 +25,7 @@ struct Listener<E> {
     start: Arc<dyn Fn(E) -> BoxFuture<()> + Send + Sync>,
 }
 
-/// An event that has happened and waits to be told.
+/// An event that has happened, and that its listeners have not heard yet.
 pub(crate) struct Happened<E> {
     pub(crate) event: E,
     /// Listeners with this number or a greater one were added after the event.

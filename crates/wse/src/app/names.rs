@@ -1,5 +1,5 @@
 //! Typed names: what a message or procedure is called and what it carries, written once for both
-//! sides. A name may never hold state.
+//! sides. A name holds no state.
 
 use std::{fmt, marker::PhantomData};
 

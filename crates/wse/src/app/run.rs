@@ -1,4 +1,4 @@
-//! A handler at work: the application's code with its types erased and its panics caught. It
+//! Runs the application's handlers, with their types erased and their panics caught. A handler
 //! returns a value and never touches a socket.
 
 use futures_util::FutureExt;
@@ -15,11 +15,11 @@ use wse_proto::{EncodeError, Envelope, Format, Payload, RpError};
 /// A future whose type is erased.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// The handlers of one message at work: returns the errors of those that failed.
+/// The running handlers of one message. It returns the errors of those that failed.
 pub(crate) type MessageRun = BoxFuture<Vec<RpError>>;
 
-/// A procedure at work on one call: returns the encoded result. An error is boxed, so that results, which
-/// are many, are small to move.
+/// A procedure that runs for one call. It returns the encoded result. An error is boxed, so that results,
+/// which are many, are small to move.
 pub(crate) type CallRun = BoxFuture<Result<Payload<'static>, Box<RpError>>>;
 
 /// A handler of messages with its types erased: decodes the payload, then runs.
@@ -28,7 +28,7 @@ pub(crate) type StartMessage<W> = Arc<dyn Fn(W, &Payload<'_>) -> MessageRun + Se
 /// A procedure with its types erased: decodes the argument, then runs.
 pub(crate) type StartCall<W> = Arc<dyn Fn(W, &Payload<'_>) -> CallRun + Send + Sync>;
 
-/// A fallback with its types erased, for both things that it may run on.
+/// A fallback with its types erased, once for messages and once for calls.
 pub(crate) struct Fallback<W> {
     pub(crate) message: Box<dyn Fn(W, Envelope<'static>) -> MessageRun + Send + Sync>,
     pub(crate) call: Box<dyn Fn(W, Envelope<'static>) -> CallRun + Send + Sync>,

@@ -35,7 +35,7 @@ pub(crate) enum Outcome {
         /// Envelopes of the previous session whose arrival was not confirmed.
         lost: u64,
     },
-    /// The previous session goes on, in the task in which it began.
+    /// The previous session continues, in the task in which it began.
     Resumed {
         link: Link,
         /// Lets the server's messages and calls through.
@@ -103,7 +103,7 @@ impl Attempt<'_> {
         let (drain, drained) = oneshot::channel();
         let link = Link::new(handle.clone(), disconnects, drained, state.env.limits.close_timeout);
         let owner = ClientOwner {
-            shared: state.clone(),
+            state: state.clone(),
             client,
             events,
             verdict: Some(verdict),
@@ -126,7 +126,7 @@ impl Attempt<'_> {
         let (release, lost) = (established.release, established.lost);
         match previous.take() {
             Some(previous) if established.resumed => {
-                link.detach(); // its task has given the stream to the previous one
+                link.detach(); // its task has handed the stream over to the previous one
                 Ok(Outcome::Resumed { link: previous, release })
             }
             _ => Ok(Outcome::Connected { link, release, lost }),

@@ -101,9 +101,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Solves the server's challenges: `async |client, quest| -> Result<solution, RpError>`.
-    /// Without a handler, or when it fails, a challenge makes [`connect`](Client::connect) fail with
-    /// [`ConnectError::Challenge`].
+    /// Sets the handler that solves the server's challenges:
+    /// `async |client, quest| -> Result<solution, RpError>`. Without a handler, or when it fails, a
+    /// challenge makes [`connect`](Client::connect) fail with [`ConnectError::Challenge`].
     pub fn challenge<Q, A, F, Fut>(mut self, handler: F) -> Self
     where
         Q: DeserializeOwned + Send + 'static,
@@ -115,18 +115,18 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects again after a connection was lost or could not be made, with these waits. A server
-    /// that restarts says in its 1012 when to come back, which replaces the wait. A server that is
-    /// full says by `Retry-After` how long to stay away at least. A refusal by the server and every
-    /// permanent close code still stop the client at once. While a server cannot be reached, `connect`
-    /// and `jump` wait until the [`Backoff::retries`] are used up. To stop waiting, drop them, or
-    /// [`close`](Client::close) the client.
+    /// Makes the client connect again after a connection was lost or could not be made, with these
+    /// waits. A server that restarts says in its 1012 when to come back, which replaces the wait. A
+    /// server that is full says by `Retry-After` how long to stay away at least. A refusal by the
+    /// server and every permanent close code still stop the client at once. While a server cannot be
+    /// reached, `connect` and `jump` wait until the [`Backoff::retries`] are used up. To stop waiting,
+    /// drop them, or [`close`](Client::close) the client.
     pub fn reconnect(mut self, backoff: Backoff) -> Self {
         self.options.reconnect = Some(backoff);
         self
     }
 
-    /// Whether a client that [reconnects](ClientBuilder::reconnect) asks for a session: yes by
+    /// Sets whether a client that [reconnects](ClientBuilder::reconnect) asks for a session: it does by
     /// default. Within a session that the server grants, a lost connection loses nothing: the
     /// messages, calls in flight and answers of both sides arrive once and in order over the next
     /// connection, and what is sent meanwhile is kept, up to [`Limits::session_bytes`]. A server that
@@ -195,7 +195,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Is told what happens: `async |event|`. Several handlers run one after the other, in the
+    /// Adds a listener of events: `async |event|`. Several listeners run one after the other, in the
     /// order they were added.
     pub fn when<F, Fut>(self, handler: F) -> Self
     where
@@ -212,7 +212,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Speaks this subprotocol; [`Protocol::Wse`] by default.
+    /// Sets the subprotocol that the client speaks; [`Protocol::Wse`] by default.
     ///
     /// ```
     /// use wse::{Client, WsMessaging};
@@ -294,8 +294,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether the server is sent the texts of errors that procedures did not make on purpose. By
-    /// default it is not.
+    /// Sets whether the client sends the server the texts of errors that procedures did not make on
+    /// purpose. By default it does not.
     pub fn expose_errors(mut self, expose: bool) -> Self {
         self.env.expose_errors = expose;
         self
@@ -305,11 +305,11 @@ impl ClientBuilder {
     pub fn build(self) -> Client {
         let default = || fixed_identity(Ok(self.options.spoken.protocol.default_identity()));
         let identity = self.identity.unwrap_or_else(default);
-        let shared = Arc::new(ClientState::new(self.options, self.env, self.listeners, &self.url));
+        let state = Arc::new(ClientState::new(self.options, self.env, self.listeners, &self.url));
         let (commands, receiver) = mpsc::unbounded_channel();
         let target = Target { url: self.url, identity, meta: self.meta };
         Client(Arc::new(ClientInner {
-            shared,
+            state,
             commands,
             target: Mutex::new(target),
             receiver: Mutex::new(Some(receiver)),

@@ -33,13 +33,13 @@ pub enum ClientEvent {
     Ready {
         /// The payload of the welcome.
         welcome: Payload<'static>,
-        /// Whether the previous session goes on: nothing was lost then.
+        /// Whether the previous session was resumed. Nothing was lost then.
         resumed: bool,
         /// Messages, calls and answers sent in the previous session whose arrival was not confirmed,
         /// if that session could not be resumed. Some may have arrived.
         lost: u64,
     },
-    /// A connection has ended, and how: 1006 when it ended without a close frame.
+    /// A connection has ended. The value tells how: 1006 when it ended without a close frame.
     Closed(Closed),
     /// A message came that has no handler.
     Ignored {

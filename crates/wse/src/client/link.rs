@@ -60,7 +60,7 @@ impl Link {
     }
 
     /// Catches up with what the connection's task has reported since the last disconnect. If the
-    /// session goes on over the connection of an attempt that was cancelled, that connection is cut
+    /// session was resumed over the connection of an attempt that was cancelled, that connection is cut
     /// first.
     pub(crate) async fn catch_up(&mut self) {
         loop {
@@ -127,7 +127,7 @@ impl Link {
         }
     }
 
-    /// Lets the connection go on to its end by itself.
+    /// Drops the link without aborting the connection, which ends by itself.
     pub(crate) fn detach(mut self) {
         self.detached = true;
     }

@@ -69,7 +69,7 @@ pub struct Client(pub(crate) Arc<ClientInner>);
 
 /// What all handles of a client share. The client's task ends when the last handle is dropped.
 pub(crate) struct ClientInner {
-    shared: Arc<ClientState>,
+    state: Arc<ClientState>,
     commands: mpsc::UnboundedSender<Command>,
     /// The target of the last command, which the next jump changes.
     target: Mutex<Target>,
@@ -118,7 +118,7 @@ impl Client {
         I: Serialize + ?Sized,
         M: Serialize + ?Sized,
     {
-        let format = self.0.shared.options.spoken.codec.format();
+        let format = self.0.state.options.spoken.codec.format();
         dial::parse(url)?;
         let meta = Payload::encode(format, meta).map_err(|error| ConnectError::Setup(error.to_string()))?;
         let identity = Payload::encode(format, identity).map_err(|error| ConnectError::Identity(error.into()))?;
@@ -154,12 +154,12 @@ impl Client {
     fn start(&self) {
         let receiver = self.0.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(commands) = receiver else { return };
-        let shared = self.0.shared.clone();
+        let state = self.0.state.clone();
         let (events, queued) = mpsc::unbounded_channel();
         let target = self.retarget(|_| ());
         let client = Arc::downgrade(&self.0);
-        tokio::spawn(handle_events(shared.listeners.clone(), queued));
-        tokio::spawn(ClientTask::new(shared, client, commands, target, events).run());
+        tokio::spawn(handle_events(state.listeners.clone(), queued));
+        tokio::spawn(ClientTask::new(state, client, commands, target, events).run());
     }
 
     /// The payload of the last welcome, decoded; null before the first.
@@ -167,7 +167,7 @@ impl Client {
     /// # Errors
     /// When it is not of type `T`.
     pub fn welcome<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        self.0.shared.welcome().decode()
+        self.0.state.welcome().decode()
     }
 
     /// Queues a message and returns at once. The receipt can be awaited until the message has
@@ -178,7 +178,7 @@ impl Client {
     /// not kept for later.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Receipt, SendError> {
         let handle = self.handle().ok_or(SendError::NotReady)?;
-        let number = send::message(&self.0.shared.env.hooks, self, &handle, message.name(), &payload)?;
+        let number = send::message(&self.0.state.env.hooks, self, &handle, message.name(), &payload)?;
         Ok(Receipt::new(&handle, number))
     }
 
@@ -200,7 +200,7 @@ impl Client {
         rp: impl Procedure<P, R>,
         payload: P,
     ) -> Result<R, CallError> {
-        self.call_within(self.0.shared.env.limits.rpc_timeout, rp, payload).await
+        self.call_within(self.0.state.env.limits.rpc_timeout, rp, payload).await
     }
 
     /// [Calls](Client::call) a procedure with a timeout of its own.
@@ -214,27 +214,27 @@ impl Client {
         payload: P,
     ) -> Result<R, CallError> {
         let handle = self.handle().ok_or(CallError::NotReady)?;
-        send::call(&self.0.shared.env.hooks, self, &handle, rp.name(), &payload, timeout).await
+        send::call(&self.0.state.env.hooks, self, &handle, rp.name(), &payload, timeout).await
     }
 
     fn handle(&self) -> Option<Arc<Handle>> {
-        self.0.shared.handle()
+        self.0.state.handle()
     }
 
     /// The current status.
     pub fn status(&self) -> Status {
-        *self.0.shared.status.borrow()
+        *self.0.state.status.borrow()
     }
 
     /// Watches the status. A watcher sees the latest status and may miss short ones;
     /// [`ClientEvent::Status`] reports every one.
     pub fn watch_status(&self) -> watch::Receiver<Status> {
-        self.0.shared.status.subscribe()
+        self.0.state.status.subscribe()
     }
 
     /// The address of the server that the client is, or was last, connected to.
     pub fn url(&self) -> String {
-        self.0.shared.url()
+        self.0.state.url()
     }
 
     /// Adds a handler, as [`ClientBuilder::on`] does.
@@ -244,7 +244,7 @@ impl Client {
         F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.0.shared.env.handlers.add(message, handler)
+        self.0.state.env.handlers.add(message, handler)
     }
 
     /// Adds a handler for the next message of a type.
@@ -254,18 +254,18 @@ impl Client {
         F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.0.shared.env.handlers.add_once(message, handler)
+        self.0.state.env.handlers.add_once(message, handler)
     }
 
     /// Removes a handler or a listener of events. False when it is not there: removed before, or a
     /// `once` that has run. What is being handled at that moment may still reach it.
     pub fn off(&self, handler: &HandlerId) -> bool {
-        self.0.shared.env.handlers.off(handler) || self.0.shared.listeners.off(handler)
+        self.0.state.env.handlers.off(handler) || self.0.state.listeners.off(handler)
     }
 
     /// Removes all handlers of a message, those of the builder too. Returns how many there were.
     pub fn off_all(&self, name: &str) -> usize {
-        self.0.shared.env.handlers.off_all(name)
+        self.0.state.env.handlers.off_all(name)
     }
 
     /// Registers a procedure.
@@ -279,7 +279,7 @@ impl Client {
         F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<R, RpError>> + Send + 'static,
     {
-        self.0.shared.env.handlers.try_register(rp, handler)
+        self.0.state.env.handlers.try_register(rp, handler)
     }
 
     /// Removes a procedure.
@@ -287,7 +287,7 @@ impl Client {
     /// # Errors
     /// When no procedure has that name.
     pub fn unregister(&self, name: &str) -> Result<(), RegisterError> {
-        self.0.shared.env.handlers.unregister(name)
+        self.0.state.env.handlers.unregister(name)
     }
 
     /// Adds a listener of events: `async |event|`. It hears what happens from now on, each event
@@ -304,7 +304,7 @@ impl Client {
         F: FnOnce(ClientEvent) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.0.shared.listeners.add(listener)
+        self.0.state.listeners.add(listener)
     }
 }
 

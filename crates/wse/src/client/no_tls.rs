@@ -1,4 +1,4 @@
-//! Stands in for TLS when the feature `tls` is off: connecting to a `wss` address fails.
+//! Replaces `tls.rs` when the feature `tls` is off: connecting to a `wss` address fails.
 
 use crate::client::dial::WrapTls;
 use std::{io, sync::Arc};

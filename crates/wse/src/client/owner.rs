@@ -27,18 +27,18 @@ use wse_proto::{AnyClientMachine, Closed, Payload, Reason, Received, RpError, To
 pub(crate) struct Established {
     /// Lets the server's messages and calls through.
     pub(crate) release: oneshot::Sender<()>,
-    /// Whether the previous session goes on.
+    /// Whether the previous session was resumed.
     pub(crate) resumed: bool,
-    /// Envelopes of the previous session whose arrival was not confirmed, if it does not go on.
+    /// Envelopes of the previous session whose arrival was not confirmed, if it was not resumed.
     pub(crate) lost: u64,
 }
 
-/// What a connection of a client needs from the client.
+/// The owner of a client's connection: what the connection needs from the client.
 pub(crate) struct ClientOwner {
-    pub(crate) shared: Arc<ClientState>,
+    pub(crate) state: Arc<ClientState>,
     pub(crate) client: Weak<ClientInner>,
     pub(crate) events: mpsc::UnboundedSender<QueuedEvent>,
-    /// What resumes the session.
+    /// The token that resumes the session.
     pub(crate) token: Option<Token>,
     /// Takes the welcome, or why there is none. Used once.
     pub(crate) verdict: Option<oneshot::Sender<Result<Established, ConnectError>>>,
@@ -63,12 +63,12 @@ impl Owner for ClientOwner {
     }
 
     fn env(&self) -> &Env<Client> {
-        &self.shared.env
+        &self.state.env
     }
 
     fn ask(&mut self, quest: Payload<'static>) -> Asked<Payload<'static>> {
         let challenge_error = self.challenge_error.clone();
-        let solving = match (&self.shared.options.challenge, self.who()) {
+        let solving = match (&self.state.options.challenge, self.who()) {
             (Some(challenge), Some(client)) => Ok(challenge(client, &quest)),
             _ => Err(RpError::new(wse_proto::Code::INVALID_CRA_HANDLER).message("no challenge handler")),
         };
@@ -108,17 +108,17 @@ impl Owner for ClientOwner {
         }
         let token = session.as_ref().map(|granted| granted.token.clone());
         if let Some((granted, before)) = resumed {
-            self.shared.set_connection(before.clone(), payload);
+            self.state.set_connection(before.clone(), payload);
             let (seen, ready) = (granted.seen, Some(ready));
             let resumption = Resumption { seen, welcome: None, token, ready };
             return Ok(Opened::Resumed(before, resumption));
         }
         let received = session.map(|granted| {
-            handle.begin_session(None, self.shared.env.limits.session_bytes);
+            handle.begin_session(None, self.state.env.limits.session_bytes);
             Received::new(granted.beat, granted.window, Instant::now().into_std())
         });
         (self.handle, self.token) = (Some(handle.clone()), token);
-        self.shared.set_connection(handle.clone(), payload);
+        self.state.set_connection(handle.clone(), payload);
         Ok(Opened::New { ready: Some(ready), received, provisional: false })
     }
 
@@ -155,7 +155,7 @@ impl Owner for ClientOwner {
                 ClientEvent::Error { code, name: name.map(Arc::from), error: Arc::new(error) }
             }
         };
-        let event = self.shared.listeners.happened(event)?;
+        let event = self.state.listeners.happened(event)?;
         // It waits in the queue of the client's events, and takes the place of a handler meanwhile.
         let (release, handled) = oneshot::channel();
         let _ = self.events.send((event, Some(release))); // its receiver lives as long as this task
@@ -166,13 +166,13 @@ impl Owner for ClientOwner {
 impl ClientOwner {
     fn ended(&mut self, closed: &Closed) {
         if let Some(handle) = self.handle.take() {
-            self.shared.clear_connection(&handle);
+            self.state.clear_connection(&handle);
         }
         if let Some(verdict) = self.verdict.take() {
             let challenge_error = self.challenge_error.lock().unwrap_or_else(PoisonError::into_inner).take();
             let error = match challenge_error {
                 Some(error) => ConnectError::Challenge(error),
-                None if self.shared.options.spoken.codec.is_refusal(closed) => ConnectError::Refused(closed.clone()),
+                None if self.state.options.spoken.codec.is_refusal(closed) => ConnectError::Refused(closed.clone()),
                 None => ConnectError::Closed(closed.clone()),
             };
             let _ = verdict.send(Err(error));

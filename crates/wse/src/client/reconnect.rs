@@ -20,7 +20,7 @@ use tokio::{
 };
 use wse_proto::{Backoff, Hint, Reason, RpError};
 
-/// Where the result of `connect` or `jump` goes.
+/// Takes the result of `connect` or `jump`.
 pub(crate) type Reply = oneshot::Sender<Result<(), ConnectError>>;
 
 /// What the application asks of the client's task.
@@ -79,7 +79,7 @@ impl ClientTask {
         }
     }
 
-    /// From the first attempt until no other one follows.
+    /// Connects again and again, from the first attempt until no other one follows.
     async fn stay_connected(&mut self) {
         let mut failures = 0;
         self.set_status(Status::Connecting);
@@ -125,7 +125,7 @@ impl ClientTask {
     }
 
     async fn attempt(&mut self) -> Outcome {
-        // The attempt borrows the previous link, and this task goes on hearing commands.
+        // The attempt borrows the previous link, while this task still takes commands.
         let mut previous = self.previous.take();
         if let Some(previous) = &mut previous {
             previous.catch_up().await;
@@ -142,7 +142,7 @@ impl ClientTask {
         outcome
     }
 
-    /// A connection, from the welcome until it is lost or closed.
+    /// Follows a connection from the welcome until it is lost or closed.
     async fn live(&mut self, mut link: Link, release: oneshot::Sender<()>, resumed: bool, lost: u64) -> Cause {
         self.set_status(Status::Ready);
         let welcome = self.state.welcome();
@@ -205,7 +205,7 @@ impl ClientTask {
         (self.target, self.connecting) = (target, Some(reply));
     }
 
-    /// Ends the session of the last connection. What it has lost is still told with the next welcome.
+    /// Ends the session of the last connection. The next welcome still tells how much it has lost.
     fn end_session(&mut self) {
         if let Some(previous) = &mut self.previous {
             previous.abort();
@@ -247,7 +247,7 @@ impl ClientTask {
         }
     }
 
-    /// `handled` is told when the listeners have finished, at once if there are none.
+    /// Queues an event. `handled` is told when its listeners have finished, at once if there are none.
     fn queue_event(&self, event: ClientEvent, handled: Option<oneshot::Sender<()>>) {
         match self.state.listeners.happened(event) {
             Some(event) => _ = self.events.send((event, handled)), // its receiver lives as long as this task

@@ -1,5 +1,5 @@
-//! Calls of this side: sent at once, waited for by their callers, answered by the connection's task.
-//! A call ends exactly once, and its caller never holds a lock while it waits.
+//! The calls of this side that wait for their answers: the connection's task hands each answer to its
+//! caller. A call ends exactly once, and its caller never holds a lock while it waits.
 
 use crate::error::CallError;
 use std::{
@@ -32,7 +32,7 @@ impl Calls {
         self.lock().ping(rand::random())
     }
 
-    /// Gives an answer to its caller. One that no caller waits for is dropped. Returns true when it
+    /// Hands an answer to its caller. One that no caller waits for is dropped. Returns true when it
     /// answers a ping.
     pub(crate) fn settle(&self, stamp: &str, answer: Result<Payload<'_>, Payload<'_>>) -> bool {
         let settled = self.lock().settle(stamp);
@@ -59,7 +59,7 @@ impl Calls {
 }
 
 impl Calls {
-    /// Takes in a call. It is forgotten when what this returns is dropped.
+    /// Begins a call. Dropping the returned [`Call`] forgets it.
     ///
     /// # Errors
     /// [`CallError::Busy`] when as many calls are in flight as the limit allows.

@@ -1,4 +1,4 @@
-//! How a connection ends: by a signal, by this side, by the peer, or with its stream.
+//! Ends a connection: by a signal, by this side, by the peer, or with its stream.
 
 use crate::connection::{
     outbox::Signals,
@@ -11,7 +11,7 @@ use wse_proto::{Closed, Machine, Reason};
 const ABNORMAL: u16 = 1006;
 
 impl<O: Owner> Connection<O> {
-    /// Ends the connection if somebody has closed its handle. Nothing is heard from then on.
+    /// Ends the connection if its handle was closed. What the peer says is not handled from then on.
     pub(super) fn check_closed(&mut self) {
         if self.cause.is_none()
             && let Some(closed) = self.handle.closed()
@@ -38,7 +38,7 @@ impl<O: Owner> Connection<O> {
         }
     }
 
-    /// The stream is gone, with or without a close frame.
+    /// Drops a stream that is lost, with or without a close frame, and parks the session or ends.
     pub(super) fn lost(&mut self, closed: Closed) {
         self.io = None;
         match self.machine.lost(&closed, self.now.into_std()) {
@@ -47,7 +47,8 @@ impl<O: Owner> Connection<O> {
         }
     }
 
-    /// This side ends the connection: what waits for handlers is dropped, and nothing more is heard.
+    /// Ends the connection from this side. What waits for handlers is dropped, and what the peer says is
+    /// not handled any more.
     pub(super) fn close_now(&mut self, closed: Closed) {
         self.drop_waiting();
         if closed.code == ABNORMAL {
@@ -56,15 +57,15 @@ impl<O: Owner> Connection<O> {
         self.end(self.handle.end(closed));
     }
 
-    /// Messages and calls that have not reached their handlers are dropped. They do not count as taken in
-    /// where the peer was not told so before.
+    /// Drops messages and calls that have not reached their handlers. They do not count as taken in,
+    /// unless the peer was told so before.
     pub(super) fn drop_waiting(&mut self) {
         self.machine.seal(self.inbox.is_empty() && self.checking.is_none());
         self.inbox.clear();
         self.checking = None;
     }
 
-    /// Ends the connection once. The first end that somebody has chosen holds.
+    /// Ends the connection once. An end that the handle was given before holds.
     pub(super) fn end(&mut self, closed: Closed) {
         if self.cause.is_some() {
             return;

@@ -1,5 +1,5 @@
-//! From the machine's step to the handlers, and from their results to the outbox. It does not decide
-//! what an envelope means.
+//! Does what the machine's steps say: starts handlers, and sends their results. It does not decide what
+//! an envelope means.
 
 use crate::{
     SendError,
@@ -51,8 +51,8 @@ impl<O: Owner> Connection<O> {
         }
     }
 
-    /// Says something of the protocol. What cannot be encoded is reported, and before the welcome it ends
-    /// the connection.
+    /// Sends an envelope of the protocol. One that cannot be encoded is reported; before the welcome it
+    /// ends the connection.
     fn say(&mut self, envelope: &Envelope<'_>) {
         match self.handle.say(envelope) {
             Ok(()) | Err(SendError::NotReady | SendError::Slow) => {} // the end is noticed soon enough
@@ -83,7 +83,7 @@ impl<O: Owner> Connection<O> {
                     self.machine.keep(received);
                 }
             }
-            // Its stream is handed over once what is being decoded is put aside.
+            // `hand_over` hands the stream over, after the bytes that are being decoded were put aside.
             Opened::Resumed(handle, resumption) => self.found_session = Some(Box::new((handle, resumption))),
         }
     }
@@ -109,7 +109,7 @@ impl<O: Owner> Connection<O> {
         }
     }
 
-    /// Shows it to the application's hook first, if there is one. What comes behind it waits for the
+    /// Shows an envelope to the application's hook first, if there is one. Later envelopes wait for the
     /// hook, so that handlers start in order.
     fn start(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
         let Some(hook) = self.owner.env().hooks.receive.clone() else { return self.handle_envelope(envelope, cx) };
@@ -132,7 +132,7 @@ impl<O: Owner> Connection<O> {
         }
     }
 
-    /// The hook has stopped a message or call.
+    /// Answers or reports a message or call that the hook has stopped.
     fn stopped(&mut self, envelope: &Envelope<'_>, error: RpError) {
         let Envelope { name, payload, stamp } = envelope;
         if let Some(stamp) = stamp {
@@ -140,7 +140,7 @@ impl<O: Owner> Connection<O> {
         }
         let told = self.handle.codec().stopped(name, &error, self.owner.env().expose_errors);
         if let Some(Envelope { name, payload, .. }) = &told {
-            // Fails only when the connection ends, or for an error that is too big to be told.
+            // Fails only when the connection ends, or for an error that is too big to be sent.
             let _ = self.handle.send_encoded(name, payload, None);
         }
         if told.is_none() || error.source().is_some() {
@@ -157,7 +157,8 @@ impl<O: Owner> Connection<O> {
         }
     }
 
-    /// Most handlers finish at once: they take no place among the running, and nothing is copied.
+    /// Runs the handlers of a message. Most finish at once: they take no place among the running ones, and
+    /// nothing is copied.
     fn run_handlers(&mut self, who: O::Who, envelope: Envelope<'_>, cx: &mut Context<'_>) {
         let Some(mut run) = self.owner.env().handlers.deliver(who, &envelope) else {
             return self.report(Report::Ignored { name: &envelope.name, payload: &envelope.payload });
@@ -192,14 +193,14 @@ impl<O: Owner> Connection<O> {
         }
     }
 
-    /// The handlers of a message have ended with these errors.
+    /// Reports the errors with which the handlers of a message have ended.
     fn failed(&mut self, errors: Vec<RpError>, name: &str) {
         for error in errors {
             self.report(Report::Failed { code: Code::MSG_PROCESSING_ERROR, name: Some(name), error });
         }
     }
 
-    /// A procedure has ended: answers the call.
+    /// Answers the call of a procedure that has ended.
     fn called(&mut self, result: Result<Payload<'_>, Box<RpError>>, rp: &str, stamp: &str, argument: &Payload<'_>) {
         let Err(error) = result.and_then(|result| self.answer(stamp, Ok(result))) else { return };
         // A fallback says on purpose that there is no such procedure.
@@ -227,7 +228,7 @@ impl<O: Owner> Connection<O> {
         let _ = self.answer(stamp, Err(error)); // as small as an answer can be
     }
 
-    /// Answers a call. An answer that cannot be sent is an error that most likely can.
+    /// Answers a call. If the answer cannot be sent, returns a small error to answer with instead.
     fn answer(&mut self, stamp: &str, answer: Result<Payload<'_>, Payload<'_>>) -> Result<(), Box<RpError>> {
         let sent = match &answer {
             Ok(result) => self.handle.send_encoded(Kind::Response.as_str(), result, Some(stamp)),

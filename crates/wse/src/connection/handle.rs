@@ -1,4 +1,4 @@
-//! What others hold of a connection: they encode, queue and close through it. It holds no lock while
+//! The handle to a connection: other tasks encode, queue and close through it. It holds no lock while
 //! the application's types encode themselves, and it never touches a stream.
 
 use crate::{
@@ -15,15 +15,15 @@ use std::{
 use wse_frame::{Opcode, put_close, put_frame};
 use wse_proto::{Closed, Codec, EncodeError, Envelope, Kind, Limits, Payload, SessionGrant, Token};
 
-/// Shared by the connection's task and everybody who sends over it. It stays the same while its
-/// session goes on over other connections.
+/// The handle to a connection, shared by the connection's task and all senders. It stays the same when
+/// its session continues over other connections.
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub(super) outbox: Outbox,
-    /// What a session without a connection waits with and for.
+    /// The slot and the next connection of the session, while it is parked.
     pub(super) parked: Parked,
     spoken: Arc<Spoken>,
-    /// What the peer's first frame has chosen instead.
+    /// What replaces `spoken`, once the peer's first frame has chosen it.
     chosen: OnceLock<Arc<Spoken>>,
     calls: Calls,
     masked: bool,
@@ -34,7 +34,7 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// A scratch buffer that grew beyond this is given back to the allocator.
+/// A scratch buffer that grew beyond this is freed.
 const SCRATCH_KEPT: usize = 64 << 10;
 
 /// The payload of a call without arguments, where a ping is a call.
@@ -61,7 +61,7 @@ impl Handle {
         &self.spoken().codec
     }
 
-    /// Speaks this from now on. Once, and before anything is sent.
+    /// Makes the connection speak this from now on. To be called once at most, before anything is sent.
     pub(crate) fn speak(&self, spoken: &Arc<Spoken>) {
         if !Arc::ptr_eq(&self.spoken, spoken) {
             let _ = self.chosen.set(spoken.clone()); // a second choice would be a mistake: the first holds
@@ -82,8 +82,8 @@ impl Handle {
         self.outbox.closed()
     }
 
-    /// Ends the connection, as its wire says it: what is queued is still sent. Returns the end that
-    /// holds: this one, or one that was chosen before.
+    /// Ends the connection, in the form that its wire has for this end. What is queued is still sent.
+    /// Returns the end that holds: this one, or one that was chosen before.
     pub(crate) fn close(&self, closed: Closed) -> Closed {
         self.close_as(self.end(closed))
     }
@@ -95,7 +95,7 @@ impl Handle {
         closed
     }
 
-    /// An end that this side chooses, as its wire says it.
+    /// An end that this side chooses, in the form that its wire has for it.
     pub(crate) fn end(&self, closed: Closed) -> Closed {
         self.codec().end(closed, self.masked)
     }
@@ -121,7 +121,7 @@ impl Handle {
         self.outbox.begin_session(token, limit);
     }
 
-    /// Asks or changes the session, if there is one. No other lock may be taken within.
+    /// Reads or changes the session, if there is one. No other lock may be taken within.
     pub(crate) fn session<T>(&self, ask: impl FnOnce(&mut SentFrames) -> T) -> Option<T> {
         self.outbox.session(ask)
     }
@@ -210,14 +210,14 @@ impl Handle {
         let mut frames = Vec::new();
         if let Some(Envelope { name, payload, stamp }) = last {
             let encode = |out: &mut Vec<u8>| self.codec().write_encoded(out, name, payload, stamp.as_deref());
-            // What a codec of the application cannot write is not said.
+            // What a codec of the application cannot write is not sent.
             let _ = put_frame(&mut frames, self.opcode(), mask(), encode);
         }
         put_close(&mut frames, mask(), closed.code, closed.reason.as_str());
         self.outbox.goodbye(&frames);
     }
 
-    /// Queues a ping: a frame, or the call that stands for it on this wire.
+    /// Queues a ping: a frame, or the call that replaces it on this wire.
     pub(super) fn ping(&self) -> Result<(), SendError> {
         let Some(rp) = self.codec().ping() else { return self.ping_with(&[]) };
         let stamp = self.calls.ping();

@@ -1,5 +1,5 @@
-//! The outbound side of a connection: any thread may put frames in, only the connection's task takes
-//! them out. It never makes a sender wait, never holds more than its bound, and knows no stream.
+//! The outbox of a connection: any thread may queue frames, only the connection's task takes them out. It
+//! never makes a sender wait, never holds more than its bound, and knows no stream.
 
 use crate::{
     connection::queue::{Out, Queue},
@@ -23,7 +23,7 @@ pub(crate) struct Outbox {
     closing: AtomicBool,
 }
 
-/// Bytes that may wait before pings are left unanswered: a peer that reads sees that this side lives.
+/// Above so many waiting bytes, pings stay unanswered: the bytes show a reader that this side is there.
 const PONGS: usize = 4 << 10;
 
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ struct State {
     queue: Queue,
     /// Bytes in the queue and those that the task is writing.
     bytes: usize,
-    /// So many of them were sent before, and do not count against the bound.
+    /// How many of them were sent before over another connection. They do not count against the bound.
     slack: usize,
     /// How the connection ends. No frame is accepted after it is set.
     closed: Option<Closed>,
@@ -49,7 +49,7 @@ struct State {
     waker: Option<Waker>,
 }
 
-/// What the task finds besides frames and the end.
+/// The signals for the task, besides frames and the end.
 pub(crate) struct Signals {
     /// Start no more handlers, and close with this when none runs.
     pub(crate) drain: Option<Closed>,
@@ -127,7 +127,7 @@ impl Outbox {
             match session.push(frame.to_bytes()) {
                 Ok((number, parked_bytes)) => queued = Queued { number: Some(number), parked_bytes },
                 Err(Full(_)) if parked => return Err(self.too_slow(state)),
-                // The connection goes on. Until this frame is acknowledged the session ends with it.
+                // The connection stays. Until this frame is acknowledged, its loss ends the session.
                 Err(Full(number)) => queued.number = Some(number),
             }
         }
@@ -145,8 +145,8 @@ impl Outbox {
         Self::wake(state);
     }
 
-    /// The bound is exceeded. What the task has begun to write stays, so that the peer can still read
-    /// the close frame.
+    /// Ends the connection, since its bound is exceeded. What the task has begun to write stays, so that
+    /// the peer can still read the close frame.
     fn too_slow(&self, mut state: MutexGuard<'_, State>) -> SendError {
         let writing = state.bytes - std::mem::take(&mut state.queue).len();
         state.bytes = writing;
@@ -154,8 +154,8 @@ impl Outbox {
         SendError::Slow
     }
 
-    /// Accepts no more frames; the task says goodbye. Returns the end that holds: this one, or one
-    /// that was chosen before.
+    /// Accepts no more frames; the task sends the close frame. Returns the end that holds: this one, or
+    /// one that was chosen before.
     pub(crate) fn close(&self, closed: Closed) -> Closed {
         let state = self.lock();
         if let Some(before) = &state.closed {
@@ -230,7 +230,7 @@ impl Outbox {
         if !state.signalled {
             return None; // most often
         }
-        state.signalled = state.abort; // an abort holds for everything that begins late, too
+        state.signalled = state.abort; // an abort is signalled again, to end what begins after it
         Some(Signals {
             drain: state.drain.take(),
             abort: state.abort,
@@ -239,14 +239,14 @@ impl Outbox {
         })
     }
 
-    /// For the task: so many bytes were written to the stream.
+    /// For the task: notes that so many bytes were written to the stream.
     pub(crate) fn written(&self, bytes: usize) {
         let mut state = self.lock();
         state.bytes -= bytes;
         state.slack = state.slack.min(state.bytes);
     }
 
-    /// For the task: false when there is news, else the waker is kept for the next.
+    /// For the task: keeps the waker for the next change. False when something has changed already.
     pub(crate) fn sleep(&self, waker: &Waker) -> bool {
         let mut state = self.lock();
         if !state.news {
@@ -263,13 +263,13 @@ impl Outbox {
         self.lock().session = Some(Box::new(SentFrames::new(token, limit)));
     }
 
-    /// Asks or changes the session, if there is one. No lock may be taken within.
+    /// Reads or changes the session, if there is one. No lock may be taken within.
     pub(crate) fn session<T>(&self, ask: impl FnOnce(&mut SentFrames) -> T) -> Option<T> {
         self.lock().session.as_deref_mut().map(ask)
     }
 
-    /// The connection is lost: only copies are kept from now on. False when there is no session that
-    /// can be resumed.
+    /// Parks the session of a connection that is lost: only copies are kept from now on. False when there
+    /// is no session that can be resumed.
     pub(crate) fn park(&self) -> bool {
         let mut state = self.lock();
         let open = state.closed.is_none();
@@ -281,7 +281,7 @@ impl Outbox {
         true
     }
 
-    /// There is a connection again, whose peer has taken in the first `seen` frames: queues `first`,
+    /// Continues over another connection, whose peer has taken in the first `seen` frames. Queues `first`,
     /// then the frames that it has not seen, then `last`.
     pub(crate) fn resume(&self, first: &[u8], seen: u64, last: &[u8]) {
         let mut state = self.lock();
@@ -309,7 +309,7 @@ impl Outbox {
         resolve(receipts);
     }
 
-    /// The peer has taken in the first `count` frames.
+    /// Notes that the peer has taken in the first `count` frames.
     ///
     /// # Errors
     /// When fewer frames were sent.
@@ -319,7 +319,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Nothing more comes from the peer: every receipt that still waits is dropped.
+    /// Drops every receipt that still waits, when nothing more comes from the peer.
     pub(crate) fn give_up_receipts(&self) {
         let receipts: Option<Receipts> = self.session(SentFrames::give_up_receipts);
         drop(receipts); // it wakes tasks, so no lock may be held

@@ -1,5 +1,6 @@
-//! What the two ends of a connection do differently: whom they ask, whom they admit, whom they tell. The
-//! rest of a connection is the same for both. An owner never reads or writes the stream.
+//! What client and server do differently with a connection: they answer questions of the machine, admit
+//! the peer, and report to the application. The rest of a connection is the same for both. An owner never
+//! reads or writes the stream.
 
 use crate::{
     app::{handlers::Handlers, hooks::Hooks, run::BoxFuture},
@@ -32,7 +33,7 @@ where
 /// what failed meanwhile, to be reported.
 pub(crate) type Asked<A> = BoxFuture<(Result<A, Closed>, Option<RpError>)>;
 
-/// What happened to a connection that the peer is not told.
+/// What happened on a connection, for the application. The peer is not told.
 pub(crate) enum Report<'a> {
     /// No handler takes this message.
     Ignored { name: &'a str, payload: &'a Payload<'a> },
@@ -40,42 +41,42 @@ pub(crate) enum Report<'a> {
     Failed { code: &'static str, name: Option<&'a str>, error: RpError },
 }
 
-/// What a conversation is that opens.
+/// Whether a conversation that opens is new or resumed.
 pub(crate) enum Opened {
     /// A new one.
     New {
-        /// Messages and calls wait for this.
+        /// Messages and calls wait for this before they reach their handlers.
         ready: Option<oneshot::Receiver<()>>,
-        /// The count of what comes, where it is a session.
+        /// The count of what is received, if it is a session.
         received: Option<Received>,
-        /// It is not kept beyond its stream until the peer has shown that it is there.
+        /// Until the peer has shown that it is there, its session ends when the stream is lost.
         provisional: bool,
     },
-    /// One that goes on in the task in which it began.
+    /// A session that continues in the task in which it began.
     Resumed(Arc<Handle>, Resumption),
 }
 
-/// What becomes of an open connection.
+/// What happens to a connection, for its owner.
 pub(crate) enum Life<'a> {
-    /// The session has lost its connection. It had taken in so many envelopes.
+    /// The session has lost its connection, after it had taken in so many envelopes.
     Parked { closed: &'a Closed, taken: u64 },
     /// The parked session has to wait for another connection, and so many bytes wait for handlers.
     Waiting { inbox_bytes: usize },
-    /// The session has another connection. The client got that token with it.
+    /// The session has another connection. A client got that token with it.
     Resumed(Option<Token>),
     /// The peer of a provisional connection has shown that it is there.
     Confirmed,
-    /// The connection has ended. Told exactly once.
+    /// The connection has ended. The owner is told exactly once.
     Ended(&'a Closed),
-    /// The stream is gone after the end, though handlers may still run. Told again until no message
-    /// waits for its handler (`drained`).
+    /// The stream is gone after the end, though handlers may still run. The owner is told again until no
+    /// message waits for its handler (`drained`).
     StreamGone { closed: &'a Closed, drained: bool },
 }
 
 /// One end of a connection: a server's or a client's.
 pub(crate) trait Owner: Send + Unpin + 'static {
     type Machine: Machine<Question: Send, Answer: Send, Opening: Send> + Send + Unpin;
-    /// What handlers are given to know for whom they run.
+    /// The first argument of handlers: for whom they run.
     type Who: Clone + Send + 'static;
 
     fn env(&self) -> &Env<Self::Who>;
@@ -91,6 +92,6 @@ pub(crate) trait Owner: Send + Unpin + 'static {
 
     fn on(&mut self, life: Life<'_>);
 
-    /// Tells the application. The future, if any, is its event handler at work.
+    /// Tells the application. The future, if any, runs its listeners.
     fn report(&self, report: Report<'_>) -> Option<BoxFuture<()>>;
 }

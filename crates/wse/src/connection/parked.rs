@@ -1,5 +1,5 @@
-//! What a session without a connection waits with, and for: its slot among all parked sessions, and the
-//! connection that resumes it.
+//! The parts of a parked session: its slot among all parked sessions, and the connection that is to
+//! resume it.
 
 use crate::{
     connection::stream::Io,
@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use wse_frame::Decoder;
 use wse_proto::{Payload, SessionGrant, Token};
 
-/// A welcomed connection on its way to the task of its session. It names no handle: it
-/// waits in one.
+/// A welcomed connection on its way to the task of its session. It holds no handle, since it waits
+/// inside of one.
 pub(super) struct Handover {
     pub(super) io: Io,
     /// Bytes that were read and not decoded.
@@ -21,19 +21,19 @@ pub(super) struct Handover {
     pub(super) resumption: Resumption,
 }
 
-/// What a welcome says about the session that goes on.
+/// What a welcome says about a session that is resumed.
 pub(crate) struct Resumption {
     /// How many frames of this side the peer has taken in.
     pub(crate) seen: u64,
     /// The welcome that the server still has to write.
     pub(crate) welcome: Option<(Payload<'static>, SessionGrant)>,
-    /// What the client comes back with from now on.
+    /// The token that resumes the session from now on.
     pub(crate) token: Option<Token>,
-    /// Messages and calls wait for this.
+    /// Messages and calls wait for this before they reach their handlers.
     pub(crate) ready: Option<oneshot::Receiver<()>>,
 }
 
-/// What a session without a connection waits with, and for.
+/// The slot and the next connection of a parked session.
 #[derive(Default)]
 pub(super) struct Parked(Mutex<Waiting>);
 
@@ -44,12 +44,12 @@ struct Waiting {
 }
 
 impl Parked {
-    /// The session is parked in this slot.
+    /// Notes that the session is parked in this slot.
     pub(super) fn take(&self, slot: Slot) {
         self.lock().slot = Some(slot);
     }
 
-    /// The parked session has grown. Sessions that no longer fit end.
+    /// Notes that the parked session has grown, and ends the sessions that no longer fit.
     pub(super) fn grow(&self, bytes: usize) {
         let evicted = self.lock().slot.as_ref().map(|slot| slot.grow(bytes));
         if let Some(evicted) = evicted {
@@ -57,13 +57,13 @@ impl Parked {
         }
     }
 
-    /// The session is not parked any more.
+    /// Frees the slot: the session is not parked any more.
     pub(super) fn free_slot(&self) {
         let slot = self.lock().slot.take();
         drop(slot); // after the lock, as it takes another
     }
 
-    /// A connection waits for the session's task, in place of one that it has not taken yet.
+    /// Keeps a connection for the session's task, in place of one that it has not taken yet.
     pub(super) fn put_handover(&self, handover: Handover) {
         let replaced = self.lock().handover.replace(Box::new(handover));
         drop(replaced); // after the lock, as it wakes the other side of the stream

@@ -1,4 +1,4 @@
-//! Bytes on their way out, in order: small frames stand behind one another in one buffer, large shared
+//! The bytes to be written, in order: small frames lie behind one another in one buffer, large shared
 //! frames are referenced. It never copies a large shared frame, and owns no memory while empty.
 
 use bytes::Bytes;
@@ -142,7 +142,7 @@ mod tests {
     fn flatten(queue: &Queue, slices: usize) -> Vec<u8> {
         let mut parts = vec![IoSlice::new(&[]); slices];
         let filled = queue.slices(&mut parts);
-        parts[..filled].iter().flat_map(|detach_stream| detach_stream.to_vec()).collect()
+        parts[..filled].iter().flat_map(|part| part.to_vec()).collect()
     }
 
     proptest! {

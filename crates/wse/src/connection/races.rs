@@ -1,5 +1,5 @@
-//! Races of what threads share of a connection: the outbox, the session within it and the parking, under
-//! thousands of orders found by shuttle. It finds a lost wake-up as a deadlock.
+//! Tests of races on what threads share of a connection: the outbox, the session within it and the
+//! parking. shuttle runs each test in thousands of orders, and reports a lost wake-up as a deadlock.
 
 use super::{handle::Handle, queue::Out, queue::Queue, spoken::Spoken};
 use crate::{

@@ -1,4 +1,4 @@
-//! From the stream to the machine: reads, decodes, and gives the machine one input at a time.
+//! Reads the stream, decodes frames, and passes the machine one input at a time.
 
 use crate::connection::{
     owner::Owner,
@@ -17,13 +17,13 @@ use wse_proto::{Closed, Input, Machine, Reason};
 const UNADMITTED_READ: usize = 4 << 10;
 
 thread_local! {
-    /// Bytes are read into one buffer a worker thread. The decoder takes all of them in before the turn
-    /// ends, so a connection owns no buffer while idle.
+    /// The buffer into which all connections of a worker thread read. The decoder takes in every byte
+    /// before the turn ends, so a connection owns no buffer while idle.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-impl<S: Owner> Connection<S> {
-    /// Reads while there is something to read, room for it, and bytes are `left` of the turn.
+impl<O: Owner> Connection<O> {
+    /// Reads until nothing more has come, the inbox is full, or no bytes are `left` of the turn.
     pub(super) fn poll_read(&mut self, left: &mut usize, cx: &mut Context<'_>) {
         if !self.read_ahead.is_empty() && self.has_room() {
             let mut ahead = std::mem::take(&mut self.read_ahead);

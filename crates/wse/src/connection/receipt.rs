@@ -1,5 +1,5 @@
-//! What a sender holds of a message on its way: it resolves when the message has arrived. It keeps
-//! neither the message nor the connection.
+//! The receipt of a message: it resolves when the message has arrived. It keeps neither the message nor
+//! the connection.
 
 use crate::{connection::handle::Handle, error::SendError, session::sent::Arrival};
 use std::{fmt, sync::Arc};
@@ -22,10 +22,10 @@ impl Receipt {
         Receipt(number.map(|number| (handle.clone(), number)))
     }
 
-    /// Resolves when the peer has acknowledged the message: about a second after it has arrived,
-    /// sooner when much is sent or one side says goodbye, and later by as long as the connection is
-    /// lost. The message has reached the peer's library then, which hands it to a handler unless it ends
-    /// the connection before. It does not say that the handler has run. Dropping the future does not take
+    /// Resolves when the peer has acknowledged the message: about a second after it has arrived, sooner
+    /// when much is sent or one side closes, and later by as long as the connection is lost. The
+    /// message has reached the peer's library then, which hands it to a handler unless it ends the
+    /// connection before. It does not say that the handler has run. Dropping the future does not take
     /// the message back. A peer that breaks the protocol and never acknowledges leaves it pending until
     /// the connection ends: give it a timeout where that matters.
     ///
@@ -36,10 +36,10 @@ impl Receipt {
     /// # Errors
     /// [`SendError::Unconfirmed`] when the delivery will never be confirmed: there is no session (a client
     /// that does not [reconnect](crate::ClientBuilder::reconnect) asks for none), or the session ended
-    /// before the acknowledgement came. It ends without one when the peer said no goodbye, could not say
-    /// what had arrived (one in JavaScript that the server closed), or dropped what it had. The error comes
-    /// when the connection is gone, after [`Limits::close_timeout`](crate::Limits::close_timeout) at the
-    /// latest.
+    /// before the acknowledgement came. No acknowledgement comes when the peer leaves without a close
+    /// frame, when it cannot say what has arrived (a client in JavaScript that the server closed), or
+    /// when it drops what it has received. The error comes when the connection is gone, after
+    /// [`Limits::close_timeout`](crate::Limits::close_timeout) at the latest.
     pub async fn delivered(self) -> Result<(), SendError> {
         let Some((handle, number)) = self.0 else { return Err(SendError::Unconfirmed) };
         match handle.arrival(number) {

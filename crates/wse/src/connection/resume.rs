@@ -1,10 +1,11 @@
-//! How a session moves from one connection to the next. This is the one file in which a stream changes
+//! Moves a session from one connection to the next. This is the one file in which a stream changes
 //! its task:
 //!
-//! 1. A connection is lost. Its task lets go of the stream and waits ([`Connection::park`]).
+//! 1. A connection is lost. Its task drops the stream and waits ([`Connection::park`]).
 //! 2. The owner of a new connection finds the session. The new connection's task hands its stream over
 //!    ([`Connection::hand_over`]) and ends.
-//! 3. The session's task takes it over ([`Connection::take_over`]), and sends again what was not seen.
+//! 3. The session's task takes it over ([`Connection::take_over`]), and sends again what the peer has not
+//!    seen.
 
 use crate::{
     connection::{
@@ -41,8 +42,8 @@ impl Handle {
         evicted.end();
     }
 
-    /// Gives a connection to this session's task. It is dropped if the session has ended, and replaces
-    /// one that the task has not taken yet.
+    /// Hands a connection over to this session's task. It replaces one that the task has not taken yet,
+    /// and is dropped if the session has ended.
     fn offer(&self, handover: Handover) {
         self.parked.put_handover(handover);
         if !self.outbox.announce_handover() {
@@ -65,7 +66,7 @@ impl Handle {
 }
 
 impl<O: Owner> Connection<O> {
-    /// The connection is lost. Its session waits for another one, if it can be resumed; else it ends.
+    /// Parks the session of a connection that is lost. A session that cannot be resumed ends.
     pub(super) fn park(&mut self, closed: Closed) {
         self.detach_stream(closed);
         if self.cause.is_none() {
@@ -85,7 +86,7 @@ impl<O: Owner> Connection<O> {
         self.owner.on(Life::Parked { closed: &closed, taken: self.machine.taken() });
     }
 
-    /// Gives the welcomed connection to the task of its session. This task ends then.
+    /// Hands the welcomed connection over to the task of its session. This task ends then.
     pub(super) fn hand_over(&mut self) {
         let Some(found) = self.found_session.take() else { return };
         let Some(io) = self.io.take() else { return };
@@ -98,12 +99,12 @@ impl<O: Owner> Connection<O> {
         let _ = self.machine.close(self.now.into_std()); // it owes the peer nothing
     }
 
-    /// The session goes on over a connection that another task has handed over.
+    /// Continues the session over a connection that another task has handed over.
     pub(super) fn take_over(&mut self) {
         let Some(Handover { io, read_ahead, decoder, resumption }) = self.handle.parked.take_handover() else { return };
         self.confirm(); // a client that comes back with its token has had its welcome
         if self.io.is_some() {
-            // Only the peer has noticed that the connection before is lost.
+            // The peer has noticed that the previous connection is lost, and this side has not.
             let closed = Closed::broken(Reason::default());
             match self.machine.lost(&closed, self.now.into_std()) {
                 true => self.detach_stream(closed),
@@ -118,7 +119,7 @@ impl<O: Owner> Connection<O> {
         let welcome = resumption.welcome.map(|(payload, granted)| (payload, SessionGrant { seen, ..granted }));
         let mark: [u8; 8] = rand::random();
         if self.handle.resume(welcome.as_ref(), resumption.seen, &mark).is_err() {
-            return self.close_now(Closed::slow()); // a welcome that no wire could carry
+            return self.close_now(Closed::slow()); // the welcome does not encode
         }
         self.io = Some(io);
         (self.read_ahead, self.decoded, self.decoder) = (read_ahead, 0, decoder);
@@ -134,15 +135,15 @@ impl<O: Owner> Connection<O> {
         std::mem::replace(&mut self.decoder, anew)
     }
 
-    /// Asks a client that may not be there for a sign of life: its connection is provisional, and not
-    /// kept beyond its stream, until the pong has come.
+    /// Sends a ping to a client that may not be there. Until its pong has come the connection is
+    /// provisional: its session ends when the stream is lost.
     pub(super) fn probe(&mut self) {
         let mark = rand::random();
         (self.provisional, self.unconfirmed_welcome) = (true, Some(mark));
         let _ = self.handle.ping_with(&mark); // fails only when the connection ends
     }
 
-    /// The peer has sent something that only a client can send which has its welcome.
+    /// Notes that the peer has sent what only a client that has its welcome can send.
     pub(super) fn welcome_arrived(&mut self) {
         if self.unconfirmed_welcome.take().is_some() {
             self.handle.outbox.session(|session| session.confirm_token());

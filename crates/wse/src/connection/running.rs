@@ -16,7 +16,7 @@ pub(super) enum Running {
     Report(BoxFuture<()>),
 }
 
-/// A call that a procedure is at work on: what is needed to answer it.
+/// What is needed to answer a call whose procedure still runs.
 pub(super) struct Call {
     pub(super) rp: String,
     pub(super) stamp: String,

@@ -1,5 +1,5 @@
-//! What the application sends over one connection: shown to its hook first, if there is one, then
-//! queued. With a hook it is encoded once, and sent exactly as the hook saw it.
+//! Sends messages and calls of the application over one connection: shows them to its hook first, if
+//! there is one, then queues them. With a hook each is encoded once, and sent exactly as the hook saw it.
 
 use crate::{
     app::hooks::Hooks,
@@ -68,7 +68,7 @@ where
     }
 }
 
-/// Shows the hook what is to leave, and returns the payload as the hook saw it; `None` without a
+/// Shows the hook what is to be sent, and returns the payload as the hook saw it; `None` without a
 /// hook.
 fn shown<W, P>(
     hooks: &Hooks<W>,
@@ -86,7 +86,7 @@ where
         return Ok(None);
     }
     if !handle.is_open() {
-        return Err(SendError::NotReady); // the hook sees what leaves, not what cannot
+        return Err(SendError::NotReady); // the hook does not see what cannot be sent
     }
     handle.codec().can_name(name)?;
     let payload = Payload::encode(handle.codec().format(), payload)?;

@@ -1,5 +1,5 @@
-//! What a connection speaks: a protocol, and the one of its codecs that the connection has come to. It
-//! is chosen once and shared by all connections that speak the same.
+//! What a connection speaks: a protocol and one of its codecs. It is chosen once, and shared by all
+//! connections that speak the same.
 
 use wse_proto::{Codec, Protocol};
 

@@ -2,9 +2,9 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A stream of bytes, whatever is below it.
+/// Any stream of bytes.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Boxed, so that a session can go on over another kind of stream than it began on.
+/// A boxed stream, so that a session can continue over another kind of stream than it began on.
 pub(crate) type Io = Box<dyn Stream>;

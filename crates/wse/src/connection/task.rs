@@ -1,5 +1,5 @@
-//! The task of a connection, or of a session and all its connections, one after the other: its state and
-//! its loop. It decides nothing about envelopes, and waits for no peer but its own.
+//! The task of a connection, or of a session with one connection after the other: its state and its
+//! loop. It decides nothing about envelopes, and waits for no peer but its own.
 
 use crate::connection::{
     handle::Handle,
@@ -24,7 +24,7 @@ use tokio::{
 use wse_frame::{Decoder, Role};
 use wse_proto::{Closed, Input, Limits, Machine, Reason};
 
-/// Bytes read in one turn. Other connections have their turn then.
+/// Bytes that a connection reads in one turn. After that other connections have their turn.
 pub(super) const TURN: usize = 64 << 10;
 
 type Answer<O> = <<O as Owner>::Machine as Machine>::Answer;
@@ -44,9 +44,9 @@ pub(crate) struct Connection<O: Owner> {
     pub(super) handle: Arc<Handle>,
     /// The peer has been admitted.
     pub(super) welcomed: bool,
-    /// The application at work on a question.
+    /// The application's answer to a question, while the application works on it.
     pub(super) asked: Option<Asked<Answer<O>>>,
-    /// Messages and calls wait for this after the welcome.
+    /// After the welcome, messages and calls wait for this before they reach their handlers.
     pub(super) ready: Option<oneshot::Receiver<()>>,
     pub(super) running: FuturesUnordered<Running>,
     /// The message or call that the application's hook looks at.
@@ -60,13 +60,13 @@ pub(crate) struct Connection<O: Owner> {
     pub(super) cause: Option<Closed>,
     /// The peer has sent its close frame.
     pub(super) peer_closed: bool,
-    /// When a peer that does not answer the close frame is cut.
+    /// When this side drops the stream, if the peer has not answered the close frame by then.
     pub(super) close_deadline: Instant,
     /// The welcome resumes this session, in another task.
     pub(super) found_session: Option<Box<(Arc<Handle>, Resumption)>>,
     /// The payload of the ping behind a welcome, until something shows that the client has the welcome.
     pub(super) unconfirmed_welcome: Option<[u8; 8]>,
-    /// The connection is not kept beyond its stream until the peer has shown that it is there.
+    /// Until the peer has shown that it is there, its session ends when the stream is lost.
     pub(super) provisional: bool,
     /// No more handlers start. The connection ends like this when none runs.
     pub(super) draining: Option<Closed>,
@@ -128,7 +128,8 @@ impl<O: Owner> Connection<O> {
                 None if self.io.is_some() => self.close_deadline,
                 None => return,
             };
-            // A deadline that moved away is met early and set again then, so that traffic costs nothing.
+            // When a deadline moves to later, the timer still fires at the earlier time and is set again
+            // only then, so that traffic costs nothing.
             if due > self.now {
                 if due < self.timer.deadline() || self.timer.is_elapsed() {
                     self.timer.as_mut().reset(due);
@@ -144,7 +145,8 @@ impl<O: Owner> Connection<O> {
                 }
                 continue;
             }
-            // A peer that is not read is not silent: a ping finds out whether it is there.
+            // While this side does not read, silence proves nothing: a ping finds out whether the peer
+            // is there.
             let deaf = self.welcomed && self.io.is_some() && !self.has_room() && self.now >= due;
             let step = self.machine.step(if deaf { Input::Deaf } else { Input::Tick }, self.now.into_std());
             self.act(step, cx);
@@ -202,7 +204,7 @@ impl<O: Owner> Drop for Connection<O> {
     }
 }
 
-/// Only a client that was not admitted yet is held to less.
+/// The limits of frames. They are lower for a client that was not admitted yet.
 pub(super) fn frame_limits(limits: &Limits, admitted: bool) -> wse_frame::Limits {
     let bytes = if admitted { limits.message_bytes } else { limits.auth_message_bytes };
     wse_frame::Limits { frame: bytes, message: bytes, fragments: limits.fragments }

@@ -1,4 +1,4 @@
-//! From the outbox to the stream. It waits for no peer but its own.
+//! Writes what the outbox holds to the stream. It waits for no peer but its own.
 
 use crate::connection::{owner::Owner, task::Connection};
 use std::{
@@ -30,7 +30,7 @@ impl<O: Owner> Connection<O> {
             }
             let mut slices = [IoSlice::new(&[]); 16];
             let filled = self.writing.slices(&mut slices);
-            // Most often all lies in one buffer, and the kernel takes one faster than a list of one.
+            // Most often one buffer holds everything, and a plain write is faster than a list of one.
             let written = match &slices[..filled] {
                 [slice] => Pin::new(io).poll_write(cx, slice),
                 slices => Pin::new(io).poll_write_vectored(cx, slices),

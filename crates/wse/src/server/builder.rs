@@ -36,7 +36,7 @@ pub(crate) type UpgradeHook = Box<dyn Fn(Arc<Parts>) -> BoxFuture<Result<(), Sta
 /// [`build`](ServerBuilder::build).
 ///
 /// ```compile_fail,E0599
-/// wse::Server::builder().build(); // nothing decides who may come in
+/// wse::Server::builder().build(); // nothing decides which devices are accepted
 /// ```
 #[must_use = "a server has to be built"]
 pub struct ServerBuilder<I = ()> {
@@ -44,7 +44,7 @@ pub struct ServerBuilder<I = ()> {
     options: Options,
 }
 
-/// Everything but identify.
+/// All options except identify.
 #[derive(Default)]
 struct Options {
     env: Env<Conn>,
@@ -155,7 +155,7 @@ impl<I> ServerBuilder<I> {
         self
     }
 
-    /// Handles the first message of a type, from whomever it comes.
+    /// Handles the first message of a type, from any device.
     pub fn once<P, F, Fut>(mut self, message: impl Message<P>, handler: F) -> Self
     where
         P: DeserializeOwned + Send + 'static,
@@ -196,7 +196,7 @@ impl<I> ServerBuilder<I> {
         self
     }
 
-    /// Is told what happens: `async |event|`. Several handlers run one after the other, in the
+    /// Adds a listener of events: `async |event|`. Several listeners run one after the other, in the
     /// order they were added. See [`Event`] for what comes in which order.
     pub fn when<F, Fut>(self, handler: F) -> Self
     where
@@ -228,7 +228,8 @@ impl<I> ServerBuilder<I> {
     }
 
     /// Sets a hook that sees every message and call of an accepted device before the handlers do:
-    /// `async |conn, envelope| -> Result<(), RpError>`. The place for validation, rate limits and audit.
+    /// `async |conn, envelope| -> Result<(), RpError>`. It is the place for validation, rate limits and
+    /// audit.
     ///
     /// An error stops the envelope; the connection stays. A call is answered with that error. A message
     /// of a device that speaks `ws-messaging` is answered with `preprocessingError`, any other is
@@ -312,8 +313,8 @@ impl<I> ServerBuilder<I> {
         self
     }
 
-    /// Sends peers the texts of errors that handlers did not make on purpose, too. For development
-    /// only: such a text may hold what a peer should not know.
+    /// Sets whether the server also sends peers the texts of errors that handlers did not make on
+    /// purpose. This is for development only: such a text may hold what a peer should not know.
     pub fn expose_errors(mut self, expose: bool) -> Self {
         self.options.env.expose_errors = expose;
         self

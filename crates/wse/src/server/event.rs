@@ -4,11 +4,10 @@ use crate::server::users::{conn::Conn, user::User};
 use std::sync::Arc;
 use wse_proto::{Closed, Payload, RpError};
 
-/// What happens on a server, told to the handlers given to
-/// [`when`](crate::ServerBuilder::when).
+/// What happens on a server. The listeners added by [`when`](crate::ServerBuilder::when) are told.
 ///
 /// `Joined` and `Left`, `Connected` and `Disconnected` come strictly in pairs, each once. The events
-/// of one user come in order, one handler at a time: `Joined`, `Connected`, …, `Disconnected`, `Left`.
+/// of one user come in order, one listener at a time: `Joined`, `Connected`, …, `Disconnected`, `Left`.
 /// The handlers of a connection start after its `Connected` was handled.
 ///
 /// ```
@@ -29,17 +28,17 @@ use wse_proto::{Closed, Payload, RpError};
 pub enum Event {
     /// The first device of a user has come.
     Joined(User),
-    /// The last device of a user has left, and how.
+    /// The last device of a user has left. The value tells how.
     Left(User, Closed),
     /// A device has come.
     Connected(Conn),
-    /// A device has left, and how: with 1006 when it said no goodbye.
+    /// A device has left. The value tells how: 1006 when it sent no close frame.
     Disconnected(Conn, Closed),
     /// A device has lost its connection, but not its session. For
     /// [`Limits::resume_window`](crate::Limits::resume_window) it counts as there, and what is sent to
     /// it is kept. `Resumed` or `Disconnected` follows.
     Parked(Conn),
-    /// The same device goes on over another connection. Nothing was lost, nothing comes twice.
+    /// A parked device has another connection. Nothing was lost, and nothing comes twice.
     Resumed(Conn),
     /// A message came for which there is no handler.
     Ignored {
@@ -50,7 +49,7 @@ pub enum Event {
         /// What it carried.
         payload: Payload<'static>,
     },
-    /// A handler, procedure or identify failed. The error is whole; the peer saw less.
+    /// A handler, procedure or identify failed. This is the whole error; the peer got less of it.
     Error {
         /// The code for this kind of failure.
         code: &'static str,

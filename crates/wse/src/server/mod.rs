@@ -1,5 +1,4 @@
-//! The server's handle: what an application does with a server. What happens is done by the files
-//! below.
+//! The handle to a server: the methods that the application calls. The modules below do the work.
 
 mod admission;
 mod builder;
@@ -108,7 +107,7 @@ impl Inner {
 }
 
 impl Server {
-    /// Begins to build a server, which takes at least an [`identify`](ServerBuilder::identify).
+    /// Starts to configure a server. It needs at least an [`identify`](ServerBuilder::identify).
     pub fn builder() -> ServerBuilder {
         ServerBuilder::new()
     }
@@ -150,7 +149,7 @@ impl Server {
         deliver::send(&self.0, &Scope::Everyone.into(), message.name(), &payload)
     }
 
-    /// Everybody, to leave some out before sending.
+    /// All devices as an address, so that some can be left out before sending.
     pub fn everyone(&self) -> Audience {
         Audience::new(self.clone(), Scope::Everyone)
     }
@@ -251,8 +250,9 @@ impl Server {
     /// Runs a connection over a stream that was upgraded elsewhere.
     ///
     /// The request is that of the upgrade: its `Sec-WebSocket-Protocol` chooses the protocol; without
-    /// the header it is the server's first. The connection does not count as a stranger. Must be called
-    /// within a tokio runtime. The handle tells how the connection ended, and may be dropped.
+    /// the header it is the server's first. The connection does not count as a stranger. It must be
+    /// called within a tokio runtime. The returned handle tells how the connection ended, and may be
+    /// dropped.
     ///
     /// # Errors
     /// When the server was shut down.
@@ -296,8 +296,8 @@ impl Server {
             handle.close_as(Closed::protocol_error());
         }
         let now = tokio::time::Instant::now().into_std();
-        let session = inner.protocols[protocol].server_machine(&inner.env.limits, now);
-        Some(tokio::spawn(Connection::new(Box::new(io), read_ahead, Role::Server, session, owner, handle)))
+        let machine = inner.protocols[protocol].server_machine(&inner.env.limits, now);
+        Some(tokio::spawn(Connection::new(Box::new(io), read_ahead, Role::Server, machine, owner, handle)))
     }
 }
 

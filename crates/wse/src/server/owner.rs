@@ -36,13 +36,13 @@ pub(crate) struct ServerOwner {
     pub(crate) remote_addr: Option<IpAddr>,
     /// The request, until the verdict.
     pub(crate) request: Option<Arc<Parts>>,
-    /// The place among the strangers, until the device is accepted or its task ends.
+    /// Counts the device as a stranger, until it is accepted or its task ends.
     pub(crate) permit: Option<Permit>,
     /// After the verdict.
     pub(crate) conn: Option<Conn>,
-    /// Its connection has ended, but not its handlers.
+    /// The connection has ended, and its handlers may still run.
     pub(crate) handlers_outlive_it: bool,
-    /// Gone with the connection.
+    /// Lists the connection for the shutdown, until it is dropped with the task.
     pub(crate) _live: LiveConnection,
 }
 
@@ -96,7 +96,8 @@ impl Owner for ServerOwner {
             let welcome = Some((welcome, self.grant(token, cid, true)));
             return Ok(Opened::Resumed(found, Resumption { seen: *seen, welcome, token: None, ready: None }));
         }
-        // The network may have held its hi back, and its client may be here by a later attempt already.
+        // The network may have delayed this hi, and the client may have connected by a later attempt
+        // already.
         let may_be_stale = matches!(wanted, Some(SessionRequest::Resume { .. }));
         let granted = wanted.map(|_| self.grant(token, cid.clone(), false));
         handle.speak(&self.spoken);
@@ -122,7 +123,7 @@ impl Owner for ServerOwner {
     fn on(&mut self, life: Life<'_>) {
         let Some(conn) = &self.conn else {
             if let Life::Ended(closed) = life {
-                // The permit goes with the task: what the application is told of it may still wait.
+                // The permit stays until the task ends, since listeners may still run for this device.
                 self.request = None;
                 tracing::debug!(%closed, remote_addr = ?self.remote_addr, "unauthenticated connection closed");
             }
@@ -168,7 +169,7 @@ impl ServerOwner {
     /// The session of that user which the token resumes, if there is one; the token is used up then.
     ///
     /// # Errors
-    /// When it cannot be told yet: the client comes again.
+    /// When the token cannot be judged yet. The connection ends, and the client tries again.
     fn find_session(&self, cid: &Cid, used: &Token, next: &Token, seen: u64) -> Result<Option<Arc<Handle>>, Closed> {
         let now = Instant::now().into_std();
         for conn in self.server.registry.of_user(cid).iter() {

@@ -1,5 +1,5 @@
-//! Races of the registry: devices that come and go under thousands of orders of their threads, tried by
-//! shuttle.
+//! Tests of races in the registry: shuttle runs threads whose devices join and leave in thousands of
+//! orders.
 
 use crate::{
     connection::{handle::Handle, spoken::Spoken},

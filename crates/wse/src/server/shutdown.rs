@@ -1,4 +1,4 @@
-//! Every connection that has a task, and the shutdown, which ends all of them. No connection enters
+//! All connections of a server, and the shutdown, which ends every one of them. No connection enters
 //! after the shutdown began.
 
 use crate::{
@@ -47,8 +47,8 @@ impl Total<Arc<Handle>> for Live {
     }
 }
 
-/// A shutdown under way. It is over when this is dropped; connections whose turn has not come by then
-/// are closed at once.
+/// A shutdown that is under way. Dropping it ends the shutdown, and closes the connections whose turn has
+/// not come yet at once.
 pub(crate) struct Shutdown {
     connections: Arc<Connections>,
     began: Instant,
@@ -176,7 +176,7 @@ impl Shutdown {
         }
     }
 
-    /// Asks the next one. False when none is left.
+    /// Asks the next connection. False when none is left.
     fn next(&mut self) -> bool {
         let next = self.turns.next();
         next.map(|(handle, turn)| handle.drain(turn.end)).is_some()

@@ -12,11 +12,11 @@ const PARKED: usize = 4 << 10;
 
 /// A session that can be ended while it is parked.
 pub(crate) trait ParkedSession: Send + Sync {
-    /// Ends it: there is no room for it any more.
+    /// Ends it, because there is no room for it any more.
     fn evict(&self);
 }
 
-/// All parked sessions of a server. They are named weakly: a slot keeps no connection.
+/// All parked sessions of a server. Its references to them are weak, so a slot keeps no session.
 pub(crate) struct Parking {
     limit: usize,
     sessions: Arc<Places<Session, Bytes>>,
@@ -59,7 +59,7 @@ impl Parking {
         Self { limit, sessions: Places::new(Bytes::default()) }
     }
 
-    /// Takes a slot for a session that keeps so many bytes.
+    /// Takes a slot for a session that keeps `bytes`. Returns also the sessions that no longer fit.
     pub(crate) fn enter(&self, session: Weak<dyn ParkedSession>, bytes: usize) -> (Slot, Evicted) {
         let mut taken = self.sessions.lock();
         let place = self.sessions.take(&mut taken, Session { session, bytes: PARKED + bytes });
@@ -87,7 +87,7 @@ impl Evicted {
 }
 
 impl Slot {
-    /// The session keeps so many bytes more.
+    /// Notes that the session keeps `bytes` more. Returns the sessions that no longer fit.
     pub(crate) fn grow(&self, bytes: usize) -> Evicted {
         let mut taken = self.place.update(|session| session.bytes += bytes);
         evict(&mut taken, self.limit)

@@ -1,5 +1,5 @@
-//! What one side of a session has sent: copies of its frames, the tokens to come back with, and who
-//! waits for a receipt. A plain value; the outbox guards it with its lock.
+//! What one side of a session has sent: copies of its frames, the tokens that resume it, and the
+//! receipts that wait. It is a plain value; the outbox guards it with its lock.
 
 use bytes::Bytes;
 use std::{collections::BTreeMap, fmt, time::Instant};
@@ -16,7 +16,7 @@ pub(crate) struct SentFrames {
     tokens: Option<Tokens>,
     /// The session has no connection.
     parked: bool,
-    /// A new connection has used the token and is on its way.
+    /// A new connection has used the token, and the session's task has not taken it over yet.
     claimed: bool,
     /// The senders that wait for a receipt, by the number of their frame.
     receipts: Receipts,
@@ -33,7 +33,7 @@ pub(crate) type Receipts = BTreeMap<u64, oneshot::Sender<()>>;
 pub(crate) enum Arrival {
     /// The peer has acknowledged it.
     Confirmed,
-    /// The peer will never say.
+    /// The peer will not acknowledge it any more.
     Unknown,
     /// Resolves when the peer acknowledges it.
     Wait(oneshot::Receiver<()>),
@@ -65,7 +65,7 @@ impl SentFrames {
         Ok((number, if self.parked { self.copies.bytes() - before } else { 0 }))
     }
 
-    /// The peer has taken in the first `count` frames. Returns the receipts to resolve.
+    /// Notes that the peer has taken in the first `count` frames. Returns the receipts to resolve.
     ///
     /// # Errors
     /// When fewer frames were sent.
@@ -78,7 +78,8 @@ impl SentFrames {
         Ok(std::mem::replace(&mut self.receipts, waiting))
     }
 
-    /// Uses up `token` if it is this session's and every frame is kept that its client has not seen.
+    /// Uses up `token` if it belongs to this session, and if this side still has every frame that the
+    /// client has not seen.
     pub(crate) fn claim(&mut self, token: &Token, next: &Token, seen: u64, now: Instant) -> TokenCheck {
         let Some(tokens) = &mut self.tokens else { return TokenCheck::Unknown };
         // Both are always evaluated, so that the time does not tell which of them failed.
@@ -94,34 +95,34 @@ impl SentFrames {
         check
     }
 
-    /// A connection is on its way that resumes this session.
+    /// Notes that a connection that resumes this session is on its way to its task.
     pub(crate) fn expect_connection(&mut self) {
         self.claimed = true;
     }
 
-    /// The client has its newest token; older ones are no longer valid.
+    /// Notes that the client has its newest token: older ones are no longer valid.
     pub(crate) fn confirm_token(&mut self) {
         if let Some(tokens) = &mut self.tokens {
             tokens.confirm();
         }
     }
 
-    /// Whether every frame is kept that a peer needs which has taken in the first `seen`.
+    /// Whether this side still has every frame after the first `seen`, which the peer has taken in.
     pub(crate) fn covers(&self, seen: u64) -> bool {
         self.copies.covers(seen)
     }
 
-    /// The connection is lost. False when the session cannot be resumed.
+    /// Notes that the connection is lost. False when the session cannot be resumed.
     pub(crate) fn park(&mut self) -> bool {
         self.parked = self.copies.is_whole();
         self.parked
     }
 
-    /// The session has a connection again, and its peer has taken in the first `seen` frames.
-    /// Returns the receipts to resolve.
+    /// Notes that the session has a connection again, and that its peer has taken in the first `seen`
+    /// frames. Returns the receipts to resolve.
     pub(crate) fn resume(&mut self, seen: u64) -> Receipts {
         (self.parked, self.claimed) = (false, false);
-        // It was covered when the session was claimed, and the peer has been silent since.
+        // `claim` has checked that `seen` is covered, and the peer has said nothing since.
         self.acknowledge(seen).unwrap_or_default()
     }
 
@@ -130,12 +131,12 @@ impl SentFrames {
         self.copies.frames()
     }
 
-    /// The session ends: no frame is sent again. Acknowledgements still count.
+    /// Ends the session: no frame is sent again. Acknowledgements still count.
     pub(crate) fn end(&mut self) {
         self.copies.discard();
     }
 
-    /// The peer will acknowledge nothing more. Returns the receipts to drop.
+    /// Notes that the peer will acknowledge nothing more. Returns the receipts to drop.
     pub(crate) fn give_up_receipts(&mut self) -> Receipts {
         self.over = true;
         std::mem::take(&mut self.receipts)

@@ -97,7 +97,7 @@ impl Handshake for ClientHandshake {
         None
     }
 
-    /// Not asked for, since there is no deadline.
+    /// Never called, since there is no deadline.
     fn timeout(&self) -> Closed {
         Closed::silent()
     }

@@ -1,4 +1,4 @@
-//! From any self-describing deserializer to MessagePack, value by value, without a tree in memory. It
+//! Writes the values of any self-describing deserializer as MessagePack, without a tree in memory. It
 //! recurses as deep as the deserializer does, which bounds it.
 
 use rmp::encode as put;
@@ -44,7 +44,7 @@ fn head([short, middle, long]: Markers, count: u32) -> ([u8; HEAD], usize) {
     }
 }
 
-/// Appends a list. Its length stands in front of it, and is known only when the list is written.
+/// Appends a list. Its length comes before it, and is known only when the list is written.
 fn list<E: Error>(
     out: &mut Vec<u8>,
     markers: Markers,

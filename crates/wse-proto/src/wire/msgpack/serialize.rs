@@ -1,4 +1,4 @@
-//! From MessagePack to any serializer, value by value. Only scanned bytes may be given to it: the
+//! Passes values of MessagePack to any serializer. Only scanned bytes may be passed to it, since the
 //! scan bounds how deep it recurses.
 
 use crate::wire::msgpack::token::{Reader, Token};

@@ -1,4 +1,4 @@
-//! The tokens of MessagePack, borrowed from the bytes they stand in. Every read is checked against
+//! Reads the tokens of MessagePack, which borrow from the bytes. Every read is checked against
 //! the length of the bytes.
 
 use crate::wire::error::ProtocolError;

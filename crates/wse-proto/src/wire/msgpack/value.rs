@@ -1,5 +1,5 @@
-//! Between values of Rust and MessagePack. Every type takes the shape that it has in JSON, so that
-//! one handler serves both formats.
+//! Writes values of Rust as MessagePack, and reads them. Every type takes the shape that it has in
+//! JSON, so that one handler serves both formats.
 
 use crate::wire::error::EncodeError;
 use serde::{Serialize, de::DeserializeOwned};

@@ -1,5 +1,5 @@
-//! Which fields make a frame of `ws-messaging` in either format: an event, a call, or an answer. Both
-//! formats decide it here.
+//! The fields that make a frame of `ws-messaging`: an event, a call, or an answer. Both formats decide it
+//! here.
 
 use crate::wire::{
     envelope::{Envelope, Kind},
@@ -89,7 +89,7 @@ pub(crate) enum OwnFrame {
     Auth,
     /// The event `connect` with the payload as its one argument.
     Connect,
-    /// An answer; the payload stands in the field of that name.
+    /// An answer; the payload is in the field of that name.
     Answer(&'static str),
 }
 

@@ -5,7 +5,7 @@ use crate::wire::envelope::{Envelope, Kind};
 /// The event by which a server accepts a client.
 pub(crate) const CONNECT: &str = "connect";
 
-/// The procedure by which each side checks that the other is alive.
+/// The procedure by which each side checks that the other is there.
 pub(crate) const PING: &str = "ping";
 
 /// The event that answers a frame that does not decode or validate.

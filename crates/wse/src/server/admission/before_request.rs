@@ -1,5 +1,5 @@
 //! The connections whose HTTP request has not come yet. Their number is bounded: where there are too
-//! many, the oldest is evicted, so that silent connections keep nobody out.
+//! many, the oldest is evicted, so that silent connections do not keep others out.
 
 use crate::places::{Place, Places};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl BeforeRequest {
 }
 
 impl PendingRequest {
-    /// Gives the place back: the request has arrived.
+    /// Frees the place, because the request has arrived.
     pub(crate) fn request_arrived(&self) {
         self.place.free();
     }

@@ -26,8 +26,8 @@ use tokio::{
     net::{TcpListener, TcpStream, ToSocketAddrs},
 };
 
-/// Connections that may always wait for their request, so that also a server that is full can answer
-/// it.
+/// So many connections may always wait for their request, so that even a server that is full can answer
+/// requests.
 const MIN_PENDING: usize = 64;
 
 /// The pause after an accept that failed for the whole process (no file descriptors left, say).
@@ -101,7 +101,7 @@ impl Server {
     }
 
     /// Serves one stream, from its HTTP request on: a Unix socket, TLS of your own, a pipe in a test.
-    /// Returns when the request is answered. An upgraded connection goes on in its own task.
+    /// Returns when the request is answered. An upgraded connection runs in its own task.
     pub async fn serve_stream<IO>(&self, io: IO, remote_addr: Option<IpAddr>)
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,

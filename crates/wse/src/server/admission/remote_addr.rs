@@ -23,7 +23,7 @@ use std::net::IpAddr;
 pub struct RemoteAddr(pub IpAddr);
 
 /// The address of the device: the peer's, or where the peer is a trusted proxy, the last address of
-/// `X-Forwarded-For` that is not one.
+/// `X-Forwarded-For` that is not a trusted proxy's.
 pub(crate) fn remote_addr(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |addr: &IpAddr| trusted.iter().any(|net| net.contains(addr));
     let mut addr = peer.to_canonical();
@@ -33,11 +33,11 @@ pub(crate) fn remote_addr(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) 
     let named: Vec<&str> = headers
         .get_all("x-forwarded-for")
         .iter()
-        // A value that is not text is not an address either, and hides what stands before it.
+        // A value that is not text is not an address either, and hides every entry before it.
         .flat_map(|value| value.to_str().unwrap_or_default().split(','))
         .collect();
     for name in named.into_iter().rev() {
-        // An entry that is not an address hides everything before it.
+        // An entry that is not an address hides every entry before it.
         let Ok(named) = name.trim().parse::<IpAddr>() else { return addr };
         addr = named.to_canonical();
         if !is_trusted(&addr) {

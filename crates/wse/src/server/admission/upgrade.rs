@@ -1,5 +1,5 @@
-//! What an upgrade request is answered, as a value (RFC 6455 section 4.2). What it does not
-//! understand it refuses. It never touches the connection.
+//! The answer to an upgrade request, as a value (RFC 6455 section 4.2). A request that it does not
+//! understand is refused. It never touches the connection.
 
 use crate::handshake::{accept_key, has_token, tokens};
 use base64::{Engine, engine::general_purpose::STANDARD};

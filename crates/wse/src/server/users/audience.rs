@@ -1,4 +1,4 @@
-//! Several devices as an address: everybody or a user, but for those left out. It holds no
+//! Several devices as an address: all devices or those of one user, except those left out. It holds no
 //! connection.
 
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
 use serde::Serialize;
 use wse_proto::Cid;
 
-/// Everybody who is there or all devices of a user, but for those left out. An address: what is sent
-/// reaches those who are there at that moment.
+/// All devices of a server or of one user, except those left out. It is an address: a message reaches
+/// the devices that are there when it is sent.
 ///
 /// ```
 /// # fn example(server: wse::Server, conn: wse::Conn) -> Result<(), wse::SendError> {

@@ -1,4 +1,4 @@
-//! What changes among users and devices, as small values, and the trait of those that are told.
+//! The changes among users and devices, as small values, and the trait of their observers.
 
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -13,7 +13,7 @@ pub(crate) enum Change<'a, D> {
     Connected(&'a D),
     /// A device lost its connection, and its session waits for another.
     Parked(&'a D),
-    /// The session of a parked device goes on over another connection.
+    /// The session of a parked device was resumed over another connection.
     Resumed(&'a D),
     /// A device was removed.
     Disconnected(&'a D, &'a Closed),
@@ -29,13 +29,13 @@ pub(crate) enum Change<'a, D> {
 /// Resolves when an observer's work on a change is done.
 pub(crate) type Handled = oneshot::Receiver<()>;
 
-/// What follows the changes of a registry.
+/// Follows the changes of a registry.
 ///
 /// It is told of the changes of one user in the order in which they happened; those of different
 /// users may come at the same time. It is called under the lock of the user's shard, so it must be
 /// quick, must not call the registry, and must not run code of the application.
 pub(crate) trait Observer<D>: Send + Sync {
-    /// Takes note of a change. Returns what the device's handlers wait for before they start, where
-    /// there is such; that counts for `Connected` only.
+    /// Notes a change. It may return what the device's handlers are to wait for before they start. That
+    /// counts for `Connected` only.
     fn changed(&self, change: &Change<'_, D>) -> Option<Handled>;
 }

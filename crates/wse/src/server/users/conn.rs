@@ -1,5 +1,5 @@
-//! One device of one user. It ends with its connection, or its session where it has one: after that
-//! it answers questions about the past, and every send is an error.
+//! One connected device of one user. It ends with its connection, or with its session if it has one.
+//! After that its properties can still be read, and every send is an error.
 
 use crate::{
     app::names::{Message, Procedure},
@@ -157,8 +157,8 @@ impl Conn {
         self.close(Closed::normal(reason.into().or(Reason::BY_SERVER)));
     }
 
-    /// Breaks the connection without a goodbye, as a lost network does; for tests. A device with a
-    /// session is parked, any other leaves with 1006.
+    /// Breaks the connection without a close frame, as a lost network does. It is for tests. A device
+    /// with a session is parked, any other leaves with 1006.
     pub fn cut(&self) {
         self.0.handle.cut();
     }

@@ -1,5 +1,5 @@
-//! The door: the only place where "to whom" becomes "what is sent". It never waits, and a slow
-//! device is never noticed by another.
+//! Delivery: the only place that queues a message for its recipients. It never waits, and a slow device
+//! does not delay another.
 
 use crate::{
     error::SendError,
@@ -40,7 +40,7 @@ impl Delivered {
     }
 }
 
-/// Sends what this process says. It is encoded once for each codec that one of the receivers speaks.
+/// Sends a message of this process. It is encoded once for each codec that one of the receivers speaks.
 pub(crate) fn send<P: Serialize>(
     server: &Inner,
     to: &Recipients,
@@ -52,12 +52,12 @@ pub(crate) fn send<P: Serialize>(
     Ok(Delivered { here: queue(&conns, &message), elsewhere: 0 })
 }
 
-/// Sends what this process has encoded before.
+/// Sends a message that was encoded before.
 pub(crate) fn send_encoded(server: &Inner, to: &Recipients, message: &Encoded) -> Delivered {
     arrive(server, to, message)
 }
 
-/// Hands a message to the devices of this server, and to no other: what another node has sent.
+/// Queues a message for devices of this server only, such as one that another node has sent.
 pub(crate) fn arrive(server: &Inner, to: &Recipients, message: &Encoded) -> Delivered {
     Delivered { here: queue(&here(server, to), message), elsewhere: 0 }
 }
@@ -69,7 +69,7 @@ pub(crate) fn end(server: &Inner, to: &Recipients, closed: &Closed) -> usize {
     conns.len()
 }
 
-/// The devices of this server that are meant.
+/// The recipients that are devices of this server.
 fn here(server: &Inner, to: &Recipients) -> Vec<Conn> {
     let mut conns = match &to.scope {
         Scope::Everyone => server.registry.everyone(),

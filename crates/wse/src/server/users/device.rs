@@ -21,7 +21,7 @@ use wse_proto::{Closed, Reason};
 /// A device as an address, made of its id by [`Server::device`]: it may be there or not.
 ///
 /// A [`Conn`] is the device itself, and says of each message why it was not taken. An address can be
-/// stored and passed on as the text of its id, and reaches whatever is there at that moment.
+/// stored and passed on as the text of its id. It reaches the device if it is there at that moment.
 ///
 /// ```
 /// # async fn example(server: wse::Server, id: wse::DeviceId) -> Result<(), Box<dyn std::error::Error>> {

@@ -64,8 +64,8 @@ impl Encoded {
         Ok(message)
     }
 
-    /// Encodes a message for the codecs that its receivers speak. Without receivers it is encoded for the first codec, so that a mistake does not stay
-    /// hidden until somebody is there.
+    /// Encodes a message for the codecs that its receivers speak. Without receivers it is encoded for the
+    /// server's first codec, so that a payload that does not encode is an error even then.
     pub(crate) fn for_these<'a, P: Serialize>(
         server: &Inner,
         name: &str,
@@ -97,7 +97,7 @@ impl Encoded {
         let Spoken { codec, index: place, .. } = spoken;
         let place = *place;
         if codec.reserves(&self.name) {
-            // A name that one wire has no place for is no matter of the others.
+            // A name that one wire cannot carry is no error for the others.
             let _ = self.frames[place].set(None);
             return Ok(());
         }
@@ -133,7 +133,7 @@ impl Encoded {
     }
 
     /// Reads a message that [`to_bytes`](Self::to_bytes) has written, to be sent by this server. The
-    /// bytes may be anybody's: they are bounded by [`Limits::queue_bytes`](crate::Limits::queue_bytes)
+    /// bytes need not be trusted: they are bounded by [`Limits::queue_bytes`](crate::Limits::queue_bytes)
     /// and checked as a frame of a device is. A device whose wire has no form for the message gets
     /// nothing.
     ///
@@ -161,7 +161,7 @@ impl Encoded {
         &self.name
     }
 
-    /// The payload in a format, translated where it is there in the other only.
+    /// The payload in a format, translated if only the other format is there.
     pub(crate) fn payload(&self, format: Format) -> Result<&Payload<'static>, EncodeError> {
         let slot = self.slot(format);
         if slot.get().is_none() {

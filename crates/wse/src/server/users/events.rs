@@ -23,8 +23,8 @@ use tokio::{
 };
 use wse_proto::{Cid, Hello};
 
-/// Events of one user that may wait for the application. A user whose devices come and go faster
-/// than their events are handled gets no more devices until some were.
+/// Events of one user that may wait for the application. While so many wait, no more devices of that
+/// user are accepted.
 const BACKLOG: usize = 256;
 
 /// The observer that tells the application. A handle, cheap to clone.
@@ -34,7 +34,7 @@ pub(crate) struct Events(Arc<Inner>);
 struct Inner {
     queues: Shards<Cid, Queue>,
     listeners: Arc<Listeners<Event>>,
-    /// Where events are handled that happen outside of a runtime.
+    /// Handles events that happen outside of a runtime.
     runtime: OnceLock<runtime::Handle>,
     /// Notified when a shard of queues becomes empty.
     emptied: Notify,
@@ -62,7 +62,7 @@ impl Events {
         self.0.runtime.get_or_init(|| runtime);
     }
 
-    /// Whether so many events of a user wait that no more of its devices are let in.
+    /// Whether so many events of a user wait that no more of its devices are accepted.
     pub(crate) fn is_behind(&self, cid: &Cid) -> bool {
         self.0.queues.lock(cid).get(cid).is_some_and(|queue| queue.events.len() >= BACKLOG)
     }

@@ -1,4 +1,4 @@
-//! Who is there, and how to reach them.
+//! The users and devices of a server, and how messages reach them.
 
 pub(crate) mod audience;
 mod change;

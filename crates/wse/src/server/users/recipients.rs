@@ -1,17 +1,17 @@
-//! To whom a message goes, as a plain value. It holds no connection and no server, so that it can
+//! The recipients of a message, as a plain value. It holds no connection and no server, so that it can
 //! travel to another node.
 
 use crate::server::users::id::DeviceId;
 use wse_proto::Cid;
 
-/// Everybody within a scope, but for those left out.
+/// All devices within a scope, except those left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Recipients {
     pub(crate) scope: Scope,
     pub(crate) except: Vec<Except>,
 }
 
-/// Whom a message is meant for.
+/// The devices for which a message is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     Everyone,
@@ -19,7 +19,7 @@ pub(crate) enum Scope {
     Device(DeviceId),
 }
 
-/// Whom of them it does not reach.
+/// Devices within the scope that are left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Except {
     Device(DeviceId),

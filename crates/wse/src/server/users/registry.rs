@@ -1,5 +1,5 @@
-//! Who is there: the devices by user and by id. Its locks are never held across an await, nor while
-//! code of the application runs.
+//! The registry: the devices that are there, by user and by id. Its locks are never held across an
+//! await, nor while code of the application runs.
 
 use crate::{
     server::users::{
@@ -54,7 +54,7 @@ struct Entry<D> {
 pub(crate) struct Added {
     /// Resolves when the application has handled `Connected`.
     pub(crate) ready: Option<Handled>,
-    /// It is one too many, and stays only if it shows that it is there.
+    /// The device is one too many, and stays only if it shows that it is there.
     pub(crate) unconfirmed: bool,
 }
 
@@ -70,17 +70,17 @@ impl<D: Member> Registry<D> {
         }
     }
 
-    /// Whether a user has left so many handlers behind that no more of its devices are let in.
+    /// Whether a user has left so many handlers behind that no more of its devices are accepted.
     pub(crate) fn is_behind(&self, cid: &Cid) -> bool {
         self.users.lock(cid).get(cid).is_some_and(|entry| entry.outliving >= OUTLIVING_HANDLERS)
     }
 
-    /// A connection of a user has ended, but not its handlers.
+    /// Notes that a connection of a user has ended while its handlers still run.
     pub(crate) fn handlers_outlive(&self, cid: &Cid) {
         self.users.lock(cid).entry(cid.clone()).or_default().outliving += 1;
     }
 
-    /// The handlers of such a connection have ended too.
+    /// Notes that the handlers of such a connection have ended too.
     pub(crate) fn handlers_ended(&self, cid: &Cid) {
         let mut users = self.users.lock(cid);
         if let Some(entry) = users.get_mut(cid) {
@@ -117,7 +117,7 @@ impl<D: Member> Registry<D> {
         Added { ready, unconfirmed }
     }
 
-    /// An unconfirmed device has shown that it is there: it counts as every other from now on.
+    /// Notes that an unconfirmed device has shown that it is there. It counts as any other from now on.
     pub(crate) fn confirmed(&self, device: &D, limit: usize) {
         let mut users = self.users.lock(device.cid());
         let Some(entry) = users.get_mut(device.cid()) else { return };

@@ -7,7 +7,7 @@ use std::{
     sync::PoisonError,
 };
 
-/// So many shards; a power of two.
+/// How many shards there are: a power of two.
 const SHARDS: usize = 16;
 
 pub(crate) struct Shards<K, V> {
@@ -20,7 +20,7 @@ impl<K: Hash + Eq, V> Shards<K, V> {
         Self { maps: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
     }
 
-    /// Locks the shard where a key has its place.
+    /// Locks the shard of a key.
     pub(crate) fn lock(&self, key: &K) -> MutexGuard<'_, HashMap<K, V>> {
         lock(&self.maps[self.hasher.hash_one(key) as usize % SHARDS])
     }
@@ -37,6 +37,6 @@ impl<K: Hash + Eq, V> Shards<K, V> {
 }
 
 fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing of the application runs under this lock, so it is never left half changed.
+    // No code of the application runs under this lock, so a panic never leaves it half changed.
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! The registry alone, with devices that are nothing but an id: what its observers are told, and what
-//! it finds.
+//! Tests of the registry alone, with devices that are nothing but an id: what its observers are told, and
+//! what it finds.
 
 use super::*;
 use crate::server::users::{change::Change, id::NodeId};
