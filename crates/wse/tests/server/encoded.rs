@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use wse::{Encoded, Limits, Protocol, SendError, Server, codec::Payload};
+use wse::{Encoded, Limits, Protocol, SendError, Server, WsMessaging, codec::Payload};
 use wse_test_peers::{RawClient, attach_to, enter, enter_messaging, log, messaging, server};
 
 fn packed(protocols: impl IntoIterator<Item = Protocol>) -> Server {
@@ -86,6 +86,18 @@ async fn a_hook_sees_a_carried_message_and_a_reserved_name_stays_no_matter_of_th
     assert_eq!(plain.text().await, r#"["error",[1],null]"#);
     assert_eq!(packer.unpack().await, json!(["error", [1], null]));
     sitter.hears_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_no_wire_of_the_sender_has_a_place_for_is_carried_to_a_server_that_has_one() {
+    let from = packed([WsMessaging::new().into()]);
+    let to = server(|builder| builder);
+    let mut peer = enter(&to, "ann").await;
+    let message = from.encode("error", json!([1])).unwrap();
+    assert_eq!(from.everyone().send_encoded(&message).here, 0);
+    let carried = message.to_bytes().unwrap();
+    assert_eq!(to.everyone().send_encoded(&Encoded::from_bytes(&to, &carried).unwrap()).here, 1);
+    assert_eq!(peer.text().await, r#"["error",[1],null]"#);
 }
 
 #[tokio::test(start_paused = true)]

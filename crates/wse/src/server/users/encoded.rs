@@ -61,6 +61,12 @@ impl Encoded {
         for spoken in &server.spoken {
             message.encode(server, spoken, payload, true)?;
         }
+        if message.json.get().or(message.msgpack.get()).is_none() {
+            // No wire of this server has a place for the name, but one of another server may.
+            for spoken in &server.spoken {
+                message.keep(spoken.codec.format(), payload)?;
+            }
+        }
         Ok(message)
     }
 
@@ -103,15 +109,21 @@ impl Encoded {
         }
         codec.can_name(&self.name)?;
         let frame = if keep {
-            let slot = self.slot(codec.format());
-            if slot.get().is_none() {
-                let _ = slot.set(Payload::encode(codec.format(), payload)?);
-            }
+            self.keep(codec.format(), payload)?;
             self.frame_of_payload(server, codec)?
         } else {
             framed(server, codec, |out| codec.write(out, &self.name, payload, None))?
         };
         let _ = self.frames[place].set(Some(frame));
+        Ok(())
+    }
+
+    /// Keeps the payload in a format.
+    fn keep<P: Serialize>(&self, format: Format, payload: &P) -> Result<(), SendError> {
+        let slot = self.slot(format);
+        if slot.get().is_none() {
+            let _ = slot.set(Payload::encode(format, payload)?);
+        }
         Ok(())
     }
 
