@@ -158,8 +158,8 @@ impl Handle {
     pub(super) fn queue(&self, frame: Out<'_>) -> Result<Option<u64>, SendError> {
         match self.outbox.send(frame) {
             Ok(queued) => {
-                if queued.parked_bytes > 0 {
-                    self.parked.grow(queued.parked_bytes);
+                if queued.parked {
+                    self.count_kept();
                 }
                 Ok(queued.number)
             }

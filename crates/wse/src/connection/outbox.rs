@@ -66,8 +66,8 @@ pub(crate) struct Signals {
 pub(crate) struct Queued {
     /// Its number, where a session can tell when it has arrived.
     pub(crate) number: Option<u64>,
-    /// By how many bytes it made a parked session grow.
-    pub(crate) parked_bytes: usize,
+    /// It made a parked session grow.
+    pub(crate) parked: bool,
 }
 
 impl Outbox {
@@ -125,7 +125,7 @@ impl Outbox {
         let mut queued = Queued::default();
         if counted {
             match session.push(frame.to_bytes()) {
-                Ok((number, parked_bytes)) => queued = Queued { number: Some(number), parked_bytes },
+                Ok(number) => queued = Queued { number: Some(number), parked },
                 Err(Full(_)) if parked => return Err(self.too_slow(state)),
                 // The connection stays. Until this frame is acknowledged, its loss ends the session.
                 Err(Full(number)) => queued.number = Some(number),

@@ -49,9 +49,12 @@ impl Parked {
         self.lock().slot = Some(slot);
     }
 
-    /// Notes that the parked session has grown, and ends the sessions that no longer fit.
-    pub(super) fn grow(&self, bytes: usize) {
-        let evicted = self.lock().slot.as_ref().map(|slot| slot.grow(bytes));
+    /// Counts what the parked session keeps, and ends the sessions that no longer fit.
+    ///
+    /// It is measured under the lock, so that the last of several threads to count sees what all of them
+    /// have sent. `measure` may lock the outbox, which never locks this.
+    pub(super) fn count(&self, measure: impl FnOnce() -> usize) {
+        let evicted = self.lock().slot.as_ref().map(|slot| slot.keeps(measure()));
         if let Some(evicted) = evicted {
             evicted.end();
         }

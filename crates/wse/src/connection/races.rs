@@ -180,3 +180,24 @@ fn a_session_that_ends_while_it_is_parked_leaves_no_slot_behind() {
     };
     shuttle::check_random(race, ORDERS);
 }
+
+#[test]
+fn what_a_parked_session_keeps_is_counted_whole_whenever_it_grows() {
+    let race = || {
+        let parking: Arc<Parking> = Arc::new(Parking::new(1 << 20));
+        let handle = handle();
+        handle.begin_session(None, 1 << 20);
+        assert!(handle.outbox.park());
+        handle.take_slot(&parking, 0);
+        let (empty, senders) = (parking.bytes(), [0, 1].map(|number| sender(&handle, number)));
+        handle.outbox.resume(&[], 0, &[]);
+        handle.parked.free_slot();
+        assert!(handle.outbox.park());
+        handle.take_slot(&parking, 0);
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        assert_eq!(parking.bytes(), empty + handle.session(|session| session.bytes()).unwrap());
+        drop(handle);
+        assert_eq!(parking.bytes(), 0);
+    };
+    shuttle::check_random(race, ORDERS);
+}

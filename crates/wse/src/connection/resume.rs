@@ -32,14 +32,19 @@ impl Handle {
     /// Takes a slot among the parked sessions, for the frames that are kept and the bytes that wait in
     /// the inbox.
     pub(crate) fn take_slot(self: &Arc<Self>, parking: &Parking, inbox_bytes: usize) {
-        let kept = self.outbox.session(|session| session.bytes()).unwrap_or(0);
         let session: Arc<dyn ParkedSession> = self.clone();
-        let (slot, evicted) = parking.enter(Arc::downgrade(&session), inbox_bytes + kept);
+        let (slot, evicted) = parking.enter(Arc::downgrade(&session), inbox_bytes);
         self.parked.take(slot);
+        evicted.end();
+        self.count_kept();
         if !self.is_open() {
             self.parked.free_slot(); // it has ended meanwhile
         }
-        evicted.end();
+    }
+
+    /// Counts what the parked session keeps against the bound of all. It, or others, may end.
+    pub(super) fn count_kept(&self) {
+        self.parked.count(|| self.outbox.session(|session| session.bytes()).unwrap_or(0));
     }
 
     /// Hands a connection over to this session's task. It replaces one that the task has not taken yet,

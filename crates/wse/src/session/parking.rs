@@ -26,6 +26,8 @@ pub(crate) struct Parking {
 #[derive(Debug)]
 pub(crate) struct Slot {
     limit: usize,
+    /// What the session takes besides the frames that it keeps.
+    fixed: usize,
     place: Place<Session, Bytes>,
 }
 
@@ -59,13 +61,15 @@ impl Parking {
         Self { limit, sessions: Places::new(Bytes::default()) }
     }
 
-    /// Takes a slot for a session that keeps `bytes`. Returns also the sessions that no longer fit.
-    pub(crate) fn enter(&self, session: Weak<dyn ParkedSession>, bytes: usize) -> (Slot, Evicted) {
+    /// Takes a slot for a session in whose inbox so many bytes wait. The frames that it keeps are
+    /// [counted](Slot::keeps) afterwards. Returns also the sessions that no longer fit.
+    pub(crate) fn enter(&self, session: Weak<dyn ParkedSession>, inbox_bytes: usize) -> (Slot, Evicted) {
         let mut taken = self.sessions.lock();
-        let place = self.sessions.take(&mut taken, Session { session, bytes: PARKED + bytes });
+        let fixed = PARKED + inbox_bytes;
+        let place = self.sessions.take(&mut taken, Session { session, bytes: fixed });
         let evicted = evict(&mut taken, self.limit);
         drop(taken);
-        (Slot { limit: self.limit, place }, evicted)
+        (Slot { limit: self.limit, fixed, place }, evicted)
     }
 
     /// Bytes of all parked sessions.
@@ -87,9 +91,9 @@ impl Evicted {
 }
 
 impl Slot {
-    /// Notes that the session keeps `bytes` more. Returns the sessions that no longer fit.
-    pub(crate) fn grow(&self, bytes: usize) -> Evicted {
-        let mut taken = self.place.update(|session| session.bytes += bytes);
+    /// Notes that the session keeps frames of so many bytes. Returns the sessions that no longer fit.
+    pub(crate) fn keeps(&self, bytes: usize) -> Evicted {
+        let mut taken = self.place.update(|session| session.bytes = self.fixed + bytes);
         evict(&mut taken, self.limit)
     }
 }

@@ -53,16 +53,13 @@ impl SentFrames {
         }
     }
 
-    /// Keeps a copy of a frame that is being sent. Returns its number and by how many bytes a parked
-    /// session has grown.
+    /// Keeps a copy of a frame that is being sent. Returns its number.
     ///
     /// # Errors
     /// [`Full`] when the bound is reached. The frame is counted, and the session cannot be resumed
     /// until the peer has acknowledged it.
-    pub(crate) fn push(&mut self, frame: Bytes) -> Result<(u64, usize), Full> {
-        let before = self.copies.bytes();
-        let number = self.copies.push(frame)?;
-        Ok((number, if self.parked { self.copies.bytes() - before } else { 0 }))
+    pub(crate) fn push(&mut self, frame: Bytes) -> Result<u64, Full> {
+        self.copies.push(frame)
     }
 
     /// Notes that the peer has taken in the first `count` frames. Returns the receipts to resolve.
