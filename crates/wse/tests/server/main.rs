@@ -23,6 +23,7 @@ mod meanwhile;
 mod messaging_replayed;
 mod replay;
 mod replayed;
+mod runtimes;
 mod sending;
 mod shutdown;
 mod spread;

@@ -1,5 +1,6 @@
 //! The events of users and devices, made of the registry's changes: one queue a user, handled in
-//! order. No event is lost, doubled, or told out of order for its user.
+//! order. No event is lost, doubled, or told out of order for its user, as long as the runtime of their
+//! task runs.
 
 use crate::{
     app::listeners::{Happened, Listeners},
@@ -14,7 +15,7 @@ use crate::{
     },
 };
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, OnceLock},
 };
 use tokio::{
@@ -46,6 +47,14 @@ struct Queue {
     events: VecDeque<Waiting>,
     /// A task handles them.
     draining: bool,
+}
+
+/// Handles the events of one user. Dropped before its end, as with its runtime, it drops the events that
+/// still wait: they hold their server, and the user's next event needs another task.
+struct Drain {
+    events: Events,
+    cid: Cid,
+    done: bool,
 }
 
 /// An event, and the sender that is told when the event was handled.
@@ -89,16 +98,8 @@ impl Events {
         let here = runtime::Handle::try_current().ok().or_else(|| self.0.runtime.get().cloned());
         let Some(runtime) = here else { return };
         queue.draining = true;
-        let (events, cid) = (self.clone(), cid.clone());
-        runtime.spawn(async move {
-            while let Some((event, handled)) = events.next(&cid) {
-                if let Some(told) = events.0.listeners.tell(event) {
-                    told.await;
-                }
-                // The connection may have ended meanwhile.
-                let _ = handled.map(|handled| handled.send(()));
-            }
-        });
+        drop(queues); // a runtime that has ended drops the task at once
+        runtime.spawn(Drain { events: self.clone(), cid: cid.clone(), done: false }.run());
     }
 
     /// Takes the next event of a user; `None` forgets the queue, and the caller stops.
@@ -106,12 +107,39 @@ impl Events {
         let mut queues = self.0.queues.lock(cid);
         let next = queues.get_mut(cid)?.events.pop_front();
         if next.is_none() {
-            queues.remove(cid);
-            if queues.is_empty() {
-                self.0.emptied.notify_waiters();
-            }
+            self.remove(cid, &mut queues);
         }
         next
+    }
+
+    fn remove(&self, cid: &Cid, queues: &mut HashMap<Cid, Queue>) -> Option<Queue> {
+        let removed = queues.remove(cid);
+        if queues.is_empty() {
+            self.0.emptied.notify_waiters();
+        }
+        removed
+    }
+}
+
+impl Drain {
+    async fn run(mut self) {
+        while let Some((event, handled)) = self.events.next(&self.cid) {
+            if let Some(told) = self.events.0.listeners.tell(event) {
+                told.await;
+            }
+            // The connection may have ended meanwhile.
+            let _ = handled.map(|handled| handled.send(()));
+        }
+        self.done = true;
+    }
+}
+
+impl Drop for Drain {
+    fn drop(&mut self) {
+        if !self.done {
+            let waiting = self.events.remove(&self.cid, &mut self.events.0.queues.lock(&self.cid));
+            drop(waiting); // after the lock, as it wakes tasks
+        }
     }
 }
 
