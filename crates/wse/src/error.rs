@@ -169,7 +169,7 @@ pub enum ConnectError {
     Identity(RpError),
     /// The application has closed the client meanwhile, or has jumped to another server.
     #[error("cancelled by close or jump")]
-    GivenUp,
+    Cancelled,
 }
 
 impl ConnectError {

@@ -4,9 +4,9 @@
 
 use crate::{
     app::{
+        erased::{CallRun, MessageRun, StartMessage, erase_call, erase_fallback, erase_message, in_order},
         handler_id::HandlerId,
         names::{Message, Procedure},
-        run::{CallRun, MessageRun, StartMessage, erase_call, erase_fallback, erase_message, in_order},
         table::{MessageHandler, Table},
     },
     error::RegisterError,
@@ -280,11 +280,13 @@ impl<W: Send + 'static> Handlers<W> {
 
     /// Starts the procedure that a call names, or the fallback; `None` when there is neither.
     pub(crate) fn invoke(&self, who: W, envelope: &Envelope<'_>) -> Option<CallRun> {
-        let procedure = self.read().procedure(&envelope.name).cloned();
-        if let Some(start) = procedure {
+        let table = self.read();
+        if let Some(start) = table.procedure(&envelope.name).cloned() {
+            drop(table);
             return Some(start(who, &envelope.payload));
         }
-        let fallback = self.read().fallback().cloned()?;
+        let fallback = table.fallback().cloned()?;
+        drop(table);
         Some((fallback.call)(who, envelope.clone().into_owned()))
     }
 }
@@ -293,7 +295,10 @@ impl<W: Clone + Send + 'static> Handlers<W> {
     /// Starts the handlers of a message, to run one after the other, or the fallback; `None` when
     /// there is neither.
     pub(crate) fn deliver(&self, who: W, envelope: &Envelope<'_>) -> Option<MessageRun> {
-        let handlers_of_name = self.read().handlers_of(&envelope.name).cloned();
+        let table = self.read();
+        let handlers_of_name = table.handlers_of(&envelope.name).cloned();
+        let fallback = if handlers_of_name.is_none() { table.fallback().cloned() } else { None };
+        drop(table);
         match handlers_of_name.as_deref() {
             Some([MessageHandler { once: None, start, .. }]) => return Some(start(who, &envelope.payload)),
             Some(several) => {
@@ -304,7 +309,8 @@ impl<W: Clone + Send + 'static> Handlers<W> {
             }
             None => {}
         }
-        let fallback = self.read().fallback().cloned()?;
+        // Handlers that have all run once leave the message to the fallback.
+        let fallback = fallback.or_else(|| self.read().fallback().cloned())?;
         Some((fallback.message)(who, envelope.clone().into_owned()))
     }
 

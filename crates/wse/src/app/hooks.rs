@@ -2,7 +2,7 @@
 //! before it is sent. A hook may stop what it sees, and never change it.
 
 use crate::{
-    app::run::{BoxFuture, caught},
+    app::erased::{BoxFuture, caught},
     error::SendError,
 };
 use std::{future::Future, sync::Arc};

@@ -2,8 +2,8 @@
 //! held while one of them runs.
 
 use crate::app::{
+    erased::{BoxFuture, caught},
     handler_id::{HandlerId, next_number},
-    run::{BoxFuture, caught},
 };
 use std::{
     future::Future,
@@ -60,6 +60,9 @@ impl<E: Clone + Send + 'static> Listeners<E> {
 
     /// Removes a listener. False when it is not there.
     pub(crate) fn off(&self, id: &HandlerId) -> bool {
+        if id.message.is_some() {
+            return false; // it names a handler of messages
+        }
         let before = self
             .change(|listeners| listeners.iter().filter(|listener| listener.number != id.number).cloned().collect());
         before.iter().any(|listener| listener.number == id.number)

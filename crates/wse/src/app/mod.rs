@@ -1,10 +1,10 @@
 //! What the application hands in: names, handlers, hooks, listeners. It knows no socket and no user.
 
+pub(crate) mod erased;
 pub(crate) mod handler_id;
 pub(crate) mod handlers;
 pub(crate) mod hooks;
 pub(crate) mod listeners;
 pub(crate) mod names;
-pub(crate) mod run;
 mod table;
 pub(crate) mod with;

@@ -1,7 +1,7 @@
 //! Which handler has which name: a plain value without a lock. It never runs or drops a handler, but
 //! returns it, so that its owner can do that after unlocking.
 
-use crate::app::run::{Fallback, StartCall, StartMessage};
+use crate::app::erased::{Fallback, StartCall, StartMessage};
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::AtomicBool},

@@ -2,7 +2,7 @@
 //! must never leave a connection behind.
 
 use crate::{
-    app::run::caught,
+    app::erased::caught,
     client::{
         ClientInner, dial,
         event::QueuedEvent,

@@ -2,10 +2,10 @@
 
 use crate::{
     app::{
+        erased::erase_call,
         handlers::Handlers,
         listeners::Listeners,
         names::{Message, Procedure},
-        run::erase_call,
     },
     client::{
         Client, ClientInner,

@@ -2,7 +2,7 @@
 //! never send the identity, which belongs into the first frame.
 
 use crate::{
-    app::run::BoxFuture,
+    app::erased::BoxFuture,
     connection::stream::Io,
     error::ConnectError,
     handshake::{accept_key, has_token},

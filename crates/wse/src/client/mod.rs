@@ -147,7 +147,7 @@ impl Client {
         let (reply, result) = oneshot::channel();
         self.start();
         let _ = self.0.commands.send(command(reply));
-        result.await.unwrap_or(Err(ConnectError::GivenUp))
+        result.await.unwrap_or(Err(ConnectError::Cancelled))
     }
 
     /// Starts the client's task when it is called for the first time.

@@ -2,7 +2,7 @@
 //! the client's task. It must never read or write the socket.
 
 use crate::{
-    app::run::BoxFuture,
+    app::erased::BoxFuture,
     client::{
         Client, ClientInner,
         event::{ClientEvent, QueuedEvent},
@@ -147,6 +147,7 @@ impl Owner for ClientOwner {
 
     fn report(&self, report: Report<'_>) -> Option<BoxFuture<()>> {
         let event = match report {
+            Report::Ignored { .. } if self.state.listeners.is_empty() => return None, // before the payload is copied
             Report::Ignored { name, payload } => {
                 ClientEvent::Ignored { name: name.into(), payload: payload.borrowed().into_owned() }
             }

@@ -72,7 +72,7 @@ impl ClientTask {
             self.stay_connected().await;
             self.end_session();
             self.set_status(Status::Offline);
-            self.reply(Err(ConnectError::GivenUp));
+            self.reply(Err(ConnectError::Cancelled));
             if let Some(done) = self.closing.take() {
                 let _ = done.send(());
             }
@@ -200,7 +200,7 @@ impl ClientTask {
     }
 
     fn retarget(&mut self, target: Target, reply: Reply) {
-        self.reply(Err(ConnectError::GivenUp));
+        self.reply(Err(ConnectError::Cancelled));
         self.state.set_url(&target.url);
         (self.target, self.connecting) = (target, Some(reply));
     }

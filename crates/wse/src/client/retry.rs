@@ -132,7 +132,7 @@ mod tests {
             Cause::AttemptFailed(ConnectError::Refused(refused)),
             Cause::AttemptFailed(ConnectError::Challenge(RpError::new("no"))),
             Cause::AttemptFailed(ConnectError::Identity(RpError::new("no"))),
-            Cause::AttemptFailed(ConnectError::GivenUp),
+            Cause::AttemptFailed(ConnectError::Cancelled),
         ];
         causes.extend([301, 400, 401, 403, 404].map(|status| answered(status, None)));
         causes.extend([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1015, 3000, 4001].map(closed));

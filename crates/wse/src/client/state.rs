@@ -3,8 +3,8 @@
 
 use crate::{
     app::{
+        erased::{BoxFuture, StartCall},
         listeners::Listeners,
-        run::{BoxFuture, StartCall},
     },
     client::{
         Client,

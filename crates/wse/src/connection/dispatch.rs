@@ -2,12 +2,12 @@
 //! an envelope means.
 
 use crate::{
-    SendError,
     connection::{
         owner::{Opened, Owner, Report},
-        running::{Call, Checking, Finished, Running},
+        running_handlers::{Checking, Finished, Running, RunningCall},
         task::{Connection, frame_limits},
     },
+    error::SendError,
 };
 use futures_util::stream::StreamExt;
 use std::{
@@ -176,7 +176,8 @@ impl<O: Owner> Connection<O> {
         match run.as_mut().poll(cx) {
             Poll::Ready(result) => self.called(result, &name, &stamp, &payload),
             Poll::Pending => {
-                let call = Call { rp: name.into_owned(), stamp: stamp.into_owned(), payload: payload.into_owned() };
+                let call =
+                    RunningCall { rp: name.into_owned(), stamp: stamp.into_owned(), payload: payload.into_owned() };
                 self.run_beside(Running::Call(run, Some(Box::new(call))));
             }
         }

@@ -14,7 +14,7 @@ mod races;
 mod read;
 pub(crate) mod receipt;
 mod resume;
-mod running;
+mod running_handlers;
 pub(crate) mod send;
 pub(crate) mod spoken;
 pub(crate) mod stream;

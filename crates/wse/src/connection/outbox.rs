@@ -4,7 +4,7 @@
 use crate::{
     connection::queue::{Out, Queue},
     error::SendError,
-    session::sent::{Receipts, SentFrames, resolve},
+    session::sent::{SentFrames, resolve},
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
@@ -260,7 +260,12 @@ impl Outbox {
 
     /// Begins a session that keeps at most `limit` bytes. `token` is the first that a server grants.
     pub(crate) fn begin_session(&self, token: Option<Token>, limit: usize) {
-        self.lock().session = Some(Box::new(SentFrames::new(token, limit)));
+        let mut state = self.lock();
+        let ended = state.closed.is_some();
+        let session = state.session.insert(Box::new(SentFrames::new(token, limit)));
+        if ended {
+            session.end(); // it began too late to be resumed
+        }
     }
 
     /// Reads or changes the session, if there is one. No lock may be taken within.
@@ -321,8 +326,7 @@ impl Outbox {
 
     /// Drops every receipt that still waits, when nothing more comes from the peer.
     pub(crate) fn give_up_receipts(&self) {
-        let receipts: Option<Receipts> = self.session(SentFrames::give_up_receipts);
-        drop(receipts); // it wakes tasks, so no lock may be held
+        drop(self.session(SentFrames::give_up_receipts)); // it wakes tasks, so no lock may be held
     }
 
     fn end(&self, mut state: MutexGuard<'_, State>, closed: Closed) {

@@ -3,7 +3,7 @@
 //! reads or writes the stream.
 
 use crate::{
-    app::{handlers::Handlers, hooks::Hooks, run::BoxFuture},
+    app::{erased::BoxFuture, handlers::Handlers, hooks::Hooks},
     connection::{handle::Handle, parked::Resumption},
 };
 use std::sync::Arc;

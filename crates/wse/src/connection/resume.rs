@@ -110,6 +110,7 @@ impl<O: Owner> Connection<O> {
         self.confirm(); // a client that comes back with its token has had its welcome
         if self.io.is_some() {
             // The peer has noticed that the previous connection is lost, and this side has not.
+            self.io = None;
             let closed = Closed::broken(Reason::default());
             match self.machine.lost(&closed, self.now.into_std()) {
                 true => self.detach_stream(closed),

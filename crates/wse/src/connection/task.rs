@@ -7,7 +7,7 @@ use crate::connection::{
     owner::{Asked, Life, Owner},
     parked::Resumption,
     queue::Queue,
-    running::{Checking, Running},
+    running_handlers::{Checking, Running},
     stream::Io,
 };
 use futures_util::stream::FuturesUnordered;
@@ -27,7 +27,7 @@ use wse_proto::{Closed, Input, Limits, Machine, Reason};
 /// Bytes that a connection reads in one turn. After that other connections have their turn.
 pub(super) const TURN: usize = 64 << 10;
 
-type Answer<O> = <<O as Owner>::Machine as Machine>::Answer;
+type AnswerOf<O> = <<O as Owner>::Machine as Machine>::Answer;
 
 /// One connection and everything that runs for it.
 pub(crate) struct Connection<O: Owner> {
@@ -45,7 +45,7 @@ pub(crate) struct Connection<O: Owner> {
     /// The peer has been admitted.
     pub(super) welcomed: bool,
     /// The application's answer to a question, while the application works on it.
-    pub(super) asked: Option<Asked<Answer<O>>>,
+    pub(super) asked: Option<Asked<AnswerOf<O>>>,
     /// After the welcome, messages and calls wait for this before they reach their handlers.
     pub(super) ready: Option<oneshot::Receiver<()>>,
     pub(super) running: FuturesUnordered<Running>,

@@ -2,10 +2,10 @@
 
 use crate::{
     app::{
+        erased::BoxFuture,
         handlers::Handlers,
         listeners::Listeners,
         names::{Message, Procedure},
-        run::BoxFuture,
     },
     connection::{owner::Env, spoken::Spoken},
     server::{

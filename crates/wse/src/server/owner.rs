@@ -2,7 +2,7 @@
 //! It never reads or writes the stream.
 
 use crate::{
-    app::run::{BoxFuture, caught},
+    app::erased::{BoxFuture, caught},
     connection::{
         handle::Handle,
         owner::{Asked, Env, Life, Opened, Owner, Report},
@@ -148,10 +148,13 @@ impl Owner for ServerOwner {
     }
 
     fn report(&self, report: Report<'_>) -> Option<BoxFuture<()>> {
-        let conn = self.conn.clone();
+        let (conn, listeners) = (self.conn.clone(), &self.server.listeners);
         let event = match report {
             Report::Ignored { name, payload } => {
                 tracing::debug!(name, "message ignored");
+                if listeners.is_empty() {
+                    return None; // before the payload is copied
+                }
                 Event::Ignored { conn: conn?, name: name.into(), payload: payload.borrowed().into_owned() }
             }
             Report::Failed { code, name, error } => {
@@ -160,7 +163,6 @@ impl Owner for ServerOwner {
                 Event::Error { code, conn, name: name.map(Arc::from), error: Arc::new(error) }
             }
         };
-        let listeners = &self.server.listeners;
         listeners.happened(event).and_then(|event| listeners.tell(event))
     }
 }

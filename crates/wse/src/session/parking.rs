@@ -19,7 +19,7 @@ pub(crate) trait ParkedSession: Send + Sync {
 /// All parked sessions of a server. Its references to them are weak, so a slot keeps no session.
 pub(crate) struct Parking {
     limit: usize,
-    sessions: Arc<Places<Session, Bytes>>,
+    sessions: Arc<Places<Session, ParkedBytes>>,
 }
 
 /// The slot of one parked session. Dropping it frees its bytes.
@@ -28,7 +28,7 @@ pub(crate) struct Slot {
     limit: usize,
     /// What the session takes besides the frames that it keeps.
     fixed: usize,
-    place: Place<Session, Bytes>,
+    place: Place<Session, ParkedBytes>,
 }
 
 /// Sessions that no longer fit.
@@ -43,9 +43,9 @@ struct Session {
 
 /// The bytes of all parked sessions.
 #[derive(Default)]
-struct Bytes(usize);
+struct ParkedBytes(usize);
 
-impl Total<Session> for Bytes {
+impl Total<Session> for ParkedBytes {
     fn add(&mut self, session: &Session) {
         self.0 += session.bytes;
     }
@@ -58,7 +58,7 @@ impl Total<Session> for Bytes {
 impl Parking {
     /// Room for `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, sessions: Places::new(Bytes::default()) }
+        Self { limit, sessions: Places::new(ParkedBytes::default()) }
     }
 
     /// Takes a slot for a session in whose inbox so many bytes wait. The frames that it keeps are
@@ -72,7 +72,7 @@ impl Parking {
         (Slot { limit: self.limit, fixed, place }, evicted)
     }
 
-    /// Bytes of all parked sessions.
+    /// ParkedBytes of all parked sessions.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.sessions.lock().total().0
@@ -98,7 +98,7 @@ impl Slot {
     }
 }
 
-fn evict(taken: &mut Taken<Session, Bytes>, limit: usize) -> Evicted {
+fn evict(taken: &mut Taken<Session, ParkedBytes>, limit: usize) -> Evicted {
     let mut evicted = Vec::new();
     while taken.total().0 > limit
         && let Some(session) = taken.evict_oldest()

@@ -82,7 +82,7 @@ async fn close_stops_an_attempt_wherever_it_is() {
         let (time, ()) = timed(client.close(Reason::default())).await;
         assert!(time < Duration::from_secs(1), "{stage}: {time:?}");
         let error = soon(connect).await.unwrap().unwrap_err();
-        assert!(matches!(error, ConnectError::GivenUp), "{stage}: {error}");
+        assert!(matches!(error, ConnectError::Cancelled), "{stage}: {error}");
         assert_eq!(client.status(), Status::Offline);
         if let Some(mut wire) = wire {
             assert_eq!(wire.next().await, Got::End, "{stage}: nothing is left behind");
@@ -121,7 +121,7 @@ async fn close_fails_a_connect_that_waits_to_try_again() {
     let connect = connecting(&client);
     settle().await;
     soon(client.close(Reason::default())).await;
-    assert!(matches!(soon(connect).await.unwrap(), Err(ConnectError::GivenUp)));
+    assert!(matches!(soon(connect).await.unwrap(), Err(ConnectError::Cancelled)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -119,7 +119,7 @@ async fn a_jump_goes_on_trying_with_reconnect_and_settles_when_closed() {
     }
     assert_eq!(client.status(), Status::ReConnecting);
     client.close(Reason::default()).await;
-    assert!(matches!(soon(jump).await.unwrap(), Err(ConnectError::GivenUp)));
+    assert!(matches!(soon(jump).await.unwrap(), Err(ConnectError::Cancelled)));
     assert_eq!(client.status(), Status::Offline);
 }
 
@@ -145,7 +145,7 @@ async fn a_jump_while_connecting_gives_the_attempt_up() {
     old.json().await;
     let jump = jumping(&client, "ws://b/");
     let error = soon(connect).await.unwrap().unwrap_err();
-    assert!(matches!(error, ConnectError::GivenUp), "{error}");
+    assert!(matches!(error, ConnectError::Cancelled), "{error}");
     assert_eq!(old.next().await, wse_test_peers::Got::End, "nothing is left behind");
     arrives(&client, &mut dials, jump).await;
 }
@@ -188,7 +188,7 @@ async fn of_two_jumps_the_later_wins_and_both_settle() {
     let first = jumping(&client, "ws://a2/");
     let _open = dials_after(wire, &mut dials, "a2").await;
     let second = jumping(&client, "ws://b/");
-    assert!(matches!(soon(first).await.unwrap(), Err(ConnectError::GivenUp)));
+    assert!(matches!(soon(first).await.unwrap(), Err(ConnectError::Cancelled)));
     arrives(&client, &mut dials, second).await;
 }
 

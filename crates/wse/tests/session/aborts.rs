@@ -9,7 +9,7 @@ use tokio::{
     task::JoinHandle,
 };
 use wse::Conn;
-use wse_test_peers::{attach_with, server, settle, text};
+use wse_test_peers::{attach_with, events, server, settle, text};
 
 /// Small, so that a hi and a welcome take many polls each.
 const PIPE: usize = 24;
@@ -37,10 +37,12 @@ async fn next_in_line() {
 }
 
 /// A device is parked and comes back over a second stream; so many polls later a task is aborted.
-/// Once both tasks have ended, the second stream must end, too.
-async fn abort_after(polls: u32, task: Task, application_holds_the_device: bool) {
+/// Once both tasks have ended, the second stream must end, too. True when the session had resumed before
+/// the task was aborted.
+async fn abort_after(polls: u32, task: Task, application_holds_the_device: bool) -> bool {
     let what = format!("{task:?} aborted after {polls} polls, device held: {application_holds_the_device}");
-    let server = server(|builder| builder);
+    let (when, mut events) = events();
+    let server = server(|builder| builder.when(when));
     let (mut first, parked) = attach_with(&server, 4096, Request::new(()));
     first.say("~wse:hi", json!({"identity": "ann", "session": {}})).await;
     let granted: Value = first.json().await[2].clone();
@@ -72,14 +74,22 @@ async fn abort_after(polls: u32, task: Task, application_holds_the_device: bool)
     assert!(ended.is_ok(), "{what}: both tasks have ended, and the stream is still held");
     hi.abort();
     drop(held);
+    events.so_far().iter().any(|event| event.starts_with("resumed"))
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_ends_with_the_tasks_whenever_one_is_aborted_while_a_session_resumes() {
     for held in [false, true] {
         for task in [Task::Parked, Task::Resuming] {
-            for polls in 0..40 {
-                abort_after(polls, task, held).await;
+            assert!(!abort_after(0, task, held).await, "the hi has not come yet");
+            let mut polls = 1;
+            while !abort_after(polls, task, held).await {
+                polls += 1;
+                assert!(polls < 500, "the session never resumes");
+            }
+            assert!(polls > 2, "the resume takes several polls, and a task was aborted at each");
+            for later in 1..4 {
+                assert!(abort_after(polls + later, task, held).await, "it has resumed by then");
             }
         }
     }

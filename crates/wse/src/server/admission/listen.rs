@@ -8,7 +8,7 @@ use crate::{
             before_request::PendingRequest,
             remote_addr::RemoteAddr,
             service::run_as,
-            upgrade::{self, Answer},
+            upgrade::{self, HttpAnswer},
         },
     },
 };
@@ -148,7 +148,7 @@ impl Server {
 /// Says that the connection ends with this answer, unless it is upgraded: there is one request a
 /// connection. hyper's own option would say so in the answer 101 too, which some clients take for a
 /// refusal.
-fn last(mut answer: Answer) -> Answer {
+fn last(mut answer: HttpAnswer) -> HttpAnswer {
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().append(header::CONNECTION, HeaderValue::from_static("close"));
     }

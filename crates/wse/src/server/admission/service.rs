@@ -6,7 +6,7 @@ use crate::server::{
     admission::{
         before_verdict::Permit,
         remote_addr::{RemoteAddr, remote_addr},
-        upgrade::{self, Answer},
+        upgrade::{self, HttpAnswer},
     },
 };
 use http::{Request, StatusCode, request::Parts};
@@ -56,9 +56,9 @@ impl<B> tower_service::Service<Request<B>> for ServerService
 where
     B: Send + 'static,
 {
-    type Response = Answer;
+    type Response = HttpAnswer;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpAnswer, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -79,7 +79,7 @@ impl Server {
         request: Parts,
         upgrade: OnUpgrade,
         run: fn(&Server, Upgraded, UpgradedRequest),
-    ) -> Answer {
+    ) -> HttpAnswer {
         let inner = &self.0;
         if inner.connections.is_down() {
             return upgrade::full("the server is shutting down");

@@ -9,7 +9,7 @@ use http_body_util::Full;
 use wse_proto::Protocol;
 
 /// The answer to an HTTP request.
-pub(crate) type Answer = Response<Full<Bytes>>;
+pub(crate) type HttpAnswer = Response<Full<Bytes>>;
 
 /// What a granted upgrade has agreed on.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(crate) fn negotiate(
     request: &Parts,
     protocols: &[Protocol],
     origins: &[HeaderValue],
-) -> Result<Agreed, Box<Answer>> {
+) -> Result<Agreed, Box<HttpAnswer>> {
     let headers = &request.headers;
     if request.method != Method::GET {
         return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket is opened by GET").into());
@@ -75,7 +75,7 @@ pub(crate) fn choose(headers: &HeaderMap, protocols: &[Protocol]) -> Result<Opti
 
 impl Agreed {
     /// The answer that switches protocols.
-    pub(crate) fn answer(&self, protocols: &[Protocol]) -> Answer {
+    pub(crate) fn answer(&self, protocols: &[Protocol]) -> HttpAnswer {
         let protocol = self.protocol.and_then(|place| protocols.get(place)).map(Protocol::name);
         let mut answer = Response::builder()
             .status(StatusCode::SWITCHING_PROTOCOLS)
@@ -91,7 +91,7 @@ impl Agreed {
 }
 
 /// An answer of one line.
-pub(crate) fn refuse(status: StatusCode, why: impl Into<String>) -> Answer {
+pub(crate) fn refuse(status: StatusCode, why: impl Into<String>) -> HttpAnswer {
     let mut answer = Response::new(Full::from(why.into() + "\n"));
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -100,7 +100,7 @@ pub(crate) fn refuse(status: StatusCode, why: impl Into<String>) -> Answer {
 
 /// The answer when the server takes no more: come back in a second. It is always the same, so that it
 /// does not tell how full the server is.
-pub(crate) fn full(why: &str) -> Answer {
+pub(crate) fn full(why: &str) -> HttpAnswer {
     let mut answer = refuse(StatusCode::SERVICE_UNAVAILABLE, why);
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     answer

@@ -193,11 +193,14 @@ impl Encoded {
 
     /// The frame for a connection that speaks this.
     pub(crate) fn frame(&self, server: &Inner, spoken: &Spoken) -> Result<&Bytes, SendError> {
+        if self.node != server.node {
+            return Err(EncodeError::new(format!("{:?} was encoded by another server", self.name)).into());
+        }
         let none = || {
             let protocol = spoken.protocol.name();
             SendError::from(EncodeError::new(format!("{:?} was not encoded for {protocol}", self.name)))
         };
-        let slot = self.frames.get(spoken.index).filter(|_| self.node == server.node).ok_or_else(none)?;
+        let slot = self.frames.get(spoken.index).ok_or_else(none)?;
         if slot.get().is_none() {
             let frame = self.late_frame(server, &spoken.codec);
             // What failed once is not tried again for the next device.

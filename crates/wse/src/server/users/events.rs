@@ -30,10 +30,10 @@ const BACKLOG: usize = 256;
 
 /// The observer that tells the application. A handle, cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Events(Arc<Inner>);
+pub(crate) struct Events(Arc<EventQueues>);
 
-struct Inner {
-    queues: Shards<Cid, Queue>,
+struct EventQueues {
+    queues: Shards<Cid, UserEvents>,
     listeners: Arc<Listeners<Event>>,
     /// Handles events that happen outside of a runtime.
     runtime: OnceLock<runtime::Handle>,
@@ -43,8 +43,8 @@ struct Inner {
 
 /// The events of one user that wait, or of which one is being handled.
 #[derive(Default)]
-struct Queue {
-    events: VecDeque<Waiting>,
+struct UserEvents {
+    events: VecDeque<PendingEvent>,
     /// A task handles them.
     draining: bool,
 }
@@ -58,12 +58,12 @@ struct Drain {
 }
 
 /// An event, and the sender that is told when the event was handled.
-type Waiting = (Happened<Event>, Option<oneshot::Sender<()>>);
+type PendingEvent = (Happened<Event>, Option<oneshot::Sender<()>>);
 
 impl Events {
     pub(crate) fn new(listeners: Arc<Listeners<Event>>) -> Self {
         let (queues, runtime, emptied) = (Shards::new(), OnceLock::new(), Notify::new());
-        Self(Arc::new(Inner { queues, listeners, runtime, emptied }))
+        Self(Arc::new(EventQueues { queues, listeners, runtime, emptied }))
     }
 
     /// Remembers the runtime that connections run in.
@@ -103,7 +103,7 @@ impl Events {
     }
 
     /// Takes the next event of a user; `None` forgets the queue, and the caller stops.
-    pub(in crate::server) fn next(&self, cid: &Cid) -> Option<Waiting> {
+    pub(in crate::server) fn next(&self, cid: &Cid) -> Option<PendingEvent> {
         let mut queues = self.0.queues.lock(cid);
         let next = queues.get_mut(cid)?.events.pop_front();
         if next.is_none() {
@@ -112,7 +112,7 @@ impl Events {
         next
     }
 
-    fn remove(&self, cid: &Cid, queues: &mut HashMap<Cid, Queue>) -> Option<Queue> {
+    fn remove(&self, cid: &Cid, queues: &mut HashMap<Cid, UserEvents>) -> Option<UserEvents> {
         let removed = queues.remove(cid);
         if queues.is_empty() {
             self.0.emptied.notify_waiters();

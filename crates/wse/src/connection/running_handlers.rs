@@ -1,6 +1,7 @@
-//! Code of the application that runs in a connection's task: handlers, procedures, hooks, listeners.
+//! Handlers that run in a connection's task, and what else of the application runs there: procedures,
+//! hooks, listeners.
 
-use crate::app::run::{BoxFuture, CallRun, MessageRun};
+use crate::app::erased::{BoxFuture, CallRun, MessageRun};
 use std::{
     future::Future,
     pin::Pin,
@@ -12,12 +13,12 @@ use wse_proto::{Envelope, Payload, RpError};
 pub(super) enum Running {
     /// The handlers of a message of that type.
     Message(MessageRun, String),
-    Call(CallRun, Option<Box<Call>>),
+    Call(CallRun, Option<Box<RunningCall>>),
     Report(BoxFuture<()>),
 }
 
 /// What is needed to answer a call whose procedure still runs.
-pub(super) struct Call {
+pub(super) struct RunningCall {
     pub(super) rp: String,
     pub(super) stamp: String,
     pub(super) payload: Payload<'static>,
@@ -26,7 +27,7 @@ pub(super) struct Call {
 /// How code of the application has ended.
 pub(super) enum Finished {
     Message(Vec<RpError>, String),
-    Call(Result<Payload<'static>, Box<RpError>>, Box<Call>),
+    Call(Result<Payload<'static>, Box<RpError>>, Box<RunningCall>),
     Report,
 }
 
