@@ -4,7 +4,7 @@ use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::{Builder, Runtime};
 use wse::{Event, Server};
-use wse_test_peers::{enter, line, log, server, soon};
+use wse_test_peers::{enter, events, line, log, server, soon};
 
 fn runtimes() -> [Runtime; 2] {
     let [mut one, mut many] = [Builder::new_current_thread(), Builder::new_multi_thread()];
@@ -39,6 +39,19 @@ fn a_user_whose_runtime_has_ended_is_served_in_another_and_its_events_are_told_t
             server.shutdown(Duration::from_secs(300)).await;
         });
         assert_eq!(log.take(), ["disconnected", "left"]);
+    }
+}
+
+#[test]
+fn what_happens_outside_of_any_runtime_is_told_in_the_one_that_runs() {
+    for ending in runtimes() {
+        let (when, mut events) = events();
+        let server = server(|builder| builder.when(when));
+        end_with_a_device(ending, &server);
+        let [next, _] = runtimes();
+        let _peer = next.block_on(enter(&server, "bob"));
+        assert_eq!(server.drop_user("bob", ""), 1);
+        assert_eq!(next.block_on(events.next_like("left bob")), "left bob 1000");
     }
 }
 

@@ -13,10 +13,11 @@ use crate::{
             user::User,
         },
     },
+    sync::{Mutex, MutexGuard},
 };
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, OnceLock},
+    sync::{Arc, PoisonError},
 };
 use tokio::{
     runtime,
@@ -35,8 +36,8 @@ pub(crate) struct Events(Arc<EventQueues>);
 struct EventQueues {
     queues: Shards<Cid, UserEvents>,
     listeners: Arc<Listeners<Event>>,
-    /// Handles events that happen outside of a runtime.
-    runtime: OnceLock<runtime::Handle>,
+    /// Where events are handled that happen outside of a runtime: where the newest connection runs.
+    runtime: Mutex<Option<runtime::Handle>>,
     /// Notified when a shard of queues becomes empty.
     emptied: Notify,
 }
@@ -62,13 +63,18 @@ type PendingEvent = (Happened<Event>, Option<oneshot::Sender<()>>);
 
 impl Events {
     pub(crate) fn new(listeners: Arc<Listeners<Event>>) -> Self {
-        let (queues, runtime, emptied) = (Shards::new(), OnceLock::new(), Notify::new());
+        let (queues, runtime, emptied) = (Shards::new(), Mutex::default(), Notify::new());
         Self(Arc::new(EventQueues { queues, listeners, runtime, emptied }))
     }
 
-    /// Remembers the runtime that connections run in.
+    /// Remembers the runtime that a new connection runs in. One from before may have ended.
     pub(crate) fn run_in(&self, runtime: runtime::Handle) {
-        self.0.runtime.get_or_init(|| runtime);
+        let before = self.runtime().replace(runtime);
+        drop(before); // after the lock
+    }
+
+    fn runtime(&self) -> MutexGuard<'_, Option<runtime::Handle>> {
+        self.0.runtime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether so many events of a user wait that no more of its devices are accepted.
@@ -95,7 +101,7 @@ impl Events {
         if queue.draining {
             return;
         }
-        let here = runtime::Handle::try_current().ok().or_else(|| self.0.runtime.get().cloned());
+        let here = runtime::Handle::try_current().ok().or_else(|| self.runtime().clone());
         let Some(runtime) = here else { return };
         queue.draining = true;
         drop(queues); // a runtime that has ended drops the task at once
