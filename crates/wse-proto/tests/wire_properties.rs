@@ -81,8 +81,10 @@ proptest! {
     #[test]
     fn an_error_made_on_purpose_is_read_as_it_was_made(
         code in any::<String>(), message in option::of(any::<String>()), mut details in object_of(value()),
+        own in prop::collection::btree_map(prop::sample::select(&["rp", "rpc", "payload"][..]), value(), 0..3),
         rp in name(), payload in value(), expose in any::<bool>(),
     ) {
+        details.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let error = RpError::new(code.as_str()).details(&details);
         let error = match &message {
             Some(text) => error.message(text.as_str()),
@@ -90,7 +92,18 @@ proptest! {
         };
         let read = RpError::read(&error.answer(&rp, &json(payload.to_string()), expose));
         prop_assert_eq!((&read.code, &read.message), (&code, &message));
-        details.extend([("rpc".to_owned(), rp.into()), ("payload".to_owned(), payload)]);
+        for (name, value) in [("rp", rp.clone().into()), ("rpc", rp.into()), ("payload", payload)] {
+            let kept = details.get(name).is_some_and(|own| match own {
+                Value::Null => false,
+                Value::Bool(own) => *own,
+                Value::Number(own) => own.as_f64() != Some(0.0),
+                Value::String(own) => !own.is_empty(),
+                Value::Array(_) | Value::Object(_) => true,
+            });
+            if !kept {
+                details.insert(name.to_owned(), value);
+            }
+        }
         prop_assert_eq!(read.decode_details::<Value>().unwrap(), Some(details.into()));
     }
 

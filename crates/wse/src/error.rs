@@ -71,9 +71,10 @@ pub enum CallError {
     /// The call was not sent: too many calls are in flight ([`Limits::calls_per_conn`](crate::Limits::calls_per_conn)).
     #[error("too many calls in flight")]
     Busy,
-    /// The peer has no procedure of that name.
+    /// The peer has no procedure of that name. The error has the peer's details, if it sent some: npm
+    /// `wse` 5 and this library name the procedure there.
     #[error("not registered")]
-    NotRegistered,
+    NotRegistered(RpError),
     /// The procedure failed.
     #[error("{0}")]
     Failed(RpError),
@@ -93,7 +94,7 @@ impl CallError {
             CallError::Disconnected => Code::RP_DISCONNECT,
             CallError::NotReady => Code::NOT_READY,
             CallError::Busy => Code::RP_BUSY,
-            CallError::NotRegistered => Code::RP_NOT_REGISTERED,
+            CallError::NotRegistered(_) => Code::RP_NOT_REGISTERED,
             CallError::Failed(error) => &error.code,
             CallError::Decode(_) => Code::RP_INVALID,
             CallError::Send(error) => error.code(),
@@ -102,7 +103,7 @@ impl CallError {
 
     pub(crate) fn failed(error: RpError) -> Self {
         match error.code.as_str() {
-            Code::RP_NOT_REGISTERED => CallError::NotRegistered,
+            Code::RP_NOT_REGISTERED => CallError::NotRegistered(error),
             _ => CallError::Failed(error),
         }
     }

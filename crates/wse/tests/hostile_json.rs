@@ -199,7 +199,11 @@ fn names_that_mean_something_elsewhere_are_names_as_any_other() {
             for name in NAMES.iter().copied().chain([long.as_str()]) {
                 peer.say(name, json!({"__proto__": 1})).await;
                 let answer = peer.call(name, json!(null)).await;
-                assert_eq!(answer, json!(["~wse:response-err", {"code": "wse.server.rp.not-registered"}]), "{name:?}");
+                let mut unknown = json!({"code": "wse.server.rp.not-registered", "details": {"rp": name}});
+                if name.len() > 16 << 10 {
+                    unknown.as_object_mut().unwrap().remove("details"); // a name that long is not repeated
+                }
+                assert_eq!(answer, json!(["~wse:response-err", unknown]), "{name:?}");
             }
             peer.leave().await;
             for own in OWN {
@@ -297,7 +301,8 @@ fn a_hundred_thousand_names_that_nobody_knows_leave_nothing_behind() {
             let answers = async {
                 for number in (0..100_000).step_by(4) {
                     let answer = reader.text().await;
-                    assert!(answer.ends_with(&format!("not-registered\"}},\"{number}\"]")), "{answer}");
+                    let end = format!(r#"not-registered","details":{{"rp":"name {number}"}}}},"{number}"]"#);
+                    assert!(answer.ends_with(&end), "{answer}");
                 }
             };
             tokio::join!(flood, answers);

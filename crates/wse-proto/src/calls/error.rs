@@ -17,11 +17,11 @@ use serde::{
 use serde_json::value::{RawValue, to_raw_value};
 use std::{borrow::Cow, fmt};
 
-/// A call's payload is repeated in the details of its error, unless it is longer than this.
-const PAYLOAD_IN_DETAILS: usize = 16 << 10;
+/// A call's name and payload are repeated in the details of its error, unless they are longer than this.
+const REPEATED: usize = 16 << 10;
 
-/// And unless it nests deeper than this. The details are nested in the error, and the error in the
-/// envelope, and a reader ends the connection over a frame that nests too deep.
+/// The payload is left out also when it nests deeper than this. The details are nested in the error, and
+/// the error in the envelope, and a reader ends the connection over a frame that nests too deep.
 const DEPTH_IN_DETAILS: usize = DEPTH - 3;
 
 /// The text that a peer gets in place of an error that is not meant for it.
@@ -72,9 +72,10 @@ impl RpError {
         self
     }
 
-    /// The same with details. On the wire the call's `rpc` and `payload` follow the fields of an
-    /// object; a value that is not an object is in the field `value`. Details that do not encode are left
-    /// out.
+    /// The same with details. On the wire the fields of an object are followed by the procedure's name,
+    /// as `rp` and `rpc`, and by the call's `payload`, unless the object has such a field with a value
+    /// that JavaScript takes for true. Anything but an object stands in the field `value`. Details that
+    /// do not encode are left out.
     pub fn details<T: Serialize + ?Sized>(mut self, details: &T) -> Self {
         self.details = Payload::encode(Format::Json, details).ok();
         self
@@ -86,6 +87,14 @@ impl RpError {
     /// When they are not of that type.
     pub fn decode_details<T: DeserializeOwned>(&self) -> Result<Option<T>, DecodeError> {
         self.details.as_ref().map(Payload::decode).transpose()
+    }
+
+    /// The procedure that failed, as the details of an error that was read name it: `rp`, or else `rpc`,
+    /// which is what npm `wse` 4 writes.
+    pub fn rp(&self) -> Option<String> {
+        let Details(fields) = self.details.as_ref()?.decode().ok()?;
+        let text = |name: &str| serde_json::from_str::<String>(last(&fields, name)?.get()).ok();
+        text("rp").or_else(|| text("rpc"))
     }
 
     /// The error that `?` made this from, if it did. It is not sent.
@@ -113,19 +122,28 @@ impl RpError {
         }
         let said = self.source.is_some() || self.message.is_some();
         let message = said.then(|| self.shown(expose).into_owned());
-        details.set("rpc", rp);
-        if payload.as_bytes().len() <= PAYLOAD_IN_DETAILS
+        if rp.len() <= REPEATED {
+            details.fill("rp", rp);
+            details.fill("rpc", rp);
+        }
+        if payload.as_bytes().len() <= REPEATED
             && let Ok(payload) = payload.translated(Format::Json)
             && !nests_deeper_than(payload.as_bytes(), DEPTH_IN_DETAILS)
         {
-            details.set("payload", &payload);
+            details.fill("payload", &payload);
         }
         ErrorObject { code: &self.code, message: message.as_deref(), details: Some(details) }.encode()
     }
 
-    /// The payload of the answer to a call of a procedure that is not registered: the code alone.
-    pub(crate) fn not_registered() -> Payload<'static> {
-        ErrorObject { code: Code::RP_NOT_REGISTERED, message: None, details: None }.encode()
+    /// The payload of the answer to a call of `rp`, which is not registered: the code, and the name in
+    /// the details.
+    pub(crate) fn not_registered(rp: &str) -> Payload<'static> {
+        let details = (rp.len() <= REPEATED).then(|| {
+            let mut details = Details(Vec::new());
+            details.set("rp", rp);
+            details
+        });
+        ErrorObject { code: Code::RP_NOT_REGISTERED, message: None, details }.encode()
     }
 
     /// Reads the payload of a failed call. A payload that is not an error object becomes the details of
@@ -134,8 +152,7 @@ impl RpError {
         let json = payload.translated(Format::Json);
         let fields = json.ok().and_then(|payload| payload.decode().ok());
         let Details(fields) = fields.unwrap_or(Details(Vec::new()));
-        // As in JavaScript, the last of several fields of one name counts.
-        let field = |name: &str| fields.iter().rev().find(|(field, _)| field == name).map(|(_, value)| value);
+        let field = |name: &str| last(&fields, name);
         let text = |name: &str| serde_json::from_str::<String>(field(name)?.get()).ok();
         match text("code") {
             Some(code) => {
@@ -200,7 +217,22 @@ struct Origin<'a> {
 }
 
 /// The fields of the details in their order, each value as it was written.
-struct Details(Vec<(String, Box<RawValue>)>);
+struct Details(Vec<Field>);
+
+type Field = (String, Box<RawValue>);
+
+/// The value of a field. As in JavaScript, the last of several fields of one name counts.
+fn last<'a>(fields: &'a [Field], name: &str) -> Option<&'a RawValue> {
+    fields.iter().rev().find(|(field, _)| field == name).map(|(_, value)| &**value)
+}
+
+/// Whether JavaScript takes a value for true.
+fn is_truthy(value: &RawValue) -> bool {
+    match value.get() {
+        "null" | "false" | "\"\"" => false,
+        text => serde_json::from_str::<f64>(text).map_or(true, |number| number != 0.0),
+    }
+}
 
 impl Details {
     fn of(details: Option<&Payload<'_>>) -> Self {
@@ -211,6 +243,13 @@ impl Details {
             fields.set("value", details);
             fields
         })
+    }
+
+    /// Sets a field, unless the application has set it to a value that JavaScript takes for true.
+    fn fill<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
+        if !last(&self.0, name).is_some_and(is_truthy) {
+            self.set(name, value);
+        }
     }
 
     fn set<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
@@ -267,7 +306,7 @@ mod tests {
     #[test]
     fn an_error_with_a_code_is_sent_whole_and_followed_by_the_call() {
         let error = RpError::new("test-err-code").details(&serde_json::json!({"fun": 1}));
-        let expected = r#"{"code":"test-err-code","details":{"fun":1,"rpc":"boom","payload":{"value":1}}}"#;
+        let expected = r#"{"code":"test-err-code","details":{"fun":1,"rp":"boom","rpc":"boom","payload":{"value":1}}}"#;
         assert_eq!(answer(&error, false), expected);
         assert_eq!(answer(&error, true), expected);
     }
@@ -282,7 +321,7 @@ mod tests {
         let error = RpError::bare(&Details { code: "INVALID_USER", test_field: "nope" });
         assert_eq!(
             answer(&error, false),
-            r#"{"code":"wse.server.rp.failed","message":"RPC execution failed","details":{"code":"INVALID_USER","test_field":"nope","rpc":"boom","payload":{"value":1}}}"#
+            r#"{"code":"wse.server.rp.failed","message":"RPC execution failed","details":{"code":"INVALID_USER","test_field":"nope","rp":"boom","rpc":"boom","payload":{"value":1}}}"#
         );
     }
 
@@ -291,11 +330,11 @@ mod tests {
         let error = RpError::from(std::io::Error::other("Vanilla error"));
         assert_eq!(
             answer(&error, false),
-            r#"{"code":"wse.server.rp.failed","message":"RPC execution failed","details":{"rpc":"boom","payload":{"value":1}}}"#
+            r#"{"code":"wse.server.rp.failed","message":"RPC execution failed","details":{"rp":"boom","rpc":"boom","payload":{"value":1}}}"#
         );
         assert_eq!(
             answer(&error, true),
-            r#"{"code":"wse.server.rp.failed","message":"Vanilla error","details":{"origin":{"name":"Error","message":"Vanilla error"},"rpc":"boom","payload":{"value":1}}}"#
+            r#"{"code":"wse.server.rp.failed","message":"Vanilla error","details":{"origin":{"name":"Error","message":"Vanilla error"},"rp":"boom","rpc":"boom","payload":{"value":1}}}"#
         );
         assert_eq!(error.to_string(), "wse.server.rp.failed: Vanilla error");
         let told = error.message("try again");
@@ -306,15 +345,58 @@ mod tests {
     fn details_that_are_no_object_stand_in_a_field() {
         assert_eq!(
             answer(&RpError::new("ODD").details(&3), false),
-            r#"{"code":"ODD","details":{"value":3,"rpc":"boom","payload":{"value":1}}}"#
+            r#"{"code":"ODD","details":{"value":3,"rp":"boom","rpc":"boom","payload":{"value":1}}}"#
         );
     }
 
     #[test]
+    fn what_is_not_registered_is_named_in_the_details_alone() {
+        let unknown = RpError::not_registered("go \"ne");
+        let expected = br#"{"code":"wse.server.rp.not-registered","details":{"rp":"go \"ne"}}"#;
+        assert_eq!(unknown.as_bytes(), expected);
+        let long = RpError::not_registered(&"x".repeat(REPEATED + 1));
+        assert_eq!(long.as_bytes(), br#"{"code":"wse.server.rp.not-registered"}"#);
+    }
+
+    #[test]
+    fn true_fields_of_the_application_are_kept_and_false_ones_filled_in() {
+        let own = serde_json::json!({"rp": "mine", "rpc": "mine too", "payload": "my own"});
+        let kept = r#"{"code":"X","details":{"payload":"my own","rp":"mine","rpc":"mine too"}}"#;
+        assert_eq!(answer(&RpError::new("X").details(&own), false), kept);
+        for yes in ["1", "-0.5", "\"0\"", "[]", "{}", "true", "\"null\""] {
+            let error = RpError::new("X").details(&json(&format!(r#"{{"rp":{yes}}}"#)));
+            let expected = format!(r#"{{"code":"X","details":{{"rp":{yes},"rpc":"boom","payload":{{"value":1}}}}}}"#);
+            assert_eq!(answer(&error, false), expected);
+        }
+        for no in ["null", "false", "0", "-0", "0.0", "0e7", "\"\""] {
+            let details = format!(r#"{{"rp":{no},"a":2,"payload":{no},"rpc":{no}}}"#);
+            let expected = r#"{"code":"X","details":{"a":2,"rp":"boom","rpc":"boom","payload":{"value":1}}}"#;
+            assert_eq!(answer(&RpError::new("X").details(&json(&details)), false), expected, "{no}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_the_procedure_is_read_in_the_words_of_either_version() {
+        for (details, rp) in [
+            (r#"{"rp":"a"}"#, Some("a")),
+            (r#"{"rpc":"a"}"#, Some("a")),
+            (r#"{"rpc":"b","rp":"a"}"#, Some("a")),
+            (r#"{"rp":5,"rpc":"a"}"#, Some("a")),
+            (r#"{"rp":5}"#, None),
+            (r#"["rp"]"#, None),
+            ("{}", None),
+        ] {
+            let read = RpError::read(&json(&format!(r#"{{"code":"X","details":{details}}}"#)));
+            assert_eq!(read.rp().as_deref(), rp, "{details}");
+        }
+        assert_eq!(RpError::new("X").rp(), None);
+    }
+
+    #[test]
     fn a_large_payload_is_not_repeated() {
-        let large = format!("\"{}\"", "x".repeat(PAYLOAD_IN_DETAILS));
+        let large = format!("\"{}\"", "x".repeat(REPEATED));
         let answer = RpError::new("X").answer("rp", &json(&large), false);
-        assert_eq!(answer.as_bytes(), br#"{"code":"X","details":{"rpc":"rp"}}"#);
+        assert_eq!(answer.as_bytes(), br#"{"code":"X","details":{"rp":"rp","rpc":"rp"}}"#);
     }
 
     #[test]
@@ -323,7 +405,7 @@ mod tests {
         let read = RpError::read(&sent.answer("rp", &json("null"), false));
         assert_eq!((read.code.as_str(), read.message.as_deref()), ("X", Some("why")));
         let details: serde_json::Value = read.decode_details().unwrap().unwrap();
-        assert_eq!(details, serde_json::json!({"a": [1, 2], "rpc": "rp", "payload": null}));
+        assert_eq!(details, serde_json::json!({"a": [1, 2], "rp": "rp", "rpc": "rp", "payload": null}));
     }
 
     #[test]
@@ -331,7 +413,8 @@ mod tests {
         let read = RpError::read(&json(r#""just text""#));
         assert_eq!(read.code, Code::RP_FAILED);
         assert_eq!(read.decode_details::<String>().unwrap().as_deref(), Some("just text"));
-        assert_eq!(RpError::read(&RpError::not_registered()).code, Code::RP_NOT_REGISTERED);
+        let unknown = RpError::read(&RpError::not_registered("gone"));
+        assert_eq!((unknown.code.as_str(), unknown.rp().as_deref()), (Code::RP_NOT_REGISTERED, Some("gone")));
         let odd = RpError::read(&json(r#"{"code":"X","message":5,"details":[1],"more":{}}"#));
         assert_eq!((odd.code.as_str(), odd.message.as_deref()), ("X", None));
         assert_eq!(odd.decode_details::<Vec<u8>>().unwrap(), Some(vec![1]));

@@ -27,13 +27,13 @@ impl Codec {
         }
     }
 
-    /// The payload of the answer to a call of a procedure that is not registered.
-    pub fn not_registered(&self) -> Payload<'static> {
+    /// The payload of the answer to a call of `rp`, which is not registered.
+    pub fn not_registered(&self, rp: &str) -> Payload<'static> {
         match self {
             Codec::WsMessaging(options, format) => {
                 options.error(&RpError::new(Code::RP_NOT_REGISTERED), *format, false)
             }
-            _ => RpError::not_registered(),
+            _ => RpError::not_registered(rp),
         }
     }
 

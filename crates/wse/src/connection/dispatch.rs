@@ -172,7 +172,7 @@ impl<O: Owner> Connection<O> {
     fn run_procedure(&mut self, who: O::Who, envelope: Envelope<'_>, cx: &mut Context<'_>) {
         let run = self.owner.env().handlers.invoke(who, &envelope);
         let Envelope { name, payload, stamp: Some(stamp) } = envelope else { return };
-        let Some(mut run) = run else { return self.not_registered(&stamp) };
+        let Some(mut run) = run else { return self.not_registered(&name, &stamp) };
         match run.as_mut().poll(cx) {
             Poll::Ready(result) => self.called(result, &name, &stamp, &payload),
             Poll::Pending => {
@@ -206,7 +206,7 @@ impl<O: Owner> Connection<O> {
         let Err(error) = result.and_then(|result| self.answer(stamp, Ok(result))) else { return };
         // A fallback says on purpose that there is no such procedure.
         if error.code == Code::RP_NOT_REGISTERED && !self.owner.env().handlers.has_procedure(rp) {
-            return self.not_registered(stamp);
+            return self.not_registered(rp, stamp);
         }
         self.fail(*error, rp, stamp, argument);
     }
@@ -224,9 +224,11 @@ impl<O: Owner> Connection<O> {
     }
 
     /// Answers a call of a procedure that does not exist.
-    fn not_registered(&mut self, stamp: &str) {
-        let error = self.handle.codec().not_registered();
-        let _ = self.answer(stamp, Err(error)); // as small as an answer can be
+    fn not_registered(&mut self, rp: &str, stamp: &str) {
+        let error = self.handle.codec().not_registered(rp);
+        if let Err(unsent) = self.answer(stamp, Err(error)) {
+            tracing::warn!(?unsent, name = rp, "error response not sent");
+        }
     }
 
     /// Answers a call. If the answer cannot be sent, returns a small error to answer with instead.

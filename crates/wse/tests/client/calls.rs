@@ -128,8 +128,16 @@ async fn a_call_to_a_procedure_that_is_not_there_says_so() {
     let missing = wire.json().await;
     wire.fail(&missing, json!({"code": "wse.server.rp.not-registered"})).await;
     let error = call.await.unwrap().unwrap_err();
-    assert!(matches!(error, CallError::NotRegistered));
     assert_eq!(error.code(), "wse.server.rp.not-registered");
+    let CallError::NotRegistered(error) = error else { panic!("{error:?}") };
+    assert_eq!(error.decode_details::<Value>().unwrap(), None, "npm wse 4 sends none");
+    let call = calling(&client, "missing");
+    let missing = wire.json().await;
+    let unknown = json!({"code": "wse.server.rp.not-registered", "details": {"rp": "missing", "more": 1}});
+    wire.fail(&missing, unknown).await;
+    let CallError::NotRegistered(error) = call.await.unwrap().unwrap_err() else { panic!("it was registered") };
+    assert_eq!(error.rp().as_deref(), Some("missing"));
+    assert_eq!(error.decode_details::<Value>().unwrap(), Some(json!({"rp": "missing", "more": 1})));
 }
 
 #[tokio::test(start_paused = true)]
@@ -257,5 +265,5 @@ async fn every_way_to_fail_crosses_from_a_real_server() {
         assert_eq!(error.decode_details::<Value>().unwrap().unwrap()["rpc"], rp);
         assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
     }
-    assert!(matches!(soon(client.call::<_, ()>("missing", ())).await, Err(CallError::NotRegistered)));
+    assert!(matches!(soon(client.call::<_, ()>("missing", ())).await, Err(CallError::NotRegistered(_))));
 }

@@ -72,7 +72,7 @@ async fn procedures_come_and_go_while_connected() {
     assert_eq!(client.register(DOUBLE, async |_, n| Ok(n)), Err(RegisterError::AlreadyRegistered));
     client.unregister("double").unwrap();
     assert_eq!(client.unregister("double"), Err(RegisterError::NotRegistered));
-    let missing = json!(["~wse:response-err", {"code": "wse.server.rp.not-registered"}]);
+    let missing = json!(["~wse:response-err", {"code": "wse.server.rp.not-registered", "details": {"rp": "double"}}]);
     assert_eq!(wire.call("double", json!(21)).await, missing);
     client.register("nothing", async |_, ()| Ok(())).unwrap();
     assert_eq!(wire.call("nothing", json!(null)).await, json!(["~wse:response", null]));
@@ -151,7 +151,7 @@ async fn a_procedure_that_fails_on_purpose_is_an_answer_and_no_error_event() {
     let (connected, mut wire) = tokio::join!(client.connect(), dials.welcomed());
     connected.unwrap();
     events.next_like("ready").await;
-    let coded = json!({"code": "mine", "message": "why", "details": {"rpc": "coded", "payload": null}});
+    let coded = json!({"code": "mine", "message": "why", "details": {"rp": "coded", "rpc": "coded", "payload": null}});
     assert_eq!(wire.call("coded", json!(null)).await, json!(["~wse:response-err", coded]));
     settle().await;
     assert!(events.so_far().is_empty());

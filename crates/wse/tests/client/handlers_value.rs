@@ -68,7 +68,7 @@ async fn the_fallback_gets_the_messages_and_calls_of_the_server_that_have_no_han
     assert_eq!(wire.call("known", json!(null)).await, json!(["~wse:response", "ws://a.test/"]));
     wire.send(r#"["any",{"x": 1.50},"s"]"#).await;
     assert_eq!(wire.text().await, r#"["~wse:response",{"x": 1.50},"s"]"#, "undecoded");
-    let unknown = json!(["~wse:response-err", {"code": "wse.server.rp.not-registered"}]);
+    let unknown = json!(["~wse:response-err", {"code": "wse.server.rp.not-registered", "details": {"rp": "unknown"}}]);
     assert_eq!(wire.call("unknown", json!(1)).await, unknown);
     assert_eq!(log.take(), ["known 1", "any message", "any call", "unknown call"]);
     settle().await;

@@ -58,6 +58,7 @@ async fn a_call_that_fails_tells_how() {
     let (mut peer, conn) = device(&server, "ann").await;
     for (payload, code) in [
         (json!({"code": "wse.server.rp.not-registered"}), "wse.server.rp.not-registered"),
+        (json!({"code": "wse.server.rp.not-registered", "details": {"rp": "ask"}}), "wse.server.rp.not-registered"),
         (json!({"code": "broke", "message": "no money", "details": {"due": 5}}), "broke"),
         (json!({"no": "code"}), "wse.server.rp.failed"),
         (json!("text"), "wse.server.rp.failed"),
@@ -68,7 +69,10 @@ async fn a_call_that_fails_tells_how() {
         let error = call.await.unwrap().unwrap_err();
         assert_eq!(error.code(), code, "{payload}");
         match error {
-            CallError::NotRegistered => assert!(code.ends_with("not-registered")),
+            CallError::NotRegistered(error) => {
+                assert!(code.ends_with("not-registered"));
+                assert_eq!(error.decode_details::<Value>().unwrap(), payload.get("details").cloned());
+            }
             CallError::Failed(error) if code == "broke" => {
                 assert_eq!(error.message.as_deref(), Some("no money"));
                 assert_eq!(error.decode_details::<Value>().unwrap(), Some(json!({"due": 5})));

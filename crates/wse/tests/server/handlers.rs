@@ -114,7 +114,7 @@ async fn procedures_are_registered_once_and_unregistered_once() {
     server.unregister("add").unwrap();
     let gone = server.unregister("add").unwrap_err();
     assert_eq!((gone, gone.code()), (RegisterError::NotRegistered, "wse.server.rp.not-registered"));
-    let unknown = json!(["~wse:response-err", {"code": "wse.server.rp.not-registered"}]);
+    let unknown = json!(["~wse:response-err", {"code": "wse.server.rp.not-registered", "details": {"rp": "add"}}]);
     assert_eq!(peer.call("add", json!([2, 3])).await, unknown);
     server.register(ADD, async |_, (a, b)| Ok(a * b)).unwrap();
     assert_eq!(peer.call("add", json!([2, 3])).await, json!(["~wse:response", 6]));
@@ -172,7 +172,7 @@ async fn a_procedure_that_fails_answers_without_internal_text_and_is_reported_wh
     let server = failing(false, when);
     let mut peer = enter(&server, "ann").await;
     events.take(2).await;
-    let hidden = |payload: &str| json!({"code": "wse.server.rp.failed", "message": "RPC execution failed", "details": {"rpc": "fail", "payload": payload}});
+    let hidden = |payload: &str| json!({"code": "wse.server.rp.failed", "message": "RPC execution failed", "details": {"rp": "fail", "rpc": "fail", "payload": payload}});
     for (how, answer, reported) in [
         ("plain", hidden("plain"), "wse.server.rp.failed: secret text"),
         ("panic", hidden("panic"), "wse.server.rp.failed: panicked: secret panic"),
@@ -181,8 +181,7 @@ async fn a_procedure_that_fails_answers_without_internal_text_and_is_reported_wh
         assert_eq!(events.next().await, format!("error ann wse.server.rp.failed {reported}"));
     }
     // What it fails with on purpose is its answer, and nobody else's business.
-    let coded =
-        json!({"code": "no-money", "message": "pay first", "details": {"due": 5, "rpc": "fail", "payload": "coded"}});
+    let coded = json!({"code": "no-money", "message": "pay first", "details": {"due": 5, "rp": "fail", "rpc": "fail", "payload": "coded"}});
     assert_eq!(peer.call("fail", json!("coded")).await, json!(["~wse:response-err", coded]));
     assert!(events.so_far().is_empty());
     // An argument that is not of its type says so, and nothing about the type.

@@ -158,7 +158,7 @@ async fn a_fallback_that_fails_is_an_error_of_that_name() {
     let server = server(|builder| builder.when(when).handlers(fallback(&log)));
     let mut peer = enter(&server, "ann").await;
     events.take(2).await;
-    let no = json!({"code": "mine", "details": {"rpc": "no", "payload": null}});
+    let no = json!({"code": "mine", "details": {"rp": "no", "rpc": "no", "payload": null}});
     assert_eq!(peer.call("no", json!(null)).await, json!(["~wse:response-err", no]));
     for (name, text) in [("broken", "secret"), ("panic", "panicked: secret")] {
         let answer = peer.call(name, json!(null)).await;
@@ -184,7 +184,10 @@ async fn a_fallback_may_say_that_a_procedure_does_not_exist_and_the_answer_is_th
         bob.invoke("unknown", json!([1]), 7).await;
         answers.push([ann.text().await, bob.text().await]);
     }
-    assert_eq!(answers[0][0], r#"["~wse:response-err",{"code":"wse.server.rp.not-registered"},"s"]"#);
+    assert_eq!(
+        answers[0][0],
+        r#"["~wse:response-err",{"code":"wse.server.rp.not-registered","details":{"rp":"unknown"}},"s"]"#
+    );
     assert_eq!(answers[0], answers[1]);
     settle().await;
     assert!(events.so_far().iter().all(|event| !event.starts_with("error")), "an answer is not reported");

@@ -107,15 +107,18 @@ async fn a_call_that_it_stops_is_answered_with_its_error() {
     let (mut wse, _) = attach_to(&server, "wse-default-json");
     wse.enter("ann").await;
     for (name, error) in [
-        ("coded", json!({"code": "not-allowed", "details": {"a": 1, "rpc": "coded", "payload": 7}})),
-        ("said", json!({"code": "not-allowed", "message": "you may not", "details": {"rpc": "said", "payload": 7}})),
+        ("coded", json!({"code": "not-allowed", "details": {"a": 1, "rp": "coded", "rpc": "coded", "payload": 7}})),
+        (
+            "said",
+            json!({"code": "not-allowed", "message": "you may not", "details": {"rp": "said", "rpc": "said", "payload": 7}}),
+        ),
         (
             "broken",
-            json!({"code": "wse.server.rp.failed", "message": "RPC execution failed", "details": {"rpc": "broken", "payload": 7}}),
+            json!({"code": "wse.server.rp.failed", "message": "RPC execution failed", "details": {"rp": "broken", "rpc": "broken", "payload": 7}}),
         ),
         (
             "panics",
-            json!({"code": "wse.server.rp.failed", "message": "RPC execution failed", "details": {"rpc": "panics", "payload": 7}}),
+            json!({"code": "wse.server.rp.failed", "message": "RPC execution failed", "details": {"rp": "panics", "rpc": "panics", "payload": 7}}),
         ),
     ] {
         assert_eq!(wse.call(name, json!(7)).await, json!(["~wse:response-err", error]), "{name}");

@@ -88,9 +88,10 @@ async fn calls_are_answered_as_they_finish_with_result_or_error() {
     answers(&mut client, call(1, "add", json!([2, 3])), json!({"ok": 5})).await;
     answers(&mut client, json!({"id": 2, "do": "call", "rp": "nil"}), json!({"ok": null})).await;
     answers(&mut client, call(3, "missing", json!(1)), json!({"err": {"code": "wse.server.rp.not-registered"}})).await;
-    let coded = json!({"code": "test-err-code", "details": {"fun": 1, "rpc": "fail", "payload": "coded"}});
+    let coded =
+        json!({"code": "test-err-code", "details": {"fun": 1, "rp": "fail", "rpc": "fail", "payload": "coded"}});
     answers(&mut client, call(4, "fail", json!("coded")), json!({"err": coded})).await;
-    let plain = json!({"rpc": "fail", "payload": "plain"});
+    let plain = json!({"rp": "fail", "rpc": "fail", "payload": "plain"});
     let plain = json!({"code": "wse.server.rp.failed", "message": "RPC execution failed", "details": plain});
     answers(&mut client, call(5, "fail", json!("plain")), json!({"err": plain})).await;
     // The slow one was asked first.
@@ -127,9 +128,10 @@ async fn calls_are_answered_as_they_finish_with_result_or_error() {
 async fn its_procedures_and_its_challenge_are_those_of_the_page() {
     let testbed = Testbed::start(&["--challenge"]).await;
     let mut client = connected(&testbed, &[]).await;
-    let bare = json!({"code": "INVALID_USER", "test_field": "nope", "rpc": "fail", "payload": "bare"});
+    let bare = json!({"code": "INVALID_USER", "test_field": "nope", "rp": "fail", "rpc": "fail", "payload": "bare"});
     let bare = json!({"code": "wse.server.rp.failed", "message": "RPC execution failed", "details": bare});
-    let coded = json!({"code": "test-err-code", "details": {"fun": 1, "rpc": "fail", "payload": "coded"}});
+    let coded =
+        json!({"code": "test-err-code", "details": {"fun": 1, "rp": "fail", "rpc": "fail", "payload": "coded"}});
     for (rp, payload, outcome) in [
         ("double", json!({"value": 21}), json!({"ok": 42})),
         ("double", json!({"value": 0.25}), json!({"ok": 0.5})),

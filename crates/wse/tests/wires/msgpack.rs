@@ -97,8 +97,13 @@ async fn messages_and_calls_cross_both_ways() {
     }
     assert_eq!(client.call(ADD, (2, 3)).await.unwrap(), 5);
     assert_eq!(conn(&server).call::<_, f64>("double", 1.25).await.unwrap(), 2.5);
-    assert!(matches!(client.call::<_, Value>("missing", ()).await, Err(CallError::NotRegistered)));
-    assert!(matches!(conn(&server).call::<_, Value>("missing", ()).await, Err(CallError::NotRegistered)));
+    let missing = [client.call::<_, Value>("missing", ()).await, conn(&server).call::<_, Value>("missing", ()).await];
+    for missing in missing {
+        assert!(
+            matches!(&missing, Err(CallError::NotRegistered(error)) if error.rp().as_deref() == Some("missing")),
+            "{missing:?}"
+        );
+    }
     client.close("done").await;
 }
 
@@ -114,14 +119,19 @@ async fn errors_cross_with_code_text_and_details() {
     let server = messaging(|builder| builder.register("fail", async move |_, how| fail(how)));
     let client = client(&server).register("fail", async move |_, how| fail(how)).connect().await.unwrap();
     for (how, code, message, details) in [
-        ("coded", "my-code", Some("why"), json!({"fun": 1, "rpc": "fail", "payload": "coded"})),
+        ("coded", "my-code", Some("why"), json!({"fun": 1, "rp": "fail", "rpc": "fail", "payload": "coded"})),
         (
             "bare",
             "wse.server.rp.failed",
             Some("RPC execution failed"),
-            json!({"a": [1], "rpc": "fail", "payload": "bare"}),
+            json!({"a": [1], "rp": "fail", "rpc": "fail", "payload": "bare"}),
         ),
-        ("plain", "wse.server.rp.failed", Some("RPC execution failed"), json!({"rpc": "fail", "payload": "plain"})),
+        (
+            "plain",
+            "wse.server.rp.failed",
+            Some("RPC execution failed"),
+            json!({"rp": "fail", "rpc": "fail", "payload": "plain"}),
+        ),
     ] {
         for outcome in [client.call::<_, ()>("fail", how).await, conn(&server).call::<_, ()>("fail", how).await] {
             let Err(CallError::Failed(error)) = outcome else { panic!("{outcome:?}") };

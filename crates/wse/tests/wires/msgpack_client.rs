@@ -57,7 +57,8 @@ async fn its_frames_are_binary_and_its_pings_those_of_websocket() {
     wire.pack(json!(["m", {"a": 1}])).await;
     assert_eq!(events.next().await, r#"ignored m {"a":1}"#);
     wire.pack(json!(["missing", null, "s"])).await;
-    assert_eq!(wire.unpack().await, json!(["~wse:response-err", {"code": "wse.server.rp.not-registered"}, "s"]));
+    let missing = json!({"code": "wse.server.rp.not-registered", "details": {"rp": "missing"}});
+    assert_eq!(wire.unpack().await, json!(["~wse:response-err", missing, "s"]));
     assert!(matches!(wire.next().await, Got::Ping(_)));
 }
 

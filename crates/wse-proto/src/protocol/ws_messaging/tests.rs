@@ -71,7 +71,7 @@ fn a_format_of_ones_own_decides_alone_what_is_sent() {
         assert_eq!(sent(&options, &RpError::new("CODE").message("text"), expose), r#"["CODE",null]"#);
     }
     for format in FORMATS {
-        let payload = codec(options.clone(), format).not_registered();
+        let payload = codec(options.clone(), format).not_registered("gone");
         assert_eq!(payload.decode::<(String, ())>().unwrap().0, Code::RP_NOT_REGISTERED);
         assert_eq!(payload.format(), format);
     }
@@ -102,8 +102,8 @@ fn what_a_hook_stops_is_told_as_openly_as_what_a_procedure_fails_with() {
 fn an_unregistered_procedure_is_the_text_that_the_other_system_has_for_it() {
     for format in FORMATS {
         let codec = codec(WsMessaging::new(), format);
-        assert_eq!(codec.not_registered().decode::<String>().unwrap(), "NoProcedureError");
-        assert_eq!(codec.read_error(&codec.not_registered()).code, Code::RP_NOT_REGISTERED);
+        assert_eq!(codec.not_registered("gone").decode::<String>().unwrap(), "NoProcedureError");
+        assert_eq!(codec.read_error(&codec.not_registered("gone")).code, Code::RP_NOT_REGISTERED);
     }
 }
 
@@ -170,7 +170,7 @@ fn the_details_of_an_error_are_passed_on_alike_whatever_format_they_came_in() {
         let passed_on = codec(WsMessaging::new(), format).read_error(&value);
         let answer = passed_on.answer("rp", &Payload::null(Format::Json), false);
         let answer = String::from_utf8(answer.as_bytes().to_vec()).unwrap();
-        let expected = r#"{"code":"wse.server.rp.failed","details":{"field":"n","rpc":"rp","payload":null}}"#;
+        let expected = r#"{"code":"wse.server.rp.failed","details":{"field":"n","rp":"rp","rpc":"rp","payload":null}}"#;
         assert_eq!(answer, expected, "{format:?}");
     }
 }
