@@ -23,8 +23,9 @@ pub struct Limits {
     pub http_timeout: Duration,
     /// Bytes of the HTTP upgrade request: 16 KiB; at least 8 KiB. Beyond: 431.
     pub http_bytes: usize,
-    /// Time from the upgrade to the verdict, challenge included: 10 s. Then 1008 `wse.auth-timeout`.
-    /// The subprotocol `ws-messaging` has its own time.
+    /// Time from the upgrade to the verdict, challenge included: 10 s. Zero: no bound. Then 1000
+    /// `wse.auth-timeout` for a client that is silent or owes its solution, and 1013 `wse.later` where
+    /// identify is still at work. The subprotocol `ws-messaging` has its own time.
     pub auth_timeout: Duration,
     /// Bytes of one message before the welcome: 16 KiB. Beyond: 1009, found on the header. Also the
     /// bytes of the messages that may wait for the welcome.

@@ -144,7 +144,7 @@ where
             (Event::Tick, Step::Wait) => !due,
             (Event::Tick, Step::Ping | Step::Close(_)) => due && lawful(open, event, &step),
             (Event::Answer(_), Step::Wait) => !asked,
-            (Event::Answer(_), Step::Close(end)) if *end == Closed::auth_timeout() => asked && due,
+            (Event::Answer(_), Step::Close(end)) if *end == Closed::later() => asked && due,
             (Event::Answer(_), _) => asked && !open && lawful(open, event, &step),
             // What is the application's is never lost.
             (Event::Envelope(sent), Step::Wait) => Kind::of(&sent.name).is_some(),
@@ -232,7 +232,9 @@ fn the_server_opens_on_an_accepting_verdict_only_and_never_speaks_after_the_end(
             }
             (Event::Answer(Decision::Refuse(_)), Step::Close(end)) => *end == Closed::not_authorized(),
             (Event::Tick, Step::Close(end)) if open => *end == Closed::silent(),
-            (Event::Tick | Event::Deaf, Step::Close(end)) => !open && *end == Closed::auth_timeout(),
+            (Event::Tick | Event::Deaf, Step::Close(end)) => {
+                !open && [Closed::auth_timeout(), Closed::later()].contains(end)
+            }
             (Event::Tick | Event::Deaf, Step::Ping) => open,
             _ => false,
         })

@@ -89,8 +89,8 @@ fn every_input_in_every_state_has_its_step() {
         stranger   | heard, pong   | wait                                  | stranger
         stranger   | deaf          | wait                                  | stranger
         stranger   | tick before   | wait                                  | stranger
-        stranger   | tick at       | close 1008 wse.auth-timeout           | closed
-        stranger   | tick after    | close 1008 wse.auth-timeout           | closed
+        stranger   | tick at       | close 1000 wse.auth-timeout           | closed
+        stranger   | tick after    | close 1000 wse.auth-timeout           | closed
         stranger   | close         | wait                                  | closed
 
         thinking   | hi            | wait                                  | thinking
@@ -113,8 +113,8 @@ fn every_input_in_every_state_has_its_step() {
         thinking   | heard, pong   | wait                                  | thinking
         thinking   | deaf          | wait                                  | thinking
         thinking   | tick before   | wait                                  | thinking
-        thinking   | tick at       | close 1008 wse.auth-timeout           | closed
-        thinking   | tick after    | close 1008 wse.auth-timeout           | closed
+        thinking   | tick at       | close 1013 wse.later                  | closed
+        thinking   | tick after    | close 1013 wse.later                  | closed
         thinking   | close         | wait                                  | closed
 
         challenged | hi            | close 1000 wse.protocol-error         | closed
@@ -127,8 +127,8 @@ fn every_input_in_every_state_has_its_step() {
         challenged | result S      | close 1000 wse.protocol-error         | closed
         challenged | error         | close 1000 wse.protocol-error         | closed
         challenged | error S       | close 1000 wse.protocol-error         | closed
-        challenged | message       | hold say "hello"                      | challenged
-        challenged | call          | hold add [1,2] S                      | challenged
+        challenged | message       | close 1000 wse.protocol-error         | closed
+        challenged | call          | close 1000 wse.protocol-error         | closed
         challenged | garbage       | close 1000 wse.protocol-error         | closed
         challenged | accept        | wait                                  | challenged
         challenged | accept nobody | wait                                  | challenged
@@ -137,8 +137,8 @@ fn every_input_in_every_state_has_its_step() {
         challenged | heard, pong   | wait                                  | challenged
         challenged | deaf          | wait                                  | challenged
         challenged | tick before   | wait                                  | challenged
-        challenged | tick at       | close 1008 wse.auth-timeout           | closed
-        challenged | tick after    | close 1008 wse.auth-timeout           | closed
+        challenged | tick at       | close 1000 wse.auth-timeout           | closed
+        challenged | tick after    | close 1000 wse.auth-timeout           | closed
         challenged | close         | wait                                  | closed
 
         open       | hi            | close 1000 wse.protocol-error         | closed
@@ -185,7 +185,11 @@ fn every_way_to_end_is_deaf_for_ever_and_has_no_deadline() {
         (&["hi", "garbage"], "close 1000 wse.protocol-error"),
         (&["hi", "quest", "hi"], "close 1000 wse.protocol-error"),
         (&["hi", "accept", "welcome"], "close 1000 wse.protocol-error"),
-        (&["hi", "tick at"], "close 1008 wse.auth-timeout"),
+        (&["hi", "quest", "message"], "close 1000 wse.protocol-error"),
+        (&["tick at"], "close 1000 wse.auth-timeout"),
+        (&["hi", "tick at"], "close 1013 wse.later"),
+        (&["hi", "quest", "tick at"], "close 1000 wse.auth-timeout"),
+        (&["hi", "quest", "solution", "tick at"], "close 1013 wse.later"),
         (&["hi", "accept", "tick at", "tick at"], "close 1006 wse.silent"),
         (&["close"], "wait"),
         (&["hi", "close"], "wait"),
@@ -208,10 +212,10 @@ fn what_is_held_comes_out_whole_and_in_order_once_open() {
     let script = [
         ServerMachine::word("hi"),
         Word::Frame(r#"["one",1]"#),
-        ServerMachine::word("quest"),
         Word::Frame(r#"["two",[2],"S2"]"#),
-        Word::Frame(r#"["three"]"#),
+        ServerMachine::word("quest"),
         ServerMachine::word("solution"),
+        Word::Frame(r#"["three"]"#),
         Word::Frame(r#"["four",{"4":4}]"#),
         ServerMachine::word("accept"),
     ];
@@ -264,21 +268,22 @@ fn a_server_that_allows_no_solution_refuses_at_the_first_challenge() {
 
 #[test]
 fn the_ten_seconds_for_a_verdict_start_with_the_connection_and_are_never_prolonged() {
-    let pasts: [&[(u64, &str)]; 5] = [
-        &[],
-        &[(9, "heard")],
-        &[(9, "hi"), (9, "message")],
-        &[(3, "hi"), (6, "quest"), (9, "heard")],
-        &[(3, "hi"), (6, "quest"), (9, "solution")],
+    let (theirs, ours) = ("close 1000 wse.auth-timeout", "close 1013 wse.later");
+    let pasts: [(&[(u64, &str)], &str); 5] = [
+        (&[], theirs),
+        (&[(9, "heard")], theirs),
+        (&[(9, "hi"), (9, "message")], ours),
+        (&[(3, "hi"), (6, "quest"), (9, "heard")], theirs),
+        (&[(3, "hi"), (6, "quest"), (9, "solution")], ours),
     ];
-    for past in pasts {
+    for (past, end) in pasts {
         let mut driver = Driver::<ServerMachine>::new();
         for (seconds, word) in past {
             driver.at(*seconds, word);
             assert_eq!(driver.deadline(), Some(10.0), "{past:?}");
         }
         assert_eq!(driver.at(9, "tick"), "wait", "{past:?}");
-        assert_eq!(driver.at(10, "tick"), "close 1008 wse.auth-timeout", "{past:?}");
+        assert_eq!(driver.at(10, "tick"), end, "{past:?}");
         assert_eq!(driver.at(10, "accept"), "wait", "{past:?}: a verdict that comes too late");
     }
 }
@@ -287,7 +292,48 @@ fn the_ten_seconds_for_a_verdict_start_with_the_connection_and_are_never_prolong
 fn a_verdict_after_the_deadline_opens_nothing_even_before_the_tick() {
     let mut driver = Driver::<ServerMachine>::new();
     driver.at(3, "hi");
-    assert_eq!(driver.at(10, "accept"), "close 1008 wse.auth-timeout");
+    assert_eq!(driver.at(10, "accept"), "close 1013 wse.later");
+}
+
+#[test]
+fn without_an_auth_timeout_only_the_silence_of_a_stranger_ends_it() {
+    let limits = Limits { auth_timeout: Duration::ZERO, ..Limits::default() };
+    let fresh = || Driver::with(|now| ServerMachine::new(Codec::Json, &limits, now));
+    for past in [&[][..], &["hi"], &["hi", "quest"]] {
+        let mut driver = fresh();
+        for word in past {
+            driver.at(0, word);
+        }
+        assert_eq!(driver.deadline(), Some(25.0), "{past:?}");
+        assert_eq!(driver.at(24, "tick"), "wait", "{past:?}");
+        assert_eq!(driver.at(25, "tick"), "ping", "{past:?}");
+        driver.at(30, "heard");
+        assert_eq!(driver.at(54, "tick"), "wait", "{past:?}");
+        assert_eq!(driver.at(55, "tick"), "ping", "{past:?}");
+        assert_eq!(driver.at(65, "tick"), "close 1006 wse.silent", "{past:?}");
+    }
+    let mut driver = fresh();
+    driver.at(1_000_000, "hi");
+    assert_eq!(driver.at(2_000_000, "accept"), r#"open a7 3 for "ann""#);
+}
+
+#[test]
+fn a_solution_of_null_is_a_solution() {
+    for frame in [r#"["~wse:challenge",null,null]"#, r#"["~wse:challenge"]"#] {
+        let now = Instant::now();
+        let mut machine = ServerMachine::fresh(now);
+        for word in ["hi", "quest"] {
+            let input = match ServerMachine::word(word) {
+                Word::Frame(frame) => hear(&mut machine, frame),
+                Word::Input(input) => input,
+                _ => panic!("an input"),
+            };
+            assert!(matches!(machine.step(input, now), Step::Ask(_) | Step::Send(_)));
+        }
+        let solution = hear(&mut machine, frame);
+        let Step::Ask(question) = machine.step(solution, now) else { panic!("{frame} asks again") };
+        assert_eq!(text(&question.solution.unwrap().answer), "null");
+    }
 }
 
 #[test]

@@ -193,7 +193,7 @@ proptest! {
         };
         let opens = welcome.is_some();
         let refused = match &verdict {
-            None => "4003",
+            None => "1013 wse.later",
             Some(Decision::Refuse(_)) => "4003 Error: Auth error",
             Some(_) => "4003 wse.not-authorized",
         };

@@ -112,7 +112,7 @@ fn every_input_in_every_state_has_its_step() {
         thinking | refuse as                | close 4003 Error: Auth error                              | closed
         thinking | heard, pong, deaf        | wait                                                      | thinking
         thinking | tick before              | wait                                                      | thinking
-        thinking | tick at, tick after      | close 4003                                                | closed
+        thinking | tick at, tick after      | close 1013 wse.later                                      | closed
         thinking | close                    | wait                                                      | closed
 
         open     | event                    | deliver say "hello"                                       | open
@@ -160,7 +160,7 @@ fn every_way_to_end_is_deaf_for_ever_and_has_no_deadline() {
     let ends: &[(&[&str], &str)] = &[
         (&["no json"], "close 4003 SyntaxError: Syntax error at column 1 of line 1"),
         (&["tick at"], "close 4003"),
-        (&["auth", "tick at"], "close 4003"),
+        (&["auth", "tick at"], "close 1013 wse.later"),
         (&["auth", "quest"], "close 4003 wse.not-authorized"),
         (&["auth", "accept", "tick at", "tick at"], "close 4008 Ping timeout"),
         (&["close"], "wait"),
@@ -229,7 +229,9 @@ fn the_twenty_seconds_for_a_verdict_start_with_the_connection_and_are_never_prol
             assert_eq!(driver.deadline(), Some(20.0), "{past:?}");
         }
         assert_eq!(driver.at(19, "tick"), "wait", "{past:?}");
-        assert_eq!(driver.at(20, "tick"), "close 4003", "{past:?}");
+        let asked = past.iter().any(|(_, word)| *word == "auth");
+        let end = if asked { "close 1013 wse.later" } else { "close 4003" };
+        assert_eq!(driver.at(20, "tick"), end, "{past:?}");
         assert_eq!(driver.at(20, "accept"), "wait", "{past:?}: a verdict that comes too late");
     }
 }
@@ -239,7 +241,7 @@ fn a_verdict_after_the_deadline_opens_nothing_even_before_the_tick() {
     for verdict in ["accept", "refuse as", "quest"] {
         let mut driver = Driver::<WsMessagingServerMachine>::new();
         driver.at(3, "auth");
-        assert_eq!(driver.at(20, verdict), "close 4003", "{verdict}");
+        assert_eq!(driver.at(20, verdict), "close 1013 wse.later", "{verdict}");
     }
 }
 
@@ -247,7 +249,7 @@ fn a_verdict_after_the_deadline_opens_nothing_even_before_the_tick() {
 fn a_connection_that_is_not_read_has_no_more_time_for_its_verdict_than_others() {
     let mut driver = Driver::<WsMessagingServerMachine>::after(&["auth"]);
     assert_eq!(driver.at(19, "deaf"), "wait");
-    assert_eq!(driver.at(20, "deaf"), "close 4003");
+    assert_eq!(driver.at(20, "deaf"), "close 1013 wse.later");
 }
 
 #[test]
@@ -288,7 +290,7 @@ fn options_set_every_deadline_and_an_interval_of_zero_means_no_pings() {
     assert_eq!(driver.at(9, "tick"), "close 4008 Ping timeout");
 
     for never in [Duration::ZERO, Duration::MAX] {
-        let options = WsMessaging::new().auth_timeout(Duration::MAX).ping(never, never);
+        let options = WsMessaging::new().auth_timeout(never).ping(never, never);
         let mut driver = Driver::with(|now| with(options, now));
         assert_eq!(driver.at(1_000_000, "tick"), "wait");
         driver.say("auth");

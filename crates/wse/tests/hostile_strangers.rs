@@ -155,7 +155,7 @@ fn what_waits_for_a_verdict_is_bounded_and_dropped_with_the_refusal() {
             assert!(taken.iter().all(|times| times * words.len() <= 64 << 10), "{taken:?}");
             for (peer, ended) in peers {
                 drop(peer); // which nobody notices who does not read it, until the time is over
-                assert_eq!(end(ended).await, "1008 wse.auth-timeout");
+                assert_eq!(end(ended).await, "1013 wse.later");
             }
         })
         .await;
@@ -199,7 +199,7 @@ fn identify_that_never_answers_ends_by_the_deadline_and_is_dropped() {
                 peers.push(peer);
             }
             for mut peer in peers {
-                assert_eq!(peer.closed().await, (1008, "wse.auth-timeout".into()));
+                assert_eq!(peer.closed().await, (1013, "wse.later".into()));
             }
         })
         .await;

@@ -32,8 +32,10 @@ impl Reason {
     pub const PROTOCOL_ERROR: Reason = Reason::known("wse.protocol-error");
     /// A newer device of the same user took this one's place.
     pub const CLIENTS_CONCURRENCY: Reason = Reason::known("wse.clients-concurrency");
-    /// The client was not accepted in time.
+    /// The client has not done its part of the authentication in time.
     pub const AUTH_TIMEOUT: Reason = Reason::known("wse.auth-timeout");
+    /// The application has not decided about the client in time: the client may come again.
+    pub const LATER: Reason = Reason::known("wse.later");
     /// The peer does not read what it is sent, or the server cannot keep up.
     pub const SLOW: Reason = Reason::known("wse.slow");
     /// The server restarts: the first word of [`Closed::restart`].
@@ -110,9 +112,14 @@ impl Closed {
         Closed::normal(Reason::NOT_AUTHORIZED)
     }
 
-    /// The client was not accepted in time: 1008 `wse.auth-timeout`.
+    /// The client has not done its part of the authentication in time: 1000 `wse.auth-timeout`.
     pub fn auth_timeout() -> Self {
-        Closed { code: 1008, reason: Reason::AUTH_TIMEOUT }
+        Closed::normal(Reason::AUTH_TIMEOUT)
+    }
+
+    /// The application has not decided about the client in time: 1013 `wse.later`.
+    pub fn later() -> Self {
+        Closed { code: 1013, reason: Reason::LATER }
     }
 
     /// The peer is too slow, or the server overloaded: 1013 `wse.slow`.
@@ -153,9 +160,9 @@ impl Closed {
         matches!(self.code, 1005 | 1006 | 1011..=1014 | 4000)
     }
 
-    /// Whether this is the server's refusal of an identity or a solution.
+    /// Whether this is the server's refusal of an identity or a solution: 1000 `wse.not-authorized`.
     pub fn is_refusal(&self) -> bool {
-        *self == Closed::not_authorized() || self.reason == Reason::AUTH_TIMEOUT
+        *self == Closed::not_authorized()
     }
 }
 
@@ -230,6 +237,26 @@ mod tests {
         for code in [1000, 1005, 1006, 1011, 1013, 4000, 4003] {
             assert_eq!(read(code, "wse.restart after=5"), None, "{code}");
         }
+    }
+
+    #[test]
+    fn who_was_late_decides_whether_a_client_returns_and_only_one_end_is_a_refusal() {
+        assert_eq!(
+            (Closed::auth_timeout().to_string().as_str(), Closed::auth_timeout().is_temporary()),
+            ("1000 wse.auth-timeout", false)
+        );
+        assert_eq!((Closed::later().to_string().as_str(), Closed::later().is_temporary()), ("1013 wse.later", true));
+        for closed in [
+            Closed::auth_timeout(),
+            Closed::later(),
+            Closed::protocol_error(),
+            Closed::normal(Reason::BY_SERVER),
+            Closed::normal(Reason::default()),
+            Closed { code: 1008, reason: Reason::NOT_AUTHORIZED },
+        ] {
+            assert!(!closed.is_refusal(), "{closed}");
+        }
+        assert!(Closed::not_authorized().is_refusal());
     }
 
     #[test]

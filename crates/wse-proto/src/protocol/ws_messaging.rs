@@ -3,6 +3,7 @@
 use crate::{
     calls::{code::Code, error::RpError},
     closing::reason::{Closed, Reason},
+    limits::later,
     wire::{
         envelope::Envelope,
         error::ProtocolError,
@@ -15,7 +16,7 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The options of the protocol `ws-messaging`, with the defaults of npm `ws-messaging`.
@@ -61,13 +62,19 @@ impl WsMessaging {
         Self::default()
     }
 
-    /// A server's time from the upgrade to the verdict, then 4003 with an empty reason; a client's time
-    /// from its auth data to the event `connect`, then 4008 `Auth timeout`: 20 s. It replaces
+    /// A server's time from the upgrade to the verdict, then 4003 with an empty reason, or 1013
+    /// `wse.later` where identify is still at work; a client's time from its auth data to the event
+    /// `connect`, then 4008 `Auth timeout`: 20 s. Zero: no such end. It replaces
     /// [`Limits::auth_timeout`](crate::Limits::auth_timeout), and is added to a client's
     /// [`Limits::connect_timeout`](crate::Limits::connect_timeout).
     pub fn auth_timeout(mut self, timeout: Duration) -> Self {
         self.auth_timeout = timeout;
         self
+    }
+
+    /// When the handshake has to be over that begins now. There is no heartbeat before its end.
+    pub(crate) fn auth_deadline(&self, now: Instant) -> Instant {
+        later(now, if self.auth_timeout.is_zero() { Duration::MAX } else { self.auth_timeout })
     }
 
     /// The time from the peer's last answer to the next call of its procedure `ping`, 20 s, and the time
@@ -164,7 +171,7 @@ pub(crate) fn refusal(error: &RpError, expose: bool) -> Reason {
 /// 4003, so a server sends 4003 where a client has to stay away.
 pub(crate) fn end(closed: Closed, client: bool) -> Closed {
     match (closed.code, client) {
-        (1000 | 1008, false) => Closed { code: 4003, ..closed },
+        (1000, false) => Closed { code: 4003, ..closed },
         (1000, true) if closed.reason == Reason::BY_CLIENT => Closed::normal("".into()),
         _ => closed,
     }

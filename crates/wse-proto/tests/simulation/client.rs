@@ -152,7 +152,10 @@ impl Client {
             }
         };
         let server = grant.and_then(|(party, _)| world.history.peer(party.name));
-        let meta: Meta = (name, server.unwrap_or_default(), grant.map_or(0, |(_, (_, welcome))| *welcome));
+        // Who asks for no session may talk before it is let in, unless it may be challenged.
+        let patient = wanted.is_some() || world.chance.one_in(2);
+        let welcome = grant.map_or(0, |(_, (_, welcome))| *welcome);
+        let meta: Meta = (name, server.unwrap_or_default(), welcome, patient);
         let encode = "it has a form";
         let hello = Hello {
             identity: Payload::encode(format, self.plan.cid).expect(encode),
@@ -182,8 +185,7 @@ impl Client {
             codec.write_encoded(&mut frame, Kind::Hi.as_str(), &hi, None).expect(encode);
             self.double(&frame, world);
         }
-        // Who asks for no session may talk before it is let in.
-        while wanted.is_none() && world.chance.one_in(3) {
+        while !patient && world.chance.one_in(3) {
             attempt.party.send("early", 0, None, 5, world);
         }
         self.attempt = Some(attempt);

@@ -17,8 +17,9 @@ use wse_proto::{
 };
 
 /// What a client tells of its attempt beside who it is: who talks if there is no session to resume;
-/// whose session it is, and the welcome that brought the token.
-pub(crate) type Meta = (Name, Name, Name);
+/// whose session it is, and the welcome that brought the token; whether it is silent until the welcome, so
+/// that it may be challenged.
+pub(crate) type Meta = (Name, Name, Name, bool);
 
 #[derive(Default)]
 pub(crate) struct Server {
@@ -150,12 +151,13 @@ impl Server {
     /// Asks the application, which accepts in most cases.
     fn ask(&mut self, name: Name, question: &Question, world: &mut World) {
         let cid: String = question.hello.identity.decode().expect("a name");
+        let (.., patient): Meta = question.hello.meta.decode().expect("as it was sent");
         let odd = !world.peace && world.chance.one_in(world.plan.moods);
         let verdict = match world.chance.below(6) {
             0 if odd => Decision::Refuse(Reason::default()),
             1 if odd => Decision::accept("eve"),
             2 if odd => return, // never answers
-            3.. if odd => Decision::Challenge(question.hello.identity.clone()),
+            3.. if odd && patient => Decision::Challenge(question.hello.identity.clone()),
             _ => Decision::accept(cid.as_str()),
         };
         let wait = world.chance.millis(0..if odd { 2_000 } else { 100 });
@@ -211,7 +213,7 @@ impl Server {
         cid: &Cid,
         token: &Token,
         next: &Token,
-        (seen, (_, session, from)): (u64, Meta),
+        (seen, (_, session, from, _)): (u64, Meta),
         world: &World,
     ) -> Claimed {
         let now = world.now();

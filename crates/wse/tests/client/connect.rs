@@ -191,7 +191,7 @@ async fn a_challenge_without_a_solution_fails_connect_and_leaves() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_server_refuses_fails_at_once_with_reconnect_too() {
-    for (code, reason) in [(1000, "wse.not-authorized"), (1008, "wse.auth-timeout")] {
+    for (code, reason) in [(1000, "wse.not-authorized")] {
         let (builder, mut dials) = scripted();
         let (when, mut events) = events();
         let client = builder.reconnect(Backoff::default()).when(when).build();

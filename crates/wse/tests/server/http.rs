@@ -271,7 +271,7 @@ async fn the_auth_deadline_runs_from_the_upgrade() {
     tokio::time::sleep(3 * S).await;
     let mut peer = ask_upgrade(ours, request("/", &[])).await.upgraded();
     let (time, got) = timed(peer.next()).await;
-    assert_eq!(got, Got::Close(Some((1008, "wse.auth-timeout".into()))));
+    assert_eq!(got, Got::Close(Some((1000, "wse.auth-timeout".into()))));
     assert!(about(time, 10 * S), "{time:?}");
 }
 

@@ -69,19 +69,26 @@ async fn what_waits_for_a_refusal_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_while_challenged_waits_too() {
+async fn what_comes_before_a_challenge_and_after_its_solution_waits_and_nothing_may_come_between() {
     let log = log();
     let server = slow(&log);
     let mut peer = attach(&server);
     peer.hi(json!("challenged"), json!({})).await;
     peer.say("say", json!(1)).await;
     assert_eq!(peer.json().await[0], "~wse:challenge");
-    peer.say("say", json!(2)).await;
     peer.say("~wse:challenge", json!(0)).await;
-    peer.say("say", json!(3)).await;
+    peer.say("say", json!(2)).await;
     assert_eq!(peer.json().await[0], "~wse:welcome");
     settle().await;
-    assert_eq!(log.take(), ["thought", "thought", "1", "2", "3"]);
+    assert_eq!(log.take(), ["thought", "thought", "1", "2"]);
+    let mut peer = attach(&server);
+    peer.hi(json!("challenged"), json!({})).await;
+    peer.say("say", json!(1)).await;
+    assert_eq!(peer.json().await[0], "~wse:challenge");
+    peer.say("say", json!(2)).await;
+    assert_eq!(peer.closed().await, (1000, "wse.protocol-error".into()));
+    settle().await;
+    assert_eq!(log.take(), ["thought"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,7 +42,8 @@ pub trait Handshake {
     /// The application has answered the question.
     fn answer<'a>(&mut self, answer: Self::Answer, now: Instant) -> Step<'a, Self::Question, Self::Opening>;
 
-    /// When the handshake has to be over. `None` where the caller bounds it: then the heartbeat runs.
+    /// When the handshake has to be over. `None` where the caller bounds it, or nothing does: then the
+    /// heartbeat runs.
     fn deadline(&self) -> Option<Instant>;
 
     /// How the connection ends at the deadline.

@@ -70,7 +70,8 @@ pub struct Accepted {
 pub struct ServerHandshake {
     state: State,
     challenges_left: u32,
-    deadline: Instant,
+    /// `None`: it takes as long as it takes.
+    deadline: Option<Instant>,
     /// What the hi asks of a session, until the decision.
     request: Option<Box<SessionRequest>>,
 }
@@ -87,7 +88,7 @@ enum State {
 
 impl ServerHandshake {
     pub(crate) fn start(codec: Codec, limits: &Limits, now: Instant) -> (Self, Open) {
-        let deadline = later(now, limits.auth_timeout);
+        let deadline = (!limits.auth_timeout.is_zero()).then(|| later(now, limits.auth_timeout));
         let handshake = Self { state: State::Waiting, challenges_left: limits.challenges, deadline, request: None };
         (handshake, Open::new(codec, limits.ping_interval, limits.ping_timeout, now))
     }
@@ -118,7 +119,7 @@ impl Handshake for ServerHandshake {
                 Step::Ask(Question { hello, solution: Some(solution) })
             }
             // npm `wse` loses what comes before the decision; here it waits for it.
-            (State::Deciding(_) | State::Challenged(..), None) => Step::Hold(envelope),
+            (State::Deciding(_), None) => Step::Hold(envelope),
             // Another hi or solution while the application decides is ignored.
             (State::Deciding(_), Some(_)) => Step::Wait,
             (State::Waiting | State::Challenged(..), _) => Step::Close(Closed::protocol_error()),
@@ -131,7 +132,7 @@ impl Handshake for ServerHandshake {
 
     fn answer<'a>(&mut self, decision: Decision, now: Instant) -> Step<'a, Question, Accepted> {
         let State::Deciding(hello) = &self.state else { return Step::Wait };
-        if now >= self.deadline {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
             return Step::Close(self.timeout());
         }
         let hello = hello.clone();
@@ -152,10 +153,14 @@ impl Handshake for ServerHandshake {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        Some(self.deadline)
+        self.deadline
     }
 
+    /// The lateness of the client is final; that of the application is not the client's fault.
     fn timeout(&self) -> Closed {
-        Closed::auth_timeout()
+        match self.state {
+            State::Waiting | State::Challenged(..) => Closed::auth_timeout(),
+            State::Deciding(_) => Closed::later(),
+        }
     }
 }

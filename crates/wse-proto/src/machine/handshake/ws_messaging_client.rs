@@ -3,7 +3,6 @@
 
 use crate::{
     closing::reason::Closed,
-    limits::later,
     machine::{
         Step,
         conversation::Conversation,
@@ -43,7 +42,7 @@ impl WsMessagingClientHandshake {
     pub(crate) fn start(options: &Arc<WsMessaging>, now: Instant) -> (Self, Open) {
         let codec = Codec::ws_messaging(options, options.messagepack);
         let open = Open::new(codec, options.ping_interval, options.ping_timeout, now);
-        (Self { deadline: later(now, options.auth_timeout) }, open)
+        (Self { deadline: options.auth_deadline(now) }, open)
     }
 }
 

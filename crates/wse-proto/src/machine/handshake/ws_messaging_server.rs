@@ -3,7 +3,6 @@
 
 use crate::{
     closing::reason::{Closed, Reason},
-    limits::later,
     machine::{
         Step,
         conversation::Conversation,
@@ -44,7 +43,7 @@ impl WsMessagingServerHandshake {
     pub(crate) fn start(options: Arc<WsMessaging>, now: Instant) -> (Self, Open) {
         let codec = Codec::ws_messaging(&options, false);
         let open = Open::new(codec, options.ping_interval, options.ping_timeout, now);
-        let deadline = later(now, options.auth_timeout);
+        let deadline = options.auth_deadline(now);
         (Self { options, hello: None, deadline }, open)
     }
 }
@@ -103,8 +102,12 @@ impl Handshake for WsMessagingServerHandshake {
         Some(self.deadline)
     }
 
+    /// The lateness of the client is final; that of the application is not the client's fault.
     fn timeout(&self) -> Closed {
-        Closed { code: 4003, reason: "".into() }
+        match self.hello {
+            None => Closed { code: 4003, reason: "".into() },
+            Some(_) => Closed::later(),
+        }
     }
 }
 

@@ -199,6 +199,7 @@ fn an_end_has_the_code_by_which_this_wires_clients_stay_away_or_come_back() {
         (Closed::normal("".into()), false, "4003"),
         (Closed::normal(Reason::CLIENTS_CONCURRENCY), false, "4003 wse.clients-concurrency"),
         (Closed::auth_timeout(), false, "4003 wse.auth-timeout"),
+        (Closed::later(), false, "1013 wse.later"),
         (Closed::slow(), false, "1013 wse.slow"),
         (Closed::restart(Duration::from_secs(1)), false, "1012 wse.restart after=1000"),
         (Closed::normal(Reason::BY_CLIENT), true, "1000"),
