@@ -51,7 +51,8 @@ impl SendError {
 /// match conn.call::<_, String>("whoami", ()).await {
 ///     Ok(name) => println!("{name}"),
 ///     Err(CallError::Failed(error)) => println!("it said no: {}", error.code),
-///     Err(CallError::TimedOut | CallError::Disconnected) => println!("no answer"),
+///     Err(CallError::Disconnected { closed }) => println!("no answer, the connection has ended: {closed}"),
+///     Err(CallError::TimedOut) => println!("no answer"),
 ///     Err(error) => println!("{}: {error}", error.code()),
 /// }
 /// # }
@@ -63,8 +64,11 @@ pub enum CallError {
     #[error("no answer in time")]
     TimedOut,
     /// The connection ended before the answer. Whether the procedure ran is unknown.
-    #[error("disconnected before the answer")]
-    Disconnected,
+    #[error("disconnected before the answer: {closed}")]
+    Disconnected {
+        /// How it ended: 1006 without a close frame.
+        closed: Closed,
+    },
     /// The call was not sent: there is no connection.
     #[error("not connected")]
     NotReady,
@@ -91,13 +95,14 @@ impl CallError {
     pub fn code(&self) -> &str {
         match self {
             CallError::TimedOut => Code::RP_TIMEOUT,
-            CallError::Disconnected => Code::RP_DISCONNECT,
+            CallError::Disconnected { .. } => Code::RP_DISCONNECT,
             CallError::NotReady => Code::NOT_READY,
             CallError::Busy => Code::RP_BUSY,
             CallError::NotRegistered(_) => Code::RP_NOT_REGISTERED,
             CallError::Failed(error) => &error.code,
             CallError::Decode(_) => Code::RP_INVALID,
-            CallError::Send(error) => error.code(),
+            CallError::Send(SendError::Stopped(error)) => &error.code,
+            CallError::Send(_) => Code::RP_SEND_FAILED,
         }
     }
 
@@ -159,7 +164,7 @@ pub enum ConnectError {
     /// The server refused the identity, or the solution of its challenge.
     #[error("refused: {0}")]
     Refused(Closed),
-    /// The connection ended before the welcome.
+    /// The connection ended before the welcome, and that is no refusal of the identity.
     #[error("closed before the welcome: {0}")]
     Closed(Closed),
     /// The challenge was not solved: there is no handler, or it failed.
@@ -179,6 +184,7 @@ impl ConnectError {
         match self {
             ConnectError::AlreadyConnected => Code::ALREADY_CONNECTED,
             ConnectError::Refused(_) => Code::NOT_AUTHORIZED,
+            ConnectError::Closed(_) => Code::CONNECTION_CLOSED,
             ConnectError::Challenge(_) => Code::INVALID_CRA_HANDLER,
             _ => Code::WS_ERROR,
         }

@@ -15,12 +15,16 @@ impl Code {
     pub const RP_DISCONNECT: &str = "wse.client.rp.disconnect";
     /// Too many calls of this side are in flight.
     pub const RP_BUSY: &str = "wse.client.rp.busy";
-    /// An answer came that is not of the type asked for, or an argument does not encode.
+    /// An answer came that is not of the type asked for, or a message does not encode.
     pub const RP_INVALID: &str = "wse.client.rp.invalid";
+    /// A call was not sent: its argument does not encode, or is too big.
+    pub const RP_SEND_FAILED: &str = "wse.client.rp.send-failed";
     /// The client is connected or connecting already.
     pub const ALREADY_CONNECTED: &str = "wse.client.already-connected";
     /// The connection could not be made, or broke.
     pub const WS_ERROR: &str = "wse.client.ws-error";
+    /// The connection ended before the welcome, and the server did not refuse the client.
+    pub const CONNECTION_CLOSED: &str = "wse.client.connection-closed";
     /// The server refused the client.
     pub const NOT_AUTHORIZED: &str = "wse.not-authorized";
     /// The client is not connected.
@@ -41,6 +45,6 @@ impl Code {
     pub const PROTOCOL_VIOLATION: &str = "wse.server.protocol-violation";
     /// A connection broke.
     pub const CONNECTION_ERROR: &str = "wse.server.connection-error";
-    /// A message handler failed.
+    /// A message handler failed, or a stranger broke the protocol.
     pub const MSG_PROCESSING_ERROR: &str = "wse.server.msg-processing-error";
 }

@@ -77,7 +77,7 @@ async fn in_a_blackhole_both_sides_find_out_by_their_pings() {
     let client = soon(builder.connect()).await.unwrap();
     proxy.faults().blackhole();
     let called = adds(&client).await;
-    assert!(matches!(called, Err(CallError::Disconnected)), "{called:?}");
+    assert!(matches!(called, Err(CallError::Disconnected { .. })), "{called:?}");
     assert_eq!(client_told.next_like("closed").await, "closed 1006 wse.silent");
     assert_eq!(server_told.take(4).await[3], "left ann 1006 wse.silent");
     assert!(soon(proxy.until(|counts| counts.live == 0)).await.vanished > 0);

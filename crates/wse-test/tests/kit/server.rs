@@ -107,7 +107,7 @@ async fn a_call_in_flight_fails_when_it_is_cut_on_either_way_and_both_sides_are_
             faults.to_client().cut_after(counts.to_client + 1);
         }
         let called = client.call::<_, ()>("run", ()).await;
-        assert!(matches!(called, Err(CallError::Disconnected)), "{called:?}");
+        assert!(matches!(called, Err(CallError::Disconnected { .. })), "{called:?}");
         assert_eq!(client_told.next_like("closed").await, "closed 1006");
         assert_eq!(server_told.take(4).await[2..], ["disconnected ann 1 1006", "left ann 1006"]);
         assert_eq!(log.len(), ran);

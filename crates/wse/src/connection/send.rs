@@ -9,7 +9,7 @@ use crate::{
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
-use wse_proto::{Envelope, Payload};
+use wse_proto::{Closed, Envelope, Payload, Reason};
 
 /// Queues a message that the hook lets through. Returns its number where a session counts it.
 pub(crate) fn message<W, P>(
@@ -94,6 +94,11 @@ where
     Ok(Some(payload))
 }
 
+/// How the connection of a call ended that gets no answer any more.
+fn ended(handle: &Handle) -> Closed {
+    handle.closed().unwrap_or_else(|| Closed::broken(Reason::default()))
+}
+
 /// Sends a call at once. The future waits for its answer, and forgets the call when dropped.
 fn start_call<'a, P, R>(
     handle: &'a Handle,
@@ -113,7 +118,8 @@ where
     Ok(async move {
         let answer = tokio::time::timeout(timeout, answer).await;
         drop(call);
-        match answer.map_err(|_| CallError::TimedOut)?.map_err(|_| CallError::Disconnected)? {
+        let answer = answer.map_err(|_| CallError::TimedOut)?;
+        match answer.map_err(|_| CallError::Disconnected { closed: ended(handle) })? {
             Ok(result) => Ok(result.decode()?),
             Err(error) => Err(CallError::failed(handle.codec().read_error(&error))),
         }

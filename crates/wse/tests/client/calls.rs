@@ -172,7 +172,7 @@ async fn a_result_of_another_type_is_a_decode_error_and_an_argument_that_does_no
     assert_eq!(error.code(), "wse.client.rp.invalid");
     let error = soon(client.call::<_, ()>("add", Broken)).await.unwrap_err();
     assert!(matches!(error, CallError::Send(SendError::Encode(_))), "{error}");
-    assert_eq!(error.code(), "wse.client.rp.invalid");
+    assert_eq!(error.code(), "wse.client.rp.send-failed");
     for name in ["", "~wse:hi", "~wse:response"] {
         assert!(matches!(client.send(name, ()), Err(SendError::Encode(_))), "{name}");
     }
@@ -210,7 +210,9 @@ async fn nothing_is_sent_or_called_while_not_connected() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_in_flight_fail_when_the_connection_ends_however_it_ends() {
-    for end in ["dropped", "broken", "closed", "jumped"] {
+    for (end, code, reason) in
+        [("dropped", 1000, "bye"), ("broken", 1006, ""), ("closed", 1000, "wse.by-client"), ("jumped", 4000, "jump")]
+    {
         let (builder, mut dials) = scripted();
         let (client, wire) = tokio::join!(builder.connect(), dials.welcomed());
         let (client, mut wire) = (client.unwrap(), wire);
@@ -226,8 +228,10 @@ async fn calls_in_flight_fail_when_the_connection_ends_however_it_ends() {
         for call in calls {
             let (time, error) = timed(call).await;
             let error = error.unwrap().unwrap_err();
-            assert!(matches!(error, CallError::Disconnected) && time < Duration::from_secs(1), "{end}: {error}");
+            assert!(time < Duration::from_secs(1), "{end}: {error}");
             assert_eq!(error.code(), "wse.client.rp.disconnect");
+            let CallError::Disconnected { closed } = error else { panic!("{end}: {error}") };
+            assert_eq!((closed.code, closed.reason.as_str()), (code, reason), "{end}");
         }
     }
 }
@@ -239,7 +243,7 @@ async fn what_is_too_big_or_too_much_is_not_sent() {
     assert!(matches!(client.send("m", &big), Err(SendError::TooBig(size)) if size > 101 << 10));
     let error = soon(client.call::<_, ()>("rp", &big)).await.unwrap_err();
     assert!(matches!(&error, CallError::Send(SendError::TooBig(_))), "{error}");
-    assert_eq!(error.code(), "wse.client.ws-error");
+    assert_eq!(error.code(), "wse.client.rp.send-failed");
     client.send("m", 1).unwrap();
     assert_eq!(wire.text().await, r#"["m",1,null]"#, "the connection is as good as before");
     // A server that does not read: at last the client gives up, as the server would.

@@ -190,8 +190,17 @@ async fn a_challenge_without_a_solution_fails_connect_and_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_server_refuses_fails_at_once_with_reconnect_too() {
-    for (code, reason) in [(1000, "wse.not-authorized")] {
+async fn what_the_server_refuses_or_ends_for_good_fails_at_once_with_reconnect_too() {
+    for (code, reason) in [
+        (1000, "wse.not-authorized"),
+        (1000, "wse.auth-timeout"),
+        (1000, "wse.protocol-error"),
+        (1000, "wse.by-server"),
+        (1000, "wse.clients-concurrency"),
+        (1000, ""),
+        (1000, "maintenance"),
+        (1008, "wse.not-authorized"),
+    ] {
         let (builder, mut dials) = scripted();
         let (when, mut events) = events();
         let client = builder.reconnect(Backoff::default()).when(when).build();
@@ -204,12 +213,18 @@ async fn what_the_server_refuses_fails_at_once_with_reconnect_too() {
         wire.drop_with(code, reason).await;
         let (time, error) = timed(connecting).await;
         assert_eq!(time, Duration::ZERO);
-        match error.unwrap().unwrap_err() {
-            ConnectError::Refused(closed) => assert_eq!((closed.code, closed.reason.as_str()), (code, reason)),
-            other => panic!("{other}"),
-        }
+        let error = error.unwrap().unwrap_err();
+        let (told, closed) = match (error.code(), &error) {
+            (told, ConnectError::Refused(closed) | ConnectError::Closed(closed)) => (told, closed),
+            (_, other) => panic!("{other}"),
+        };
+        // Only one of them says that the identity was wrong.
+        let refused = (code, reason) == (1000, "wse.not-authorized");
+        assert_eq!(told, if refused { "wse.not-authorized" } else { "wse.client.connection-closed" }, "{reason}");
+        assert_eq!(matches!(error, ConnectError::Refused(_)), refused, "{reason}");
+        assert_eq!((closed.code, closed.reason.as_str()), (code, reason));
         dials.none_within(Duration::from_secs(60)).await;
-        assert_eq!(events.so_far(), ["CONNECTING", &format!("closed {code} {reason}"), "OFFLINE"]);
+        assert_eq!(events.so_far(), ["CONNECTING", format!("closed {code} {reason}").trim_end(), "OFFLINE"]);
     }
 }
 

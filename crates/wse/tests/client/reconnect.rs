@@ -100,7 +100,7 @@ async fn codes_before_the_welcome_are_final_or_not_as_after_it() {
             dials.none_within(LONG).await;
             let error = soon(connecting).await.unwrap().unwrap_err();
             assert!(matches!(&error, ConnectError::Closed(closed) if closed.code == code), "{error}");
-            assert_eq!(error.code(), "wse.client.ws-error");
+            assert_eq!(error.code(), "wse.client.connection-closed");
         } else {
             let _wire = dials.welcomed().await;
             soon(connecting).await.unwrap().unwrap();

@@ -123,6 +123,7 @@ async fn a_server_that_breaks_the_rules_before_the_welcome_fails_connect() {
         assert!(closed.0 == code && closed.1.starts_with(reason), "{what}: {closed:?}");
         let error = soon(connecting).await.unwrap().unwrap_err();
         assert!(matches!(&error, ConnectError::Closed(end) if end.code == code), "{what}: {error}");
+        assert_eq!(error.code(), "wse.client.connection-closed");
         dials.none_within(Duration::from_secs(60)).await;
     }
 }

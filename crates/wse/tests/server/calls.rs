@@ -146,19 +146,25 @@ async fn beyond_the_limit_of_calls_the_caller_is_told_busy() {
 #[tokio::test(start_paused = true)]
 async fn calls_in_flight_end_with_the_connection() {
     let server = echoing(Limits::default());
-    for how in ["close", "hang up", "drop", "protocol error"] {
+    for (how, end) in [
+        ("close", "1000 bye"),
+        ("hang up", "1006"),
+        ("drop", "1000 gone"),
+        ("protocol error", "1000 wse.protocol-error"),
+    ] {
         let (mut peer, conn) = device(&server, "ann").await;
         let (call, _) = begin(&mut peer, &conn).await;
         match how {
-            "close" => peer.close(1000, "").await,
+            "close" => peer.close(1000, "bye").await,
             "hang up" => drop(peer),
             "drop" => conn.drop("gone"),
             _ => peer.send("{{{").await,
         }
         let (time, outcome) = timed(call).await;
         let error = outcome.unwrap().unwrap_err();
-        assert!(matches!(error, CallError::Disconnected), "{how}: {error:?}");
         assert_eq!(error.code(), "wse.client.rp.disconnect");
+        let CallError::Disconnected { closed } = error else { panic!("{how}: {error:?}") };
+        assert_eq!(closed.to_string(), end, "{how}");
         assert!(time < S, "{how}: {time:?}");
         assert!(matches!(conn.call(DOUBLE, 1).await, Err(CallError::NotReady)), "{how}");
     }

@@ -170,7 +170,7 @@ async fn a_codec_that_panics_ends_that_connection_only() {
     peer.next().await;
     peer.send("grenade").await;
     assert_eq!(peer.next().await, Got::End);
-    assert!(matches!(call.await.unwrap(), Err(wse::CallError::Disconnected)));
+    assert!(matches!(call.await.unwrap(), Err(wse::CallError::Disconnected { .. })));
     assert_eq!(events.take(6).await[4..], ["disconnected ann 2 1006", "left ann 1006"]);
     assert_eq!(bystander.call("add", json!([1, 2])).await, json!(["~wse:response", 3]));
     let (_, closed) = tokio::join!(server.shutdown(std::time::Duration::from_secs(5)), bystander.closed());

@@ -218,7 +218,7 @@ async fn it_may_send_itself_and_drop_the_connection() {
     assert_eq!(peer.text().await, r#"{"name":"call","args":[1,2],"id":1}"#);
     assert!(matches!(conn.send("out", 1), Err(SendError::NotReady)));
     assert_eq!(peer.closed().await, (4003, "out".into()));
-    assert!(matches!(calling.await.unwrap(), Err(CallError::Disconnected)));
+    assert!(matches!(calling.await.unwrap(), Err(CallError::Disconnected { .. })));
 }
 
 #[tokio::test(start_paused = true)]

@@ -156,7 +156,7 @@ async fn a_session_that_is_not_resumed_fails_its_calls_before_it_tells_what_was_
     settle().await;
     drop(wire);
     let (mut wire, _) = welcome(&mut dials, granted("u1", 0, false)).await;
-    assert!(matches!(soon(calling).await.unwrap(), Err(CallError::Disconnected)));
+    assert!(matches!(soon(calling).await.unwrap(), Err(CallError::Disconnected { .. })));
     assert!(matches!(soon(receipt.delivered()).await, Err(SendError::Unconfirmed)));
     events.next_like("closed").await;
     assert_eq!(events.next_like("ready").await, r#"ready "hey" lost 3"#);
@@ -186,7 +186,7 @@ async fn when_the_window_has_passed_a_new_session_is_asked_for() {
         called = timed(calling) => called,
     };
     assert!(about(waited, 60 * S), "{waited:?}");
-    assert!(matches!(called.unwrap(), Err(CallError::Disconnected)));
+    assert!(matches!(called.unwrap(), Err(CallError::Disconnected { .. })));
     assert!(matches!(client.send("m", 2), Err(SendError::NotReady)));
     let (_, asked) = welcome(&mut dials, granted("u1", 0, false)).await;
     assert_eq!(asked, json!({}));
@@ -295,7 +295,7 @@ async fn a_client_that_is_closed_during_the_cut_fails_what_waits() {
     });
     settle().await;
     soon(client.close("")).await;
-    assert!(matches!(soon(calling).await.unwrap(), Err(CallError::Disconnected)));
+    assert!(matches!(soon(calling).await.unwrap(), Err(CallError::Disconnected { .. })));
     assert!(matches!(client.send("m", 1), Err(SendError::NotReady)));
 }
 

@@ -89,7 +89,7 @@ async fn who_leaves_by_itself_is_told_as_well_how_much_was_never_confirmed() {
         let ((_wire, asked), ()) = tokio::join!(serves, goes);
         assert_eq!(asked, json!({}));
         drop(under_way);
-        assert!(matches!(soon(calling).await.unwrap(), Err(CallError::Disconnected)));
+        assert!(matches!(soon(calling).await.unwrap(), Err(CallError::Disconnected { .. })));
         assert_eq!(events.next_like("ready").await, r#"ready "hey" lost 4"#, "cut {cut}, jumps {jumps}");
     }
 }
@@ -135,7 +135,7 @@ async fn the_window_is_the_one_that_was_granted() {
     drop(wire);
     let (waited, called) = timed(calling).await;
     assert!(about(waited, 3 * S), "{waited:?}");
-    assert!(matches!(called.unwrap(), Err(CallError::Disconnected)));
+    assert!(matches!(called.unwrap(), Err(CallError::Disconnected { .. })));
 }
 
 #[tokio::test(start_paused = true)]

@@ -154,7 +154,7 @@ async fn after_the_window_the_session_is_over_and_everybody_is_told() {
     let (waited, told) = timed(events.take(2)).await;
     assert!(about(waited, 60 * S), "{waited:?}");
     assert_eq!(told, ["disconnected ann 1 1006", "left ann 1006"]);
-    assert!(matches!(calling.await.unwrap(), Err(wse::CallError::Disconnected)));
+    assert!(matches!(calling.await.unwrap(), Err(wse::CallError::Disconnected { .. })));
     assert!(matches!(receipt.delivered().await, Err(wse::SendError::Unconfirmed)));
     assert!(matches!(conn.send("m", 2), Err(wse::SendError::NotReady)));
     let (_peer, granted) = resume(&server, "ann", &granted["session"], 0).await;

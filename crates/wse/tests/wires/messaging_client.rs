@@ -185,6 +185,7 @@ async fn it_gives_the_server_20_s_for_connect_and_says_so() {
         assert!(about(took, time), "{took:?}");
         let error = soon(connecting).await.unwrap().unwrap_err();
         assert!(matches!(&error, ConnectError::Closed(closed) if closed.code == 4008), "{error}");
+        assert_eq!(error.code(), "wse.client.connection-closed");
     }
 }
 

@@ -98,7 +98,7 @@ async fn its_calls_end_in_every_way() {
     let calling = tokio::spawn(async move { client.call::<_, Value>("slow", ()).await });
     wire.text().await;
     wire.drop_with(1000, "").await;
-    assert!(matches!(soon(calling).await.unwrap(), Err(CallError::Disconnected)));
+    assert!(matches!(soon(calling).await.unwrap(), Err(CallError::Disconnected { .. })));
 }
 
 fn failing(builder: ClientBuilder) -> ClientBuilder {

@@ -258,7 +258,7 @@ async fn calls_of_the_server_end_in_every_way() {
     let waiting = tokio::spawn(async move { conn.call::<_, Value>("its", 1).await });
     peer.text().await;
     peer.writer.hang_up().await;
-    assert!(matches!(waiting.await.unwrap(), Err(CallError::Disconnected)));
+    assert!(matches!(waiting.await.unwrap(), Err(CallError::Disconnected { .. })));
 }
 
 #[tokio::test(start_paused = true)]
