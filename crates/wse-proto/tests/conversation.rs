@@ -113,7 +113,7 @@ impl BothSides {
             Step::Deliver(Envelope { name, payload, stamp: None }) => {
                 self.heard.push(format!("{name} {}", payload.decode::<u32>().expect("a number")));
             }
-            Step::Close(_) => self.ended = true,
+            Step::Close(_) | Step::Reject(..) => self.ended = true,
             step => panic!("{step:?}"),
         }
     }

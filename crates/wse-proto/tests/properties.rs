@@ -138,7 +138,9 @@ where
         let right = match (event, &step) {
             (_, step) if closed => matches!(step, Step::Wait),
             (Event::Heard | Event::Pong | Event::Close, step) => matches!(step, Step::Wait),
-            (Event::Garbage, step) => matches!(step, Step::Close(end) if *end == Closed::protocol_error()),
+            (Event::Garbage, Step::Close(end)) => open && *end == Closed::protocol_error(),
+            (Event::Garbage, Step::Reject(end, _)) => !open && *end == Closed::protocol_error(),
+            (Event::Garbage, _) => false,
             (Event::Deaf, Step::Wait) => !due && !open,
             (Event::Deaf, Step::Ping | Step::Close(_)) => lawful(open, event, &step),
             (Event::Tick, Step::Wait) => !due,
@@ -148,7 +150,8 @@ where
             (Event::Answer(_), _) => asked && !open && lawful(open, event, &step),
             // What is the application's is never lost.
             (Event::Envelope(sent), Step::Wait) => Kind::of(&sent.name).is_some(),
-            (Event::Envelope(_), Step::Close(end)) => *end == Closed::protocol_error(),
+            (Event::Envelope(_), Step::Close(end)) => open && *end == Closed::protocol_error(),
+            (Event::Envelope(_), Step::Reject(end, _)) => !open && *end == Closed::protocol_error(),
             (Event::Envelope(sent), Step::Deliver(delivered)) => open && sent == delivered,
             (Event::Envelope(sent), Step::Settle { stamp, outcome }) => {
                 let kind = if outcome.is_ok() { Kind::Response } else { Kind::ResponseErr };
@@ -162,7 +165,7 @@ where
         prop_assert!(right, "{step:?} after {event:?}; asked {asked}, open {open}, closed {closed}");
         asked = (asked && !matches!(event, Event::Answer(_))) || matches!(step, Step::Ask(_));
         open |= matches!(step, Step::Open(_));
-        closed |= matches!(step, Step::Close(_)) || matches!(event, Event::Close);
+        closed |= matches!(step, Step::Close(_) | Step::Reject(..)) || matches!(event, Event::Close);
         prop_assert_eq!(machine.deadline().is_none(), closed);
         let spinning =
             matches!(event, Event::Tick | Event::Deaf) && machine.deadline().is_some_and(|deadline| deadline <= now);
@@ -196,7 +199,7 @@ fn the_server_opens_on_an_accepting_verdict_only_and_never_speaks_after_the_end(
         Event::Answer(Decision::accept("ann")),
     ];
     let limits = Limits { challenges: 2, ..Limits::default() };
-    let steps = ["Ask", "Close", "Deliver", "Hold", "Invoke", "Open", "Ping", "Send", "Settle", "Wait"];
+    let steps = ["Ask", "Close", "Deliver", "Hold", "Invoke", "Open", "Ping", "Reject", "Send", "Settle", "Wait"];
     run(happenings(verdict(), beginning), &steps, |happenings| {
         let now = Instant::now();
         let (mut hello, mut quest, mut quests) = (None, None, 0);
@@ -245,7 +248,7 @@ fn the_server_opens_on_an_accepting_verdict_only_and_never_speaks_after_the_end(
 fn the_client_opens_on_a_welcome_only_and_never_speaks_after_the_end() {
     let beginning = vec![peer(Kind::Challenge), Event::Answer(json("42")), peer(Kind::Welcome)];
     let hello = Hello { identity: json("1"), meta: json("{}") };
-    let steps = ["Ask", "Close", "Deliver", "Invoke", "Open", "Ping", "Send", "Settle", "Wait"];
+    let steps = ["Ask", "Close", "Deliver", "Invoke", "Open", "Ping", "Reject", "Send", "Settle", "Wait"];
     run(happenings(payload(), beginning), &steps, |happenings| {
         let now = Instant::now();
         let (machine, _) = ClientMachine::new(Codec::Json, &hello, None, &Limits::default(), now);

@@ -296,47 +296,6 @@ fn a_verdict_after_the_deadline_opens_nothing_even_before_the_tick() {
 }
 
 #[test]
-fn without_an_auth_timeout_only_the_silence_of_a_stranger_ends_it() {
-    let limits = Limits { auth_timeout: Duration::ZERO, ..Limits::default() };
-    let fresh = || Driver::with(|now| ServerMachine::new(Codec::Json, &limits, now));
-    for past in [&[][..], &["hi"], &["hi", "quest"]] {
-        let mut driver = fresh();
-        for word in past {
-            driver.at(0, word);
-        }
-        assert_eq!(driver.deadline(), Some(25.0), "{past:?}");
-        assert_eq!(driver.at(24, "tick"), "wait", "{past:?}");
-        assert_eq!(driver.at(25, "tick"), "ping", "{past:?}");
-        driver.at(30, "heard");
-        assert_eq!(driver.at(54, "tick"), "wait", "{past:?}");
-        assert_eq!(driver.at(55, "tick"), "ping", "{past:?}");
-        assert_eq!(driver.at(65, "tick"), "close 1006 wse.silent", "{past:?}");
-    }
-    let mut driver = fresh();
-    driver.at(1_000_000, "hi");
-    assert_eq!(driver.at(2_000_000, "accept"), r#"open a7 3 for "ann""#);
-}
-
-#[test]
-fn a_solution_of_null_is_a_solution() {
-    for frame in [r#"["~wse:challenge",null,null]"#, r#"["~wse:challenge"]"#] {
-        let now = Instant::now();
-        let mut machine = ServerMachine::fresh(now);
-        for word in ["hi", "quest"] {
-            let input = match ServerMachine::word(word) {
-                Word::Frame(frame) => hear(&mut machine, frame),
-                Word::Input(input) => input,
-                _ => panic!("an input"),
-            };
-            assert!(matches!(machine.step(input, now), Step::Ask(_) | Step::Send(_)));
-        }
-        let solution = hear(&mut machine, frame);
-        let Step::Ask(question) = machine.step(solution, now) else { panic!("{frame} asks again") };
-        assert_eq!(text(&question.solution.unwrap().answer), "null");
-    }
-}
-
-#[test]
 fn the_verdict_ends_the_auth_deadline_and_starts_the_heartbeat() {
     let mut driver = Driver::<ServerMachine>::new();
     driver.at(1, "hi");

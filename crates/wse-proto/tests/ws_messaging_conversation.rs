@@ -129,7 +129,7 @@ impl BothSides {
                 }
                 self.heard.push(said(&name, &payload));
             }
-            Step::Close(closed) => self.ended = Some(closed.to_string()),
+            Step::Close(closed) | Step::Reject(closed, _) => self.ended = Some(closed.to_string()),
             step => panic!("{step:?}"),
         }
     }

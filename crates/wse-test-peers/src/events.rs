@@ -67,9 +67,10 @@ impl Told for Event {
             }
             Event::Parked(conn) => format!("parked {} {}", conn.cid(), number(conn)),
             Event::Resumed(conn) => format!("resumed {} {}", conn.cid(), number(conn)),
-            Event::Error { code, conn, error, .. } => {
+            Event::Error { code, conn, error, remote_addr, .. } => {
                 let cid = conn.as_ref().map_or("nobody", |conn| conn.cid().as_str());
-                format!("error {cid} {code} {error}")
+                let address = remote_addr.filter(|_| conn.is_none()).map(|address| format!(" from {address}"));
+                format!("error {cid} {code} {error}{}", address.unwrap_or_default())
             }
             other => format!("{other:?}"),
         }

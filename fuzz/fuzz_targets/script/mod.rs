@@ -200,7 +200,7 @@ where
         self.taken += u64::from(counted);
         match step {
             Step::Wait => {}
-            Step::Close(_) => {
+            Step::Close(_) | Step::Reject(..) => {
                 let parked = self.parked.is_some_and(|until| self.now >= until);
                 let silent = tick && self.parked.is_none() && !(self.open && self.kept);
                 assert!(came.is_some() || answer || garbage || parked || silent, "it ends by itself");

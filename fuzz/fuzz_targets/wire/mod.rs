@@ -95,7 +95,7 @@ fn first(format: Format, frame: &[u8]) {
             decode(&question.hello.identity);
         }
         Err(error) => {
-            let Step::Close(closed) = machine.step(Input::Garbage(error), now) else { panic!("garbage ends it") };
+            let Step::Reject(closed, _) = machine.step(Input::Garbage(error), now) else { panic!("garbage ends it") };
             assert_eq!(closed.code, 4003);
         }
     }

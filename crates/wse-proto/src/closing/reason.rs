@@ -30,6 +30,9 @@ impl Reason {
     pub const NOT_AUTHORIZED: Reason = Reason::known("wse.not-authorized");
     /// The peer broke the protocol.
     pub const PROTOCOL_ERROR: Reason = Reason::known("wse.protocol-error");
+    /// The peer speaks the wire of npm `wse` 2, which has the same subprotocol name.
+    pub const NPM_WSE_2: Reason =
+        Reason::known("wse.protocol-error: you speak the wire of npm wse 2, here it is that of 4 and 5");
     /// A newer device of the same user took this one's place.
     pub const CLIENTS_CONCURRENCY: Reason = Reason::known("wse.clients-concurrency");
     /// The client has not done its part of the authentication in time.
@@ -105,6 +108,11 @@ impl Closed {
     /// The peer broke the protocol: 1000 `wse.protocol-error`.
     pub fn protocol_error() -> Self {
         Closed::normal(Reason::PROTOCOL_ERROR)
+    }
+
+    /// The peer speaks npm `wse` 2: 1000, with a reason that says so.
+    pub fn npm_wse_2() -> Self {
+        Closed::normal(Reason::NPM_WSE_2)
     }
 
     /// The application refused the client: 1000 `wse.not-authorized`.

@@ -97,7 +97,7 @@ where
         }
     }
 
-    fn garbage<'a>(&mut self, error: &ProtocolError) -> Step<'a, L::Question, L::Opening> {
+    fn garbage<'a>(&mut self, error: ProtocolError) -> Step<'a, L::Question, L::Opening> {
         match self {
             Either::Left(left) => left.garbage(error),
             Either::Right(right) => right.garbage(error),

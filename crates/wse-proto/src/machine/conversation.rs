@@ -46,7 +46,7 @@ impl<H: Handshake> Conversation<H> {
                 self.open.heard(now);
                 handshake.envelope(envelope)
             }
-            Input::Garbage(error) => handshake.garbage(&error),
+            Input::Garbage(error) => handshake.garbage(error),
             Input::Answer(answer) => handshake.answer(answer, now),
             Input::Deaf | Input::Tick => match handshake.deadline() {
                 Some(deadline) if now >= deadline => Step::Close(handshake.timeout()),
@@ -59,7 +59,7 @@ impl<H: Handshake> Conversation<H> {
                 self.phase = Phase::Open;
                 self.open.begin(now);
             }
-            Step::Close(_) => self.phase = Phase::Closed,
+            Step::Close(_) | Step::Reject(..) => self.phase = Phase::Closed,
             _ => {}
         }
         step

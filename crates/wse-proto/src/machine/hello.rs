@@ -40,7 +40,7 @@ impl Hello {
     /// # Errors
     /// When it is not an object.
     pub fn read(payload: &Payload<'_>) -> Result<(Self, Option<SessionRequest>), ProtocolError> {
-        let refused = || ProtocolError::new("the payload of a hi is not an object");
+        let refused = || ProtocolError::of_envelope("the payload of a hi is not an object");
         if !payload.is_object() {
             return Err(refused());
         }

@@ -37,7 +37,7 @@ pub trait Machine {
 
     /// Takes one input and returns what the caller has to do before the next input.
     ///
-    /// After [`Step::Close`], [`close`](Machine::close), or a [`lost`](Machine::lost) that returned
+    /// After [`Step::Close`], [`Step::Reject`], [`close`](Machine::close), or a [`lost`](Machine::lost) that returned
     /// false, every step is [`Step::Wait`], except that an acknowledgement of the peer still counts in
     /// a session.
     #[must_use]
@@ -123,4 +123,7 @@ pub enum Step<'a, Q, O> {
     Park(Closed),
     /// End the connection.
     Close(Closed),
+    /// The peer broke the protocol before the conversation was open: end the connection like this. The
+    /// error says what was wrong, and is not for the peer.
+    Reject(Closed, ProtocolError),
 }

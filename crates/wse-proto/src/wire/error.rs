@@ -3,28 +3,64 @@
 
 use std::fmt;
 
-/// A frame is not an envelope of the protocol spoken.
+/// A frame is not an envelope of the protocol spoken, or has no place where it came.
 ///
 /// On the protocols of `wse` the connection ends with 1000 `wse.protocol-error` and the peer does
 /// not get the text. On `ws-messaging` the text is sent to the peer.
 #[derive(Debug, thiserror::Error)]
-#[error("not an envelope: {0}")]
-pub struct ProtocolError(String);
+#[error("{}{why}", kind.before())]
+pub struct ProtocolError {
+    why: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The frame is not an envelope.
+    Frame,
+    /// It is a frame of npm `wse` 2, which has the same subprotocol name.
+    NpmWse2,
+    /// It is an envelope that must not come like this.
+    Envelope,
+}
+
+impl Kind {
+    fn before(self) -> &'static str {
+        match self {
+            Kind::Frame | Kind::NpmWse2 => "not an envelope: ",
+            Kind::Envelope => "",
+        }
+    }
+}
 
 impl ProtocolError {
     /// An error with this text, which must not quote the frame.
     pub fn new(why: impl Into<String>) -> Self {
-        Self(why.into())
+        Self { why: why.into(), kind: Kind::Frame }
+    }
+
+    /// An envelope that must not come like this, for that reason.
+    pub(crate) fn of_envelope(why: &str) -> Self {
+        Self { why: why.into(), kind: Kind::Envelope }
+    }
+
+    /// The frame is one of npm `wse` 2.
+    pub(crate) fn npm_wse_2() -> Self {
+        Self { why: "a frame of npm wse 2".into(), kind: Kind::NpmWse2 }
+    }
+
+    pub(crate) fn is_npm_wse_2(&self) -> bool {
+        self.kind == Kind::NpmWse2
     }
 
     pub(crate) fn why(&self) -> &str {
-        &self.0
+        &self.why
     }
 }
 
 impl From<DecodeError> for ProtocolError {
     fn from(error: DecodeError) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }
 

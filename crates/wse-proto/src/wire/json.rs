@@ -20,8 +20,22 @@ use std::{borrow::Cow, fmt};
 /// For more than three elements, a type that is not a string, a stamp that is neither a string nor
 /// null, and a nesting deeper than [`DEPTH`].
 pub(crate) fn read(frame: &[u8]) -> Result<Envelope<'_>, ProtocolError> {
-    let Array(envelope) = serde_json::from_str(text(frame)?).map_err(no_json)?;
-    Ok(envelope)
+    let text = text(frame)?;
+    match serde_json::from_str(text) {
+        Ok(Array(envelope)) => Ok(envelope),
+        Err(_) if is_npm_wse_2(text) => Err(ProtocolError::npm_wse_2()),
+        Err(error) => Err(no_json(error)),
+    }
+}
+
+/// Whether this is a frame of npm `wse` 2: an object with the name in `c` and the payload in `dat`.
+fn is_npm_wse_2(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Frame<'a> {
+        #[serde(borrow, rename = "c")]
+        _c: Cow<'a, str>,
+    }
+    text.trim_start().starts_with('{') && serde_json::from_str::<Frame<'_>>(text).is_ok()
 }
 
 /// The frame as text.

@@ -156,7 +156,7 @@ impl<S: Machine> Party<S> {
             }
             Step::Ping => self.put(PING, &[], world),
             Step::Park(_) => return Some(Event::Parked),
-            Step::Close(closed) => return Some(self.ends(closed)),
+            Step::Close(closed) | Step::Reject(closed, _) => return Some(self.ends(closed)),
         }
         None
     }

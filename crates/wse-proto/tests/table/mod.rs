@@ -120,7 +120,7 @@ fn words<M: TableMachine>(step: &Step<'_, M::Question, M::Opening>) -> String {
         Step::Acknowledged(count) => format!("acknowledged {count}"),
         Step::Ping => "ping".to_owned(),
         Step::Park(closed) => format!("park {closed}"),
-        Step::Close(closed) => format!("close {closed}"),
+        Step::Close(closed) | Step::Reject(closed, _) => format!("close {closed}"),
     }
 }
 

@@ -155,6 +155,7 @@ impl Owner for ClientOwner {
                 tracing::warn!(code, name, %error, "handler failed");
                 ClientEvent::Error { code, name: name.map(Arc::from), error: Arc::new(error) }
             }
+            Report::Rejected(_) => return None, // the attempt fails with it
         };
         let event = self.state.listeners.happened(event)?;
         // It waits in the queue of the client's events, and takes the place of a handler meanwhile.

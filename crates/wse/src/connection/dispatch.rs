@@ -48,6 +48,10 @@ impl<O: Owner> Connection<O> {
             }
             Step::Park(closed) => self.park(closed),
             Step::Close(closed) => self.close_now(closed),
+            Step::Reject(closed, error) => {
+                self.close_now(closed);
+                self.report(Report::Rejected(error));
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{
 };
 use std::sync::Arc;
 use tokio::sync::oneshot;
-use wse_proto::{Closed, Limits, Machine, Payload, Received, RpError, Token};
+use wse_proto::{Closed, Limits, Machine, Payload, ProtocolError, Received, RpError, Token};
 
 /// What an application has set up for all its connections.
 pub(crate) struct Env<W> {
@@ -39,6 +39,8 @@ pub(crate) enum Report<'a> {
     Ignored { name: &'a str, payload: &'a Payload<'a> },
     /// A handler, procedure or question failed.
     Failed { code: &'static str, name: Option<&'a str>, error: RpError },
+    /// A peer that was not admitted broke the protocol, and its connection has ended with that.
+    Rejected(ProtocolError),
 }
 
 /// Whether a conversation that opens is new or resumed.

@@ -13,6 +13,7 @@ use crate::{
         admission::{
             before_request::BeforeRequest,
             before_verdict::BeforeVerdict,
+            breaches::Breaches,
             verdict::{Stranger, Verdict},
         },
         event::Event,
@@ -129,6 +130,7 @@ impl ServerBuilder<Identified> {
             trusted_proxies: self.options.trusted_proxies,
             upgrade: self.options.upgrade,
             path: self.options.path,
+            breaches: Breaches::default(),
             before_verdict: BeforeVerdict::default(),
             before_request: BeforeRequest::default(),
             connections: Arc::new(Connections::new()),

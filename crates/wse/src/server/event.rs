@@ -1,7 +1,7 @@
 //! What a server tells the application.
 
 use crate::server::users::{conn::Conn, user::User};
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 use wse_proto::{Closed, Payload, RpError};
 
 /// What happens on a server. The listeners added by [`when`](crate::ServerBuilder::when) are told.
@@ -49,13 +49,20 @@ pub enum Event {
         /// What it carried.
         payload: Payload<'static>,
     },
-    /// A handler, procedure or identify failed. This is the whole error; the peer got less of it.
+    /// A handler, procedure or identify failed, or a stranger broke the protocol. This is the whole
+    /// error; the peer got less of it.
+    ///
+    /// Of strangers that broke the protocol at most ten are told in a second, so that they cannot flood
+    /// the application. The text of the next one says how many were not told.
     Error {
         /// The code for this kind of failure.
         code: &'static str,
-        /// The device for which it ran; `None` when identify failed.
+        /// The device for which it ran; `None` for a stranger.
         conn: Option<Conn>,
-        /// The type of the message or the name of the procedure; `None` when identify failed.
+        /// The address of the device or stranger, if its stream has one; behind trusted proxies the one
+        /// they name.
+        remote_addr: Option<IpAddr>,
+        /// The type of the message or the name of the procedure; `None` for a stranger.
         name: Option<Arc<str>>,
         /// What it failed with.
         error: Arc<RpError>,

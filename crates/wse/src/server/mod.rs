@@ -91,6 +91,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry<Conn>,
     pub(crate) events: Events,
     pub(crate) parking: Parking,
+    pub(crate) breaches: admission::breaches::Breaches,
     pub(crate) before_verdict: admission::before_verdict::BeforeVerdict,
     pub(crate) before_request: admission::before_request::BeforeRequest,
     pub(crate) connections: Arc<shutdown::Connections>,

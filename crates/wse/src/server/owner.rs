@@ -24,8 +24,8 @@ use http::request::Parts;
 use std::{future::ready, net::IpAddr, sync::Arc};
 use tokio::time::Instant;
 use wse_proto::{
-    Accepted, AnyServerMachine, Cid, Closed, Limits, Question, Reason, Received, SessionGrant, SessionRequest, Token,
-    TokenCheck,
+    Accepted, AnyServerMachine, Cid, Closed, Code, Limits, ProtocolError, Question, Reason, Received, RpError,
+    SessionGrant, SessionRequest, Token, TokenCheck,
 };
 
 pub(crate) struct ServerOwner {
@@ -160,7 +160,17 @@ impl Owner for ServerOwner {
             Report::Failed { code, name, error } => {
                 let cid = conn.as_ref().map(|conn| conn.cid().as_str());
                 tracing::warn!(code, name, cid, %error, "handler failed");
-                Event::Error { code, conn, name: name.map(Arc::from), error: Arc::new(error) }
+                let remote_addr = self.remote_addr;
+                Event::Error { code, conn, remote_addr, name: name.map(Arc::from), error: Arc::new(error) }
+            }
+            Report::Rejected(error) => {
+                if self.server.listeners.is_empty() {
+                    return None;
+                }
+                let untold = self.server.breaches.tell(Instant::now())?;
+                let error = Arc::new(breach(&error, untold));
+                let (code, remote_addr) = (Code::MSG_PROCESSING_ERROR, self.remote_addr);
+                Event::Error { code, conn, remote_addr, name: None, error }
             }
         };
         listeners.happened(event).and_then(|event| listeners.tell(event))
@@ -191,6 +201,12 @@ impl ServerOwner {
         let Limits { ping_interval: beat, resume_window: window, .. } = self.server.env.limits;
         SessionGrant { token, cid, seen: 0, resumed, beat, window }
     }
+}
+
+/// What the application is told of a stranger that broke the protocol.
+fn breach(error: &ProtocolError, untold: u64) -> RpError {
+    let more = if untold > 0 { format!("; {untold} more were not told") } else { String::new() };
+    RpError::new(Code::PROTOCOL_VIOLATION).message(format!("{error}{more}"))
 }
 
 impl Drop for ServerOwner {

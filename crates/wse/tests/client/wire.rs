@@ -243,3 +243,28 @@ async fn an_interval_of_zero_pings_no_server_in_a_day() {
     assert_eq!(wire.json().await[0], "m", "the first frame since");
     assert_eq!(client.status(), Status::Ready);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_of_npm_wse_2_fails_connect_with_words() {
+    let speaks = r#"{"c":"welcome","dat":{"hey":1}}"#;
+    for says in [Some(speaks), None] {
+        let (builder, mut dials) = scripted();
+        let connecting = tokio::spawn(builder.reconnect(Backoff::default()).connect());
+        let mut wire = dials.upgraded().await;
+        wire.json().await;
+        match says {
+            Some(frame) => {
+                wire.send(frame).await;
+                let (code, reason) = wire.closed().await;
+                assert!(code == 1000 && reason.contains("npm wse 2"), "{code} {reason}");
+            }
+            None => wire.drop_with(1000, "wse-invalid-protocol").await,
+        }
+        let error = soon(connecting).await.unwrap().unwrap_err();
+        assert_eq!(error.code(), "wse.client.connection-closed");
+        assert!(matches!(error, ConnectError::Closed(_)), "{error}");
+        let words = if says.is_some() { "npm wse 2" } else { "wse-invalid-protocol" };
+        assert!(error.to_string().contains(words), "{error}");
+        dials.none_within(Duration::from_secs(60)).await;
+    }
+}

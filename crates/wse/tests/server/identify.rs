@@ -176,60 +176,6 @@ async fn signs_of_life_and_challenges_do_not_extend_the_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_challenged_device_that_sends_anything_but_its_solution_is_closed_and_identify_is_not_asked() {
-    let log = log();
-    let asked = log.clone();
-    let server = Server::builder()
-        .identify(async move |stranger: Stranger, _: Value| {
-            asked.add(format!("{:?}", stranger.answer::<u8, Value>()?));
-            Ok(match stranger.answer::<u8, Value>()? {
-                Some((_, Value::Null)) => stranger.accept("ann"),
-                _ => stranger.challenge(&41),
-            })
-        })
-        .build();
-    for junk in [
-        r#"["m",1]"#,
-        r#"["add",[1,2],"s"]"#,
-        r#"["~wse:junk",1]"#,
-        r#"["~wse:hi",{"identity":"ann"}]"#,
-        r#"["~wse:response",3,"s"]"#,
-        "42",
-        "not json",
-    ] {
-        let mut peer = attach(&server);
-        peer.hi(json!("ann"), json!({})).await;
-        assert_eq!(peer.json().await, json!(["~wse:challenge", 41, null]));
-        peer.send(junk).await;
-        let (time, closed) = timed(peer.closed()).await;
-        assert_eq!((closed, time), ((1000, "wse.protocol-error".into()), Duration::ZERO), "{junk}");
-        assert_eq!(log.take(), ["None"], "{junk}");
-    }
-    let mut peer = attach(&server);
-    peer.hi(json!("ann"), json!({})).await;
-    assert_eq!(peer.json().await, json!(["~wse:challenge", 41, null]));
-    peer.send(r#"["~wse:challenge",null,null]"#).await;
-    assert_eq!(peer.json().await, json!(["~wse:welcome", null, null]));
-    assert_eq!(log.take(), ["None", "Some((41, Null))"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_auth_timeout_of_zero_is_no_deadline() {
-    let server = obeying(Server::builder().limits(Limits { auth_timeout: Duration::ZERO, ..Limits::default() }));
-    let [mut silent, mut challenged, mut thinking] = [attach(&server), attach(&server), attach(&server)];
-    challenged.hi(json!("challenge"), json!({})).await;
-    assert_eq!(challenged.json().await[0], "~wse:challenge");
-    thinking.hi(json!("never"), json!({})).await;
-    for peer in [&mut silent, &mut challenged, &mut thinking] {
-        // It is pinged instead, as everybody else.
-        let (time, got) = timed(peer.next()).await;
-        assert!(matches!(got, Got::Ping(_)), "{got:?}");
-        assert!(time <= 25 * S, "{time:?}");
-    }
-    silent.enter("ann").await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_verdict_that_comes_too_late_opens_nothing() {
     let log = log();
     let finished = log.clone();

@@ -2,6 +2,7 @@
 
 mod axum;
 mod bounds;
+mod breaches;
 mod calls;
 mod codec;
 mod devices;

@@ -4,7 +4,13 @@
 use crate::{
     closing::reason::Closed,
     limits::Limits,
-    machine::{Step, conversation::Conversation, handshake::Handshake, hello::Hello, open::Open},
+    machine::{
+        Step,
+        conversation::Conversation,
+        handshake::{Handshake, reject},
+        hello::Hello,
+        open::Open,
+    },
     protocol::codec::Codec,
     session::grant::{SessionGrant, SessionRequest},
     wire::{
@@ -78,12 +84,12 @@ impl Handshake for ClientHandshake {
                 let grant = envelope.stamp.filter(|_| self.asked).and_then(|grant| SessionGrant::read(&grant));
                 Step::Open(Welcome { payload: envelope.payload.into_owned(), session: grant })
             }
-            _ => Step::Close(Closed::protocol_error()),
+            _ => reject(ProtocolError::of_envelope("an envelope that is neither challenge nor welcome")),
         }
     }
 
-    fn garbage<'a>(&mut self, _: &ProtocolError) -> Step<'a, Payload<'static>, Welcome> {
-        Step::Close(Closed::protocol_error())
+    fn garbage<'a>(&mut self, error: ProtocolError) -> Step<'a, Payload<'static>, Welcome> {
+        reject(error)
     }
 
     fn answer<'a>(&mut self, solution: Payload<'static>, _: Instant) -> Step<'a, Payload<'static>, Welcome> {

@@ -37,7 +37,7 @@ pub trait Handshake {
     fn envelope<'a>(&mut self, envelope: Envelope<'a>) -> Step<'a, Self::Question, Self::Opening>;
 
     /// The peer has sent a message that is not an envelope.
-    fn garbage<'a>(&mut self, error: &ProtocolError) -> Step<'a, Self::Question, Self::Opening>;
+    fn garbage<'a>(&mut self, error: ProtocolError) -> Step<'a, Self::Question, Self::Opening>;
 
     /// The application has answered the question.
     fn answer<'a>(&mut self, answer: Self::Answer, now: Instant) -> Step<'a, Self::Question, Self::Opening>;
@@ -48,4 +48,11 @@ pub trait Handshake {
 
     /// How the connection ends at the deadline.
     fn timeout(&self) -> Closed;
+}
+
+/// The step after a breach of the protocol of `wse`. The peer learns more only where it speaks another
+/// one that has the same name.
+fn reject<'a, Q, O>(error: ProtocolError) -> Step<'a, Q, O> {
+    let closed = if error.is_npm_wse_2() { Closed::npm_wse_2() } else { Closed::protocol_error() };
+    Step::Reject(closed, error)
 }

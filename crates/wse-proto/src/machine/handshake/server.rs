@@ -8,7 +8,7 @@ use crate::{
     machine::{
         Step,
         conversation::Conversation,
-        handshake::Handshake,
+        handshake::{Handshake, reject},
         hello::{Hello, Question, Solution},
         open::Open,
     },
@@ -110,7 +110,7 @@ impl Handshake for ServerHandshake {
                     self.state = State::Deciding(hello.clone());
                     Step::Ask(Question { hello, solution: None })
                 }
-                Err(_) => Step::Close(Closed::protocol_error()),
+                Err(error) => reject(error),
             },
             (State::Challenged(hello, quest), Some(Kind::Challenge)) => {
                 let solution = Solution { quest: quest.clone(), answer: envelope.payload.into_owned() };
@@ -122,12 +122,15 @@ impl Handshake for ServerHandshake {
             (State::Deciding(_), None) => Step::Hold(envelope),
             // Another hi or solution while the application decides is ignored.
             (State::Deciding(_), Some(_)) => Step::Wait,
-            (State::Waiting | State::Challenged(..), _) => Step::Close(Closed::protocol_error()),
+            (State::Waiting, _) => reject(ProtocolError::of_envelope("the first envelope is not a hi")),
+            (State::Challenged(..), _) => {
+                reject(ProtocolError::of_envelope("an envelope that is not the solution of the challenge"))
+            }
         }
     }
 
-    fn garbage<'a>(&mut self, _: &ProtocolError) -> Step<'a, Question, Accepted> {
-        Step::Close(Closed::protocol_error())
+    fn garbage<'a>(&mut self, error: ProtocolError) -> Step<'a, Question, Accepted> {
+        reject(error)
     }
 
     fn answer<'a>(&mut self, decision: Decision, now: Instant) -> Step<'a, Question, Accepted> {

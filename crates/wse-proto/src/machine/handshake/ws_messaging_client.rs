@@ -64,7 +64,7 @@ impl Handshake for WsMessagingClientHandshake {
     }
 
     /// A frame can be answered only after the welcome.
-    fn garbage<'a>(&mut self, _: &ProtocolError) -> Step<'a, Payload<'static>, Welcome> {
+    fn garbage<'a>(&mut self, _: ProtocolError) -> Step<'a, Payload<'static>, Welcome> {
         Step::Wait
     }
 

@@ -75,9 +75,9 @@ impl Handshake for WsMessagingServerHandshake {
         if is_of_application(&envelope) { Step::Hold(envelope) } else { Step::Wait }
     }
 
-    fn garbage<'a>(&mut self, error: &ProtocolError) -> Step<'a, Question, Accepted> {
+    fn garbage<'a>(&mut self, error: ProtocolError) -> Step<'a, Question, Accepted> {
         match self.hello {
-            None => refuse(error.why().to_owned().into()),
+            None => Step::Reject(Closed { code: 4003, reason: error.why().to_owned().into() }, error),
             // A frame can be answered only after the welcome.
             Some(_) => Step::Wait,
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod before_request;
 pub(crate) mod before_verdict;
+pub(crate) mod breaches;
 mod listen;
 pub(crate) mod remote_addr;
 pub(crate) mod service;
