@@ -63,7 +63,7 @@ export function createCalls(defaultTimeout: number): Calls {
       }),
     answer: (stamp, ok, payload) => pending.get(stamp)?.(ok ? null : readError(payload), payload),
     closed(code, reason) {
-      pending.forEach((settle) => settle(new WseError(WSE_ERROR.RP_DISCONNECT, { code, reason })));
+      pending.forEach((settle) => settle(new WseError(WSE_ERROR.RP_DISCONNECT, { code, reason, disconnected: [code, reason] })));
     },
   };
 }

@@ -56,7 +56,7 @@ export interface When<W = any> {
   connected(listener: () => unknown): Off;
   /** A connection, or an attempt to make one, has ended. The code is 1006 if there was no close frame. */
   closed(listener: (code: number, reason: string) => unknown): Off;
-  /** A listener or a procedure failed, or an attempt to connect failed and no promise rejects with it. */
+  /** A listener or a procedure failed, `send` threw, or an attempt to connect failed and no promise rejects with it. */
   error(listener: (error: WseError) => unknown): Off;
   /** The status has changed. A listener that is added when the status is not `IDLE` is called at once. */
   updated(listener: (status: WseStatus) => unknown): Off;
@@ -93,6 +93,8 @@ export class WseClient<C extends Contract = any> {
   #calls: Calls;
   #procedures = new Map<string, Procedure>();
   #events = createEmitter(console.error);
+  /** Whether the hook `error` is being told of a `send` that throws. */
+  #telling = false;
 
   /** Creates a client. It does nothing until {@link connect}. */
   constructor({ tO = 20, exposeErrors, ...options }: Options) {
@@ -162,10 +164,11 @@ export class WseClient<C extends Contract = any> {
    * temporary: a server that cannot be reached, an identity function that throws. If this is called
    * while the client waits between two attempts, it tries at once.
    *
-   * Rejects with `wse.not-authorized` if the server refuses, `wse.client.already-connected` if there
-   * is a connection or an attempt is under way, `wse.client.invalid-cra-handler` if the challenge was
-   * not solved, a `WseError` that the identity function throws, and `wse.client.ws-error` for
-   * everything else, with `details.code` and `details.reason` of the close.
+   * Rejects with `wse.not-authorized` if the server refuses, `wse.client.connection-closed` if the
+   * connection ends before the welcome for another reason, both with `details.code` and
+   * `details.reason` of the close, `wse.client.already-connected` if there is a connection or an
+   * attempt is under way, `wse.client.invalid-cra-handler` if the challenge was not solved, a
+   * `WseError` that the identity function throws, and `wse.client.ws-error` for everything else.
    */
   connect(identity?: Identity, meta?: unknown): Promise<Part<C, "welcome">> {
     return this.#reconnector.connect(identity, meta);
@@ -202,18 +205,31 @@ export class WseClient<C extends Contract = any> {
    * 1 MiB.
    *
    * Throws `wse.client.not-ready` if there is neither a connection nor such a session, and
-   * `wse.client.rp.invalid` if the payload cannot be encoded or the name is empty or reserved.
+   * `wse.client.rp.invalid` if the payload cannot be encoded or the name is empty or reserved. The
+   * hook `error` is told of it first.
    */
   send<K extends Name<C, "send">>(type: K, ...[payload]: Rest<Part<C, "send">[K]>): void {
-    this.#reconnector.send(type, payload);
+    try {
+      this.#reconnector.send(type, payload);
+    } catch (error) {
+      // A listener of the hook may send too, and is not told of that.
+      if (!this.#telling) {
+        this.#telling = true;
+        this.#events.emit("error", error);
+        this.#telling = false;
+      }
+      throw error;
+    }
   }
 
   /**
    * Calls a procedure of the server and resolves to its result.
    *
    * Rejects with the error of the procedure, with `wse.client.rp.timeout`, `wse.client.rp.disconnect`
-   * or `wse.client.rp.aborted`, or with what {@link send} throws. The client drops an answer that
-   * comes later.
+   * or `wse.client.rp.aborted`. If the call was not sent, it rejects with `wse.client.not-ready`, with
+   * `wse.client.rp.send-failed` if the payload cannot be encoded or the socket throws, or with
+   * `wse.client.rp.invalid` if the name is empty or reserved. The client drops an answer that comes
+   * later.
    */
   call<K extends Name<C, "call">>(
     rp: K,

@@ -69,7 +69,7 @@ export function openConnection(
   };
 
   /** Ends the connection, once, and tells the owner. */
-  const end = (temporary: boolean, code = 1006, reason = "", error?: WseError) => {
+  const end = (temporary: boolean, code: number, reason: string, error?: WseError) => {
     if (state === State.ENDED) return;
     stop();
     owner.closed(temporary, code, reason, error);
@@ -105,7 +105,7 @@ export function openConnection(
       if (grant?.beat > 0) timer = setInterval(() => ++silentChecks > 4 && end(true, 1006, "wse.silent"), (grant.beat + 10_000) / 4);
       const arrival = session.welcome(socket!, grant);
       if (arrival) owner.ready(payload, arrival);
-      else end(true);
+      else end(true, 1006, "");
     } else return false;
     return true;
   };
@@ -118,7 +118,9 @@ export function openConnection(
     } catch {
       // What is no envelope is a protocol error, as is an envelope in the wrong state.
     }
-    if (!envelope || !dispatch(envelope, sizeOf(data))) end(false, 1000, WSE_REASON.PROTOCOL_ERR);
+    if (envelope && dispatch(envelope, sizeOf(data))) return;
+    // npm wse 2 calls another format by the same name.
+    end(false, 1000, WSE_REASON.PROTOCOL_ERR + (/^{"c":/.test(data as string) ? ": the format of npm wse 2" : ""));
   };
 
   const dial = async () => {

@@ -3,7 +3,7 @@
 
 /**
  * Why a connection was closed: the text in the close frame beside code 1000. An application's own
- * reasons stand in the same place. Some ends have a code of their own instead: 1008, 1009, 1012, 1013.
+ * reasons stand in the same place. Some ends have a code of their own instead: 1009, 1012, 1013.
  */
 export const WSE_REASON = Object.freeze({
   /** The server dropped a user by id and gave no reason. */
@@ -14,6 +14,8 @@ export const WSE_REASON = Object.freeze({
   BY_SERVER: "wse.by-server",
   /** The server refused the identity. */
   NOT_AUTHORIZED: "wse.not-authorized",
+  /** The server waited too long for the hi or for the solution of its challenge. */
+  AUTH_TIMEOUT: "wse.auth-timeout",
   /** One side sent what the protocol does not allow. */
   PROTOCOL_ERR: "wse.protocol-error",
   /** A newer device of the same user took the place of this one. */

@@ -11,12 +11,16 @@ export const WSE_ERROR = Object.freeze({
   RP_DISCONNECT: "wse.client.rp.disconnect",
   /** The caller aborted the signal. Whether the procedure ran is unknown. */
   RP_ABORTED: "wse.client.rp.aborted",
-  /** The name is empty or reserved by the protocol, or the payload cannot be encoded. Nothing was sent. */
+  /** The name is empty or reserved by the protocol, or `send` could not send the payload. Nothing was sent. */
   RP_INVALID: "wse.client.rp.invalid",
+  /** The payload of a call cannot be encoded, or the socket failed to send it. Nothing was sent. */
+  RP_SEND_FAILED: "wse.client.rp.send-failed",
   /** There is a connection already, or an attempt is under way. */
   CLIENT_ALREADY_CONNECTED: "wse.client.already-connected",
-  /** The connection could not be made, or ended before the welcome. */
+  /** The connection could not be made, or no welcome came in time. */
   WS_CLIENT_ERROR: "wse.client.ws-error",
+  /** The connection ended before the welcome, and the server did not refuse. */
+  CONNECTION_CLOSED: "wse.client.connection-closed",
   /** The server refused the identity. */
   NOT_AUTHORIZED: "wse.not-authorized",
   /** There is no connection, and no parked session that has room. Nothing was sent or kept. */

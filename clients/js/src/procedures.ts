@@ -12,19 +12,22 @@ export type Reply = (ok: boolean, answer: unknown) => void;
 
 const FAILED = "RPC execution failed";
 
-/** Returns the payload for the details of an error. Leaves it out over 16 KiB or 125 brackets, so that the error can be read. */
-const repeated = (payload: unknown) => {
+/** Whether the details of an error repeat a payload: not over 16 KiB or 125 brackets, so that the error can be read. */
+const repeats = (payload: unknown) => {
   const text = JSON.stringify(payload);
-  return text.length <= 16_384 && text.split(/[[{]/).length <= 126 && { payload };
+  return text.length <= 16_384 && text.split(/[[{]/).length <= 126;
 };
 
 /** Returns the error object of a failed call. Hands an error that was not thrown on purpose to `onError`. */
 function errorObject(error: any, { type, payload }: Envelope, expose: boolean | undefined, onError: (error: unknown) => void) {
-  const make = (message?: string, details?: unknown, code: string = WSE_ERROR.RP_EXECUTION_FAILED) => ({
-    code,
-    message,
-    details: { ...asDetails(details), rpc: type, ...repeated(payload) },
-  });
+  /** Fills in the name, for old and new peers, and the payload, where the application has not set them itself. */
+  const make = (message?: string, given?: unknown, code: string = WSE_ERROR.RP_EXECUTION_FAILED) => {
+    const details = { ...asDetails(given) };
+    details.rp ||= type;
+    details.rpc ||= type;
+    if (!details.payload && repeats(payload)) details.payload = payload;
+    return { code, message, details };
+  };
   const { code, message, details } = error ?? {};
   if (typeof code === "string" && details) return make(message === code ? undefined : message, details, code);
   if (Object(error) === error && !(error instanceof Error)) return make(FAILED, error);
@@ -42,7 +45,7 @@ export async function answerCall(
   expose: boolean | undefined,
   onError: (error: unknown) => void,
 ): Promise<void> {
-  if (!procedure) return reply(false, { code: WSE_ERROR.RP_NOT_REGISTERED });
+  if (!procedure) return reply(false, { code: WSE_ERROR.RP_NOT_REGISTERED, details: { rp: call.type } });
   try {
     reply(true, await procedure(call.payload, call.stamp!));
   } catch (error) {

@@ -75,7 +75,7 @@ export function createReconnector(
     code: number,
     reason: string,
     error = new WseError(
-      reason === WSE_ERROR.NOT_AUTHORIZED ? reason : WSE_ERROR.WS_CLIENT_ERROR, // the error code and the close reason are the same string
+      code === 1000 && reason === WSE_ERROR.NOT_AUTHORIZED ? reason : WSE_ERROR.CONNECTION_CLOSED, // the error code and the close reason are the same string
       { code, reason },
       `closed: ${code} ${reason}`,
     ),
@@ -110,7 +110,7 @@ export function createReconnector(
         status = "READY";
         pending.splice(0).forEach(([resolve]) => resolve(welcomed[0]));
         events.emit("updated", status);
-        if (status === "READY") events.emit("ready", ...welcomed);
+        if (status === "READY") events.emit("ready", ...args);
       },
       closed(temporary, code, reason, raw) {
         const again = temporary && re;

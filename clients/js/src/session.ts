@@ -55,7 +55,7 @@ export interface Session {
   park(): boolean | undefined;
   /** Ends the session. Before that it tells the server what was received, if the socket is open. */
   close(): void;
-  /** Sends a message or, with a stamp, a call. Throws if it cannot be encoded, or neither sent nor kept. */
+  /** Sends a message or, with a stamp, a call. Throws if it cannot be encoded, or neither sent nor kept. Keeps nothing then. */
   send(type: string, payload: unknown, stamp?: string): void;
   /** Takes in an envelope of that size. Returns false if the protocol does not allow it here. */
   receive(envelope: Envelope, size: number): boolean;
@@ -93,16 +93,19 @@ export function createSession(
   /** The weight of those that are not acknowledged yet. */
   let unacked = 0;
 
-  /** Sends an envelope, and keeps it for the next connection. Returns false if neither is possible. */
+  /**
+   * Sends an envelope, and keeps it for the next connection. Returns false if neither is possible. It
+   * does not keep or count an envelope that the socket throws for.
+   */
   const write = (packed: any) => {
     const open = socket?.readyState === OPEN;
     const more = sentSize + sizeOf(packed);
     const keeps = granted && more <= BOUND;
+    if (open) socket!.send(packed);
     if (keeps) {
       sent.set(++lastSent, packed);
       sentSize = more;
     } else if (open && granted) unkept = ++lastSent;
-    if (open) socket!.send(packed);
     return open || keeps;
   };
 
@@ -158,7 +161,11 @@ export function createSession(
       try {
         if (write(pack(protocol, type, payload, stamp))) return;
       } catch (raw) {
-        throw wrap(WSE_ERROR.RP_INVALID, raw, { type });
+        if (!stamp) throw wrap(WSE_ERROR.RP_INVALID, raw, { type });
+        const { name, message } = Object(raw);
+        const about = { rp: type, origin: { name, message } };
+        // The payload may be what `JSON.stringify` throws for, so it is left out there.
+        throw new WseError(WSE_ERROR.RP_SEND_FAILED, Object.defineProperty({ ...about, payload }, "toJSON", { value: () => about }), message);
       }
       throw new WseError(WSE_ERROR.CONNECTION_NOT_READY, { type });
     },

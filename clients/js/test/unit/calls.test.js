@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { WseError } from "../../dist/index.js";
+import { WSE_ERROR, WseError } from "../../dist/index.js";
 import { fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
 
 test("a call carries a fresh stamp of 96 random bits and resolves to the result", async () => {
@@ -24,6 +24,8 @@ test("a failed call rejects with the code, message and details of the error", as
     [{ code: "x", extra: 1 }, ["x", "x", {}]],
     [{ code: "x", message: 5, details: "d" }, ["x", "x", { value: "d" }]],
     [{ code: "x", details: [1] }, ["x", "x", { value: [1] }]],
+    [{ code: "wse.server.rp.not-registered" }, ["wse.server.rp.not-registered", "wse.server.rp.not-registered", {}]],
+    [{ code: "wse.server.rp.not-registered", details: { rp: "x" } }, ["wse.server.rp.not-registered", "wse.server.rp.not-registered", { rp: "x" }]],
     [null, ["wse.server.rp.failed", "wse.server.rp.failed", {}]],
     ["text", ["wse.server.rp.failed", "wse.server.rp.failed", { value: "text" }]],
     [{ code: 5 }, ["wse.server.rp.failed", "wse.server.rp.failed", { code: 5 }]],
@@ -92,15 +94,93 @@ test("a settled call leaves no timer and no listener of a signal behind", async 
   assert.deepEqual([cleared.mock.callCount(), removed.mock.callCount()], [1, 1]);
 });
 
+const circle = {};
+circle.circle = circle;
+
 test("what cannot be sent rejects or throws a WseError and leaves nothing behind", async () => {
   const { client, socket } = await readyClient();
-  const circle = {};
-  circle.circle = circle;
-  for (const [name, payload] of [["m", circle], ["m", 1n], ["", 1], [undefined, 1], ["~wse:hi", 1], ["~wse:call", 1], ["~wse:response-err", 1]]) {
+  const unencodable = [["m", circle], ["m", 1n]];
+  for (const [name, payload] of [...unencodable, ["", 1], [undefined, 1], ["~wse:hi", 1], ["~wse:call", 1], ["~wse:response-err", 1]]) {
     assert.throws(() => client.send(name, payload), (error) => error instanceof WseError && error.code === "wse.client.rp.invalid");
-    assert.match(await refusal(client.call(name, payload)), /^wse.client.rp.invalid/);
+    const code = name === "m" ? "wse.client.rp.send-failed" : "wse.client.rp.invalid";
+    assert.match(await refusal(client.call(name, payload)), new RegExp(`^${code}`));
   }
   assert.equal(socket.take().length, 0);
+});
+
+test("a call that could not be sent has name, payload and origin in its details, and its JSON is whole", async (t) => {
+  const set = t.mock.method(globalThis, "setTimeout");
+  const cleared = t.mock.method(globalThis, "clearTimeout");
+  const { client, socket } = await readyClient();
+  set.mock.resetCalls();
+  cleared.mock.resetCalls();
+  const { signal } = new AbortController();
+  const removed = t.mock.method(signal, "removeEventListener");
+  const failing = (payload) => client.call("rp", payload, { signal }).catch((error) => error);
+  const encode = (payload) => {
+    try {
+      JSON.stringify(payload);
+    } catch ({ name, message }) {
+      return { name, message };
+    }
+  };
+  for (const payload of [circle, 1n, { deep: [1n] }]) {
+    const error = await failing(payload);
+    const origin = encode(payload);
+    assert.ok(error instanceof WseError);
+    assert.deepEqual([error.code, error.message], [WSE_ERROR.RP_SEND_FAILED, origin.message]);
+    assert.deepEqual(error.details, { rp: "rp", payload, origin });
+    assert.equal(error.details.payload, payload);
+    assert.deepEqual(JSON.parse(JSON.stringify({ error })).error, { code: error.code, details: { rp: "rp", origin }, name: "WseError" });
+    assert.deepEqual(JSON.parse(JSON.stringify(error.details)), { rp: "rp", origin });
+  }
+  for (const thrown of [new Error("the socket has failed"), "a text", null]) {
+    socket.send = () => { throw thrown; };
+    const { code, details } = await failing(null);
+    assert.equal(code, "wse.client.rp.send-failed");
+    assert.deepEqual(details, { rp: "rp", payload: null, origin: { name: thrown?.name, message: thrown?.message } });
+  }
+  assert.deepEqual([set, cleared, removed].map(({ mock }) => mock.callCount()), [6, 6, 6]);
+  delete socket.send;
+  const call = client.call("rp");
+  socket.say("~wse:response", 1, socket.take()[0][2]);
+  assert.equal(await call, 1);
+});
+
+test("when.error is told of a send that throws, before it throws, and of no call", async (t) => {
+  const printed = t.mock.method(console, "error", () => {});
+  const { client } = fakeClient();
+  const errors = [];
+  assert.throws(() => client.send("m", 1), { code: "wse.client.not-ready" });
+  client.when.error((error) => void errors.push(error));
+  for (const [name, code] of [["m", "wse.client.not-ready"], ["", "wse.client.rp.invalid"]]) {
+    let thrown;
+    try {
+      client.send(name, 1);
+    } catch (error) {
+      thrown = error;
+    }
+    assert.equal(thrown.code, code);
+    assert.deepEqual(errors.splice(0), [thrown]);
+  }
+  await refusal(client.call("rp"));
+  assert.deepEqual([errors, printed.mock.callCount()], [[], 0]);
+});
+
+test("a listener of when.error that sends is not told of its own send", async (t) => {
+  const printed = t.mock.method(console, "error", () => {});
+  const { client } = fakeClient();
+  let told = 0;
+  client.when.error(({ code }) => {
+    told++;
+    client.send("log", code);
+  });
+  for (let times = 1; times < 3; times++) {
+    assert.throws(() => client.send("m", 1), { code: "wse.client.not-ready" });
+    assert.equal(told, times);
+  }
+  await tick();
+  assert.equal(printed.mock.callCount(), 2); // what the listener threw
 });
 
 test("messages and calls are an error the caller sees until the welcome and after the end", async () => {
@@ -141,10 +221,15 @@ test("a procedure gets payload and stamp, and answers with what it returns or re
 });
 
 test("what a procedure fails with on purpose crosses the wire and is no error of ours", async () => {
-  const about = { rpc: "rp", payload: { value: 1 } };
+  const about = { rp: "rp", rpc: "rp", payload: { value: 1 } };
+  const own = { rp: "mine", rpc: ["mine"], payload: "mine" };
   const cases = [
     [new WseError("c"), { code: "c", details: about }],
-    [new WseError("c", { fun: 1, rpc: "mine" }, "text"), { code: "c", message: "text", details: { fun: 1, ...about } }],
+    [new WseError("c", { fun: 1, rpc: "mine" }, "text"), { code: "c", message: "text", details: { fun: 1, ...about, rpc: "mine" } }],
+    [new WseError("c", own), { code: "c", details: own }],
+    [{ test_field: 1, ...own }, { ...FAILED, details: { test_field: 1, ...own } }],
+    [{ rp: "mine" }, { ...FAILED, details: { ...about, rp: "mine" } }],
+    [{ rp: "", rpc: null, payload: 0 }, { ...FAILED, details: about }],
     [{ test_field: "nope", code: 7 }, { ...FAILED, details: { test_field: "nope", code: 7, ...about } }],
     [{ code: "INVALID_USER" }, { ...FAILED, details: { code: "INVALID_USER", ...about } }],
   ];
@@ -152,12 +237,17 @@ test("what a procedure fails with on purpose crosses the wire and is no error of
     const { said, told } = await answer(async () => Promise.reject(error));
     assert.deepEqual([said, told], [[["~wse:response-err", expected, "S1"]], []]);
   }
+  const order = async (error) => Object.keys((await answer(() => { throw error; })).said[0][1].details);
+  assert.deepEqual(await order({ a: 1 }), ["a", "rp", "rpc", "payload"]);
+  const frozen = Object.freeze({ a: 1 });
+  assert.deepEqual(await order(frozen), ["a", "rp", "rpc", "payload"]);
+  assert.deepEqual(frozen, { a: 1 });
 });
 
 test("every other error hides its text from the server and is told to the application", async () => {
   for (const error of [new Error("secret"), new TypeError("secret"), Object.assign(new Error("secret"), { code: "ENOENT" }), "secret"]) {
     const { said, told } = await answer(() => { throw error; });
-    assert.deepEqual(said, [["~wse:response-err", { ...FAILED, details: { rpc: "rp", payload: { value: 1 } } }, "S1"]]);
+    assert.deepEqual(said, [["~wse:response-err", { ...FAILED, details: { rp: "rp", rpc: "rp", payload: { value: 1 } } }, "S1"]]);
     assert.equal(told.length, 1);
     assert.match(told[0], /^error wse.server.rp.failed/);
   }
@@ -165,11 +255,12 @@ test("every other error hides its text from the server and is told to the applic
 
 test("exposeErrors sends the text and never the stack", async () => {
   const { said } = await answer(() => { throw new TypeError("why"); }, 1, { exposeErrors: true });
-  assert.deepEqual(said[0][1], { code: "wse.server.rp.failed", message: "why", details: { origin: { name: "TypeError", message: "why" }, rpc: "rp", payload: 1 } });
+  assert.deepEqual(said[0][1], { code: "wse.server.rp.failed", message: "why", details: { origin: { name: "TypeError", message: "why" }, rp: "rp", rpc: "rp", payload: 1 } });
+  assert.deepEqual(Object.keys(said[0][1].details), ["origin", "rp", "rpc", "payload"]);
 });
 
 test("a call of a missing procedure is answered, and reported to no listener", async () => {
-  assert.deepEqual(await answer(), { said: [["~wse:response-err", { code: "wse.server.rp.not-registered" }, "S1"]], told: [] });
+  assert.deepEqual(await answer(), { said: [["~wse:response-err", { code: "wse.server.rp.not-registered", details: { rp: "rp" } }, "S1"]], told: [] });
 });
 
 test("a payload over 16 KiB or 125 deep is not repeated", async () => {
@@ -177,10 +268,12 @@ test("a payload over 16 KiB or 125 deep is not repeated", async () => {
   for (let level = 0; level < 125; level++) deep = [deep];
   const fail = () => { throw { a: 1 }; };
   const details = async (payload) => Object.keys((await answer(fail, payload)).said[0][1].details);
-  assert.deepEqual(await details(deep), ["a", "rpc", "payload"]);
-  assert.deepEqual(await details([deep]), ["a", "rpc"]);
-  assert.deepEqual(await details("x".repeat(16_382)), ["a", "rpc", "payload"]);
-  assert.deepEqual(await details("x".repeat(16_383)), ["a", "rpc"]);
+  assert.deepEqual(await details(deep), ["a", "rp", "rpc", "payload"]);
+  assert.deepEqual(await details([deep]), ["a", "rp", "rpc"]);
+  assert.deepEqual(await details("x".repeat(16_382)), ["a", "rp", "rpc", "payload"]);
+  assert.deepEqual(await details("x".repeat(16_383)), ["a", "rp", "rpc"]);
+  const own = { payload: "" };
+  assert.deepEqual((await answer(() => { throw own; }, [deep])).said[0][1].details, { payload: "", rp: "rp", rpc: "rp" });
 });
 
 test("a result or details that cannot be encoded are an answer all the same", async () => {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { WSE_ERROR, WSE_STATUS, WseClient, WseError } from "../../dist/index.js";
+import { WSE_ERROR, WSE_REASON, WSE_STATUS, WseClient, WseError } from "../../dist/index.js";
 import { fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
 
 test("a new client is idle and touches nothing", () => {
@@ -72,15 +72,44 @@ test("a refused connect rejects with its reason, also with re", async () => {
 });
 
 test("every other end before the welcome rejects with its code and reason", async () => {
-  for (const [code, reason] of [[1000, "wse.protocol-error"], [1008, "wse.auth-timeout"], [1011, ""], [1013, "wse.slow"]]) {
+  const ends = [
+    [1000, "wse.protocol-error"], [1000, "wse.by-server"], [1000, "wse.clients-concurrency"], [1000, ""], [1000, "maintenance"],
+    [1000, WSE_REASON.AUTH_TIMEOUT], [1008, "wse.auth-timeout"], [1011, ""], [1013, "wse.slow"], [1013, "wse.later"], [4001, "wse.not-authorized"],
+  ];
+  for (const [code, reason] of ends) {
     const { client, sockets } = fakeClient();
     const welcome = client.connect();
     await tick();
     sockets[0].end(code, reason);
     const error = await welcome.catch((error) => error);
-    assert.equal(error.code, "wse.client.ws-error");
+    assert.equal(error.code, WSE_ERROR.CONNECTION_CLOSED);
     assert.equal(error.message, `closed: ${code} ${reason}`);
     assert.deepEqual(error.details, { code, reason });
+  }
+});
+
+test("a connection that the server closes for good rejects with re too, and the late are not refused", async () => {
+  const { client, sockets } = fakeClient({ re: true });
+  const welcome = client.connect();
+  await tick();
+  sockets[0].open();
+  sockets[0].end(1000, "wse.auth-timeout");
+  assert.equal(await refusal(welcome), "wse.client.connection-closed closed: 1000 wse.auth-timeout");
+  assert.equal(client.status, "OFFLINE");
+});
+
+test("a server that speaks the format of npm wse 2 is told apart from other protocol errors", async () => {
+  const reason = "wse.protocol-error: the format of npm wse 2";
+  for (const re of [false, true]) {
+    const { client, sockets, told } = fakeClient({ re });
+    const welcome = client.connect();
+    await tick();
+    sockets[0].open();
+    sockets[0].raw('{"c":"welcome","dat":{"hey":1}}');
+    const error = await welcome.catch((error) => error);
+    assert.deepEqual([error.code, error.message, error.details], ["wse.client.connection-closed", `closed: 1000 ${reason}`, { code: 1000, reason }]);
+    assert.deepEqual(sockets[0].closedWith, [1000, reason]);
+    assert.deepEqual(told.slice(2), [`closed 1000 ${reason}`, "updated OFFLINE"]);
   }
 });
 
@@ -165,7 +194,7 @@ test("an identity that comes after close is not used", async () => {
   let give;
   const welcome = client.connect(() => new Promise((resolve) => (give = resolve)));
   client.close("enough");
-  assert.equal(await refusal(welcome), "wse.client.ws-error closed: 1000 enough");
+  assert.equal(await refusal(welcome), "wse.client.connection-closed closed: 1000 enough");
   give("late");
   await tick();
   assert.equal(sockets.length, 0);
@@ -236,7 +265,7 @@ test("what is out of place before the welcome ends the connection as a protocol 
     await tick();
     sockets[0].open();
     sockets[0].say(...envelope);
-    assert.equal(await refusal(welcome), "wse.client.ws-error closed: 1000 wse.protocol-error");
+    assert.equal(await refusal(welcome), "wse.client.connection-closed closed: 1000 wse.protocol-error");
     assert.deepEqual(sockets[0].closedWith, [1000, "wse.protocol-error"]);
     assert.ok(!told.some((line) => line.startsWith("ignored")));
   }
@@ -251,7 +280,7 @@ test("while a challenge is being solved, everything is out of place", async () =
     sockets[0].open();
     sockets[0].say("~wse:challenge", 1, null);
     sockets[0].say(...envelope);
-    assert.equal(await refusal(welcome), "wse.client.ws-error closed: 1000 wse.protocol-error");
+    assert.equal(await refusal(welcome), "wse.client.connection-closed closed: 1000 wse.protocol-error");
   }
 });
 

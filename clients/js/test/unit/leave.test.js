@@ -92,7 +92,9 @@ test("calls in flight fail with the connection, whoever ends it", async () => {
     end(fake);
     const error = await call.catch((error) => error);
     assert.equal(error.code, "wse.client.rp.disconnect");
-    assert.ok(error.details.code === 4000 || error.details.reason === "x");
+    const { code, reason, disconnected } = error.details;
+    assert.ok(code === 4000 || reason === "x");
+    assert.deepEqual(disconnected, [code, reason]);
     fake.client.close();
   }
 });

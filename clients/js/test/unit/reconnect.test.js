@@ -157,7 +157,7 @@ test("close stops a waiting reconnect, and rejects a connect that waits with it"
   sockets[0].end();
   client.close();
   assert.equal(client.status, "OFFLINE");
-  assert.equal(await refusal(welcome), "wse.client.ws-error closed: 1000 wse.by-client");
+  assert.equal(await refusal(welcome), "wse.client.connection-closed closed: 1000 wse.by-client");
   await pass(100_000);
   assert.equal(sockets.length, 1);
 });

@@ -107,7 +107,7 @@ test("resumed: false rejects the calls of before, counts what was never confirme
   const { socket: next } = await again(fake, pass);
   next.say("~wse:welcome", null, grant({ session: "T9" }));
   await call;
-  assert.deepEqual(order, [["wse.client.rp.disconnect", { code: 1006, reason: "" }]]);
+  assert.deepEqual(order, [["wse.client.rp.disconnect", { code: 1006, reason: "", disconnected: [1006, ""] }]]);
   assert.deepEqual(arrivals, [{ resumed: false, lost: 3 }]);
   finish("too late");
   await tick();
@@ -171,4 +171,22 @@ test("connect while waiting keeps the session and tries at once", async (t) => {
   resumed(fake.sockets[1], 1);
   fake.sockets[1].say("~wse:response", 5, stamp);
   assert.deepEqual([await welcome, await call], [{ hey: 2 }, 5]);
+});
+
+test("what the socket throws for is neither kept nor counted", async (t) => {
+  const pass = still(t);
+  const fake = await sessionClient();
+  const { client, socket } = fake;
+  client.send("a", 1);
+  socket.send = () => { throw new Error("the socket has failed"); };
+  assert.throws(() => client.send("b", 2), { code: "wse.client.rp.invalid", message: "the socket has failed" });
+  assert.match(await refusal(client.call("rp", 3)), /^wse.client.rp.send-failed the socket has failed$/);
+  delete socket.send;
+  client.send("c", 4);
+  assert.deepEqual(socket.take().map(([type]) => type), ["a", "c"]);
+  socket.say("~wse:ack", 1, null);
+  socket.end();
+  const { socket: next } = await again(fake, pass);
+  resumed(next, 1);
+  assert.deepEqual(next.take(), [["~wse:ack", 0, null], ["c", 4, null]]);
 });
