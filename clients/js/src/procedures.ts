@@ -28,13 +28,13 @@ function errorObject(error: any, { type, payload }: Envelope, expose: boolean | 
     if (!details.payload && repeats(payload)) details.payload = payload;
     return { code, message, details };
   };
-  const { code, message, details } = error ?? {};
+  const { code, message, details, name } = error ?? {};
   if (typeof code === "string" && details) return make(message === code ? undefined : message, details, code);
   if (Object(error) === error && !(error instanceof Error)) return make(FAILED, error);
   onError(error);
   if (!expose) return make(FAILED);
-  const { name, message: text } = error instanceof Error ? error : new Error(error);
-  return make(text, { origin: { name, message: text } });
+  const origin = { name, message: message ?? `${error}` };
+  return make(origin.message, { origin });
 }
 
 /** Runs a procedure and replies exactly once, whatever the procedure does. */

@@ -1,6 +1,7 @@
 // Replays the recordings of the real npm server against this client.
 // Given what the server sent, the client must send what the real client sent, byte for byte. Only the
-// stamps that a client draws and the stacks of JavaScript may differ.
+// stamps that a client draws and the stacks of JavaScript may differ. The error of a call has one field
+// more: the procedure's name as `rp`, as npm wse 5 has it, beside the `rpc` of the recordings.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -15,7 +16,7 @@ const HEY = { hey: "some data" };
 const acts = {
   refused: (code, reason) => async ({ welcome }) => {
     const error = await welcome.catch((error) => error);
-    assert.deepEqual([error.code, error.details], [reason === "wse.not-authorized" ? reason : "wse.client.ws-error", { code, reason }]);
+    assert.deepEqual([error.code, error.details], [reason === "wse.not-authorized" ? reason : "wse.client.connection-closed", { code, reason }]);
   },
   welcome: (payload) => async ({ welcome }) => assert.deepEqual(await welcome, payload),
   send: (...args) => async ({ client }) => client.send(...args),
@@ -73,7 +74,7 @@ const PLAYS = {
   refused: [{ who: ["INVALID", {}], steps: [refused(1000, "wse.not-authorized")] }],
   "rpc-client-to-server": secret(
     call("add", { a: 5, b: 3 }, 8), call("obj", null, { ok: true }), call("nil", null, null), call("undef", 1, null), call("slow", [1, 2], [1, 2])),
-  "rpc-disconnect": [device({}, fails("t", null, "wse.client.rp.disconnect", { code: 1000, reason: "user-banned" }), ended(1000, "user-banned"))],
+  "rpc-disconnect": [device({}, fails("t", null, "wse.client.rp.disconnect", { code: 1000, reason: "user-banned", disconnected: [1000, "user-banned"] }), ended(1000, "user-banned"))],
   "rpc-error-custom": secret(fails("boom", { value: 1 }, "wse.server.rp.failed", { code: "INVALID_USER", test_field: "nope", ...about })),
   "rpc-error-vanilla": secret(fails("boom", { value: 1 }, "wse.server.rp.failed")),
   "rpc-error-wse": secret(fails("boom", { value: 1 }, "test-err-code", { fun: 1, ...about })),
@@ -106,8 +107,14 @@ const stampOf = (text) => {
   }
 };
 
+/** The error of a call of that procedure, with the one field more. */
+const withName = (text, rp) =>
+  text.replace('"rpc":', `"rp":${JSON.stringify(rp)},"rpc":`).replace('.not-registered"}', `.not-registered","details":{"rp":${JSON.stringify(rp)}}}`);
+
 async function replay(scenario, lines, parts, half) {
   const stamps = new Map();
+  /** The procedures that the server calls, by stamp. */
+  const called = new Map();
   const plays = [];
   const conns = new Map();
   const waiting = [...parts];
@@ -139,9 +146,12 @@ async function replay(scenario, lines, parts, half) {
         stamps.set(stampOf(line.text), stampOf(text));
         text = text.replace(stampOf(text), stampOf(line.text));
       }
-      assert.equal(text, line.text.replace(/,"stack":"(?:[^"\\]|\\.)*"/, ""), at);
+      const expected = line.text.replace(/,"stack":"(?:[^"\\]|\\.)*"/, "");
+      const rp = called.get(stampOf(line.text));
+      assert.equal(text, rp ? withName(expected, rp) : expected, at);
     } else if (dir === "s>c" && line.text !== undefined) {
       const stamp = stampOf(line.text);
+      called.set(stamp, JSON.parse(line.text)[0]);
       socket.raw(stamps.has(stamp) ? line.text.replace(stamp, stamps.get(stamp)) : line.text);
       await tick();
     } else if (dir === "s>c") {

@@ -257,6 +257,10 @@ test("exposeErrors sends the text and never the stack", async () => {
   const { said } = await answer(() => { throw new TypeError("why"); }, 1, { exposeErrors: true });
   assert.deepEqual(said[0][1], { code: "wse.server.rp.failed", message: "why", details: { origin: { name: "TypeError", message: "why" }, rp: "rp", rpc: "rp", payload: 1 } });
   assert.deepEqual(Object.keys(said[0][1].details), ["origin", "rp", "rpc", "payload"]);
+  for (const thrown of ["why", 7, null, undefined]) {
+    const [[, { message, details }]] = (await answer(() => { throw thrown; }, 1, { exposeErrors: true })).said;
+    assert.deepEqual([message, details.origin], [`${thrown}`, { message: `${thrown}` }]);
+  }
 });
 
 test("a call of a missing procedure is answered, and reported to no listener", async () => {
