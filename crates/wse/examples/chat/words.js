@@ -8,7 +8,8 @@ const REASONS = {
   [WSE_REASON.NOT_AUTHORIZED]: "the server refused this name",
   [WSE_REASON.CLIENTS_CONCURRENCY]: "a newer device of yours took this place",
   [WSE_REASON.PROTOCOL_ERR]: "one side broke the protocol",
-  "wse.auth-timeout": "coming in took too long",
+  [WSE_REASON.AUTH_TIMEOUT]: "coming in took too long",
+  "wse.later": "the server did not decide in time",
   "wse.restart": "the server restarts",
   "wse.slow": "one side did not keep up",
 };
