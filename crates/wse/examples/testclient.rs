@@ -8,7 +8,9 @@ use common::{described, duration, fail, protocol};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
+    future::{Future, poll_fn},
     sync::{Arc, Mutex, PoisonError},
+    task::Poll,
     time::Duration,
 };
 use tokio::{
@@ -38,8 +40,10 @@ struct Options {
     backoff_max: Duration,
     #[arg(long, default_value = "20s", value_parser = duration)]
     rpc_timeout: Duration,
+    /// From the dial to the welcome, whatever the protocol.
     #[arg(long, default_value = "10s", value_parser = duration)]
     connect_timeout: Duration,
+    /// The subprotocol; `custom` is that of the testbed.
     #[arg(long, default_value = "wse-default-json", value_parser = protocol)]
     protocol: Protocol,
     /// Speaks `ws-messaging` in MessagePack.
@@ -187,11 +191,15 @@ fn client(options: &Options) -> (Client, watch::Receiver<Status>) {
         println!("{line}");
         _ = now.map(|now| status.send_replace(now));
     };
-    let limits =
+    let mut limits =
         Limits { rpc_timeout: options.rpc_timeout, connect_timeout: options.connect_timeout, ..Limits::default() };
     let protocol = match &options.protocol {
         Protocol::WsMessaging(_) => {
-            let ws_messaging = WsMessaging::new().ping(options.ws_ping_interval, options.ws_ping_timeout);
+            // The time for one attempt is the sum of both on this protocol.
+            limits.connect_timeout = Duration::ZERO;
+            let ws_messaging = WsMessaging::new()
+                .auth_timeout(options.connect_timeout)
+                .ping(options.ws_ping_interval, options.ws_ping_timeout);
             if options.messagepack { ws_messaging.messagepack() } else { ws_messaging }.into()
         }
         other => other.clone(),
@@ -221,6 +229,15 @@ fn client(options: &Options) -> (Client, watch::Receiver<Status>) {
     (client.build(), printed)
 }
 
+/// Runs a command to where it first waits, and the rest in a task of its own. Messages and calls are
+/// queued before they wait for anything, so they go out in the order of the lines.
+async fn start(command: impl Future<Output = ()> + Send + 'static) {
+    let mut command = Box::pin(command);
+    if poll_fn(|context| Poll::Ready(command.as_mut().poll(context))).await.is_pending() {
+        tokio::spawn(command);
+    }
+}
+
 async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let (client, mut printed) = client(&options);
     let said: Arc<Said> = Arc::new(Mutex::new((options.identity, options.meta)));
@@ -228,7 +245,7 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {
         let (client, said) = (client.clone(), said.clone());
-        tokio::spawn(async move {
+        start(async move {
             let answered = match serde_json::from_str(&line) {
                 Ok(Command { id, what }) => match answer(&client, &said, what).await {
                     Ok(ok) => json!({"id": id, "ok": ok}),
@@ -237,7 +254,8 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
                 Err(error) => json!({"id": null, "err": {"code": "bad-command", "message": error.to_string()}}),
             };
             println!("{answered}");
-        });
+        })
+        .await;
     }
     ready.close(Reason::default()).await;
     // What the end brings is printed by a task of the client's.

@@ -1,5 +1,7 @@
 //! What the testbed and the test client share: how options are written, and the ways to fail.
 
+mod custom;
+
 use serde_json::{Value, json};
 use std::time::Duration;
 use wse::{CallError, Protocol, RpError};
@@ -15,9 +17,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The name of a subprotocol.
+/// The name of a subprotocol, or `custom`.
 pub(crate) fn protocol(name: &str) -> Result<Protocol, String> {
-    Protocol::named(name).ok_or_else(|| format!("{name:?}: there are wse-default-json, wse-msgpack and ws-messaging"))
+    match name {
+        "custom" => Ok(Protocol::custom(custom::Prefixed)),
+        name => Protocol::named(name)
+            .ok_or_else(|| format!("{name:?}: there are wse-default-json, wse-msgpack, ws-messaging and custom")),
+    }
 }
 
 pub(crate) fn split(text: &str) -> Result<(u64, &str), String> {

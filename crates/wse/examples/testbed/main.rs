@@ -1,0 +1,132 @@
+//! The fixed application that outside checks drive: black-box tests, other languages' clients, the
+//! load generator. Its behaviour is a contract; it is extended, never changed. It may use the
+//! public API only.
+//!
+//! ```text
+//! cargo run --release -p wse --example testbed -- --help
+//! ```
+
+#[path = "../common/mod.rs"]
+mod common;
+mod events;
+mod identify;
+mod messages;
+mod options;
+mod procedures;
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request},
+    middleware::{Next, from_fn},
+    response::Response,
+    serve::ListenerExt,
+};
+use clap::Parser;
+use identify::App;
+use options::Options;
+use std::{net::SocketAddr, time::Duration};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use wse::{Limits, Protocol, Server, WsMessaging, service::RemoteAddr, with};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn server(options: &Options, path: &str) -> Server {
+    let mut ws_messaging = WsMessaging::new().ping(options.ws_ping_interval, options.ws_ping_timeout);
+    if let Some(timeout) = options.auth_timeout {
+        ws_messaging = ws_messaging.auth_timeout(timeout);
+    }
+    let protocols = options.protocols.iter().map(|protocol| match protocol {
+        Protocol::WsMessaging(_) => ws_messaging.clone().into(),
+        other => other.clone(),
+    });
+    let mut server = Server::builder()
+        .protocols(protocols)
+        .identify(with(&App::new(options), App::identify))
+        .handlers(messages::handlers())
+        .handlers(procedures::handlers())
+        .expose_errors(options.expose_errors)
+        .limits(Limits {
+            conns_per_user: options.conns_per_user,
+            rpc_timeout: options.rpc_timeout,
+            auth_timeout: options.auth_timeout.unwrap_or(Limits::default().auth_timeout),
+            ping_interval: options.ping_interval,
+            ping_timeout: options.ping_timeout,
+            message_bytes: options.max_message,
+            queue_bytes: options.queue_bytes,
+            resume_window: options.resume_window,
+            ..Limits::default()
+        });
+    if !options.quiet {
+        let said = options.second_path.is_some().then(|| path.to_owned());
+        server = server.when(async move |event| events::print(event, said).await);
+    }
+    if path != "*" {
+        server = server.path(path);
+    }
+    for origin in &options.origin {
+        server = server.origin(origin);
+    }
+    for proxy in &options.trusted_proxy {
+        server = server.trusted_proxy(*proxy);
+    }
+    server.build()
+}
+
+/// axum has accepted the connection, so it has to say from where.
+async fn remote_addr(ConnectInfo(addr): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(RemoteAddr(addr.ip()));
+    next.run(request).await
+}
+
+/// Serves one server, or two by the path of the request.
+async fn serve(listener: TcpListener, first: &Server, second: Option<(&str, &Server)>) -> Result<(), Failure> {
+    let Some((path, second)) = second else { return Ok(first.serve(listener).await?) };
+    let router = Router::new().route_service(path, second.service());
+    let router = match first.path() {
+        Some(path) => router.route_service(path, first.service()),
+        None => router.fallback_service(first.service()),
+    };
+    let router = router.layer(from_fn(remote_addr)).into_make_service_with_connect_info::<SocketAddr>();
+    let listener = listener.tap_io(|tcp| _ = tcp.set_nodelay(true));
+    Ok(axum::serve(listener, router).await?)
+}
+
+async fn run(options: Options) -> Result<(), Failure> {
+    if options.second_path.as_ref() == Some(&options.path) {
+        return Err("--second-path is the same as --path".into());
+    }
+    let listener = TcpListener::bind((options.host.as_str(), options.port)).await?;
+    // From the line on whoever reads it may ask for the end.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    println!("ready {}", listener.local_addr()?);
+    let first = server(&options, &options.path);
+    let second = options.second_path.as_ref().map(|path| (path.as_str(), server(&options, path)));
+    tokio::select! {
+        served = serve(listener, &first, second.as_ref().map(|(path, server)| (*path, server))) => served?,
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    let grace = Duration::from_secs(5);
+    let second_ends = async {
+        if let Some((_, second)) = &second {
+            second.shutdown(grace).await;
+        }
+    };
+    tokio::join!(first.shutdown(grace), second_ends);
+    Ok(())
+}
+
+fn main() -> Result<(), Failure> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
+    let options = Options::parse();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(workers) = options.workers {
+        runtime.worker_threads(workers);
+    }
+    // Everything runs on the workers, so that their number is what is measured.
+    runtime.enable_all().build()?.block_on(async { tokio::spawn(run(options)).await? })
+}

@@ -1,0 +1,63 @@
+//! The procedures that the testbed registers.
+
+use crate::common::{described, fail};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Number, Value, json};
+use std::time::Duration;
+use wse::{Conn, DeviceId, Handlers, RpError, codec::Payload};
+
+#[derive(Deserialize)]
+struct Add {
+    a: Number,
+    b: Number,
+}
+
+#[derive(Deserialize)]
+struct CallDevice {
+    id: String,
+    rp: String,
+    payload: Option<Payload<'static>>,
+    within_ms: Option<u64>,
+}
+
+pub(crate) fn handlers() -> Handlers<Conn> {
+    Handlers::<Conn>::new()
+        .register("add", add)
+        .register("obj", async |_, _: IgnoredAny| Ok(json!({"ok": true})))
+        .register("nil", async |_, _: IgnoredAny| Ok(()))
+        .register("sleep", async |_, ms: u64| {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            Ok(ms)
+        })
+        .register("big", big)
+        .register("devices", async |conn, _: IgnoredAny| Ok(conn.user().conn_count()))
+        .register("me", async |conn, _: IgnoredAny| {
+            // Servers have no names as long as they form no cluster.
+            Ok(json!({"id": conn.id().to_string(), "node": null, "conn_id": conn.conn_id()}))
+        })
+        .register("call-device", call_device)
+        .register("fail", async |_, how: String| fail(&how))
+}
+
+async fn add(_: Conn, Add { a, b }: Add) -> Result<Number, RpError> {
+    let whole = a.as_i64().zip(b.as_i64()).and_then(|(a, b)| a.checked_add(b)).map(Number::from);
+    let sum = whole.or_else(|| Number::from_f64(a.as_f64()? + b.as_f64()?));
+    sum.ok_or_else(|| RpError::new("no-sum"))
+}
+
+pub(crate) async fn big(_: Conn, n: usize) -> Result<String, RpError> {
+    if n > 64 << 20 { Err(RpError::new("too-big")) } else { Ok("x".repeat(n)) }
+}
+
+async fn call_device(conn: Conn, CallDevice { id, rp, payload, within_ms }: CallDevice) -> Result<Value, RpError> {
+    let id: DeviceId = id.parse().map_err(|_| RpError::new("no-device-id"))?;
+    let device = conn.server().device(id);
+    let called: Result<Value, _> = match within_ms {
+        Some(ms) => device.call_within(Duration::from_millis(ms), rp.as_str(), payload).await,
+        None => device.call(rp.as_str(), payload).await,
+    };
+    Ok(match called {
+        Ok(result) => json!({"ok": result}),
+        Err(error) => json!({"err": described(&error)}),
+    })
+}
