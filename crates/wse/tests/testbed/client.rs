@@ -2,6 +2,7 @@
 //! built programs run, one against the other.
 
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 use wse_test_peers::programs::{Program, Testbed};
 
 fn testclient(testbed: &Testbed, options: &[&str]) -> Program {
@@ -107,20 +108,12 @@ async fn calls_are_answered_as_they_finish_with_result_or_error() {
     answers(&mut client, own, json!({"ok": 2500})).await;
     let own = json!({"id": 10, "do": "call", "rp": "sleep", "payload": 60_000, "timeout_ms": 20});
     answers(&mut client, own, json!({"err": {"code": "wse.client.rp.timeout"}})).await;
-    // The test client runs its commands side by side: the drop may come before the call has begun.
-    let mut tries = 0;
-    let cut = loop {
-        tries += 1;
-        client.command(json!({"id": 11, "do": "call", "rp": "sleep", "payload": 60_000, "timeout_ms": 60_000})).await;
-        client.command(json!({"id": 12, "do": "send", "type": "drop", "payload": {"what": "conn"}})).await;
-        let cut = client.find(|line| line["id"] == 11).await["err"]["code"].clone();
-        client.event("closed").await;
-        if cut != "wse.client.not-ready" || tries == 20 {
-            break cut;
-        }
-        answers(&mut client, json!({"id": 13, "do": "connect"}), json!({"ok": {"hey": "some data"}})).await;
-    };
-    assert_eq!(cut, "wse.client.rp.disconnect");
+    client.command(json!({"id": 11, "do": "call", "rp": "sleep", "payload": 60_000, "timeout_ms": 60_000})).await;
+    let drop = json!({"what": "conn", "reason": "enough"});
+    client.command(json!({"id": 12, "do": "send", "type": "drop", "payload": drop})).await;
+    let cut = client.find(|line| line["id"] == 11).await["err"].clone();
+    let details = json!({"code": 1000, "reason": "enough", "disconnected": [1000, "enough"]});
+    assert_eq!(cut, json!({"code": "wse.client.rp.disconnect", "details": details}));
     testbed.terminate().await;
 }
 
@@ -214,16 +207,51 @@ async fn the_end_of_input_closes_the_client_and_exits_with_0() {
 }
 
 #[tokio::test]
-async fn a_silent_server_is_given_up_after_the_connect_timeout() {
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}/", silent.local_addr().unwrap());
-    let start = std::time::Instant::now();
-    let mut client = Program::start("testclient", &["--url", &url, "--connect-timeout", "300ms"]);
+async fn messages_and_calls_go_out_in_the_order_of_the_lines() {
+    let testbed = Testbed::start(&[]).await;
+    let mut client = connected(&testbed, &[]).await;
+    for n in 0..500 {
+        client.command(json!({"id": n, "do": "send", "type": "echo", "payload": n})).await;
+    }
+    for n in 0..500 {
+        assert_eq!(client.event("message").await["payload"], n);
+    }
+    // The call is answered although the device is dropped right behind it.
+    for round in 0..20 {
+        client.command(json!({"id": "call", "do": "call", "rp": "add", "payload": [round, 1]})).await;
+        client.command(json!({"id": "drop", "do": "send", "type": "drop", "payload": {"what": "conn"}})).await;
+        assert_eq!(client.find(|line| line["id"] == "call").await["ok"], round + 1);
+        client.event("closed").await;
+        answers(&mut client, json!({"id": "again", "do": "connect"}), json!({"ok": {"hey": "some data"}})).await;
+    }
+    testbed.terminate().await;
+}
+
+/// How long the test client takes to give an address up.
+async fn given_up(url: &str, options: &[&str]) -> Duration {
+    let start = Instant::now();
+    let options = [&["--url", url, "--connect-timeout", "300ms"], options].concat();
+    let mut client = Program::start("testclient", &options);
     let answer = client.ask(json!({"id": 1, "do": "connect"})).await;
-    assert_eq!(answer["err"]["code"], "wse.client.ws-error");
-    assert!(start.elapsed() >= std::time::Duration::from_millis(300));
+    assert_eq!(answer["err"]["code"], "wse.client.ws-error", "{answer}");
     // What is no command is told, and the next one is heard.
     client.command(json!({"id": 2, "do": "dance"})).await;
-    assert_eq!(client.find(|line| line.get("err").is_some()).await["err"]["code"], "bad-command");
+    assert_eq!(client.find(|line| line["err"]["code"] == "bad-command").await["id"], json!(null));
     answers(&mut client, json!({"id": 3, "do": "status"}), json!({"ok": "OFFLINE"})).await;
+    start.elapsed()
+}
+
+#[tokio::test]
+async fn a_silent_server_is_given_up_after_the_connect_timeout_on_every_wire() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent_url = format!("ws://{}/", silent.local_addr().unwrap());
+    let testbed = Testbed::start(&["--auth-timeout", "60s"]).await;
+    for protocol in ["wse-default-json", "wse-msgpack", "ws-messaging"] {
+        let never = ["--protocol", protocol, "--identity", r#"{"identity":"never"}"#];
+        for time in [given_up(&silent_url, &never).await, given_up(&testbed.url("/"), &never).await] {
+            let below_the_defaults = time < Duration::from_secs(9);
+            assert!(time >= Duration::from_millis(300) && below_the_defaults, "{protocol}: {time:?}");
+        }
+    }
+    testbed.terminate().await;
 }

@@ -1,7 +1,9 @@
 //! The built testbed and the built test client, from outside.
 
 mod client;
+mod devices;
 mod options;
 mod protocols;
 mod sessions;
 mod talk;
+mod two_servers;

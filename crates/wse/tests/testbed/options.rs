@@ -1,9 +1,15 @@
 //! The options of the testbed that have an effect, and how it ends. It runs the built program.
 
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
-use wse::{Backoff, Client, ClientBuilder, ConnectError, Status};
+use wse::{Backoff, CallError, Client, ClientBuilder, ConnectError, Status};
 use wse_test_peers::{Events, programs::Testbed, soon};
 
 fn ann(testbed: &Testbed) -> ClientBuilder {
@@ -105,6 +111,41 @@ async fn auth_timeout_bounds_the_time_to_the_verdict() {
     let below_the_default = start.elapsed() < Duration::from_secs(9);
     assert!(start.elapsed() >= Duration::from_millis(250) && below_the_default, "{:?}", start.elapsed());
     testbed.terminate().await;
+}
+
+#[tokio::test]
+async fn expose_errors_shows_the_text_of_an_error_without_a_code() {
+    for (options, message) in [(&[][..], "RPC execution failed"), (&["--expose-errors"], "Vanilla error")] {
+        let testbed = Testbed::start(options).await;
+        let (client, _events) = testbed.enter("user-ann", json!({})).await;
+        let Err(CallError::Failed(error)) = soon(client.call::<_, Value>("fail", "plain")).await else {
+            panic!("it does not fail")
+        };
+        assert_eq!((error.code.as_str(), error.message.as_deref()), ("wse.server.rp.failed", Some(message)));
+        let details: Value = error.decode_details().unwrap().unwrap();
+        let origin = if options.is_empty() { Value::Null } else { json!(message) };
+        assert_eq!(details["origin"]["message"], origin, "{details}");
+        testbed.terminate().await;
+    }
+}
+
+#[tokio::test]
+async fn refuse_before_challenge_refuses_everybody_and_asks_nobody() {
+    for options in [&["--refuse-before-challenge"][..], &["--challenge", "--refuse-before-challenge", "--anonymous"]] {
+        let testbed = Testbed::start(options).await;
+        for identity in ["valid-secret", "user-ann", "else"] {
+            let asked = Arc::new(AtomicBool::new(false));
+            let asking = asked.clone();
+            let builder = Client::builder(&testbed.url("/")).identity(identity).challenge(async move |_, _: Value| {
+                asking.store(true, Relaxed);
+                Ok(3)
+            });
+            let error = soon(builder.connect()).await.unwrap_err();
+            assert_eq!(error.to_string(), "refused: 1000 wse.not-authorized", "{identity}");
+            assert!(!asked.load(Relaxed), "{identity}");
+        }
+        assert!(testbed.terminate().await.is_empty(), "a refusal is no event");
+    }
 }
 
 #[tokio::test]

@@ -175,6 +175,66 @@ async fn the_test_client_speaks_every_protocol_too() {
     testbed.terminate().await;
 }
 
+/// What comes over a WebSocket of `testbed-custom`, after a hi and a call were sent.
+async fn frames_of_custom(testbed: &Testbed, frames: &[&str]) -> String {
+    let mut bytes = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Protocol: testbed-custom\r\n\r\n"
+        .to_vec();
+    for frame in frames {
+        bytes.extend([0x81, 0x80 | frame.len() as u8, 0, 0, 0, 0]); // masked with zeros
+        bytes.extend(frame.as_bytes());
+    }
+    let mut tcp = tokio::net::TcpStream::connect(&testbed.addr).await.expect("somebody listens");
+    tokio::io::AsyncWriteExt::write_all(&mut tcp, &bytes).await.expect("bytes are taken");
+    let mut said = Vec::new();
+    soon(tokio::io::AsyncReadExt::read_to_end(&mut tcp, &mut said)).await.expect("bytes");
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[tokio::test]
+async fn custom_is_the_json_of_the_default_wire_behind_a_word() {
+    let testbed = Testbed::start(&["--protocols", "custom,wse-default-json"]).await;
+    let drop = r#"CUSTOM:["drop",{"what":"conn"}]"#;
+    let hi = r#"CUSTOM:["~wse:hi",{"identity":"user-raw"},null]"#;
+    let said = frames_of_custom(&testbed, &[hi, r#"CUSTOM:["obj",null,"a"]"#, drop]).await;
+    assert!(said.contains("testbed-custom\r\n"), "{said}");
+    for frame in [r#"CUSTOM:["~wse:welcome",{"hey":"some data"},null]"#, r#"CUSTOM:["~wse:response",{"ok":true},"a"]"#]
+    {
+        assert!(said.contains(frame), "{said}");
+    }
+    for junk in [r#"["~wse:hi",{"identity":"user-raw"},null]"#, "CUSTOM:", "CUSTOM:[1]", r#"CUSTOM:["a",1,2]"#] {
+        let said = frames_of_custom(&testbed, &[junk]).await;
+        assert!(said.contains("wse.protocol-error"), "{junk}: {said}");
+    }
+    testbed.terminate().await;
+}
+
+#[tokio::test]
+async fn custom_carries_messages_calls_and_sessions_to_and_from_the_test_client() {
+    let mut testbed = Testbed::start(&["--protocols", "wse-default-json,custom"]).await;
+    let (ann, mut at_ann) = enter(&testbed, Protocol::Wse, "user-ann").await;
+    let url = testbed.url("/");
+    let options = ["--url", &url, "--identity", r#""user-bob""#, "--protocol", "custom", "--resume"];
+    let mut bob = Program::start("testclient", &[&options[..], &["--backoff-min", "1ms"]].concat());
+    assert_eq!(bob.ask(json!({"id": 1, "do": "connect"})).await["ok"], json!({"hey": "some data"}));
+    assert_eq!(bob.event("ready").await["resumed"], false);
+    let sum = bob.ask(json!({"id": 2, "do": "call", "rp": "add", "payload": [2, 3]})).await;
+    assert_eq!(sum["ok"], 5);
+    let to_ann = json!({"cid": "user-ann", "type": "m", "payload": ["ünï\n", null]});
+    bob.ask(json!({"id": 3, "do": "send", "type": "to-user", "payload": to_ann})).await;
+    assert_eq!(heard(&mut at_ann).await, r#"ignored m ["ünï\n",null]"#);
+    ann.send("to-user", json!({"cid": "user-bob", "type": "m", "payload": {"a": 1}})).unwrap();
+    assert_eq!(bob.event("message").await["payload"], json!({"a": 1}));
+    let double = json!({"rp": "double", "payload": {"value": 21}});
+    bob.ask(json!({"id": 4, "do": "send", "type": "call-me", "payload": double})).await;
+    assert_eq!(bob.event("message").await["payload"], json!({"ok": 42}));
+    bob.ask(json!({"id": 5, "do": "cut"})).await;
+    assert_eq!(bob.event("ready").await["resumed"], true);
+    testbed.program.event("resumed").await;
+    testbed.terminate().await;
+}
+
 #[tokio::test]
 async fn auth_timeout_holds_for_both_wires_when_it_is_given() {
     let testbed = Testbed::start(&["--auth-timeout", "250ms"]).await;

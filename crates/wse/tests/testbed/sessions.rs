@@ -39,8 +39,9 @@ async fn a_session_goes_on_over_cuts_from_either_end() {
         assert_eq!(client.event("message").await, json!({"event": "message", "type": "echo", "payload": round}));
         for event in ["parked", "resumed"] {
             let told = testbed.program.event(event).await;
-            let expected = json!({"event": event, "cid": "user-ann", "conn_id": connected["conn_id"]});
-            assert_eq!(told, expected);
+            let mut expected = connected.clone();
+            expected["event"] = json!(event);
+            assert_eq!(told, expected, "the same cid, conn_id and id");
         }
     }
     ok(&mut client, json!({"id": 4, "do": "close"})).await;

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use wse::{CallError, Client, ConnectError, Reason, RpError};
+use wse::{CallError, Client, ConnectError, DeviceId, Reason, RpError};
 use wse_test_peers::{Events, programs::Testbed, soon};
 
 async fn connect(testbed: &Testbed, identity: Value, meta: Value) -> Result<Client, ConnectError> {
@@ -112,9 +112,9 @@ async fn the_messages_to_the_same_device_do_what_the_page_says() {
     let error = json!({"event": "error", "code": "wse.server.msg-processing-error", "cid": "user-ann"});
     assert_eq!(testbed.program.event("error").await, error);
     client.send("unknown", json!({"a": 1})).unwrap();
-    let ignored = json!({
-        "event": "ignored", "cid": "user-ann", "conn_id": connected["conn_id"], "type": "unknown", "payload": {"a": 1},
-    });
+    let mut ignored = json!({"event": "ignored", "cid": "user-ann", "type": "unknown", "payload": {"a": 1}});
+    ignored["conn_id"] = connected["conn_id"].clone();
+    ignored["id"] = connected["id"].clone();
     assert_eq!(testbed.program.event("ignored").await, ignored);
     assert_eq!(brings(&client, &mut events, "echo", json!(1)).await, "echo 1", "it goes on");
     testbed.terminate().await;
@@ -232,22 +232,41 @@ async fn the_procedures_do_what_the_page_says() {
 }
 
 #[tokio::test]
+async fn unregister_removes_a_procedure_for_all_and_refuses_an_unknown_one() {
+    let testbed = Testbed::start(&[]).await;
+    let (ann, mut at_ann) = testbed.enter("user-ann", json!({})).await;
+    let (bob, _) = testbed.enter("user-bob", json!({})).await;
+    assert_eq!(soon(bob.call::<_, Value>("obj", ())).await.unwrap(), json!({"ok": true}));
+    assert_eq!(brings(&ann, &mut at_ann, "unregister", json!("obj")).await, r#"unregistered "obj""#);
+    for client in [&ann, &bob] {
+        let error = soon(client.call::<_, Value>("obj", ())).await.unwrap_err();
+        assert_eq!(error.code(), "wse.server.rp.not-registered");
+        assert_eq!(soon(client.call::<_, i64>("add", (2, 3))).await.unwrap(), 5, "the others stay");
+    }
+    let unknown = r#"unregistered {"err":{"code":"wse.server.rp.not-registered"}}"#;
+    assert_eq!(brings(&ann, &mut at_ann, "unregister", json!("obj")).await, unknown);
+    testbed.terminate().await;
+}
+
+#[tokio::test]
 async fn the_event_lines_come_in_the_order_and_with_the_fields_of_the_page() {
     let mut testbed = Testbed::start(&["--conns-per-user", "2"]).await;
     let meta = json!({"user_id": "UID1", "n": 1});
     let (first, _) = testbed.enter("valid-secret", meta.clone()).await;
     assert_eq!(testbed.program.json().await, json!({"event": "joined", "cid": "UID1", "meta": meta}));
     let connected = testbed.program.json().await;
-    let conn_id = connected["conn_id"].clone();
-    assert_eq!(connected, json!({"event": "connected", "cid": "UID1", "conn_id": conn_id}));
+    let of_device = |line: &Value| (line["conn_id"].clone(), line["id"].clone());
+    let (conn_id, id) = of_device(&connected);
+    assert_eq!(connected, json!({"event": "connected", "cid": "UID1", "conn_id": conn_id, "id": id}));
+    id.as_str().expect("a text").parse::<DeviceId>().expect("the id of a device");
     let (second, _) = testbed.enter("valid-secret", json!({"user_id": "UID1"})).await;
-    let other = testbed.program.json().await["conn_id"].clone();
-    assert_ne!(conn_id, other);
+    let other = of_device(&testbed.program.json().await);
+    assert!(conn_id != other.0 && id != other.1, "{other:?}");
     soon(first.close("bye")).await;
-    let disconnected = |conn_id: &Value, reason: &str| json!({"event": "disconnected", "cid": "UID1", "conn_id": conn_id, "code": 1000, "reason": reason});
-    assert_eq!(testbed.program.json().await, disconnected(&conn_id, "bye"));
+    let disconnected = |(conn_id, id): (Value, Value), reason: &str| json!({"event": "disconnected", "cid": "UID1", "conn_id": conn_id, "id": id, "code": 1000, "reason": reason});
+    assert_eq!(testbed.program.json().await, disconnected((conn_id, id), "bye"));
     soon(second.close(Reason::default())).await;
-    assert_eq!(testbed.program.json().await, disconnected(&other, "wse.by-client"));
+    assert_eq!(testbed.program.json().await, disconnected(other, "wse.by-client"));
     let left = json!({"event": "left", "cid": "UID1", "code": 1000, "reason": "wse.by-client"});
     assert_eq!(testbed.program.json().await, left);
     assert!(testbed.terminate().await.is_empty(), "nothing else is printed");
