@@ -46,7 +46,7 @@ pub(crate) fn fail(how: &str) -> Result<(), RpError> {
 /// A failed call as JSON.
 pub(crate) fn described(error: &CallError) -> Value {
     let mut described = json!({"code": error.code()});
-    if let CallError::Failed(error) = error {
+    if let CallError::Failed(error) | CallError::NotRegistered(error) = error {
         if let Some(message) = &error.message {
             described["message"] = json!(message);
         }

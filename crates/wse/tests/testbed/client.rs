@@ -88,7 +88,8 @@ async fn calls_are_answered_as_they_finish_with_result_or_error() {
     let call = |id: u32, rp: &str, payload: Value| json!({"id": id, "do": "call", "rp": rp, "payload": payload});
     answers(&mut client, call(1, "add", json!([2, 3])), json!({"ok": 5})).await;
     answers(&mut client, json!({"id": 2, "do": "call", "rp": "nil"}), json!({"ok": null})).await;
-    answers(&mut client, call(3, "missing", json!(1)), json!({"err": {"code": "wse.server.rp.not-registered"}})).await;
+    let missing = json!({"code": "wse.server.rp.not-registered", "details": {"rp": "missing"}});
+    answers(&mut client, call(3, "missing", json!(1)), json!({"err": missing})).await;
     let coded =
         json!({"code": "test-err-code", "details": {"fun": 1, "rp": "fail", "rpc": "fail", "payload": "coded"}});
     answers(&mut client, call(4, "fail", json!("coded")), json!({"err": coded})).await;
@@ -125,6 +126,7 @@ async fn its_procedures_and_its_challenge_are_those_of_the_page() {
     let bare = json!({"code": "wse.server.rp.failed", "message": "RPC execution failed", "details": bare});
     let coded =
         json!({"code": "test-err-code", "details": {"fun": 1, "rp": "fail", "rpc": "fail", "payload": "coded"}});
+    let missing = json!({"code": "wse.server.rp.not-registered", "details": {"rp": "missing"}});
     for (rp, payload, outcome) in [
         ("double", json!({"value": 21}), json!({"ok": 42})),
         ("double", json!({"value": 0.25}), json!({"ok": 0.5})),
@@ -132,7 +134,7 @@ async fn its_procedures_and_its_challenge_are_those_of_the_page() {
         ("whoami", json!(null), json!({"ok": {"name": "testclient"}})),
         ("fail", json!("bare"), json!({"err": bare})),
         ("fail", json!("coded"), json!({"err": coded})),
-        ("missing", json!(1), json!({"err": {"code": "wse.server.rp.not-registered"}})),
+        ("missing", json!(1), json!({"err": missing})),
     ] {
         let payload = json!({"rp": rp, "payload": payload});
         client.command(json!({"id": 1, "do": "send", "type": "call-me", "payload": payload})).await;

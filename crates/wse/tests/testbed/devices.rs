@@ -49,7 +49,8 @@ async fn call_device_calls_the_device_of_that_id_and_returns_what_came_of_it() {
     assert_eq!(ask("double", json!(4), json!(60_000)).await, json!({"ok": 8}));
     assert_eq!(ask("never", json!(null), json!(50)).await["err"]["code"], "wse.client.rp.timeout");
     assert_eq!(ask("fails", json!(1), json!(null)).await["err"]["code"], "MINE");
-    assert_eq!(ask("missing", json!(1), json!(null)).await["err"]["code"], "wse.server.rp.not-registered");
+    let missing = json!({"code": "wse.server.rp.not-registered", "details": {"rp": "missing"}});
+    assert_eq!(ask("missing", json!(1), json!(null)).await, json!({"err": missing}));
     let wrong = call(&ann, "call-device", json!({"id": "bob", "rp": "double"})).await.unwrap_err();
     assert_eq!(wrong.code(), "no-device-id");
     testbed.terminate().await;

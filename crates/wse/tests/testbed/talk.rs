@@ -175,7 +175,7 @@ async fn call_me_calls_the_device_and_tells_what_came_of_it() {
     client.register("fails", fails).unwrap();
     for (rp, outcome) in [
         ("double", json!({"ok": 42})),
-        ("missing", json!({"err": {"code": "wse.server.rp.not-registered"}})),
+        ("missing", json!({"err": {"code": "wse.server.rp.not-registered", "details": {"rp": "missing"}}})),
         ("never", json!({"err": {"code": "wse.client.rp.timeout"}})),
         ("fails", json!({"err": {"code": "MINE", "details": {"a": 1, "rp": "fails", "rpc": "fails", "payload": 21}}})),
     ] {
