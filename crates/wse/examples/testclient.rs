@@ -191,15 +191,13 @@ fn client(options: &Options) -> (Client, watch::Receiver<Status>) {
         println!("{line}");
         _ = now.map(|now| status.send_replace(now));
     };
-    let mut limits =
+    let limits =
         Limits { rpc_timeout: options.rpc_timeout, connect_timeout: options.connect_timeout, ..Limits::default() };
     let protocol = match &options.protocol {
         Protocol::WsMessaging(_) => {
-            // The time for one attempt is the sum of both on this protocol.
-            limits.connect_timeout = Duration::ZERO;
-            let ws_messaging = WsMessaging::new()
-                .auth_timeout(options.connect_timeout)
-                .ping(options.ws_ping_interval, options.ws_ping_timeout);
+            // It would be added to the connect timeout.
+            let no_time_of_its_own = WsMessaging::new().auth_timeout(Duration::ZERO);
+            let ws_messaging = no_time_of_its_own.ping(options.ws_ping_interval, options.ws_ping_timeout);
             if options.messagepack { ws_messaging.messagepack() } else { ws_messaging }.into()
         }
         other => other.clone(),

@@ -35,7 +35,7 @@ pub(crate) struct Options {
     pub(crate) expose_errors: bool,
     #[arg(long, default_value = "20s", value_parser = duration)]
     pub(crate) rpc_timeout: Duration,
-    /// 10 s, and 20 s for `ws-messaging`; both when it is given.
+    /// 10 s, and 20 s for `ws-messaging`; both when it is given. 0s: none.
     #[arg(long, value_parser = duration)]
     pub(crate) auth_timeout: Option<Duration>,
     #[arg(long, default_value = "25s", value_parser = duration)]

@@ -5,5 +5,6 @@ mod devices;
 mod options;
 mod protocols;
 mod sessions;
+mod strangers;
 mod talk;
 mod two_servers;

@@ -1,6 +1,7 @@
 //! The testbed on several wires: the options that are about them, and devices of all of them that
 //! reach each other. It runs the built programs.
 
+use crate::strangers::{closed, stranger};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use wse::{CallError, Client, ClientBuilder, ConnectError, Protocol, RpError, WsMessaging};
@@ -175,37 +176,23 @@ async fn the_test_client_speaks_every_protocol_too() {
     testbed.terminate().await;
 }
 
-/// What comes over a WebSocket of `testbed-custom`, after a hi and a call were sent.
-async fn frames_of_custom(testbed: &Testbed, frames: &[&str]) -> String {
-    let mut bytes = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-        Sec-WebSocket-Protocol: testbed-custom\r\n\r\n"
-        .to_vec();
-    for frame in frames {
-        bytes.extend([0x81, 0x80 | frame.len() as u8, 0, 0, 0, 0]); // masked with zeros
-        bytes.extend(frame.as_bytes());
-    }
-    let mut tcp = tokio::net::TcpStream::connect(&testbed.addr).await.expect("somebody listens");
-    tokio::io::AsyncWriteExt::write_all(&mut tcp, &bytes).await.expect("bytes are taken");
-    let mut said = Vec::new();
-    soon(tokio::io::AsyncReadExt::read_to_end(&mut tcp, &mut said)).await.expect("bytes");
-    String::from_utf8_lossy(&said).into_owned()
-}
-
 #[tokio::test]
 async fn custom_is_the_json_of_the_default_wire_behind_a_word() {
     let testbed = Testbed::start(&["--protocols", "custom,wse-default-json"]).await;
-    let drop = r#"CUSTOM:["drop",{"what":"conn"}]"#;
-    let hi = r#"CUSTOM:["~wse:hi",{"identity":"user-raw"},null]"#;
-    let said = frames_of_custom(&testbed, &[hi, r#"CUSTOM:["obj",null,"a"]"#, drop]).await;
-    assert!(said.contains("testbed-custom\r\n"), "{said}");
-    for frame in [r#"CUSTOM:["~wse:welcome",{"hey":"some data"},null]"#, r#"CUSTOM:["~wse:response",{"ok":true},"a"]"#]
-    {
-        assert!(said.contains(frame), "{said}");
+    let mut raw = stranger(&testbed, "testbed-custom").await;
+    for (said, heard) in [
+        (r#"CUSTOM:["~wse:hi",{"identity":"user-raw"},null]"#, r#"CUSTOM:["~wse:welcome",{"hey":"some data"},null]"#),
+        (r#"CUSTOM:["obj",null,"a"]"#, r#"CUSTOM:["~wse:response",{"ok":true},"a"]"#),
+        (r#"CUSTOM:["echo",[1]]"#, r#"CUSTOM:["echo",[1],null]"#),
+        (r#"CUSTOM:["hey"]"#, r#"CUSTOM:["both",null,null]"#),
+    ] {
+        raw.send(said).await;
+        assert_eq!(soon(raw.text()).await, heard);
     }
-    for junk in [r#"["~wse:hi",{"identity":"user-raw"},null]"#, "CUSTOM:", "CUSTOM:[1]", r#"CUSTOM:["a",1,2]"#] {
-        let said = frames_of_custom(&testbed, &[junk]).await;
-        assert!(said.contains("wse.protocol-error"), "{junk}: {said}");
+    for junk in [r#"["~wse:hi",{"identity":"user-raw"},null]"#, "CUSTOM:", "CUSTOM:[1]", r#"CUSTOM:["~wse:hi",{},7]"#] {
+        let mut raw = stranger(&testbed, "testbed-custom").await;
+        raw.send(junk).await;
+        assert_eq!(soon(raw.next()).await, closed(1000, "wse.protocol-error"), "{junk}");
     }
     testbed.terminate().await;
 }
@@ -238,7 +225,7 @@ async fn custom_carries_messages_calls_and_sessions_to_and_from_the_test_client(
 #[tokio::test]
 async fn auth_timeout_holds_for_both_wires_when_it_is_given() {
     let testbed = Testbed::start(&["--auth-timeout", "250ms"]).await;
-    for (protocol, end) in [(Protocol::Wse, "1008 wse.auth-timeout"), (WsMessaging::new().into(), "4003")] {
+    for (protocol, end) in [(Protocol::Wse, "1013 wse.later"), (WsMessaging::new().into(), "1013 wse.later")] {
         let start = Instant::now();
         let error = soon(builder(&testbed, protocol, "slow:60000").connect()).await.unwrap_err();
         assert!(error.to_string().ends_with(end), "{error}");

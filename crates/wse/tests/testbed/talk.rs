@@ -50,7 +50,7 @@ async fn every_identity_of_the_page_has_its_outcome() {
         assert_eq!(event, json!({"event": "error", "code": "wse.not-authorized"}), "{identity}");
     }
     let error = connect(&testbed, json!("never"), json!({})).await.unwrap_err();
-    assert!(error.to_string().contains("1008 wse.auth-timeout"), "{error}");
+    assert!(error.to_string().contains("1013 wse.later"), "{error}");
     testbed.terminate().await;
 }
 
