@@ -4,7 +4,7 @@
 mod common;
 
 use clap::Parser;
-use common::{described, duration, fail, protocol};
+use common::{described, duration, ended, fail, protocol};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
@@ -113,7 +113,11 @@ fn json(text: &str) -> Result<Value, serde_json::Error> {
 type Said = Mutex<(Value, Value)>;
 
 fn refused(error: &ConnectError) -> Value {
-    json!({"code": error.code(), "message": error.to_string()})
+    let mut refused = json!({"code": error.code(), "message": error.to_string()});
+    if let ConnectError::Refused(closed) | ConnectError::Closed(closed) = error {
+        refused["details"] = ended(closed);
+    }
+    refused
 }
 
 async fn answer(client: &Client, said: &Said, what: What) -> Result<Value, Value> {

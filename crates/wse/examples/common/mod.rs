@@ -4,7 +4,7 @@ mod custom;
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use wse::{CallError, Protocol, RpError};
+use wse::{CallError, Closed, Protocol, RpError};
 
 /// `500ms`, `20s`, `2m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -46,13 +46,25 @@ pub(crate) fn fail(how: &str) -> Result<(), RpError> {
 /// A failed call as JSON.
 pub(crate) fn described(error: &CallError) -> Value {
     let mut described = json!({"code": error.code()});
-    if let CallError::Failed(error) | CallError::NotRegistered(error) = error {
-        if let Some(message) = &error.message {
-            described["message"] = json!(message);
+    match error {
+        CallError::Failed(error) | CallError::NotRegistered(error) => {
+            if let Some(message) = &error.message {
+                described["message"] = json!(message);
+            }
+            if let Ok(Some(details)) = error.decode_details::<Value>() {
+                described["details"] = details;
+            }
         }
-        if let Ok(Some(details)) = error.decode_details::<Value>() {
-            described["details"] = details;
+        CallError::Disconnected { closed } => {
+            described["details"] = ended(closed);
+            described["details"]["disconnected"] = json!([closed.code, closed.reason.as_str()]);
         }
+        _ => {}
     }
     described
+}
+
+/// The end of a connection as the details of an error.
+pub(crate) fn ended(closed: &Closed) -> Value {
+    json!({"code": closed.code, "reason": closed.reason.as_str()})
 }

@@ -67,6 +67,7 @@ async fn without_options_it_says_the_defaults_and_a_refusal_is_an_answer() {
     let refused = client.ask(json!({"id": 1, "do": "connect"})).await;
     assert_eq!(refused["err"]["code"], "wse.not-authorized");
     assert!(refused["err"]["message"].is_string() && refused.get("ok").is_none(), "{refused}");
+    assert_eq!(refused["err"]["details"], json!({"code": 1000, "reason": "wse.not-authorized"}));
     let closed = json!({"event": "closed", "code": 1000, "reason": "wse.not-authorized"});
     assert_eq!(client.event("closed").await, closed);
     testbed.program.signal("TERM").await;
@@ -78,6 +79,19 @@ async fn without_options_it_says_the_defaults_and_a_refusal_is_an_answer() {
     client.command(json!({"id": 2, "do": "send", "type": "who"})).await;
     let who = client.event("message").await;
     assert_eq!((&who["payload"]["identity"], &who["payload"]["meta"]), (&json!(""), &json!({})));
+    testbed.terminate().await;
+}
+
+#[tokio::test]
+async fn an_end_before_the_welcome_that_is_no_refusal_is_told_as_such_with_its_code_and_reason() {
+    let testbed = Testbed::start(&["--auth-timeout", "250ms"]).await;
+    for protocol in ["wse-default-json", "wse-msgpack", "ws-messaging"] {
+        let options = ["--identity", r#"{"identity":"never"}"#, "--protocol", protocol];
+        let mut client = testclient(&testbed, &options);
+        let err = client.ask(json!({"id": 1, "do": "connect"})).await["err"].clone();
+        let details = json!({"code": 1013, "reason": "wse.later"});
+        assert_eq!((&err["code"], &err["details"]), (&json!("wse.client.connection-closed"), &details), "{protocol}");
+    }
     testbed.terminate().await;
 }
 

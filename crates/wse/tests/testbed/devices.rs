@@ -91,6 +91,7 @@ async fn the_end_of_another_device_does_not_end_a_call_and_that_of_its_own_does(
     soon(bob.close("enough")).await;
     assert_eq!(soon(at_bob.next_like("closed")).await, "closed 1000 enough");
     let called = soon(calling).await.unwrap().unwrap();
-    assert_eq!(called["err"]["code"], "wse.client.rp.disconnect");
+    let details = json!({"code": 1000, "reason": "enough", "disconnected": [1000, "enough"]});
+    assert_eq!(called, json!({"err": {"code": "wse.client.rp.disconnect", "details": details}}));
     testbed.terminate().await;
 }
