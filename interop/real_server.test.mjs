@@ -151,7 +151,8 @@ for (const format of formats) {
     const call = guest.do({ do: 'call', rp: 'never', payload: 1 })
     await called
     client.socket.terminate()
-    assert.deepEqual(await call, { err: { code: 'wse.client.rp.disconnect' } })
+    const details = { code: 1006, reason: '', disconnected: [1006, ''] }
+    assert.deepEqual(await call, { err: { code: 'wse.client.rp.disconnect', details } })
   })
 
   test(named('the server\'s calls have its results'), LIMIT, async t => {
