@@ -2,6 +2,7 @@
 //! It never changes a file.
 
 mod circles;
+mod contract;
 mod forbidden;
 mod imports;
 mod links;
@@ -46,6 +47,7 @@ fn found(workspace: &Workspace, tree: &Tree, rules: &[Rule]) -> (Vec<String>, Ve
     breaches.extend(links::breaches(tree));
     breaches.extend(snippets::breaches(workspace, tree));
     breaches.extend(logs::breaches(tree));
+    breaches.extend(contract::breaches(tree));
     breaches.extend(map::breach(tree));
     (breaches, notes)
 }
@@ -78,6 +80,10 @@ mod tests {
         all.extend(files);
         let map = map::page(&Tree::planted(&all));
         all.push(("docs/design/map.md", &map));
+        let (table, names) = contract::planted();
+        if all.iter().all(|(file, _)| *file != table) {
+            all.push((table, &names));
+        }
         found(&Workspace::default(), &Tree::planted(&all), &[rule]).0
     }
 
@@ -119,12 +125,15 @@ mod tests {
     #[test]
     fn every_other_rule_is_part_of_the_check() {
         let server = "use a;\nfn f() { tracing::warn!(\"lost\"); }\n";
-        let files =
-            [("README.md", "[gone](docs/gone.md)\n```rust\nfn main() {}\n```\n"), ("crates/wse/src/server.rs", server)];
+        let files = [
+            ("README.md", "[gone](docs/gone.md)\n```rust\nfn main() {}\n```\n"),
+            ("crates/wse/src/server.rs", server),
+            (contract::planted().0, ""),
+        ];
         let found = planted(&files, NO_RUNTIME);
-        for part in ["does not begin with", "docs/gone.md", "no doc test", "logs.md is missing"] {
+        for part in ["does not begin with", "docs/gone.md", "no doc test", "logs.md is missing", "0 names"] {
             assert!(found.iter().any(|breach| breach.contains(part)), "{part} in {found:?}");
         }
-        assert_eq!(found.len(), 4, "{found:?}");
+        assert_eq!(found.len(), 5, "{found:?}");
     }
 }
