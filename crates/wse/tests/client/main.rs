@@ -13,6 +13,7 @@ mod messaging_replayed;
 mod reconnect;
 mod replay;
 mod replayed;
+mod replayed5;
 mod restart;
 mod tls;
 mod told;

@@ -1,32 +1,42 @@
 //! A client of ours at work as the client of a recording was, at a server that says what the
 //! recorded one said. Nothing in here may know what a scenario is about.
 
+use serde::{Serialize, Serializer};
 use serde_json::{Value, value::RawValue};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use wse::{CallError, Client, ClientBuilder, Reason};
 
-use Act::{Call, Calls, Close, Ended, Hear, Jump, Refused, Rest, Send, Welcome};
+use Act::{Call, CallBroken, Calls, Close, Closed, Ended, Hear, Jump, JumpAs, Refused, Rest, Send, Welcome};
 use wse_test_peers::{
     Dials, Events, Got, RawServer, dials, events,
     recordings::{By, Recording, What, is_call, same, stamp, without_stack},
     soon,
 };
 
+/// How long a recorded server takes to answer a call.
+const THINKS: Duration = Duration::from_millis(200);
+
 /// What the application does on one connection of a recording, in order. Payloads are JSON text.
 pub(crate) enum Act {
     /// Connects and is refused with this.
     Refused(&'static str),
+    /// Connects and is closed before the welcome, which is no refusal: code and text of the error.
+    Closed(&'static str),
     /// Connects and gets this welcome.
     Welcome(&'static str),
     Send(&'static str, &'static str),
     /// Calls, and gets this: the result, or code, message and details.
     Call(&'static str, &'static str, &'static str),
+    /// Calls with a payload that does not encode, and gets this code.
+    CallBroken(&'static str, &'static str),
     /// Two calls at the same time.
     Calls([(&'static str, &'static str); 2]),
     /// These messages come.
     Hear(&'static [&'static str]),
     Jump,
+    /// Jumps with this identity and meta.
+    JumpAs(&'static str, &'static str),
     /// Leaves the server the time to say what it has to.
     Rest,
     Close(Option<&'static str>),
@@ -49,6 +59,15 @@ pub(crate) struct Play {
     pub(crate) half: Option<&'static str>,
 }
 
+/// A payload that does not encode.
+struct Broken;
+
+impl Serialize for Broken {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("broken"))
+    }
+}
+
 fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).expect("JSON")
 }
@@ -68,12 +87,20 @@ async fn perform(client: Client, mut events: Events, acts: Vec<Act>) {
     for act in acts {
         match act {
             Refused(why) => assert_eq!(client.connect().await.expect_err("a refusal").to_string(), why),
+            Closed(why) => {
+                let error = client.connect().await.expect_err("a close");
+                assert_eq!(format!("{} {error}", error.code()), why);
+            }
             Welcome(welcome) => {
                 client.connect().await.expect("welcome");
                 assert_eq!(client.welcome::<Value>().expect("JSON").to_string(), welcome);
             }
             Send(name, payload) => _ = client.send(name, raw(payload)).expect("it is connected"),
             Call(rp, payload, outcome) => assert_eq!(call(&client, rp, payload).await, outcome, "{rp}"),
+            CallBroken(rp, code) => {
+                let error = client.call::<_, Value>(rp, Broken).await.expect_err("it does not encode");
+                assert_eq!(error.code(), code);
+            }
             Calls([a, b]) => {
                 let (one, other) = tokio::join!(call(&client, a.0, a.1), call(&client, b.0, b.1));
                 assert_eq!((one.as_str(), other.as_str()), (a.1, b.1));
@@ -84,6 +111,9 @@ async fn perform(client: Client, mut events: Events, acts: Vec<Act>) {
                 }
             }
             Jump => client.jump("ws://a.test/").await.expect("it jumps"),
+            JumpAs(identity, meta) => {
+                client.jump_with("ws://a.test/", &raw(identity), &raw(meta)).await.expect("it jumps");
+            }
             Rest => tokio::time::sleep(Duration::from_secs(1)).await,
             Close(reason) => client.close(reason.map_or_else(Reason::default, Reason::from)).await,
             Ended(end) => assert_eq!(events.next_like("closed").await, end),
@@ -108,6 +138,16 @@ fn compare(recorded: &str, got: Got, stamps: &mut Stamps, place: &str) {
     assert!(same(&text, &recorded), "{place}: {text}");
 }
 
+/// The next frame; where half of a recording is played, the next behind what the recorded client did not say.
+async fn end_of(wire: &mut RawServer, half: bool) -> Got {
+    loop {
+        let got = wire.next().await;
+        if !half || !matches!(got, Got::Text(_)) {
+            return got;
+        }
+    }
+}
+
 /// Plays a recording with clients that are configured like this.
 pub(crate) async fn replay(recording: &Recording, play: Play, configure: impl Fn(ClientBuilder) -> ClientBuilder) {
     let half = play.half.is_some();
@@ -121,9 +161,8 @@ pub(crate) async fn replay(recording: &Recording, play: Play, configure: impl Fn
         let place = format!("{}: {line:?}", recording.scenario);
         match (line.by, &line.what) {
             (By::Client, What::Offered(protocols)) => {
-                // A jump dials by itself.
-                if recording.scenario != "wse/jump" || performing.is_empty() {
-                    let (client, events, acts) = builders.next().expect("a part for every connection");
+                // Where no part is left, a client of before dials by itself: it jumps or comes back.
+                if let Some((client, events, acts)) = builders.next() {
                     performing.push(tokio::spawn(perform(client, events, acts)));
                 }
                 let request = dials.next().await.request().await;
@@ -148,21 +187,22 @@ pub(crate) async fn replay(recording: &Recording, play: Play, configure: impl Fn
             }
             (By::Server, What::Text(text)) => {
                 let recorded = stamp(text);
-                let text = stamps.get(&recorded).map_or(text.clone(), |ours| text.replace(&recorded, ours));
+                let mut text = text.clone();
+                if let Some(ours) = stamps.get(&recorded) {
+                    text = text.replace(&recorded, ours);
+                    tokio::time::sleep(THINKS).await;
+                }
                 wires.get_mut(&line.conn).expect("a connection").send(&text).await;
             }
             (By::Client, What::Close(code, reason)) => {
-                let wire = wires.remove(&line.conn).expect("a connection");
-                assert_eq!(wire.closed().await, (*code, reason.clone()), "{place}");
+                let mut wire = wires.remove(&line.conn).expect("a connection");
+                assert_eq!(end_of(&mut wire, half).await, Got::Close(Some((*code, reason.clone()))), "{place}");
+                wire.close(*code, reason).await;
             }
             (By::Server, What::Close(code, reason)) => {
                 let mut wire = wires.remove(&line.conn).expect("a connection");
                 wire.close(*code, reason).await;
-                let mut got = wire.next().await;
-                while half && matches!(got, Got::Text(_)) {
-                    got = wire.next().await; // what the recorded client did not say
-                }
-                assert_eq!(got, Got::Close(Some((*code, reason.clone()))), "{place}");
+                assert_eq!(end_of(&mut wire, half).await, Got::Close(Some((*code, reason.clone()))), "{place}");
             }
             _ => panic!("{place}: what is that?"),
         }

@@ -1,4 +1,4 @@
-//! The recordings of the real npm server, replayed against our client: fed what the server sent, it
+//! The recordings of the real npm server of 4.12, replayed against our client: fed what the server sent, it
 //! must send what the real client sent, byte for byte. Only stamps that a client draws and the
 //! stacks of JavaScript may differ.
 
@@ -8,15 +8,15 @@ use wse::{ClientBuilder, RpError};
 
 use Act::{Call, Calls, Close, Ended, Hear, Jump, Refused, Rest, Send, Welcome};
 
-const HEY: &str = r#"{"hey":"some data"}"#;
-const SECRET: &str = r#""valid-secret""#;
+pub(crate) const HEY: &str = r#"{"hey":"some data"}"#;
+pub(crate) const SECRET: &str = r#""valid-secret""#;
 
-fn part(identity: &'static str, meta: &'static str, acts: Vec<Act>) -> Part {
+pub(crate) fn part(identity: &'static str, meta: &'static str, acts: Vec<Act>) -> Part {
     Part { who: Some((identity, meta)), acts }
 }
 
 /// Lets itself in as most recordings do, and leaves with the default reason.
-fn secret(acts: Vec<Act>) -> Play {
+pub(crate) fn secret(acts: Vec<Act>) -> Play {
     let all = [Welcome(HEY)].into_iter().chain(acts).chain([Rest, Close(None)]);
     Play { parts: vec![part(SECRET, "{}", all.collect())], half: None }
 }

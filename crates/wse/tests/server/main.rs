@@ -25,6 +25,7 @@ mod messaging_replayed;
 mod replay;
 mod replayed;
 mod runtimes;
+mod replayed5;
 mod sending;
 mod shutdown;
 mod spread;

@@ -1,13 +1,16 @@
 //! What one client of a recording did, done again to a server of ours, and what the recorded server
 //! answered, compared with what ours does. Nothing in here may know what a scenario is about.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 use wse::Server;
 use wse_test_peers::{
     Got, PIPE, RawClient, ask_upgrade,
     recordings::{By, Recording, What, is_call, same, stamp, without_stack},
     request,
 };
+
+/// How long a recorded client takes to answer a call.
+const THINKS: Duration = Duration::from_millis(200);
 
 /// One connection of a recording.
 struct Client {
@@ -62,7 +65,11 @@ async fn feed(client: &mut Client, what: &What, stamps: &Stamps) {
     match what {
         What::Text(text) => {
             let recorded = stamp(text);
-            let text = stamps.get(&recorded).map_or(text.clone(), |drawn| text.replace(&recorded, drawn));
+            let mut text = text.clone();
+            if let Some(drawn) = stamps.get(&recorded) {
+                text = text.replace(&recorded, drawn);
+                tokio::time::sleep(THINKS).await;
+            }
             client.peer.send(&text).await;
         }
         What::Close(code, reason) => {

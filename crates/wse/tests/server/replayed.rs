@@ -1,4 +1,4 @@
-//! The recordings of the real npm client, replayed against our server: fed what the client sent,
+//! The recordings of the real npm client of 4.12, replayed against our server: fed what the client sent,
 //! it must answer what the real server answered, byte for byte and in order. Only stamps that a
 //! server draws and the stacks of JavaScript may differ.
 
@@ -94,7 +94,7 @@ fn application(scenario: &str, builder: ServerBuilder, log: &Log) -> Option<Serv
     })
 }
 
-async fn secret(stranger: Stranger, identity: String) -> Result<Verdict, RpError> {
+pub(crate) async fn secret(stranger: Stranger, identity: String) -> Result<Verdict, RpError> {
     let meta: Value = stranger.meta()?;
     let cid = meta["user_id"].as_str().unwrap_or("u1").to_owned();
     Ok(if identity == "valid-secret" {
@@ -104,7 +104,7 @@ async fn secret(stranger: Stranger, identity: String) -> Result<Verdict, RpError
     })
 }
 
-async fn challenged(stranger: Stranger, identity: String) -> Result<Verdict, RpError> {
+pub(crate) async fn challenged(stranger: Stranger, identity: String) -> Result<Verdict, RpError> {
     Ok(match stranger.answer::<Value, Value>()? {
         None => stranger.challenge(&json!({"a": 1, "b": 2})),
         Some((quest, answer)) if quest == json!({"a": 1, "b": 2}) && answer == json!(3) => {
@@ -136,7 +136,7 @@ async fn fan_out(conn: Conn, (): ()) -> Result<(), RpError> {
     Ok(())
 }
 
-fn fails(
+pub(crate) fn fails(
     error: impl Fn() -> RpError + Clone + Send + Sync + 'static,
 ) -> impl FnOnce(Conn, Value) -> Ready<Result<(), RpError>> + Clone + Send + Sync + 'static {
     move |_: Conn, _: Value| ready(Err(error()))
@@ -144,7 +144,7 @@ fn fails(
 
 /// Calls these procedures of every device that connects, one after the other, and writes down what
 /// came of it.
-fn calls(
+pub(crate) fn calls(
     log: &Log,
     procedures: &'static [&'static str],
     payload: Value,
