@@ -40,7 +40,7 @@ const STEPS: [Step; 10] = [
     Step { name: "docs", about: "rustdoc with warnings as errors", run: cargo::docs },
     Step {
         name: "house",
-        about: "the rules of the tree: rooms, circles, headings, lengths, documents, logs",
+        about: "the rules of the tree: rooms, circles, headings, lengths, documents, logs, contract",
         run: house::check,
     },
     Step { name: "tests", about: "unit, property, integration and doc tests", run: cargo::tests },

@@ -31,6 +31,23 @@ test("twenty clients dropped by the server all see the reason", withTestbed, asy
   assert.deepEqual(await closed, clients.map(() => [1000, "maintenance"]));
 });
 
+test("a client closing itself reaches disconnected and left, with the code of its last connection", withTestbed, async (t) => {
+  const bed = await testbed(t);
+  const ends = [
+    [(ann) => ann.close("done here"), { code: 1000, reason: "done here" }],
+    [(ann) => ann.jump("ws://127.0.0.1:1/").catch(() => {}), { code: 4000, reason: "jump" }],
+  ];
+  for (const [leave, { code, reason }] of ends) {
+    const ann = client(t, bed.url);
+    await ann.connect("user-ann");
+    bed.events.length = 0;
+    leave(ann);
+    while (!bed.events.some(({ event }) => event === "left")) await setTimeout(10);
+    const told = bed.events.filter(({ event }) => /disconnected|left/.test(event)).map(({ event, code, reason }) => [event, code, reason]);
+    assert.deepEqual(told, [["disconnected", code, reason], ["left", code, reason]]);
+  }
+});
+
 /** Sends one message after the other, each when the one before has come back. */
 async function roundTrips(t, rounds) {
   const bed = await testbed(t);
