@@ -5,7 +5,7 @@
 //! [`User`]; each is a [`Conn`]. Each side sends messages to the other and calls its procedures. A
 //! [`Client`] is one device.
 //!
-//! It speaks the wires of npm `wse` 4.12 (subprotocol `wse-default-json`, in MessagePack
+//! It speaks the wires of npm `wse` 4.12 and 5.1 (subprotocol `wse-default-json`, in MessagePack
 //! `wse-msgpack`) and npm `ws-messaging` 2.0: see [`Protocol`]. The [`guide`] shows how to use it.
 //! In the repository, `docs/migrate` has tables for applications that move from those packages,
 //! `docs/protocol` describes the wires, and `docs/design` explains the design.
