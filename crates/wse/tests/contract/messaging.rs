@@ -33,7 +33,7 @@ async fn round_trips(number: usize) {
     let server = server(echoing);
     let (client, mut events) = client(&server, "ann", &log()).await;
     for n in 0..number {
-        client.send("echo", json!({"n": n})).unwrap();
+        client.send("echo", json!({"n": n})).expect("it is sent");
         assert_eq!(events.next_like("ignored").await, format!("ignored echo {{\"n\":{n}}}"));
     }
 }
