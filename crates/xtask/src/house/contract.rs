@@ -108,20 +108,20 @@ fn is_rust_test(text: &str, test: &str) -> bool {
     for line in text.lines().map(str::trim) {
         if line.starts_with("#[") {
             attributes.push(line);
-        } else if line
-            .trim_start_matches("async ")
-            .strip_prefix("fn ")
-            .and_then(|rest| rest.strip_prefix(test))
-            .is_some_and(|rest| rest.starts_with('('))
-        {
-            let runs = |line: &&str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
-            return attributes.iter().any(|line| runs(line))
-                && !attributes.iter().any(|line| line.starts_with("#[ignore"));
+        } else if function(line) == Some(test) {
+            let has = |start: &str| attributes.iter().any(|line| line.starts_with(start));
+            return (has("#[test]") || has("#[tokio::test")) && !has("#[ignore");
         } else if !line.starts_with("//") {
             attributes.clear();
         }
     }
     false
+}
+
+/// The name of the function that a line begins.
+fn function(line: &str) -> Option<&str> {
+    let (name, _) = line.trim_start_matches("async ").strip_prefix("fn ")?.split_once('(')?;
+    Some(name)
 }
 
 /// A table that passes in any tree.
