@@ -79,6 +79,10 @@ async fn call(client: &Client, rp: &str, payload: &str) -> String {
             let details: Value = error.decode_details().expect("details").unwrap_or_default();
             format!("{} {} {details}", error.code, error.message.unwrap_or_default())
         }
+        Err(CallError::NotRegistered(error)) => match error.decode_details::<Value>().expect("details") {
+            Some(details) => format!("{} {details}", error.code),
+            None => error.code,
+        },
         Err(error) => error.code().to_owned(),
     }
 }
