@@ -31,8 +31,7 @@ impl Reason {
     /// The peer broke the protocol.
     pub const PROTOCOL_ERROR: Reason = Reason::known("wse.protocol-error");
     /// The peer speaks the wire of npm `wse` 2, which has the same subprotocol name.
-    pub const NPM_WSE_2: Reason =
-        Reason::known("wse.protocol-error: you speak the wire of npm wse 2, here it is that of 4 and 5");
+    pub const NPM_WSE_2: Reason = Reason::known("wse.protocol-error: the format of npm wse 2");
     /// A newer device of the same user took this one's place.
     pub const CLIENTS_CONCURRENCY: Reason = Reason::known("wse.clients-concurrency");
     /// The client has not done its part of the authentication in time.

@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Protocol {
-    /// `wse-default-json`: that of npm `wse` 4, JSON in text frames.
+    /// `wse-default-json`: that of npm `wse` 4.12 and 5.1, JSON in text frames.
     #[default]
     Wse,
     /// `wse-msgpack`: the same in MessagePack, in binary frames.

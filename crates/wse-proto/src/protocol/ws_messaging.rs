@@ -64,7 +64,8 @@ impl WsMessaging {
 
     /// A server's time from the upgrade to the verdict, then 4003 with an empty reason, or 1013
     /// `wse.later` where identify is still at work; a client's time from its auth data to the event
-    /// `connect`, then 4008 `Auth timeout`: 20 s. Zero: no such end. It replaces
+    /// `connect`, then 4008 `Auth timeout`: 20 s. Zero: no such end; as no ping comes before the verdict, a
+    /// silent client then keeps its place among the strangers until its TCP connection ends. It replaces
     /// [`Limits::auth_timeout`](crate::Limits::auth_timeout), and is added to a client's
     /// [`Limits::connect_timeout`](crate::Limits::connect_timeout).
     pub fn auth_timeout(mut self, timeout: Duration) -> Self {

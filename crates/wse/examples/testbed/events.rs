@@ -1,7 +1,7 @@
 //! The lines that the testbed prints, one for each event.
 
 use serde_json::{Value, json};
-use wse::{Conn, Event};
+use wse::{Code, Conn, Event};
 
 /// Prints an event. With a path the line says which of two servers tells it.
 pub(crate) async fn print(event: Event, path: Option<String>) {
@@ -38,7 +38,14 @@ fn line(event: Event) -> Option<Value> {
         Event::Error { code, conn: Some(conn), .. } => {
             json!({"event": "error", "code": code, "cid": conn.cid().as_str()})
         }
-        Event::Error { code, conn: None, .. } => json!({"event": "error", "code": code}),
+        Event::Error { code, conn: None, remote_addr, error, .. } => {
+            let mut line = json!({"event": "error", "code": code});
+            if code == Code::MSG_PROCESSING_ERROR {
+                line["remote_addr"] = json!(remote_addr.map(|addr| addr.to_string()));
+                line["error"] = json!(error.to_string());
+            }
+            line
+        }
         _ => return None,
     })
 }

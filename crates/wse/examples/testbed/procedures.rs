@@ -32,8 +32,9 @@ pub(crate) fn handlers() -> Handlers<Conn> {
         .register("big", big)
         .register("devices", async |conn, _: IgnoredAny| Ok(conn.user().conn_count()))
         .register("me", async |conn, _: IgnoredAny| {
-            // Servers have no names as long as they form no cluster.
-            Ok(json!({"id": conn.id().to_string(), "node": null, "conn_id": conn.conn_id()}))
+            // An id begins with that of its node.
+            let id = conn.id().to_string();
+            Ok(json!({"node": id[..13], "id": id, "conn_id": conn.conn_id()}))
         })
         .register("call-device", call_device)
         .register("fail", async |_, how: String| fail(&how))

@@ -176,6 +176,6 @@ async fn a_client_of_npm_wse_2_is_closed_with_a_reason_that_says_so() {
     peer.send(r#"{"c":"hi","dat":{"payload":{"token":"secret"},"params":{}}}"#).await;
     let (code, reason) = peer.closed().await;
     assert_eq!(code, 1000);
-    assert_eq!(reason, "wse.protocol-error: you speak the wire of npm wse 2, here it is that of 4 and 5");
+    assert_eq!(reason, "wse.protocol-error: the format of npm wse 2");
     assert!(events.next().await.ends_with("not an envelope: a frame of npm wse 2"));
 }
