@@ -16,7 +16,10 @@ use crate::{
 };
 use std::{
     io,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -24,6 +27,9 @@ use tokio::{
 };
 use wse_frame::Role;
 use wse_proto::{Closed, Hello, Reason, RpError, SessionRequest};
+
+/// Why an attempt failed whose server has granted the upgrade. A server of npm `wse` 2 says nothing then.
+const NO_WELCOME: &str = "the upgrade was granted, but no welcome came in time";
 
 /// How an attempt to connect ended.
 pub(crate) enum Outcome {
@@ -63,14 +69,21 @@ impl Attempt<'_> {
     pub(crate) async fn run(self) -> Outcome {
         let options = &self.state.options;
         let timeout = self.state.env.limits.connect_timeout.saturating_add(options.spoken.protocol.welcome_timeout());
-        match tokio::time::timeout(timeout, self.connect()).await {
+        let upgraded = AtomicBool::new(false);
+        match tokio::time::timeout(timeout, self.connect(&upgraded)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => Outcome::Failed(error),
-            Err(_) => Outcome::Failed(ConnectError::Unreachable(io::ErrorKind::TimedOut.into())),
+            Err(_) => {
+                let late = io::ErrorKind::TimedOut;
+                let granted = upgraded.load(Ordering::Relaxed);
+                let error = if granted { io::Error::new(late, NO_WELCOME) } else { late.into() };
+                Outcome::Failed(ConnectError::Unreachable(error))
+            }
         }
     }
 
-    async fn connect(self) -> Result<Outcome, ConnectError> {
+    /// Sets `upgraded` once the server has granted the upgrade.
+    async fn connect(self, upgraded: &AtomicBool) -> Result<Outcome, ConnectError> {
         let Self { state, client, events, target, previous } = self;
         let options = &state.options;
         if let Some(error) = &options.setup_error {
@@ -93,6 +106,7 @@ impl Attempt<'_> {
         };
         let stream = stream.map_err(ConnectError::Unreachable)?;
         let (stream, ahead) = dial::upgrade(stream, &uri, options.spoken.protocol.name(), &options.headers).await?;
+        upgraded.store(true, Ordering::Relaxed);
 
         let handle = Arc::new(Handle::new(options.spoken.clone(), &state.env.limits, true));
         let now = Instant::now().into_std();

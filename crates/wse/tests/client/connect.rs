@@ -276,7 +276,9 @@ async fn a_server_that_falls_silent_is_given_up_in_time_wherever_it_does() {
             Silent::AfterTheHi => Some(dialed.request().await.upgrade().await),
         };
         let (time, error) = connecting.await.unwrap();
-        assert!(matches!(error, Err(ConnectError::Unreachable(error)) if error.kind() == io::ErrorKind::TimedOut));
+        let Err(ConnectError::Unreachable(error)) = error else { panic!("{error:?}") };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(error.to_string().contains("no welcome came in time"), silent == Silent::AfterTheHi, "{error}");
         assert!(about(time, Duration::from_secs(7)), "{time:?}");
         if let Some(wire) = &mut wire {
             assert_eq!(silent == Silent::AfterTheHi, matches!(wire.next().await, Got::Text(_)));
