@@ -27,6 +27,9 @@ const DEPTH_IN_DETAILS: usize = DEPTH - 3;
 /// The text that a peer gets in place of an error that is not meant for it.
 const HIDDEN: &str = "RPC execution failed";
 
+/// The message of an exposed error whose text is empty.
+const WORDLESS: &str = "Unexpected error";
+
 /// The failure of a procedure or handler: a code to compare, a text, details.
 ///
 /// An error that is made by [`RpError::new`] is sent to the peer whole. An error that `?` makes from
@@ -117,11 +120,12 @@ impl RpError {
     /// [`source`](RpError::source) too.
     pub fn answer(&self, rp: &str, payload: &Payload<'_>, expose: bool) -> Payload<'static> {
         let mut details = Details::of(self.details.as_ref());
+        let said = self.source.is_some() || self.message.is_some();
+        let mut message = said.then(|| self.shown(expose));
         if let (Some(source), true) = (&self.source, expose) {
             details.set("origin", &Origin { name: "Error", message: &source.to_string() });
+            message = message.filter(|text| !text.is_empty()).or(Some(WORDLESS.into()));
         }
-        let said = self.source.is_some() || self.message.is_some();
-        let message = said.then(|| self.shown(expose).into_owned());
         if rp.len() <= REPEATED {
             details.fill("rp", rp);
             details.fill("rpc", rp);

@@ -45,6 +45,10 @@ fn the_text_of_any_other_error_is_sent_only_when_exposed() {
         r#"{"code":"wse.server.rp.failed","message":"Vanilla error","details":{"origin":{"name":"Error","message":"Vanilla error"},"rp":"boom","rpc":"boom","payload":{"value":1}}}"#
     );
     assert_eq!(error.to_string(), "wse.server.rp.failed: Vanilla error");
+    assert_eq!(
+        answer(&RpError::from(std::io::Error::other("")), true),
+        r#"{"code":"wse.server.rp.failed","message":"Unexpected error","details":{"origin":{"name":"Error","message":""},"rp":"boom","rpc":"boom","payload":{"value":1}}}"#
+    );
     let told = error.message("try again");
     assert!(answer(&told, false).contains(r#""message":"try again""#));
 }
