@@ -12,9 +12,9 @@ export type Reply = (ok: boolean, answer: unknown) => void;
 
 const FAILED = "RPC execution failed";
 
-/** Whether the details of an error repeat a payload: not over 16 KiB or 125 brackets, so that the error can be read. */
-const repeats = (payload: unknown) => {
-  const text = JSON.stringify(payload);
+/** Whether the details of an error repeat a name or payload: not over 16 KiB or 125 brackets, so that the error can be read. */
+const repeats = (value: unknown) => {
+  const text = JSON.stringify(value);
   return text.length <= 16_384 && text.split(/[[{]/).length <= 126;
 };
 
@@ -23,8 +23,10 @@ function errorObject(error: any, { type, payload }: Envelope, expose: boolean | 
   /** Fills in the name, for old and new peers, and the payload, where the application has not set them itself. */
   const make = (message?: string, given?: unknown, code: string = WSE_ERROR.RP_EXECUTION_FAILED) => {
     const details = { ...asDetails(given) };
-    details.rp ||= type;
-    details.rpc ||= type;
+    if (repeats(type)) {
+      details.rp ||= type;
+      details.rpc ||= type;
+    }
     if (!details.payload && repeats(payload)) details.payload = payload;
     return { code, message, details };
   };
@@ -34,7 +36,7 @@ function errorObject(error: any, { type, payload }: Envelope, expose: boolean | 
   onError(error);
   if (!expose) return make(FAILED);
   const origin = { name, message: message ?? `${error}` };
-  return make(origin.message, { origin });
+  return make(origin.message || "Unexpected error", { origin });
 }
 
 /** Runs a procedure and replies exactly once, whatever the procedure does. */
@@ -45,7 +47,7 @@ export async function answerCall(
   expose: boolean | undefined,
   onError: (error: unknown) => void,
 ): Promise<void> {
-  if (!procedure) return reply(false, { code: WSE_ERROR.RP_NOT_REGISTERED, details: { rp: call.type } });
+  if (!procedure) return reply(false, { code: WSE_ERROR.RP_NOT_REGISTERED, details: { rp: repeats(call.type) ? call.type : undefined } });
   try {
     reply(true, await procedure(call.payload, call.stamp!));
   } catch (error) {

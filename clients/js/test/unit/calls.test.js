@@ -261,6 +261,8 @@ test("exposeErrors sends the text and never the stack", async () => {
     const [[, { message, details }]] = (await answer(() => { throw thrown; }, 1, { exposeErrors: true })).said;
     assert.deepEqual([message, details.origin], [`${thrown}`, { message: `${thrown}` }]);
   }
+  const [[, { message, details }]] = (await answer(() => { throw ""; }, 1, { exposeErrors: true })).said;
+  assert.deepEqual([message, details.origin], ["Unexpected error", { message: "" }]);
 });
 
 test("a call of a missing procedure is answered, and reported to no listener", async () => {
@@ -278,6 +280,19 @@ test("a payload over 16 KiB or 125 deep is not repeated", async () => {
   assert.deepEqual(await details("x".repeat(16_383)), ["a", "rp", "rpc"]);
   const own = { payload: "" };
   assert.deepEqual((await answer(() => { throw own; }, [deep])).said[0][1].details, { payload: "", rp: "rp", rpc: "rp" });
+});
+
+test("a name over 16 KiB is not repeated, so that the error can be read", async () => {
+  const { client, socket } = await readyClient();
+  for (const name of ["x".repeat(16_382), "x".repeat(16_383)]) {
+    client.register(name, () => { throw { a: 1 }; });
+    socket.say(name, 1, "S1");
+    socket.say(`${name.slice(1)}y`, 1, "S2");
+    await tick();
+    const keys = socket.take().map(([, error]) => Object.keys(JSON.parse(JSON.stringify(error.details))));
+    const repeated = name.length < 16_383;
+    assert.deepEqual(keys.sort(), [repeated ? ["a", "rp", "rpc", "payload"] : ["a", "payload"], repeated ? ["rp"] : []].sort());
+  }
 });
 
 test("a result or details that cannot be encoded are an answer all the same", async () => {
