@@ -48,10 +48,11 @@ export interface Options {
 /** Hooks for what happens to a client. Each returns a function that removes the listener. */
 export interface When<W = any> {
   /**
-   * The server has sent its welcome; `arrival` tells what became of the previous session. A listener
-   * that is added while the client is `READY` is called at once.
+   * The server has sent its welcome; `arrival` tells what became of the previous session. It is left
+   * out where the server grants no session and nothing was lost. A listener that is added while the
+   * client is `READY` is called at once.
    */
-  ready(listener: (welcome: W, arrival: Arrival) => unknown): Off;
+  ready(listener: (welcome: W, arrival?: Arrival) => unknown): Off;
   /** The socket is open and the hi was sent. The server has not decided yet. */
   connected(listener: () => unknown): Off;
   /** A connection, or an attempt to make one, has ended. The code is 1006 if there was no close frame. */

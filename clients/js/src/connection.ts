@@ -29,8 +29,8 @@ export interface Owner {
   connected(): void;
   /** Returns a promise of the solution. */
   challenge(quest: unknown): Promise<unknown>;
-  /** The server has sent its welcome. */
-  ready(welcome: unknown, arrival: Arrival): void;
+  /** The server has sent its welcome, and an arrival where a session begins, goes on or was lost. */
+  ready(welcome: unknown, ...arrival: Arrival[]): void;
   /**
    * The connection ended, and not by {@link Close}. Its socket may be open still, and the owner closes
    * it later. `temporary` means that another attempt may succeed.
@@ -104,7 +104,7 @@ export function openConnection(
       clearTimeout(timer);
       if (grant?.beat > 0) timer = setInterval(() => ++silentChecks > 4 && end(true, 1006, "wse.silent"), (grant.beat + 10_000) / 4);
       const arrival = session.welcome(socket!, grant);
-      if (arrival) owner.ready(payload, arrival);
+      if (arrival) owner.ready(payload, ...(grant || arrival.lost ? [arrival] : []));
       else end(true, 1006, "");
     } else return false;
     return true;

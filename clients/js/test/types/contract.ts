@@ -79,7 +79,7 @@ export async function typed() {
 export function hooks() {
   const off: () => void = chat.when.ready(({ hey }) => hey.length);
   off();
-  chat.when.ready((welcome, { resumed, lost }: Arrival) => resumed || lost.toFixed() + welcome.hey);
+  chat.when.ready((welcome, arrival?: Arrival) => arrival?.resumed || arrival?.lost.toFixed() + welcome.hey);
   // @ts-expect-error no such field
   chat.when.ready((_, { late }) => late);
   chat.when.closed((code, reason) => code.toFixed() + reason.trim());

@@ -58,6 +58,20 @@ test("when.ready tells late listeners too what became of the session", async (t)
   assert.deepEqual(await late, [{ hey: 1 }, { resumed: false, lost: 0 }]);
 });
 
+test("when.ready tells of the welcome alone where the server grants no session", async (t) => {
+  still(t);
+  const { client, sockets } = fakeClient({ re: true });
+  const told = [];
+  client.when.ready((...args) => told.push(args));
+  const connected = client.connect();
+  await tick();
+  sockets[0].open();
+  sockets[0].say("~wse:welcome", { hey: 1 });
+  await connected;
+  assert.deepEqual(told, [[{ hey: 1 }]]);
+  client.close();
+});
+
 test("an ack goes out after 32 envelopes, 64 KiB or one second", async (t) => {
   const pass = still(t);
   const { socket, client } = await sessionClient();

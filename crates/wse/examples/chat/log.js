@@ -28,7 +28,7 @@ client.channel.on("history", (history) => {
   early = undefined;
   if (!log.childElementCount) note("Nobody has said anything yet.");
 });
-client.when.ready((_, { resumed }) => resumed || (early = []));
+client.when.ready((_, arrival) => arrival?.resumed || (early = []));
 
 /** Shows a message. Successive messages with the same sender and recipient share a head. */
 function show(line) {

@@ -24,7 +24,7 @@ client.channel.on("here", (list) => {
 });
 
 // The page shows no note for users who come and go between two sessions: the next list counts as the first.
-client.when.ready((_, { resumed }) => resumed || (here = new Map()));
+client.when.ready((_, arrival) => arrival?.resumed || (here = new Map()));
 
 function person({ name, devices }) {
   const button = make("button", "person");
