@@ -125,6 +125,10 @@ impl Owner for ServerOwner {
             if let Life::Ended(closed) = life {
                 // The permit stays until the task ends, since listeners may still run for this device.
                 self.request = None;
+                if closed.reason == Reason::LATER {
+                    // Its future is dropped without an error, so nothing else tells the operator.
+                    tracing::warn!(remote_addr = ?self.remote_addr, "identify was late, connection closed");
+                }
                 tracing::debug!(%closed, remote_addr = ?self.remote_addr, "unauthenticated connection closed");
             }
             return;
