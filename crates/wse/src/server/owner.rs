@@ -168,7 +168,7 @@ impl Owner for ServerOwner {
                 Event::Error { code, conn, remote_addr, name: name.map(Arc::from), error: Arc::new(error) }
             }
             Report::Rejected(error) => {
-                if self.server.listeners.is_empty() {
+                if listeners.is_empty() {
                     return None;
                 }
                 let untold = self.server.breaches.tell(Instant::now())?;
