@@ -40,8 +40,7 @@ for (const format of formats) {
   for (const [auth, options] of [
     [{ identity: 'wrong' }, []],
     [{}, []],
-    [{ identity: 'error' }, []],
-    [{ identity: 'panic' }, []],
+    [{ identity: 'refuse:wse.not-authorized' }, []],
     [{ identity: 'valid-secret' }, ['--challenge']]
   ]) {
     const who = `${JSON.stringify(auth)} ${options.join(' ')}`.trim()

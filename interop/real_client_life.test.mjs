@@ -121,9 +121,24 @@ for (const format of formats) {
   test(named('it comes back when the verdict takes too long, which is not its fault'), LIMIT, async t => {
     const bed = await testbed(t, ['--auth-timeout', '100ms'])
     const { next } = wsMessaging(t, bed.url, format, { auth: { identity: 'never' } })
-    await next('close', 1013, 'wse.later')
-    await next('close', 1013, 'wse.later')
+    for (let times = 0; times < 2; times++) {
+      const [code, reason] = (await next('close')).args
+      assert.equal(code, 1013)
+      assert.match(reason, /^wse\.later after=\d+$/)
+    }
   })
+
+  for (const identity of ['error', 'panic', 'later:100']) {
+    test(named(`it comes back after ${identity}, which is no refusal`), LIMIT, async t => {
+      const bed = await testbed(t)
+      const { next } = wsMessaging(t, bed.url, format, { auth: { identity } })
+      for (let times = 0; times < 2; times++) {
+        const [code, reason] = (await next('close')).args
+        assert.equal(code, 1013)
+        assert.match(reason, /^wse\.later after=\d+$/)
+      }
+    })
+  }
 
   test(named('it comes back when the testbed was killed and started again'), LIMIT, async t => {
     const bed = await testbed(t)

@@ -42,6 +42,7 @@ pub use cid::Cid;
 pub use closing::{
     backoff::Backoff,
     hint::Hint,
+    later::Later,
     reason::{Closed, Reason},
     restart::{Restart, Turn},
 };

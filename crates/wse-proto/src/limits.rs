@@ -24,7 +24,7 @@ pub struct Limits {
     /// Bytes of the HTTP upgrade request: 16 KiB; at least 8 KiB. Beyond: 431.
     pub http_bytes: usize,
     /// Time from the upgrade to the verdict, challenge included: 10 s. Zero: no bound. Then 1000
-    /// `wse.auth-timeout` for a client that is silent or owes its solution, and 1013 `wse.later` where
+    /// `wse.auth-timeout` for a client that is silent or owes its solution, and 1013 `wse.later after=MS` where
     /// identify is still at work. The subprotocol `ws-messaging` has its own time.
     pub auth_timeout: Duration,
     /// Bytes of one message before the welcome: 16 KiB. Beyond: 1009, found on the header. Also the
@@ -72,8 +72,9 @@ pub struct Limits {
     /// Beyond, the session that lost its connection first ends.
     pub parked_bytes: usize,
     /// Handshakes in a second that a server can take: 1000; at least 1. A shutdown spreads the ends of its
-    /// connections over time and tells each client when to come back, so that the returns stay a little
-    /// below this rate. The server refuses no client over it.
+    /// connections over time and tells each client when to come back, so that the returns stay a tenth
+    /// below this rate. So does a server for the clients that its identify has failed for. The server
+    /// refuses no client over it.
     pub returns_per_second: u32,
     /// A client's time for one attempt to connect, from the dial to the welcome: 10 s. On the
     /// subprotocol `ws-messaging` its auth timeout is added.

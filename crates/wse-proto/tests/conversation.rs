@@ -4,7 +4,11 @@ mod json;
 
 use json::json;
 use proptest::{option, prelude::*};
-use std::{collections::VecDeque, time::Instant, vec};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+    vec,
+};
 use wse_proto::{
     Cid, ClientMachine, Codec, Decision, Envelope, Hello, Input, Kind, Limits, Machine, Payload, Reason, ServerMachine,
     Step,
@@ -145,6 +149,7 @@ proptest! {
             4 => Just(Decision::Accept(Cid::from("ann"), json(r#""hello ann""#))),
             1 => Just(Decision::accept("")),
             1 => Just(Decision::Refuse(Reason::default())),
+            1 => Just(Decision::Later(Duration::from_secs(7))),
         ]),
         solves in 0..5usize,
         eager in 0..4u32,

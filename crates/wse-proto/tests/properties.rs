@@ -114,6 +114,7 @@ fn verdict() -> impl Strategy<Value = Decision> {
         3 => ("[a-c]?", payload()).prop_map(|(cid, welcome)| Decision::Accept(Cid::from(cid), welcome)),
         3 => payload().prop_map(Decision::Challenge),
         1 => Just(Decision::Refuse(Reason::default())),
+        1 => Just(Decision::Later(Duration::from_secs(7))),
     ]
 }
 
@@ -234,6 +235,7 @@ fn the_server_opens_on_an_accepting_verdict_only_and_never_speaks_after_the_end(
                 quests == 2 && *end == Closed::not_authorized()
             }
             (Event::Answer(Decision::Refuse(_)), Step::Close(end)) => *end == Closed::not_authorized(),
+            (Event::Answer(Decision::Later(after)), Step::Close(end)) => *end == Closed::later_after(*after),
             (Event::Tick, Step::Close(end)) if open => *end == Closed::silent(),
             (Event::Tick | Event::Deaf, Step::Close(end)) => {
                 !open && [Closed::auth_timeout(), Closed::later()].contains(end)

@@ -20,7 +20,7 @@ impl TableMachine for ServerMachine {
     const INPUTS: &[&str] = &[
         "hi", "bad hi", "hi list", "solution", "welcome", "reserved",
         "result", "result S", "error", "error S", "message", "call", "garbage",
-        "accept", "accept nobody", "quest", "refuse",
+        "accept", "accept nobody", "quest", "refuse", "refuse as", "later",
         "heard", "pong", "deaf", "tick before", "tick at", "tick after", "close",
     ];
 
@@ -46,6 +46,8 @@ impl TableMachine for ServerMachine {
             "accept nobody" => Word::Input(Input::Answer(Decision::accept(""))),
             "quest" => Word::Input(Input::Answer(Decision::Challenge(json("41")))),
             "refuse" => Word::Input(Input::Answer(Decision::Refuse(Reason::default()))),
+            "refuse as" => Word::Input(Input::Answer(Decision::Refuse("banned".into()))),
+            "later" => Word::Input(Input::Answer(Decision::Later(Duration::from_secs(7)))),
             "garbage" => Word::Frame(r#"{"name":"say","args":[]}"#),
             "heard" => Word::Heard,
             "pong" => Word::AnsweredPing,
@@ -86,6 +88,8 @@ fn every_input_in_every_state_has_its_step() {
         stranger   | accept nobody | wait                                  | stranger
         stranger   | quest         | wait                                  | stranger
         stranger   | refuse        | wait                                  | stranger
+        stranger   | refuse as     | wait                                  | stranger
+        stranger   | later         | wait                                  | stranger
         stranger   | heard, pong   | wait                                  | stranger
         stranger   | deaf          | wait                                  | stranger
         stranger   | tick before   | wait                                  | stranger
@@ -110,6 +114,8 @@ fn every_input_in_every_state_has_its_step() {
         thinking   | accept nobody | close 1000 wse.not-authorized         | closed
         thinking   | quest         | send ~wse:challenge 41                | challenged
         thinking   | refuse        | close 1000 wse.not-authorized         | closed
+        thinking   | refuse as     | close 1000 banned                     | closed
+        thinking   | later         | close 1013 wse.later after=7000       | closed
         thinking   | heard, pong   | wait                                  | thinking
         thinking   | deaf          | wait                                  | thinking
         thinking   | tick before   | wait                                  | thinking
@@ -134,6 +140,8 @@ fn every_input_in_every_state_has_its_step() {
         challenged | accept nobody | wait                                  | challenged
         challenged | quest         | wait                                  | challenged
         challenged | refuse        | wait                                  | challenged
+        challenged | refuse as     | wait                                  | challenged
+        challenged | later         | wait                                  | challenged
         challenged | heard, pong   | wait                                  | challenged
         challenged | deaf          | wait                                  | challenged
         challenged | tick before   | wait                                  | challenged
@@ -158,6 +166,8 @@ fn every_input_in_every_state_has_its_step() {
         open       | accept nobody | wait                                  | open
         open       | quest         | wait                                  | open
         open       | refuse        | wait                                  | open
+        open       | refuse as     | wait                                  | open
+        open       | later         | wait                                  | open
         open       | heard         | wait                                  | open
         open       | pong          | wait                                  | open
         open       | deaf          | ping                                  | open
@@ -169,7 +179,8 @@ fn every_input_in_every_state_has_its_step() {
         closed     | hi, bad hi, hi list, solution, welcome, reserved     | wait | closed
         closed     | result, result S, error, error S                     | wait | closed
         closed     | message, call, garbage, heard, pong, deaf            | wait | closed
-        closed     | accept, accept nobody, quest, refuse                 | wait | closed
+        closed     | accept, accept nobody, quest                         | wait | closed
+        closed     | refuse, refuse as, later                             | wait | closed
         closed     | tick before, tick at, tick after, close              | wait | closed
         "#,
     );
@@ -179,6 +190,8 @@ fn every_input_in_every_state_has_its_step() {
 fn every_way_to_end_is_deaf_for_ever_and_has_no_deadline() {
     let ends: &[(&[&str], &str)] = &[
         (&["hi", "refuse"], "close 1000 wse.not-authorized"),
+        (&["hi", "refuse as"], "close 1000 banned"),
+        (&["hi", "later"], "close 1013 wse.later after=7000"),
         (&["hi", "accept nobody"], "close 1000 wse.not-authorized"),
         (&["hi", "quest", "solution", "refuse"], "close 1000 wse.not-authorized"),
         (&["message"], "close 1000 wse.protocol-error"),

@@ -5,7 +5,12 @@ mod json;
 
 use json::json;
 use proptest::{collection::vec, option, prelude::*};
-use std::{collections::VecDeque, sync::Arc, time::Instant, vec};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+    vec,
+};
 use wse_proto::{
     Cid, Codec, Decision, Envelope, Format, Hello, Input, Kind, Machine, Payload, Step, WsMessaging,
     WsMessagingClientMachine, WsMessagingServerMachine,
@@ -170,6 +175,7 @@ proptest! {
             1 => Just(Decision::accept("")),
             1 => Just(Decision::Challenge(json("41"))),
             1 => Just(Decision::Refuse("Error: Auth error".into())),
+            1 => Just(Decision::Later(Duration::from_secs(7))),
         ]),
         eager in vec(prop::sample::select(vec!["event", "call", "ping", "garbage"]), 0..5),
         thinks in any::<prop::sample::Index>(),
@@ -194,6 +200,7 @@ proptest! {
         let opens = welcome.is_some();
         let refused = match &verdict {
             None => "1013 wse.later",
+            Some(Decision::Later(_)) => "1013 wse.later after=7000",
             Some(Decision::Refuse(_)) => "4003 Error: Auth error",
             Some(_) => "4003 wse.not-authorized",
         };

@@ -21,7 +21,7 @@ impl TableMachine for WsMessagingServerMachine {
     const INPUTS: &[&str] = &[
         "auth", "event", "call", "result", "error", "ping", "ping event",
         "connect", "connect call", "retry", "retry call", "hi", "invalid", "no json",
-        "accept", "accept nobody", "quest", "refuse", "refuse as",
+        "accept", "accept nobody", "quest", "refuse", "refuse as", "later",
         "heard", "pong", "deaf", "tick before", "tick at", "tick after", "close",
     ];
 
@@ -49,6 +49,7 @@ impl TableMachine for WsMessagingServerMachine {
             "accept nobody" => Word::Input(Input::Answer(Decision::accept(""))),
             "quest" => Word::Input(Input::Answer(Decision::Challenge(json("41")))),
             "refuse" => Word::Input(Input::Answer(Decision::Refuse(Reason::default()))),
+            "later" => Word::Input(Input::Answer(Decision::Later(Duration::from_secs(7)))),
             "refuse as" => Word::Input(Input::Answer(Decision::Refuse("Error: Auth error".into()))),
             "heard" => Word::Heard,
             "pong" => Word::AnsweredPing,
@@ -92,6 +93,7 @@ fn every_input_in_every_state_has_its_step() {
         stranger | no json                  | close 4003 SyntaxError: Syntax error at column 1 of line 1 | closed
         stranger | accept, accept nobody    | wait                                                      | stranger
         stranger | quest, refuse, refuse as | wait                                                      | stranger
+        stranger | later                    | wait                                                      | stranger
         stranger | heard, pong, deaf        | wait                                                      | stranger
         stranger | tick before              | wait                                                      | stranger
         stranger | tick at, tick after      | close 4003                                                | closed
@@ -110,6 +112,7 @@ fn every_input_in_every_state_has_its_step() {
         thinking | quest                    | close 4003 wse.not-authorized                             | closed
         thinking | refuse                   | close 4003 wse.not-authorized                             | closed
         thinking | refuse as                | close 4003 Error: Auth error                              | closed
+        thinking | later                    | close 1013 wse.later after=7000                           | closed
         thinking | heard, pong, deaf        | wait                                                      | thinking
         thinking | tick before              | wait                                                      | thinking
         thinking | tick at, tick after      | close 1013 wse.later                                      | closed
@@ -127,6 +130,7 @@ fn every_input_in_every_state_has_its_step() {
         open     | no json                  | send preprocessingError "SyntaxError: Syntax error at column 1 of line 1" | open
         open     | accept, accept nobody    | wait                                                      | open
         open     | quest, refuse, refuse as | wait                                                      | open
+        open     | later                    | wait                                                      | open
         open     | heard, pong              | wait                                                      | open
         open     | deaf                     | ping                                                      | open
         open     | tick before              | wait                                                      | open
@@ -136,7 +140,7 @@ fn every_input_in_every_state_has_its_step() {
         closed   | auth, event, call, result, error, ping, ping event         | wait | closed
         closed   | connect, connect call, retry, retry call, hi               | wait | closed
         closed   | invalid, no json                                           | wait | closed
-        closed   | accept, accept nobody, quest, refuse, refuse as            | wait | closed
+        closed   | accept, accept nobody, quest, refuse, refuse as, later     | wait | closed
         closed   | heard, pong, deaf, tick before, tick at, tick after, close | wait | closed
         "#,
     );
@@ -238,7 +242,7 @@ fn the_twenty_seconds_for_a_verdict_start_with_the_connection_and_are_never_prol
 
 #[test]
 fn a_verdict_after_the_deadline_opens_nothing_even_before_the_tick() {
-    for verdict in ["accept", "refuse as", "quest"] {
+    for verdict in ["accept", "refuse as", "later", "quest"] {
         let mut driver = Driver::<WsMessagingServerMachine>::new();
         driver.at(3, "auth");
         assert_eq!(driver.at(20, verdict), "close 1013 wse.later", "{verdict}");

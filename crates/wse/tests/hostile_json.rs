@@ -280,7 +280,7 @@ fn a_user_under_such_a_name_is_one_user_and_no_other() {
             // Nobody is accepted under no name.
             let mut nobody = attach(&server);
             nobody.hi(json!(""), json!({})).await;
-            assert_eq!(nobody.next().await, Got::Close(Some((1000, "wse.not-authorized".into()))));
+            assert_eq!(nobody.next().await, Got::Close(Some((1013, "wse.later after=1000".into()))));
         })
         .await;
     });

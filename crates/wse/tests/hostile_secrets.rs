@@ -86,7 +86,9 @@ async fn talk(server: &Server, seen: &Seen) {
             assert!(peer.text().await.contains(&secret("quest")));
             peer.say("~wse:challenge", json!(secret("answer"))).await;
         }
-        assert_eq!(peer.closed().await, (1000, "wse.not-authorized".into()));
+        let (code, reason) = peer.closed().await;
+        let end = if how == "fail" { (1013, "wse.later after=1000") } else { (1000, "wse.not-authorized") };
+        assert_eq!((code, &*reason), end, "{how}");
     }
     let secret_text = secret("payload");
     let garbage = [

@@ -26,7 +26,7 @@ pub enum Hint {
     /// Nothing: the backoff decides.
     #[default]
     Nothing,
-    /// This client's turn comes after that time (`wse.restart after=MS`). Every client is told another
+    /// This client's turn comes after that time (`after=MS` of a 1012 or 1013). Every client is told another
     /// time, so the client adds a jitter of a tenth only, at most 100 ms.
     Turn(Duration),
     /// No client may come before that time (`Retry-After`). All clients are told the same time, so the

@@ -36,7 +36,7 @@ impl Reason {
     pub const CLIENTS_CONCURRENCY: Reason = Reason::known("wse.clients-concurrency");
     /// The client has not done its part of the authentication in time.
     pub const AUTH_TIMEOUT: Reason = Reason::known("wse.auth-timeout");
-    /// The application has not decided about the client in time: the client may come again.
+    /// The application could not decide about the client: the first word of [`Closed::later_after`].
     pub const LATER: Reason = Reason::known("wse.later");
     /// The peer does not read what it is sent, or the server cannot keep up.
     pub const SLOW: Reason = Reason::known("wse.slow");
@@ -124,9 +124,16 @@ impl Closed {
         Closed::normal(Reason::AUTH_TIMEOUT)
     }
 
-    /// The application has not decided about the client in time: 1013 `wse.later`.
+    /// The application has not decided about the client in time: 1013 `wse.later`. A server adds when to
+    /// come back.
     pub fn later() -> Self {
         Closed { code: 1013, reason: Reason::LATER }
+    }
+
+    /// The application could not decide about the client, whose turn to come back is after that time: 1013
+    /// `wse.later after=MS`, in milliseconds from the end of this connection.
+    pub fn later_after(after: Duration) -> Self {
+        Closed { code: 1013, reason: told(Reason::LATER, after) }
     }
 
     /// The peer is too slow, or the server overloaded: 1013 `wse.slow`.
@@ -137,14 +144,13 @@ impl Closed {
     /// The server restarts, and this client's turn to come back is after that time: 1012
     /// `wse.restart after=MS`, in milliseconds from the end of this connection.
     pub fn restart(after: Duration) -> Self {
-        let reason = format!("{} {AFTER}{}", Reason::RESTART.as_str(), after.as_millis());
-        Closed { code: 1012, reason: reason.into() }
+        Closed { code: 1012, reason: told(Reason::RESTART, after) }
     }
 
-    /// When to come back, where the server says so: `after=MS` among the words of the reason of a 1012.
-    /// Other words are ignored. More than 5 minutes count as 5 minutes.
+    /// When to come back, where the server says so: `after=MS` among the words of the reason of a 1012 or
+    /// 1013. Other words are ignored. More than 5 minutes count as 5 minutes.
     pub fn after(&self) -> Option<Duration> {
-        if self.code != 1012 {
+        if !matches!(self.code, 1012 | 1013) {
             return None;
         }
         let mut words = self.reason.as_str().split(' ').filter_map(|word| word.strip_prefix(AFTER));
@@ -171,6 +177,11 @@ impl Closed {
     pub fn is_refusal(&self) -> bool {
         *self == Closed::not_authorized()
     }
+}
+
+/// A reason that says when to come back.
+fn told(word: Reason, after: Duration) -> Reason {
+    format!("{} {AFTER}{}", word.as_str(), after.as_millis()).into()
 }
 
 impl fmt::Display for Closed {
@@ -204,13 +215,19 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_says_when_to_come_back_and_the_client_reads_it() {
+    fn a_restart_and_a_later_say_when_to_come_back_and_the_client_reads_it() {
         for (millis, text) in [(0, "wse.restart after=0"), (1234, "wse.restart after=1234")] {
             let closed = Closed::restart(Duration::from_millis(millis));
             assert_eq!((closed.code, closed.reason.as_str()), (1012, text));
             assert_eq!(closed.after(), Some(Duration::from_millis(millis)));
         }
         assert_eq!(Closed::restart(Duration::from_nanos(1_999_999)).reason.as_str(), "wse.restart after=1");
+        let later = Closed::later_after(Duration::from_millis(1234));
+        assert_eq!((later.code, later.reason.as_str()), (1013, "wse.later after=1234"));
+        assert_eq!((later.after(), later.is_temporary()), (Some(Duration::from_millis(1234)), true));
+        let longest = Closed::later_after(Duration::MAX);
+        assert!(longest.reason.as_str().len() < 123 && longest.after() == Some(wait::LONGEST), "{longest}");
+        assert_eq!((Closed::later().after(), Closed::slow().after()), (None, None));
     }
 
     #[test]
@@ -241,7 +258,8 @@ mod tests {
         ] {
             assert_eq!(read(1012, reason), None, "{reason}");
         }
-        for code in [1000, 1005, 1006, 1011, 1013, 4000, 4003] {
+        assert_eq!(read(1013, "wse.later after=5"), Some(5));
+        for code in [1000, 1005, 1006, 1011, 1014, 4000, 4003] {
             assert_eq!(read(code, "wse.restart after=5"), None, "{code}");
         }
     }

@@ -4,11 +4,12 @@
 use crate::closing::{reason::Closed, wait::LONGEST};
 use std::time::Duration;
 
-/// The time from the last close to the first return. The new process has to come up in it.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The time from the last close to the first return: the new process has to come up in it. Also the time
+/// to the first return of those that are told to come back later.
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
 /// The part of the rate that the plan uses. The rest is for jitter and for clients outside of the plan.
-const SHARE: f64 = 0.9;
+pub(crate) const SHARE: f64 = 0.9;
 
 /// How many times faster connections are closed than they come back: a close costs much less than a
 /// handshake.

@@ -3,7 +3,7 @@
 
 use crate::{
     calls::{code::Code, error::RpError},
-    closing::reason::{Closed, Reason},
+    closing::reason::Closed,
     protocol::{codec::Codec, ws_messaging},
     wire::{
         envelope::Envelope,
@@ -59,14 +59,6 @@ impl Codec {
     /// Whether the protocol has challenges.
     pub fn challenges(&self) -> bool {
         !matches!(self, Codec::WsMessaging(..))
-    }
-
-    /// The reason that a client is refused with when identify has failed with that error.
-    pub fn refusal(&self, error: &RpError, expose: bool) -> Reason {
-        match self {
-            Codec::WsMessaging(..) => ws_messaging::refusal(error, expose),
-            _ => Reason::NOT_AUTHORIZED,
-        }
     }
 
     /// An end that this side has chosen, in the code and reason that the protocol has for it.

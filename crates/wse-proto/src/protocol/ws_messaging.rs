@@ -162,12 +162,6 @@ fn text(error: &RpError, expose: bool) -> String {
     }
 }
 
-/// The reason of a refusal for that error: its text, where that is meant for the peer.
-pub(crate) fn refusal(error: &RpError, expose: bool) -> Reason {
-    let meant = error.source().is_none() || error.message.is_some() || expose;
-    if meant { text(error, expose).into() } else { Reason::NOT_AUTHORIZED }
-}
-
 /// The end of a connection in the codes of this protocol. Its clients come back after every code except
 /// 4003, so a server sends 4003 where a client has to stay away.
 pub(crate) fn end(closed: Closed, client: bool) -> Closed {

@@ -55,16 +55,24 @@ impl App {
             "error" => Err(std::io::Error::other("identify fails as asked"))?,
             "panic" => panic!("identify panics as asked"),
             "never" => std::future::pending().await,
-            other => match other.strip_prefix("slow:").and_then(|ms| ms.parse().ok()) {
-                Some(ms) => {
-                    tokio::time::sleep(Duration::from_millis(ms)).await;
+            other => match asked(other) {
+                ("slow", _, Some(time)) => {
+                    tokio::time::sleep(time).await;
                     "slow".to_owned()
                 }
-                None if other.starts_with("user-") => other.to_owned(),
-                None if self.anonymous => format!("anon-{}", self.strangers.fetch_add(1, Relaxed) + 1),
-                None => return Ok(stranger.refuse()),
+                ("later", _, Some(time)) => return Ok(stranger.later(time)),
+                ("refuse", Some(text), _) => return Ok(stranger.refuse().reason(text)),
+                _ if other.starts_with("user-") => other.to_owned(),
+                _ if self.anonymous => format!("anon-{}", self.strangers.fetch_add(1, Relaxed) + 1),
+                _ => return Ok(stranger.refuse()),
             },
         };
         Ok(stranger.accept(cid).welcome(&json!({"hey": "some data"})))
     }
+}
+
+/// What an identity with a colon asks for: the word, what stands behind it, and that as milliseconds.
+fn asked(identity: &str) -> (&str, Option<&str>, Option<Duration>) {
+    let (word, rest) = identity.split_once(':').unzip();
+    (word.unwrap_or_default(), rest, rest.and_then(|ms| ms.parse().ok()).map(Duration::from_millis))
 }

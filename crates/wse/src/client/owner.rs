@@ -122,6 +122,10 @@ impl Owner for ClientOwner {
         Ok(Opened::New { ready: Some(ready), received, provisional: false })
     }
 
+    fn unable(&self) -> Closed {
+        Closed::not_authorized()
+    }
+
     fn on(&mut self, life: Life<'_>) {
         match life {
             Life::Parked { closed, taken } => {
@@ -155,7 +159,7 @@ impl Owner for ClientOwner {
                 tracing::warn!(code, name, %error, "handler failed");
                 ClientEvent::Error { code, name: name.map(Arc::from), error: Arc::new(error) }
             }
-            Report::Rejected(_) => return None, // the attempt fails with it
+            Report::Rejected(_) | Report::Late => return None, // the attempt fails with it
         };
         let event = self.state.listeners.happened(event)?;
         // It waits in the queue of the client's events, and takes the place of a handler meanwhile.

@@ -47,6 +47,10 @@ impl<O: Owner> Connection<O> {
                 let _ = self.handle.ping(); // fails only when the connection ends
             }
             Step::Park(closed) => self.park(closed),
+            Step::Close(closed) if closed == Closed::later() => {
+                self.report(Report::Late);
+                self.close_now(self.owner.unable());
+            }
             Step::Close(closed) => self.close_now(closed),
             Step::Reject(closed, error) => {
                 self.close_now(closed);
@@ -65,7 +69,7 @@ impl<O: Owner> Connection<O> {
             }
             Err(error) => {
                 self.report(Report::Failed { code: Code::NOT_AUTHORIZED, name: None, error: error.into() });
-                self.close_now(Closed::not_authorized());
+                self.close_now(self.owner.unable());
             }
         }
     }

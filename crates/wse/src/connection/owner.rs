@@ -41,6 +41,8 @@ pub(crate) enum Report<'a> {
     Failed { code: &'static str, name: Option<&'a str>, error: RpError },
     /// A peer that was not admitted broke the protocol, and its connection has ended with that.
     Rejected(ProtocolError),
+    /// The application has not answered in time whether the peer is admitted.
+    Late,
 }
 
 /// Whether a conversation that opens is new or resumed.
@@ -91,6 +93,9 @@ pub(crate) trait Owner: Send + Unpin + 'static {
 
     /// Admits the peer, and queues its welcome where this side writes one.
     fn open(&mut self, opening: <Self::Machine as Machine>::Opening, handle: &Arc<Handle>) -> Result<Opened, Closed>;
+
+    /// How the connection ends when this side could not do its own part before the peer was admitted.
+    fn unable(&self) -> Closed;
 
     fn on(&mut self, life: Life<'_>);
 

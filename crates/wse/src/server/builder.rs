@@ -21,12 +21,13 @@ use crate::{
         users::{conn::Conn, events::Events, id::NodeId, registry::Registry},
     },
     session::parking::Parking,
+    sync::Mutex,
 };
 use http::{HeaderValue, StatusCode, request::Parts};
 use ipnet::IpNet;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, future::Future, sync::Arc};
-use wse_proto::{Envelope, Limits, Protocol, RpError};
+use wse_proto::{Envelope, Later, Limits, Protocol, RpError};
 
 pub(crate) type Identify = Box<dyn Fn(Stranger) -> BoxFuture<Result<Verdict, RpError>> + Send + Sync>;
 pub(crate) type UpgradeHook = Box<dyn Fn(Arc<Parts>) -> BoxFuture<Result<(), StatusCode>> + Send + Sync>;
@@ -64,11 +65,16 @@ impl ServerBuilder {
 
     /// Sets what decides who a device is: `async |stranger, identity| -> Result<Verdict, RpError>`.
     ///
-    /// It runs when the device says hi, and again with the device's answer after a challenge. An error,
-    /// a panic, and an identity that is not of the type taken refuse this one device, and are reported
-    /// as [`Event::Error`]. It has [`Limits::auth_timeout`] in all, or the timeout of
-    /// [`WsMessaging`](crate::WsMessaging). Its future is dropped when the device leaves meanwhile. What
-    /// the device sends before the verdict waits for it.
+    /// It runs when the device says hi, and again with the device's answer after a challenge. It has
+    /// [`Limits::auth_timeout`] in all, or the timeout of [`WsMessaging`](crate::WsMessaging). Its future is
+    /// dropped when the device leaves meanwhile. What the device sends before the verdict waits for it.
+    ///
+    /// An error and a panic are reported as [`Event::Error`], lateness is logged. None of them is a
+    /// refusal: the device is closed with 1013 `wse.later after=MS`, and its client comes back after that
+    /// time. The server hands out these turns so that the returns stay a tenth below
+    /// [`Limits::returns_per_second`]. There is one exception: what the device said of itself is not of the
+    /// type asked for (a [`DecodeError`](crate::codec::DecodeError), of the identity or by `?`). That is
+    /// reported too, and refuses the device, since it is the same the next time.
     ///
     /// ```
     /// let server = wse::Server::builder().identify(async |stranger, token: String| {
@@ -116,6 +122,7 @@ impl ServerBuilder<Identified> {
         let spoken = Spoken::by_server(&protocols).into_iter().map(Arc::new).collect();
         let listeners = Arc::new(self.options.listeners);
         let events = Events::new(listeners.clone());
+        let returns_per_second = self.options.env.limits.returns_per_second;
         Server(Arc::new(Inner {
             identify: self.identify.0,
             parking: Parking::new(self.options.env.limits.parked_bytes),
@@ -134,6 +141,7 @@ impl ServerBuilder<Identified> {
             before_verdict: BeforeVerdict::default(),
             before_request: BeforeRequest::default(),
             connections: Arc::new(Connections::new()),
+            turns: Mutex::new(Later::new(returns_per_second)),
         }))
     }
 }

@@ -40,18 +40,24 @@ use crate::{
         users::{deliver, events::Events, id::NodeId, recipients::Scope, registry::Registry},
     },
     session::parking::Parking,
+    sync::Mutex,
 };
 use http::{HeaderValue, Request};
 use ipnet::IpNet;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{fmt, future::Future, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, PoisonError},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     runtime,
     task::JoinHandle,
+    time::Instant,
 };
 use wse_frame::Role;
-use wse_proto::{Cid, Closed, Format, Protocol, Reason, RpError};
+use wse_proto::{Cid, Closed, Format, Later, Protocol, Reason, RpError};
 
 /// A messaging server for authenticated users on many devices. A handle, cheap to clone.
 ///
@@ -95,9 +101,17 @@ pub(crate) struct Inner {
     pub(crate) before_verdict: admission::before_verdict::BeforeVerdict,
     pub(crate) before_request: admission::before_request::BeforeRequest,
     pub(crate) connections: Arc<shutdown::Connections>,
+    /// The turns of the devices that identify has failed for.
+    pub(crate) turns: Mutex<Later>,
 }
 
 impl Inner {
+    /// The end of a device that the application could not decide about: it comes back in its turn.
+    pub(crate) fn later(&self) -> Closed {
+        let now = Instant::now().into_std();
+        Closed::later_after(self.turns.lock().unwrap_or_else(PoisonError::into_inner).turn(now))
+    }
+
     /// What a connection of that protocol speaks in that format; without a format, or where the protocol
     /// has no codec for it, its first codec.
     pub(crate) fn spoken(&self, protocol_index: usize, format: Option<Format>) -> &Arc<Spoken> {

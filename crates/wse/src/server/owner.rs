@@ -11,7 +11,10 @@ use crate::{
     },
     server::{
         Inner,
-        admission::{before_verdict::Permit, verdict::Stranger},
+        admission::{
+            before_verdict::Permit,
+            verdict::{Stranger, Unchallengeable},
+        },
         event::Event,
         shutdown::LiveConnection,
         users::{
@@ -24,8 +27,8 @@ use http::request::Parts;
 use std::{future::ready, net::IpAddr, sync::Arc};
 use tokio::time::Instant;
 use wse_proto::{
-    Accepted, AnyServerMachine, Cid, Closed, Code, Limits, ProtocolError, Question, Reason, Received, RpError,
-    SessionGrant, SessionRequest, Token, TokenCheck,
+    Accepted, AnyServerMachine, Cid, Closed, Code, DecodeError, Limits, ProtocolError, Question, Reason, Received,
+    RpError, SessionGrant, SessionRequest, Token, TokenCheck,
 };
 
 pub(crate) struct ServerOwner {
@@ -72,10 +75,10 @@ impl Owner for ServerOwner {
             let verdict = caught(async { (server.identify)(stranger).await }, Err).await;
             match verdict.and_then(|verdict| verdict.sendable(&spoken.codec, server.env.limits.queue_bytes)) {
                 Ok(verdict) => (Ok(verdict), None),
-                Err(error) => {
-                    let reason = spoken.codec.refusal(&error, server.env.expose_errors);
-                    (Ok(wse_proto::Decision::Refuse(reason)), Some(error))
+                Err(error) if is_of_stranger(&error) => {
+                    (Ok(wse_proto::Decision::Refuse(Reason::default())), Some(error))
                 }
+                Err(error) => (Err(server.later()), Some(error)),
             }
         })
     }
@@ -120,15 +123,15 @@ impl Owner for ServerOwner {
         Ok(Opened::New { ready: added.ready, received, provisional: added.unconfirmed })
     }
 
+    fn unable(&self) -> Closed {
+        self.server.later()
+    }
+
     fn on(&mut self, life: Life<'_>) {
         let Some(conn) = &self.conn else {
             if let Life::Ended(closed) = life {
                 // The permit stays until the task ends, since listeners may still run for this device.
                 self.request = None;
-                if closed.reason == Reason::LATER {
-                    // Its future is dropped without an error, so nothing else tells the operator.
-                    tracing::warn!(remote_addr = ?self.remote_addr, "identify was late, connection closed");
-                }
                 tracing::debug!(%closed, remote_addr = ?self.remote_addr, "unauthenticated connection closed");
             }
             return;
@@ -166,6 +169,11 @@ impl Owner for ServerOwner {
                 tracing::warn!(code, name, cid, %error, "handler failed");
                 let remote_addr = self.remote_addr;
                 Event::Error { code, conn, remote_addr, name: name.map(Arc::from), error: Arc::new(error) }
+            }
+            Report::Late => {
+                // Its future is dropped without an error, so nothing else tells the operator.
+                tracing::warn!(remote_addr = ?self.remote_addr, "identify was late, connection closed");
+                return None;
             }
             Report::Rejected(error) => {
                 if listeners.is_empty() {
@@ -205,6 +213,12 @@ impl ServerOwner {
         let Limits { ping_interval: beat, resume_window: window, .. } = self.server.env.limits;
         SessionGrant { token, cid, seen: 0, resumed, beat, window }
     }
+}
+
+/// Whether there is no verdict because of what the stranger is: what it said of itself is not of the type
+/// asked for, or it cannot be challenged. The next time is no different.
+fn is_of_stranger(error: &RpError) -> bool {
+    error.source().is_some_and(|source| source.is::<DecodeError>() || source.is::<Unchallengeable>())
 }
 
 /// What the application is told of a stranger that broke the protocol.

@@ -58,6 +58,7 @@ async fn a_client_that_is_told_its_turn_keeps_it() {
         lies(closed(1012, "wse.restart after=0").await, ZERO, ZERO).await;
         lies(closed(1012, "wse.restart after=200").await, S / 5, S / 5 + S / 50).await;
         lies(closed(1012, "wse.restart after=7000").await, 7 * S, 7 * S + S / 10).await;
+        lies(closed(1013, "wse.later after=7000").await, 7 * S, 7 * S + S / 10).await;
     }
 }
 
@@ -70,7 +71,13 @@ async fn nobody_is_sent_away_for_more_than_five_minutes() {
 
 #[tokio::test(start_paused = true)]
 async fn what_tells_no_turn_leaves_it_to_the_backoff() {
-    for (code, reason) in [(1012, "wse.restart"), (1012, ""), (1012, "wse.restart after=soon"), (1013, "after=60000")] {
+    for (code, reason) in [
+        (1012, "wse.restart"),
+        (1012, ""),
+        (1012, "wse.restart after=soon"),
+        (1013, "wse.later"),
+        (1011, "after=60000"),
+    ] {
         lies(closed(code, reason).await, ZERO, S / 2).await;
     }
 }

@@ -5,8 +5,8 @@ use http::Request;
 use serde_json::{Value, json};
 use std::{future::pending, time::Duration};
 use tokio::time::sleep;
-use wse::{Limits, RpError, Server, ServerBuilder, Stranger, Verdict};
-use wse_test_peers::{Got, about, attach, attach_with, end, events, log, settle, timed};
+use wse::{Limits, Protocol, RpError, Server, ServerBuilder, Stranger, Verdict, WsMessaging};
+use wse_test_peers::{Got, about, attach, attach_to, attach_with, end, events, log, settle, timed};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -26,6 +26,8 @@ fn obeying(builder: ServerBuilder) -> Server {
                     stranger.accept("ann").welcome(&meta)
                 }
                 Some("refused") => stranger.refuse(),
+                Some("banned") => stranger.refuse().reason("banned until Monday").welcome(&1),
+                Some("later") => stranger.later(90 * S).reason("no refusal"),
                 Some("challenge") => stranger.challenge(&41),
                 Some(name) => stranger.accept(name),
                 None => stranger.accept("without").welcome(&how),
@@ -63,21 +65,58 @@ async fn a_refused_device_is_closed_and_nobody_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn identify_that_fails_refuses_that_one_device_and_is_reported() {
+async fn a_refusal_can_say_why_and_a_device_can_be_told_when_to_come_back() {
+    let (when, mut events) = events();
+    let server = obeying(Server::builder().protocols([Protocol::Wse, WsMessaging::new().into()]).when(when));
+    for (how, code, messaging_code, reason) in
+        [("banned", 1000, 4003, "banned until Monday"), ("later", 1013, 1013, "wse.later after=90000")]
+    {
+        let mut peer = attach(&server);
+        peer.hi(json!(how), json!({})).await;
+        assert_eq!(peer.closed().await, (code, reason.into()));
+        let (mut peer, _) = attach_to(&server, "ws-messaging");
+        peer.send(&json!(how).to_string()).await;
+        assert_eq!(peer.closed().await, (messaging_code, reason.into()));
+    }
+    assert!(events.so_far().is_empty(), "both are verdicts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn turns_are_handed_out_below_the_rate_of_returns_and_anew_when_time_has_passed() {
+    let server = obeying(Server::builder().limits(Limits { returns_per_second: 10, ..Limits::default() }));
+    let turn = async || {
+        let mut peer = attach(&server);
+        peer.hi(json!("error"), json!({})).await;
+        peer.closed().await.1
+    };
+    for after in ["1000", "1111", "1222", "1333"] {
+        assert_eq!(turn().await, format!("wse.later after={after}"));
+    }
+    sleep(5 * S).await;
+    assert_eq!(turn().await, "wse.later after=1000");
+}
+
+#[tokio::test(start_paused = true)]
+async fn identify_that_fails_tells_that_one_device_when_to_come_back_and_is_reported() {
     let (when, mut events) = events();
     let server = obeying(Server::builder().when(when));
     let mut bystander = attach(&server);
     bystander.enter("bob").await;
     events.take(2).await;
-    for (how, error) in [
+    for (turn, (how, error)) in [
         ("error", "wse.server.rp.failed: the database is down"),
         ("coded", "banned-for-life"),
         ("panic", "wse.server.rp.failed: panicked: identify broke"),
         ("nobody", "the empty cid cannot be accepted"),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let mut peer = attach(&server);
         peer.hi(json!(how), json!({})).await;
-        assert_eq!(peer.closed().await, (1000, "wse.not-authorized".into()), "{how}");
+        // Each has a turn of its own, 900 in a second.
+        let after = 1000 + turn * 1000 / 900;
+        assert_eq!(peer.closed().await, (1013, format!("wse.later after={after}")), "{how}");
         let event = events.next().await;
         assert!(event.starts_with("error nobody wse.not-authorized ") && event.ends_with(error), "{how}: {event}");
     }
@@ -142,7 +181,7 @@ async fn a_device_without_a_verdict_is_closed_after_exactly_ten_seconds() {
         peer.closed().await
     })
     .await;
-    assert_eq!(closed, (1013, "wse.later".into()));
+    assert_eq!(closed, (1013, "wse.later after=1000".into()));
     assert!(about(time, 10 * S), "{time:?}");
     assert!(events.so_far().is_empty());
 }
@@ -191,7 +230,7 @@ async fn a_verdict_that_comes_too_late_opens_nothing() {
     let mut peer = attach(&server);
     peer.hi(json!("ann"), json!({})).await;
     // It does not answer the close frame, so its connection lingers for two seconds.
-    assert_eq!(peer.next().await, Got::Close(Some((1013, "wse.later".into()))));
+    assert_eq!(peer.next().await, Got::Close(Some((1013, "wse.later after=1000".into()))));
     sleep(5 * S).await;
     assert!(log.take().is_empty(), "identify went on for nobody");
     assert!(events.so_far().is_empty());

@@ -17,7 +17,7 @@ use wse_test_peers::{
 /// The recordings in which our server closes otherwise: how, and why.
 const OTHER_CLOSES: &[(&str, (u16, &str), &str)] = &[(
     "wse/auth-timeout-identify",
-    (1013, "wse.later"),
+    (1013, "wse.later after=1000"),
     "that identify is late is our fault and no client's, and 1013 lets every client come back",
 )];
 

@@ -45,13 +45,16 @@ async fn whose_part_is_late_decides_how_the_auth_timeout_ends() {
     let mut waiting_messaging = stranger(&testbed, "ws-messaging").await;
     waiting_messaging.send(r#"{"identity":"never"}"#).await;
     for (who, end) in [
-        (&mut silent, closed(1000, "wse.auth-timeout")),
-        (&mut challenged, closed(1000, "wse.auth-timeout")),
-        (&mut waiting, closed(1013, "wse.later")),
-        (&mut silent_messaging, closed(4003, "")),
-        (&mut waiting_messaging, closed(1013, "wse.later")),
+        (&mut silent, "1000 wse.auth-timeout"),
+        (&mut challenged, "1000 wse.auth-timeout"),
+        (&mut waiting, "1013 wse.later after=100"),
+        (&mut silent_messaging, "4003 "),
+        (&mut waiting_messaging, "1013 wse.later after=100"),
     ] {
-        assert_eq!(soon(who.next()).await, end);
+        let Got::Close(Some((code, reason))) = soon(who.next()).await else { panic!("no close frame: {end}") };
+        // The last digit of a turn depends on how many came before.
+        let seen = format!("{code} {reason}");
+        assert!(seen.starts_with(end) && seen.len() <= end.len() + 1, "{seen}");
     }
     assert!(start.elapsed() >= Duration::from_millis(250), "{:?}", start.elapsed());
     assert!(start.elapsed() < Duration::from_secs(9), "the default is 10 s: {:?}", start.elapsed());

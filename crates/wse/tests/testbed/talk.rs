@@ -39,18 +39,20 @@ async fn every_identity_of_the_page_has_its_outcome() {
     let start = Instant::now();
     assert_eq!(cid(&mut testbed, json!("slow:150"), json!({})).await, "slow");
     assert!(start.elapsed() >= Duration::from_millis(150));
-    for identity in [json!("else"), json!(""), json!(7), json!(null), json!({"name": "user-x"}), json!("slow:x")] {
+    for identity in
+        [json!("else"), json!(""), json!(7), json!(null), json!({"name": "user-x"}), json!("slow:x"), json!("later:")]
+    {
         let error = connect(&testbed, identity.clone(), json!({})).await.unwrap_err();
         assert!(matches!(&error, ConnectError::Refused(end) if end.code == 1000), "{identity}: {error}");
     }
     for identity in ["error", "panic"] {
         let error = connect(&testbed, json!(identity), json!({})).await.unwrap_err();
-        assert!(matches!(&error, ConnectError::Refused(end) if end.code == 1000), "{identity}: {error}");
+        assert!(matches!(&error, ConnectError::Closed(end) if end.after().is_some()), "{identity}: {error}");
         let event = testbed.program.event("error").await;
         assert_eq!(event, json!({"event": "error", "code": "wse.not-authorized"}), "{identity}");
     }
     let error = connect(&testbed, json!("never"), json!({})).await.unwrap_err();
-    assert!(error.to_string().contains("1013 wse.later"), "{error}");
+    assert!(error.to_string().contains("1013 wse.later after="), "{error}");
     testbed.terminate().await;
 }
 

@@ -20,7 +20,8 @@ fn obeying(builder: ServerBuilder) -> Server {
                 Some("coded") => Err(RpError::new("banned-for-life"))?,
                 Some("said") => Err(RpError::new("banned").message("for life"))?,
                 Some("both") => Err(RpError::from(std::io::Error::other("secret")).message("come back later"))?,
-                Some("long") => Err(RpError::new("x").message("ü".repeat(100)))?,
+                Some("why") => stranger.refuse().reason("Error: Auth error"),
+                Some("long") => stranger.refuse().reason(format!("Error: {}", "ü".repeat(100))),
                 Some("panic") => panic!("identify broke"),
                 Some("never") => pending().await,
                 Some("slow") => {
@@ -83,28 +84,29 @@ async fn the_identity_is_kept_and_the_meta_is_an_empty_object() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_refusal_is_4003_with_what_was_meant_for_the_peer_and_reported() {
+async fn only_a_refusal_is_4003_and_every_error_brings_its_client_back_and_is_reported() {
     let (when, mut events) = events();
     let server = obeying(Server::builder().when(when));
     let mut bystander = wse_test_peers::enter_messaging(&server, "bob").await;
     events.take(2).await;
     let long = format!("Error: {}", "ü".repeat(58));
-    for (how, reason, report) in [
-        ("refused", "wse.not-authorized", None),
-        ("error", "wse.not-authorized", Some("wse.server.rp.failed: the database is down")),
-        ("coded", "Error: banned-for-life", Some("banned-for-life")),
-        ("said", "Error: for life", Some("banned: for life")),
-        ("both", "Error: come back later", Some("secret")),
-        ("long", &*long, Some("ü")),
-        ("panic", "wse.not-authorized", Some("panicked: identify broke")),
-        ("nobody", "wse.not-authorized", Some("the empty cid cannot be accepted")),
-        ("challenge", "wse.not-authorized", Some("a device that speaks ws-messaging cannot be challenged")),
+    for (how, code, reason, report) in [
+        ("refused", 4003, "wse.not-authorized", None),
+        ("why", 4003, "Error: Auth error", None),
+        ("long", 4003, &*long, None),
+        ("error", 1013, "wse.later after=1000", Some("wse.server.rp.failed: the database is down")),
+        ("coded", 1013, "wse.later after=1000", Some("banned-for-life")),
+        ("said", 1013, "wse.later after=1000", Some("banned: for life")),
+        ("both", 1013, "wse.later after=1000", Some("secret")),
+        ("panic", 1013, "wse.later after=1000", Some("panicked: identify broke")),
+        ("nobody", 1013, "wse.later after=1000", Some("the empty cid cannot be accepted")),
+        ("challenge", 4003, "wse.not-authorized", Some("a device that speaks ws-messaging cannot be challenged")),
     ] {
         let (mut peer, ended) = attach_to(&server, "ws-messaging");
         peer.send(&json!(how).to_string()).await;
-        assert_eq!(peer.closed().await, (4003, reason.into()), "{how}");
+        assert_eq!(peer.closed().await, (code, reason.into()), "{how}");
         let ended = end(ended).await;
-        assert!(ended.starts_with(&format!("4003 {reason}")), "{how}: {ended}");
+        assert!(ended.starts_with(&format!("{code} {reason}")), "{how}: {ended}");
         settle().await;
         let told = events.so_far();
         match report {
@@ -124,22 +126,27 @@ async fn every_refusal_is_4003_with_what_was_meant_for_the_peer_and_reported() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_exposed_errors_the_reason_is_the_text_of_every_error() {
+async fn exposed_errors_do_not_change_how_an_error_ends_a_device() {
     let server = obeying(Server::builder().expose_errors(true));
-    for (how, reason) in [("error", "Error: the database is down"), ("coded", "Error: banned-for-life")] {
+    for (how, reason) in [("error", "wse.later after=1000"), ("coded", "wse.later after=1001")] {
         let (mut peer, _) = attach_to(&server, "ws-messaging");
         peer.send(&json!(how).to_string()).await;
-        assert_eq!(peer.closed().await, (4003, reason.into()), "{how}");
+        assert_eq!(peer.closed().await, (1013, reason.into()), "{how}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_identify_refuses_a_wse_device_as_that_wire_says_and_may_challenge_it() {
+async fn the_same_identify_ends_a_wse_device_as_that_wire_says_and_may_challenge_it() {
     let server = obeying(Server::builder());
-    for how in ["refused", "error", "coded", "said"] {
+    for (how, code, reason) in [
+        ("refused", 1000, "wse.not-authorized"),
+        ("why", 1000, "Error: Auth error"),
+        ("error", 1013, "wse.later after=1000"),
+        ("said", 1013, "wse.later after=1001"),
+    ] {
         let (mut peer, _) = attach_to(&server, "wse-default-json");
         peer.hi(json!(how), json!({})).await;
-        assert_eq!(peer.closed().await, (1000, "wse.not-authorized".into()), "{how}");
+        assert_eq!(peer.closed().await, (code, reason.into()), "{how}");
     }
     let (mut peer, _) = attach_to(&server, "wse-default-json");
     peer.hi(json!("challenge"), json!({})).await;
@@ -204,7 +211,7 @@ async fn there_are_20_s_to_the_verdict_whatever_the_other_wire_has() {
             peer.send(&json!(how).to_string()).await;
         }
         let (time, closed) = timed(peer.closed()).await;
-        let late = (1013, "wse.later".to_owned());
+        let late = (1013, "wse.later after=1000".to_owned());
         assert_eq!(closed, if how.is_some() { late.clone() } else { (4003, String::new()) }, "{how:?}");
         assert!(about(time, 20 * S), "{how:?}: {time:?}");
         let (mut peer, _) = attach_to(&server, "wse-default-json");

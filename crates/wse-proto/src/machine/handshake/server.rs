@@ -20,7 +20,10 @@ use crate::{
         payload::{Format, Payload},
     },
 };
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The server's machine, one for each connection.
 pub type ServerMachine = Conversation<ServerHandshake>;
@@ -41,8 +44,10 @@ pub enum Decision {
     /// The client has to solve this challenge; then the application is asked again, with challenge and
     /// solution.
     Challenge(Payload<'static>),
-    /// The client is refused, for this reason where its protocol can say one.
+    /// The client is refused, for this reason; by default `wse.not-authorized`.
     Refuse(Reason),
+    /// The application cannot decide now. The client is to come back after that time.
+    Later(Duration),
 }
 
 impl Decision {
@@ -149,9 +154,9 @@ impl Handshake for ServerHandshake {
                 self.state = State::Challenged(hello, quest.clone());
                 Step::Send(Envelope::own(Kind::Challenge, quest))
             }
-            Decision::Accept(..) | Decision::Challenge(_) | Decision::Refuse(_) => {
-                Step::Close(Closed::not_authorized())
-            }
+            Decision::Refuse(reason) => Step::Close(Closed::normal(reason.or(Reason::NOT_AUTHORIZED))),
+            Decision::Later(after) => Step::Close(Closed::later_after(after)),
+            Decision::Accept(..) | Decision::Challenge(_) => Step::Close(Closed::not_authorized()),
         }
     }
 

@@ -93,6 +93,7 @@ impl Handshake for WsMessagingServerHandshake {
                 Step::Open(Accepted { cid, welcome, hello: hello.clone(), session: None })
             }
             Decision::Refuse(reason) => refuse(reason.or(Reason::NOT_AUTHORIZED)),
+            Decision::Later(after) => Step::Close(Closed::later_after(after)),
             // This protocol has no challenges.
             Decision::Accept(..) | Decision::Challenge(_) => refuse(Reason::NOT_AUTHORIZED),
         }

@@ -176,22 +176,6 @@ fn the_details_of_an_error_are_passed_on_alike_whatever_format_they_came_in() {
 }
 
 #[test]
-fn a_refusal_says_the_text_that_was_meant_for_the_peer_and_no_other() {
-    let cases = [
-        (RpError::new("CODE").message("Auth error"), "Error: Auth error", "Error: Auth error"),
-        (RpError::new("CODE"), "Error: CODE", "Error: CODE"),
-        (vanilla(), "wse.not-authorized", "Error: Vanilla error"),
-        (vanilla().message("come back"), "Error: come back", "Error: Vanilla error"),
-    ];
-    for (error, hidden, exposed) in cases {
-        let codec = codec(WsMessaging::new(), Format::Json);
-        assert_eq!(codec.refusal(&error, false).as_str(), hidden, "{error}");
-        assert_eq!(codec.refusal(&error, true).as_str(), exposed, "{error}");
-        assert_eq!(Codec::Json.refusal(&error, true), Reason::NOT_AUTHORIZED, "the other wire never says why");
-    }
-}
-
-#[test]
 fn an_end_has_the_code_by_which_this_wires_clients_stay_away_or_come_back() {
     let codec = codec(WsMessaging::new(), Format::Json);
     let cases = [
@@ -200,6 +184,7 @@ fn an_end_has_the_code_by_which_this_wires_clients_stay_away_or_come_back() {
         (Closed::normal(Reason::CLIENTS_CONCURRENCY), false, "4003 wse.clients-concurrency"),
         (Closed::auth_timeout(), false, "4003 wse.auth-timeout"),
         (Closed::later(), false, "1013 wse.later"),
+        (Closed::later_after(Duration::from_secs(1)), false, "1013 wse.later after=1000"),
         (Closed::slow(), false, "1013 wse.slow"),
         (Closed::restart(Duration::from_secs(1)), false, "1012 wse.restart after=1000"),
         (Closed::normal(Reason::BY_CLIENT), true, "1000"),

@@ -4,7 +4,7 @@
 use crate::{connection::spoken::Spoken, error::SendError};
 use http::request::Parts;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use wse_proto::{Cid, Codec, DecodeError, Format, Payload, Question, Reason, RpError};
 
 /// Room for what surrounds a payload in its frame.
@@ -13,7 +13,7 @@ const ENVELOPE: usize = 64;
 /// A device that was not accepted yet: what identify decides about.
 ///
 /// identify takes the stranger and, decoded, the identity it claims. It returns a verdict made by
-/// [`accept`](Stranger::accept), [`refuse`](Stranger::refuse) or
+/// [`accept`](Stranger::accept), [`refuse`](Stranger::refuse), [`later`](Stranger::later) or
 /// [`challenge`](Stranger::challenge). Each of them consumes the stranger, so that there is one
 /// verdict. After a challenge identify is asked again, with [`answer`](Stranger::answer).
 ///
@@ -71,8 +71,8 @@ impl Stranger {
         self.remote_addr
     }
 
-    /// Accepts the device as one of this user. The empty cid cannot be accepted: the device is refused,
-    /// and the mistake is reported.
+    /// Accepts the device as one of this user. The empty cid cannot be accepted: that is an error of
+    /// identify.
     pub fn accept(self, cid: impl Into<Cid>) -> Verdict {
         let cid = cid.into();
         if cid.is_empty() {
@@ -81,11 +81,19 @@ impl Stranger {
         Verdict(Ok(wse_proto::Decision::Accept(cid, Payload::null(self.format))), self.format)
     }
 
-    /// Refuses the device: it is closed with 1000 `wse.not-authorized`, or, on the subprotocol
-    /// `ws-messaging`, with 4003 and that text. An error of identify does the same; for `ws-messaging`
-    /// the text is then the error's, if it was made on purpose.
+    /// Refuses the device for good: it is closed with 1000 `wse.not-authorized`, or, on the subprotocol
+    /// `ws-messaging`, with 4003 and that text. [`Verdict::reason`] gives another text. Only a refusal
+    /// keeps a client away: after an error of identify it comes back.
     pub fn refuse(self) -> Verdict {
         Verdict(Ok(wse_proto::Decision::Refuse(Reason::default())), self.format)
+    }
+
+    /// Tells the device that it cannot be decided about now, and when to come back: it is closed with 1013
+    /// `wse.later after=MS`. Clients take more than 5 minutes for 5 minutes. An error of identify does the
+    /// same, and the server chooses the time; this is for a time that is known, or different for each
+    /// device.
+    pub fn later(self, after: Duration) -> Verdict {
+        Verdict(Ok(wse_proto::Decision::Later(after)), self.format)
     }
 
     /// Challenges the device to solve a quest first. A device is given
@@ -108,7 +116,7 @@ impl fmt::Debug for Stranger {
 /// Why a challenge was not sent.
 #[derive(Debug, thiserror::Error)]
 #[error("a device that speaks ws-messaging cannot be challenged")]
-struct Unchallengeable;
+pub(crate) struct Unchallengeable;
 
 /// What identify returns; made by the methods of [`Stranger`].
 ///
@@ -127,7 +135,16 @@ struct Unchallengeable;
 pub struct Verdict(Result<wse_proto::Decision, RpError>, Format);
 
 impl Verdict {
-    /// Adds a payload for the welcome. Without effect on a refusal or challenge.
+    /// Sets the text of a refusal: the device is closed with 1000, on `ws-messaging` with 4003, and exactly
+    /// this text, of which a close frame holds 123 bytes. Without effect on another verdict.
+    pub fn reason(mut self, text: impl Into<Reason>) -> Self {
+        if let Ok(wse_proto::Decision::Refuse(reason)) = &mut self.0 {
+            *reason = text.into();
+        }
+        self
+    }
+
+    /// Adds a payload for the welcome. Without effect on another verdict.
     pub fn welcome<T: Serialize + ?Sized>(mut self, payload: &T) -> Self {
         if let Ok(wse_proto::Decision::Accept(_, welcome)) = &mut self.0 {
             match Payload::encode(self.1, payload) {
@@ -147,7 +164,7 @@ impl Verdict {
             wse_proto::Decision::Accept(_, payload) | wse_proto::Decision::Challenge(payload) => {
                 payload.as_bytes().len()
             }
-            wse_proto::Decision::Refuse(_) => 0,
+            wse_proto::Decision::Refuse(_) | wse_proto::Decision::Later(_) => 0,
         };
         if size + ENVELOPE > queue_bytes { Err(SendError::TooBig(size).into()) } else { Ok(verdict) }
     }
