@@ -9,12 +9,34 @@ mod wire;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use wse_proto::Codec;
+use std::sync::Arc;
+use wse_proto::{Codec, Format, Payload, WsMessaging};
 
 fuzz_target!(|frame: &[u8]| {
     differ(frame);
+    same_id(frame);
     wire::frame(&Codec::Json, frame);
 });
+
+/// A call of `ws-messaging` is answered under the text of its id, unless that is a number that every double holds:
+/// then under an equal number.
+fn same_id(frame: &[u8]) {
+    #[derive(serde::Deserialize)]
+    struct Call<'a> {
+        #[serde(borrow)]
+        id: &'a serde_json::value::RawValue,
+    }
+    let codec = Codec::WsMessaging(Arc::new(WsMessaging::new()), Format::Json);
+    let Ok(Call { id }) = serde_json::from_slice(frame) else { return };
+    let Some(stamp) = codec.read(frame, false).ok().and_then(|envelope| envelope.stamp) else { return };
+    let mut answer = Vec::new();
+    let null = Payload::null(Format::Json);
+    codec.write_encoded(&mut answer, "~wse:response", &null, Some(&stamp)).expect("an id that was read is written");
+    let answered: Call<'_> = serde_json::from_slice(&answer).expect("it is JSON");
+    let exact = id.get().parse::<f64>().is_ok_and(|number| number <= 9_007_199_254_740_992.0);
+    let equal = exact && id.get().parse::<f64>() == answered.id.get().parse::<f64>();
+    assert!(equal || answered.id.get() == id.get(), "{} was answered as {}", id.get(), answered.id.get());
+}
 
 /// What the other reader refuses may still be an envelope: it looks into payloads, the codec does not.
 fn differ(frame: &[u8]) {

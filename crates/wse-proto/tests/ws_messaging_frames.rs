@@ -147,8 +147,18 @@ fn a_name_of_the_other_wire_is_no_name_here() {
 }
 
 #[test]
-fn an_id_beyond_what_a_double_counts_in_ones_is_answered_with_the_same_number() {
-    for id in ["9007199254740993", "18446744073709551615", "18446744073709551616", "1e300", "1.5e19"] {
+fn an_id_beyond_what_a_double_counts_in_ones_is_answered_with_the_same_number_and_in_json_the_same_text() {
+    for id in [
+        "9007199254740993",
+        "18446744073709551615",
+        "18446744073709551616",
+        "18446744073709551617",
+        "123456789012345678901234567890",
+        "1e300",
+        "1.5e19",
+        "150e17",
+        "1E+20",
+    ] {
         let frame = format!(r#"{{"name":"n","args":[],"id":{id}}}"#);
         for (codec, bytes) in [
             (codec(Format::Json, false), frame.clone().into_bytes()),
@@ -159,12 +169,29 @@ fn an_id_beyond_what_a_double_counts_in_ones_is_answered_with_the_same_number() 
             codec
                 .write_encoded(&mut answer, Kind::Response.as_str(), &Payload::null(codec.format()), Some(&stamp))
                 .unwrap();
+            if codec.format() == Format::Json {
+                assert_eq!(String::from_utf8(answer.clone()).unwrap(), format!(r#"{{"id":{id},"result":null}}"#));
+            }
             let answered: serde_json::Map<_, _> = match codec.format() {
                 Format::Json => serde_json::from_slice(&answer).unwrap(),
                 _ => rmp_serde::from_slice(&answer).unwrap(),
             };
             assert_eq!(answered["id"].as_f64(), id.parse().ok(), "{codec:?}");
         }
+    }
+}
+
+#[test]
+fn an_id_that_is_a_short_float_is_answered_with_the_number_that_it_is() {
+    let packed = codec(Format::MessagePack, false);
+    for (id, number) in [(123_456_792_f32, "123456792"), (1e20, "100000002004087730000")] {
+        let frame = [&b"\x83\xa4name\xa1n\xa4args\x90\xa2id\xca"[..], &id.to_be_bytes()].concat();
+        let stamp = packed.read(&frame, true).unwrap().stamp.unwrap().into_owned();
+        assert_eq!(stamp, number);
+        let mut answer = Vec::new();
+        packed.write_encoded(&mut answer, "~wse:response", &Payload::null(Format::MessagePack), Some(&stamp)).unwrap();
+        let answered: serde_json::Map<_, _> = rmp_serde::from_slice(&answer).unwrap();
+        assert_eq!(answered["id"].as_f64(), Some(f64::from(id)));
     }
 }
 

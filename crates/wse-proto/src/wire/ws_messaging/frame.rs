@@ -70,15 +70,14 @@ pub(crate) fn id(number: &str) -> Option<Cow<'_, str>> {
     positive_integer.then_some(form)
 }
 
-/// The number that the id is written as.
+/// The number that an id is written as. One beyond 64 bits keeps its text, as a double may not hold it.
 ///
 /// # Errors
 /// When it is not a positive integer.
-pub(crate) fn number(text: &str) -> Result<serde_json::Number, EncodeError> {
-    let form = id(text);
-    let number = form.and_then(|form| match form.parse::<u64>() {
-        Ok(number) => Some(number.into()),
-        Err(_) => serde_json::Number::from_f64(form.parse().ok()?),
+pub(crate) fn number(text: &str) -> Result<Cow<'_, str>, EncodeError> {
+    let number = id(text).and_then(|form| match form.parse::<u64>() {
+        Ok(number) => Some(Cow::Owned(number.to_string())),
+        Err(_) => serde_json::from_str::<serde_json::Number>(&form).is_ok().then_some(form),
     });
     number.ok_or_else(|| EncodeError::new("an id of ws-messaging is a positive integer"))
 }

@@ -166,5 +166,6 @@ fn named(out: &mut Vec<u8>, name: &str) -> Result<(), EncodeError> {
 }
 
 fn put_id(out: &mut Vec<u8>, id: &str) -> Result<(), EncodeError> {
-    serde_json::to_writer(out, &frame::number(id)?).map_err(EncodeError::new)
+    out.extend_from_slice(frame::number(id)?.as_bytes());
+    Ok(())
 }

@@ -75,7 +75,8 @@ fn id(value: &Payload<'_>) -> Option<Cow<'static, str>> {
     let number = match Reader::new(value.as_bytes()).token().ok()? {
         Token::Unsigned(id) => id.to_string(),
         Token::Signed(id) => id.to_string(),
-        Token::F32(id) => id.to_string(),
+        // Its own text would be the shortest of its kind, which may be another number as a double.
+        Token::F32(id) => f64::from(id).to_string(),
         Token::F64(id) => id.to_string(),
         _ => return None,
     };
@@ -144,5 +145,10 @@ fn put(out: &mut Vec<u8>, text: &str) -> Result<(), EncodeError> {
 }
 
 fn put_id(out: &mut Vec<u8>, id: &str) -> Result<(), EncodeError> {
-    encode(out, &frame::number(id)?)
+    let id = frame::number(id)?;
+    match (id.parse::<u64>(), id.parse::<f64>()) {
+        (Ok(id), _) => encode(out, &id),
+        (_, Ok(id)) => encode(out, &id),
+        (_, Err(error)) => Err(EncodeError::new(error)),
+    }
 }
