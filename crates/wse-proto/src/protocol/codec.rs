@@ -6,6 +6,7 @@ use crate::{
     session::grant::SessionGrant,
     wire::{
         custom::CustomCodec,
+        depth::{DEPTH, refuse_deeper},
         envelope::{Envelope, Kind},
         error::{EncodeError, ProtocolError},
         json, msgpack,
@@ -174,6 +175,8 @@ impl Codec {
                 (Some(own), Format::MessagePack) => ws_messaging::msgpack::write_own(out, &own?, payload, stamp),
             },
             Codec::Custom(codec) => {
+                // One level is the envelope's, as on every other wire.
+                refuse_deeper(payload.as_bytes(), DEPTH - 1)?;
                 let payload = payload.borrowed();
                 codec.write(&Envelope { name: name.into(), payload, stamp: stamp.map(Into::into) }, out)
             }
@@ -199,13 +202,29 @@ mod tests {
         assert!(Codec::MessagePack.read(b"\x91\xa1m", false).is_err());
     }
 
+    /// A codec of an application that does not look at what it writes.
+    struct Naive;
+
+    impl CustomCodec for Naive {
+        fn name(&self) -> &'static str {
+            "naive"
+        }
+        fn write(&self, envelope: &Envelope<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+            out.extend_from_slice(envelope.payload.as_bytes());
+            Ok(())
+        }
+        fn read<'a>(&self, _: &'a [u8]) -> Result<Envelope<'a>, ProtocolError> {
+            Err(ProtocolError::new("it never reads"))
+        }
+    }
+
     #[test]
     fn what_no_peer_could_read_is_not_written() {
         let ours = Arc::new(WsMessaging::new());
         let codecs =
             [Codec::Json, Codec::MessagePack, Codec::ws_messaging(&ours, false), Codec::ws_messaging(&ours, true)];
         let nested = |depth| (0..depth).fold(serde_json::json!([]), |inner, _| serde_json::json!([inner]));
-        for codec in codecs {
+        for codec in codecs.into_iter().chain([Codec::Custom(Arc::new(Naive))]) {
             let write = |name: &str, payload: &serde_json::Value| {
                 codec.write(&mut Vec::new(), name, payload, None).map_err(|error| error.to_string())
             };

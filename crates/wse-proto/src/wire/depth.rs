@@ -35,7 +35,12 @@ pub(crate) fn nests_deeper_than(text: &[u8], depth: usize) -> bool {
 
 /// Refuses to send JSON text that a peer would answer by ending the connection.
 pub(crate) fn refuse_deep(frame: &[u8]) -> Result<(), EncodeError> {
-    if nests_deeper_than(frame, DEPTH) {
+    refuse_deeper(frame, DEPTH)
+}
+
+/// The same for a part of a frame, which may nest as deep as that.
+pub(crate) fn refuse_deeper(text: &[u8], depth: usize) -> Result<(), EncodeError> {
+    if nests_deeper_than(text, depth) {
         return Err(EncodeError::new(format!("nested deeper than {DEPTH}")));
     }
     Ok(())

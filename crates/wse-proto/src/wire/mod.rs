@@ -8,4 +8,5 @@ pub(crate) mod error;
 pub(crate) mod json;
 pub(crate) mod msgpack;
 pub(crate) mod payload;
+pub(crate) mod surrogates;
 pub(crate) mod ws_messaging;

@@ -5,6 +5,7 @@ use crate::wire::{
     depth::DEPTH,
     error::{DecodeError, EncodeError},
     msgpack::{capture::capture, scan::scan, serialize::serialize, token::begins_list, value},
+    surrogates::without_halves,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, ser::Error};
 use serde_json::value::RawValue;
@@ -194,7 +195,8 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// The same value in another format; the payload itself where it has that format already.
+    /// The same value in another format; the payload itself where it has that format already. Half a
+    /// character, which JSON can escape and MessagePack cannot hold, becomes U+FFFD.
     ///
     /// # Errors
     /// When the value has no form there, as a MessagePack map whose keys are lists.
@@ -258,11 +260,15 @@ impl fmt::Debug for Payload<'_> {
     }
 }
 
-/// JSON text as MessagePack.
+/// JSON text as MessagePack. Half a character becomes U+FFFD.
 fn packed(text: &str) -> Result<Vec<u8>, serde_json::Error> {
-    let mut bytes = Vec::with_capacity(text.len());
-    capture(&mut serde_json::Deserializer::from_str(text), &mut bytes)?;
-    Ok(bytes)
+    let pack = |text: &str| {
+        let mut bytes = Vec::with_capacity(text.len());
+        capture(&mut serde_json::Deserializer::from_str(text), &mut bytes).map(|()| bytes)
+    };
+    // Half a character is rare, and the parser's only error in JSON that it has read before, apart from
+    // numbers beyond every double.
+    pack(text).or_else(|error| without_halves(text).map_or(Err(error), |whole| pack(&whole)))
 }
 
 /// Serializes the value it holds; as raw JSON where `serde_json` is the serializer.

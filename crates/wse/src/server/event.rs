@@ -49,15 +49,19 @@ pub enum Event {
         /// What it carried.
         payload: Payload<'static>,
     },
-    /// A handler, procedure or identify failed, or a stranger broke the protocol. This is the whole
-    /// error; the peer got less of it.
+    /// A handler, procedure or identify failed, a stranger broke the protocol, or a message to several
+    /// devices has no form on the wire of some, which got nothing. This is the whole error; the peer got
+    /// less of it.
+    ///
+    /// A message without a form on some wires is told once, however many devices that were, with the code
+    /// `wse.client.rp.invalid`. While 256 of these wait for the application, no more are told.
     ///
     /// Of strangers that broke the protocol at most ten are told in a second, so that they cannot flood
     /// the application. The text of the next one says how many were not told.
     Error {
         /// The code for this kind of failure.
         code: &'static str,
-        /// The device for which it ran; `None` for a stranger.
+        /// The device for which it ran; `None` for a stranger, and for a message to several devices.
         conn: Option<Conn>,
         /// The address of the device or stranger, if its stream has one; behind trusted proxies the one
         /// they name.

@@ -155,11 +155,14 @@ impl Server {
     /// Queues a message for every device. Returns how many devices took it.
     ///
     /// The message is encoded once for each wire. Sending never waits: a device whose queue is full is
-    /// closed as slow. A device of `ws-messaging` gets nothing under a name that means something there
-    /// (`close`, `connect`, `error`, `open`, `pong`, `retry`), and is not counted.
+    /// closed as slow. A device whose wire has no form for the message gets nothing and is not counted, and
+    /// the application is told once, as [`Event::Error`]. So it is with names that mean something on
+    /// `ws-messaging` (`close`, `connect`, `error`, `open`, `pong`, `retry`), and with payloads that JSON can
+    /// write and MessagePack cannot, or the reverse.
     ///
     /// # Errors
-    /// When the payload does not encode or is larger than a queue; no device got anything then.
+    /// When no wire of the receivers can carry the payload, or its frame is larger than a queue; no device
+    /// got anything then.
     pub fn broadcast<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Delivered, SendError> {
         deliver::send(&self.0, &Scope::Everyone.into(), message.name(), &payload)
     }
@@ -171,11 +174,12 @@ impl Server {
 
     /// Encodes a message once, to be sent to any selection of devices of this server.
     ///
-    /// A device of `ws-messaging` cannot be sent a name that means something there (`error`, say):
-    /// [`Conn::send_encoded`] returns an error then, and other ways to send do not count the device.
+    /// Where the wire of a device has no form for it (a name that means something on `ws-messaging`, say),
+    /// [`Conn::send_encoded`] returns an error. Other ways to send do not count the device, and tell the
+    /// application once, as [`Event::Error`].
     ///
     /// # Errors
-    /// When the payload does not encode, or is larger than a queue.
+    /// When no wire of this server can carry the payload, or its frame is larger than a queue.
     pub fn encode<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Encoded, SendError> {
         Encoded::for_all(&self.0, message.name(), &payload)
     }

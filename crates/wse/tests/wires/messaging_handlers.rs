@@ -315,10 +315,14 @@ async fn names_of_the_other_system_are_ignored_on_the_way_in_and_an_error_on_the
         assert!(heard.try_recv().is_err(), "{name}");
         assert!(matches!(conn.send(name, 1), Err(SendError::Encode(_))), "{name}");
         assert!(matches!(conn.call::<_, Value>(name, 1).await, Err(CallError::Send(SendError::Encode(_)))), "{name}");
-        // Of a message to many such a device gets nothing, and nobody else notices.
+        // Of a message to many such a device gets nothing, and the application is told once.
         assert_eq!(server.broadcast(name, 1).unwrap().here, 1, "{name}");
         assert_eq!(other.json().await, json!([name, 1, null]));
         assert_eq!(server.user("ann").send(name, 1).unwrap().here, 0, "{name}");
+        for event in events.take(2).await {
+            assert!(event.starts_with("error nobody wse.client.rp.invalid "), "{event}");
+            assert!(event.contains("one of its own"), "{event}");
+        }
         let encoded = server.encode(name, 1).unwrap();
         assert!(matches!(conn.send_encoded(&encoded), Err(SendError::Encode(_))), "{name}");
         other.say(name, json!(null)).await;

@@ -1,10 +1,10 @@
 //! Devices of every wire on one server: the same handlers, and messages to many of them. What one
-//! cannot be told, none is.
+//! cannot be told, the others are.
 
 use serde_json::{Value, json};
 use wse::{Conn, Limits, SendError, Server, ServerBuilder, codec::Payload};
 use wse_frame::Opcode;
-use wse_test_peers::{Got, RawClient, attach_to, events, frame, messaging, settle};
+use wse_test_peers::{Got, RawClient, attach_to, events, frame, log, messaging, settle};
 
 /// A device of one of the wires.
 struct Device {
@@ -161,26 +161,83 @@ async fn bytes_stay_bytes_in_messagepack_and_are_lists_in_json() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_no_form_for_one_of_them_reaches_nobody_and_is_the_senders_error() {
+async fn what_has_no_form_for_some_of_them_reaches_the_others_and_is_told_once() {
     let (when, mut events) = events();
-    let pass = async |conn: Conn, what: Payload<'static>| Ok(conn.server().broadcast("passed", what).map(drop)?);
+    let counts = log();
+    let counting = counts.clone();
+    let pass = async move |conn: Conn, what: Payload<'static>| {
+        counting.add(conn.server().broadcast("passed", &what)?.here);
+        let encoded = conn.server().encode("encoded", what)?;
+        counting.add(conn.user().send_encoded(&encoded).here);
+        Ok(())
+    };
     let (server, mut devices) = four(|builder| builder.when(when).on("pass", pass)).await;
-    events.take(5).await;
-    // A map whose key is a list.
+    let _second = Device::enter(&server, "bob", false, true).await;
+    events.take(7).await;
+    // A map whose key is a list has no form in JSON.
     devices[1].peer.write(&frame(Opcode::Binary, b"\x92\xa4pass\x81\x91\x01\x02")).await;
-    let event = events.next().await;
-    assert!(event.starts_with("error ann wse.server.msg-processing-error"), "{event}");
-    // A number that no double holds.
+    let packed = [
+        &b"\x93\xa6passed\x81\x91\x01\x02\xc0"[..],
+        b"\x93\xa7encoded\x81\x91\x01\x02\xc0",
+        b"\x82\xa4name\xa6passed\xa4args\x91\x81\x91\x01\x02",
+        b"\x82\xa4name\xa7encoded\xa4args\x91\x81\x91\x01\x02",
+    ];
+    for (device, frames) in [(1, &packed[..2]), (3, &packed[2..])] {
+        for bytes in frames {
+            assert_eq!(devices[device].peer.next().await, Got::Binary(bytes.to_vec()));
+        }
+    }
+    // A number that no double holds has none in MessagePack.
     devices[0].peer.send(r#"["pass",1e400,null]"#).await;
-    let event = events.next().await;
-    assert!(event.starts_with("error ann wse.server.msg-processing-error"), "{event}");
+    for name in ["passed", "encoded"] {
+        assert_eq!(devices[0].peer.text().await, format!(r#"["{name}",1e400,null]"#));
+        assert_eq!(devices[2].peer.text().await, format!(r#"{{"name":"{name}","args":[1e400]}}"#));
+    }
+    assert_eq!(counts.take(), ["3", "2", "2", "2"], "those that got it, of five and of four");
+    for event in events.take(4).await {
+        let told = event.starts_with("error nobody wse.client.rp.invalid wse.client.rp.invalid: ");
+        assert!(told || event.starts_with("error nobody wse.client.rp.invalid "), "{event}");
+    }
     // A name that is none on any of the wires.
     assert!(matches!(server.broadcast("~wse:hi", 1), Err(SendError::Encode(_))));
     assert!(matches!(server.encode("", 1), Err(SendError::Encode(_))));
     for device in &mut devices {
         device.peer.hears_nothing().await;
     }
-    assert_eq!(server.conn_count(), 4);
+    assert!(events.so_far().is_empty(), "once a message, not once a device");
+    assert_eq!(server.conn_count(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_an_emoji_reaches_devices_of_messagepack_as_the_replacement_character() {
+    let pass = async |conn: Conn, what: Payload<'static>| Ok(conn.server().broadcast("passed", what).map(drop)?);
+    let (_server, mut devices) = four(|builder| builder.on("pass", pass)).await;
+    devices[0].peer.send(r#"["pass",{"\ud83d":"a\ude00"},null]"#).await;
+    assert_eq!(devices[0].peer.text().await, r#"["passed",{"\ud83d":"a\ude00"},null]"#);
+    assert_eq!(devices[2].peer.text().await, r#"{"name":"passed","args":[{"\ud83d":"a\ude00"}]}"#);
+    for device in [1, 3] {
+        devices[device].hears("passed", &json!({"\u{fffd}": "a\u{fffd}"})).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_big_on_one_wire_only_reaches_the_others() {
+    let (when, mut events) = events();
+    let limits = Limits { queue_bytes: 1000, conns_per_user: 4, ..Limits::default() };
+    let (server, mut devices) = four(|builder| builder.limits(limits).when(when)).await;
+    events.take(5).await;
+    // 600 bytes: as much in MessagePack, more than a queue as numbers of JSON.
+    let bytes = [&[0xc5, 2, 88][..], &[255; 600]].concat();
+    let payload = Payload::msgpack(&bytes).unwrap();
+    assert_eq!(server.broadcast("bytes", &payload).unwrap().here, 2);
+    for device in [1, 3] {
+        assert!(matches!(devices[device].peer.next().await, Got::Binary(frame) if frame.len() > 600));
+    }
+    let event = events.next().await;
+    assert!(event.starts_with("error nobody wse.client.rp.invalid") && event.contains("larger than the send queue"));
+    for device in [0, 2] {
+        devices[device].peer.hears_nothing().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -71,6 +71,19 @@ fn a_translation_keeps_the_order_of_keys_and_lists_of_any_length() {
 }
 
 #[test]
+fn half_a_character_becomes_the_replacement_character_on_the_way_to_messagepack() {
+    let halves = json(r#"{"a\ud83d":["\ud83d\ude00 \ude00",{"inner":"\\ud83d"}]}"#);
+    let there = Payload::encode(Format::MessagePack, &("m", &halves)).unwrap();
+    assert_eq!(
+        there.translated(Format::Json).unwrap(),
+        json("[\"m\",{\"a\u{fffd}\":[\"😀 \u{fffd}\",{\"inner\":\"\\\\ud83d\"}]}]")
+    );
+    assert_eq!(halves.translated(Format::Json).unwrap(), halves, "JSON stays as it was written");
+    assert!(halves.decode::<serde_json::Value>().is_err(), "a handler that takes text does not get half a character");
+    assert!(json("1e400").translated(Format::MessagePack).is_err());
+}
+
+#[test]
 fn a_type_has_one_shape_in_both_formats() {
     let address = std::net::IpAddr::from([127, 0, 0, 1]);
     let told = Payload::encode(Format::MessagePack, &address).unwrap();

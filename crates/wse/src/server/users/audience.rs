@@ -54,7 +54,8 @@ impl Audience {
     /// Queues a message for all of them. Returns how many devices took it.
     ///
     /// # Errors
-    /// When the payload does not encode or is larger than a queue; no device got anything then.
+    /// When no wire of the receivers can carry the payload, or its frame is larger than a queue; no device
+    /// got anything then.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Delivered, SendError> {
         deliver::send(&self.server.0, &self.to, message.name(), &payload)
     }

@@ -40,7 +40,8 @@ impl Delivered {
     }
 }
 
-/// Sends a message of this process. It is encoded once for each codec that one of the receivers speaks.
+/// Sends a message of this process. It is encoded once for each codec that one of the receivers speaks. It
+/// is an error only when none of these codecs can carry it.
 pub(crate) fn send<P: Serialize>(
     server: &Inner,
     to: &Recipients,
@@ -49,7 +50,7 @@ pub(crate) fn send<P: Serialize>(
 ) -> Result<Delivered, SendError> {
     let conns = here(server, to);
     let message = Encoded::for_these(server, name, payload, conns.iter().map(|conn| &**conn.0.handle.spoken()))?;
-    Ok(Delivered { here: queue(&conns, &message), elsewhere: 0 })
+    Ok(Delivered { here: queue(server, &conns, &message), elsewhere: 0 })
 }
 
 /// Sends a message that was encoded before.
@@ -59,7 +60,7 @@ pub(crate) fn send_encoded(server: &Inner, to: &Recipients, message: &Encoded) -
 
 /// Queues a message for devices of this server only, such as one that another node has sent.
 pub(crate) fn arrive(server: &Inner, to: &Recipients, message: &Encoded) -> Delivered {
-    Delivered { here: queue(&here(server, to), message), elsewhere: 0 }
+    Delivered { here: queue(server, &here(server, to), message), elsewhere: 0 }
 }
 
 /// Ends the connections of all of them. Returns how many there were.
@@ -82,7 +83,20 @@ fn here(server: &Inner, to: &Recipients) -> Vec<Conn> {
     conns
 }
 
-/// Queues a message for each. Returns how many took it.
-fn queue(conns: &[Conn], message: &Encoded) -> usize {
-    conns.iter().filter(|conn| conn.queue(message).is_ok()).count()
+/// Queues a message for each whose wire can carry it. Returns how many took it. The application is told
+/// once of all whose wire cannot.
+fn queue(server: &Inner, conns: &[Conn], message: &Encoded) -> usize {
+    let (mut taken, mut left_out) = (0, None);
+    for conn in conns {
+        match conn.queue(message) {
+            Ok(_) => taken += 1,
+            Err(error @ (SendError::Encode(_) | SendError::TooBig(_))) => left_out = left_out.or(Some(error)),
+            Err(_) => {} // that device is gone, too slow, or the hook has stopped it
+        }
+    }
+    if let Some(error) = left_out {
+        tracing::warn!(name = message.name(), %error, "message without a form on some wires");
+        server.events.left_out(message.name(), error);
+    }
+    taken
 }

@@ -8,7 +8,10 @@ use crate::{
 };
 use bytes::Bytes;
 use serde::Serialize;
-use std::{fmt, sync::OnceLock};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 use wse_frame::{Frame, Opcode};
 use wse_proto::{Codec, EncodeError, Format, Payload, ProtocolError};
 
@@ -45,9 +48,32 @@ pub struct Encoded {
     /// The payload in each format; made where a hook or another server is to read it.
     json: OnceLock<Payload<'static>>,
     msgpack: OnceLock<Payload<'static>>,
-    /// A frame for each codec of the server, in the server's order, made when first needed; `None`
-    /// where there can be none.
-    frames: Box<[OnceLock<Option<Bytes>>]>,
+    /// A frame for each codec of the server, in the server's order, made when first needed.
+    frames: Box<[OnceLock<Framed>]>,
+}
+
+/// A message in the form of one codec, or why there is none. What failed once is not tried again for the
+/// next device.
+#[derive(Clone)]
+enum Framed {
+    Frame(Bytes),
+    /// Its frame is larger than a queue.
+    TooBig(usize),
+    /// The wire has no form for it.
+    None(Arc<str>),
+}
+
+impl Framed {
+    fn reserved() -> Self {
+        Framed::None("the name is one of its own".into())
+    }
+
+    fn failed(error: &SendError) -> Self {
+        match error {
+            SendError::TooBig(size) => Framed::TooBig(*size),
+            other => Framed::None(other.to_string().into()),
+        }
+    }
 }
 
 /// What the bytes of a message begin with: how the envelope behind it is to be read.
@@ -58,9 +84,7 @@ impl Encoded {
     /// Encodes a message for every codec of a server, and keeps the payload.
     pub(crate) fn for_all<P: Serialize>(server: &Inner, name: &str, payload: &P) -> Result<Self, SendError> {
         let message = Self::empty(server, name);
-        for spoken in &server.spoken {
-            message.encode(server, spoken, payload, true)?;
-        }
+        message.encode(server, server.spoken.iter().map(|spoken| &**spoken), payload, true)?;
         if message.json.get().or(message.msgpack.get()).is_none() {
             // No wire of this server has a place for the name, but one of another server may.
             for spoken in &server.spoken {
@@ -82,13 +106,9 @@ impl Encoded {
         let keep = server.env.hooks.sees_outgoing();
         let mut spoken = spoken.peekable();
         if spoken.peek().is_none() {
-            message.encode(server, &server.spoken[0], payload, keep)?;
+            message.encode(server, std::iter::once(&*server.spoken[0]), payload, keep)?;
         }
-        for spoken in spoken {
-            if message.frames[spoken.index].get().is_none() {
-                message.encode(server, spoken, payload, keep)?;
-            }
-        }
+        message.encode(server, spoken, payload, keep)?;
         Ok(message)
     }
 
@@ -97,25 +117,43 @@ impl Encoded {
         Self { node: server.node, name: name.into(), json: OnceLock::new(), msgpack: OnceLock::new(), frames }
     }
 
-    /// Makes the frame for one codec: straight from the value, or where the payload is to be kept,
-    /// from that.
-    fn encode<P: Serialize>(&self, server: &Inner, spoken: &Spoken, payload: &P, keep: bool) -> Result<(), SendError> {
-        let Spoken { codec, index: place, .. } = spoken;
-        let place = *place;
-        if codec.reserves(&self.name) {
-            // A name that one wire cannot carry is no error for the others.
-            let _ = self.frames[place].set(None);
-            return Ok(());
+    /// Makes the frame for each of these codecs, once. A codec that has no form for the message is no error
+    /// for the others.
+    ///
+    /// # Errors
+    /// The first of them, when there is no frame for any codec.
+    fn encode<'a, P: Serialize>(
+        &self,
+        server: &Inner,
+        spoken: impl Iterator<Item = &'a Spoken>,
+        payload: &P,
+        keep: bool,
+    ) -> Result<(), SendError> {
+        let mut failed = None;
+        for Spoken { codec, index, .. } in spoken {
+            if self.frames[*index].get().is_some() {
+                continue;
+            }
+            let framed = if codec.reserves(&self.name) {
+                Framed::reserved()
+            } else {
+                let framed = self.framed(server, codec, payload, keep);
+                framed.map_or_else(|error| Framed::failed(failed.get_or_insert(error)), Framed::Frame)
+            };
+            let _ = self.frames[*index].set(framed);
         }
+        let made = || self.frames.iter().any(|frame| matches!(frame.get(), Some(Framed::Frame(_))));
+        failed.filter(|_| !made()).map_or(Ok(()), Err)
+    }
+
+    /// The frame for one codec: straight from the value, or where the payload is to be kept, from that.
+    fn framed<P: Serialize>(&self, server: &Inner, codec: &Codec, payload: &P, keep: bool) -> Result<Bytes, SendError> {
         codec.can_name(&self.name)?;
-        let frame = if keep {
+        if keep {
             self.keep(codec.format(), payload)?;
-            self.frame_of_payload(server, codec)?
-        } else {
-            framed(server, codec, |out| codec.write(out, &self.name, payload, None))?
-        };
-        let _ = self.frames[place].set(Some(frame));
-        Ok(())
+            return self.frame_of_payload(server, codec);
+        }
+        framed(server, codec, |out| codec.write(out, &self.name, payload, None))
     }
 
     /// Keeps the payload in a format.
@@ -193,26 +231,25 @@ impl Encoded {
 
     /// The frame for a connection that speaks this.
     pub(crate) fn frame(&self, server: &Inner, spoken: &Spoken) -> Result<&Bytes, SendError> {
-        if self.node != server.node {
+        let Some(slot) = self.frames.get(spoken.index).filter(|_| self.node == server.node) else {
             return Err(EncodeError::new(format!("{:?} was encoded by another server", self.name)).into());
-        }
-        let none = || {
-            let protocol = spoken.protocol.name();
-            SendError::from(EncodeError::new(format!("{:?} was not encoded for {protocol}", self.name)))
         };
-        let slot = self.frames.get(spoken.index).ok_or_else(none)?;
-        if slot.get().is_none() {
-            let frame = self.late_frame(server, &spoken.codec);
-            // What failed once is not tried again for the next device.
-            let _ = slot.set(frame.as_ref().ok().cloned().flatten());
-            frame?;
+        match slot.get_or_init(|| self.late_frame(server, &spoken.codec)) {
+            Framed::Frame(frame) => Ok(frame),
+            Framed::TooBig(size) => Err(SendError::TooBig(*size)),
+            Framed::None(why) => {
+                let protocol = spoken.protocol.name();
+                Err(EncodeError::new(format!("{:?} was not encoded for {protocol}: {why}", self.name)).into())
+            }
         }
-        slot.get().and_then(Option::as_ref).ok_or_else(none)
     }
 
     #[cold]
-    fn late_frame(&self, server: &Inner, codec: &Codec) -> Result<Option<Bytes>, SendError> {
-        if codec.reserves(&self.name) { Ok(None) } else { self.frame_of_payload(server, codec).map(Some) }
+    fn late_frame(&self, server: &Inner, codec: &Codec) -> Framed {
+        if codec.reserves(&self.name) {
+            return Framed::reserved();
+        }
+        self.frame_of_payload(server, codec).map_or_else(|error| Framed::failed(&error), Framed::Frame)
     }
 
     fn frame_of_payload(&self, server: &Inner, codec: &Codec) -> Result<Bytes, SendError> {

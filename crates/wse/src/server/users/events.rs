@@ -4,6 +4,7 @@
 
 use crate::{
     app::listeners::{Happened, Listeners},
+    error::SendError,
     server::{
         event::Event,
         users::{
@@ -23,7 +24,7 @@ use tokio::{
     runtime,
     sync::{Notify, oneshot},
 };
-use wse_proto::{Cid, Hello};
+use wse_proto::{Cid, Code, Hello};
 
 /// Events of one user that may wait for the application. While so many wait, no more devices of that
 /// user are accepted.
@@ -106,6 +107,21 @@ impl Events {
         queue.draining = true;
         drop(queues); // a runtime that has ended drops the task at once
         runtime.spawn(Drain { events: self.clone(), cid: cid.clone(), done: false }.run());
+    }
+
+    /// Tells the application of a message that some of its recipients were not sent, since it has no form on
+    /// their wire. These events have a queue of their own, under the empty cid, which no user has. While it is
+    /// full, no more of them are told.
+    pub(crate) fn left_out(&self, name: &str, error: SendError) {
+        let nobody = Cid::from("");
+        if self.0.listeners.is_empty() || self.is_behind(&nobody) {
+            return;
+        }
+        let (name, error) = (Some(name.into()), Arc::new(error.into()));
+        let event = Event::Error { code: Code::RP_INVALID, conn: None, remote_addr: None, name, error };
+        if let Some(event) = self.0.listeners.happened(event) {
+            self.push(&nobody, event, None);
+        }
     }
 
     /// Takes the next event of a user; `None` forgets the queue, and the caller stops.

@@ -82,7 +82,8 @@ impl User {
     /// Queues a message for every device. Returns how many devices took it.
     ///
     /// # Errors
-    /// When the payload does not encode or is larger than a queue; no device got anything then.
+    /// When no wire of the receivers can carry the payload, or its frame is larger than a queue; no device
+    /// got anything then.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Delivered, SendError> {
         deliver::send(&self.server.0, &self.recipients(), message.name(), &payload)
     }
