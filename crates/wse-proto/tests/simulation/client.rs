@@ -11,10 +11,11 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 use wse_proto::{
-    ClientMachine, Closed, Hello, Input, Kind, Machine, Payload, Reason, Sent, SessionRequest, Token, Welcome,
+    ClientMachine, Closed, Hello, Hint, Input, Kind, Machine, Payload, Reason, Sent, SessionRequest, Token, Welcome,
 };
 
 pub(crate) struct Client {
+    number: usize,
     plan: crate::plan::Client,
     link: Option<Link>,
     attempt: Option<Attempt>,
@@ -28,7 +29,14 @@ struct Link {
     party: Party<ClientMachine>,
     /// The token to come back with, and the welcome that brought it.
     grant: Option<(Token, Name)>,
+    /// How many frames were taken in and confirmed when it was last resumed.
+    resumed_at: Option<(u64, u64)>,
+    /// How often in a row it was resumed without one more.
+    in_vain: u32,
 }
+
+/// A session that was resumed so often in vain is given up.
+const IN_VAIN: u32 = 8;
 
 struct Attempt {
     party: Party<ClientMachine>,
@@ -37,9 +45,15 @@ struct Attempt {
     resumes: bool,
 }
 
+impl Link {
+    fn progress(&self, world: &World) -> (u64, u64) {
+        (self.party.machine.taken(), world.history.confirmed(self.party.name))
+    }
+}
+
 impl Client {
-    pub(crate) fn new(plan: crate::plan::Client, now: Instant) -> Self {
-        Self { plan, link: None, attempt: None, retry: Some(now), failed: 0 }
+    pub(crate) fn new(number: usize, plan: crate::plan::Client, now: Instant) -> Self {
+        Self { number, plan, link: None, attempt: None, retry: Some(now), failed: 0 }
     }
 
     pub(crate) fn due(&self) -> Option<Instant> {
@@ -98,11 +112,9 @@ impl Client {
                 (Event::Parked, Some(party)) => {
                     party.detach(world);
                     world.history.parked(party.name);
-                    if party.copies.as_ref().is_some_and(Sent::is_whole) {
-                        self.later(world);
-                    } else {
-                        self.end(&Closed::broken(Reason::default()), world);
-                    }
+                    let whole = party.copies.as_ref().is_some_and(Sent::is_whole);
+                    let closed = Closed::broken(Reason::default());
+                    if whole && !self.gives_up(world) { self.later(&closed, world) } else { self.end(&closed, world) }
                 }
                 (Event::Ended(closed), _) if at_attempt => self.fail(&closed, world),
                 (Event::Ended(closed), _) => self.end(&closed, world),
@@ -209,6 +221,7 @@ impl Client {
         let (server, number): (Name, Name) = welcome.payload.decode().expect("two names");
         world.welcomed.insert(number);
         self.failed = 0;
+        world.history.returns.there(self.number);
         let Some(granted) = welcome.session else {
             self.replace(attempt, None, server, world);
             return;
@@ -221,6 +234,8 @@ impl Client {
                 link.party.resume(&mut attempt.party, granted.seen, world);
                 link.party.repeat(world);
                 link.grant = Some(grant);
+                link.resumed_at = Some(link.progress(world));
+                self.failed = link.in_vain; // the waits grow meanwhile
             }
             None => {
                 assert_eq!(granted.seen, 0, "a new session has taken in nothing");
@@ -238,7 +253,7 @@ impl Client {
         }
         world.history.opened(attempt.party.name, Some(server), grant.is_some());
         attempt.party.open = true;
-        self.link = Some(Link { party: attempt.party, grant });
+        self.link = Some(Link { party: attempt.party, grant, resumed_at: None, in_vain: 0 });
     }
 
     /// The attempt has failed. Only a final answer ends the session.
@@ -247,8 +262,9 @@ impl Client {
             attempt.party.detach(world);
         }
         self.failed += 1;
+        world.history.count.told_later += u64::from(closed.code == 1013 && closed.after().is_some());
         if closed.is_temporary() {
-            self.later(world);
+            self.later(closed, world);
         } else {
             self.end(closed, world);
         }
@@ -263,16 +279,29 @@ impl Client {
             attempt.party.detach(world);
         }
         self.retry = None;
+        world.history.returns.away(self.number, closed);
         if closed.is_temporary() {
-            self.later(world);
+            self.later(closed, world);
         } else if !world.peace {
             // Its user comes again.
             self.retry = Some(world.now() + world.chance.millis(500..5_000));
         }
     }
 
-    fn later(&mut self, world: &mut World) {
+    /// Comes back after a wait, which the end of the connection may have told.
+    fn later(&mut self, closed: &Closed, world: &mut World) {
+        world.history.returns.away(self.number, closed);
         let random = world.chance.bits() as u32;
-        self.retry = Some(world.now() + world.plan.backoff.wait(self.failed, random));
+        self.retry = Some(world.now() + Hint::from(closed).wait(&world.plan.backoff, self.failed, random));
+    }
+
+    /// Whether the session that was just parked is given up, since it was resumed in vain too often.
+    fn gives_up(&mut self, world: &mut World) -> bool {
+        let Some(link) = &mut self.link else { return false };
+        let in_vain = link.resumed_at == Some(link.progress(world));
+        link.in_vain = if in_vain { link.in_vain + 1 } else { 0 };
+        let gives_up = link.in_vain >= IN_VAIN;
+        world.history.count.given_up += u64::from(gives_up);
+        gives_up
     }
 }

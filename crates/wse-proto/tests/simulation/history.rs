@@ -1,7 +1,7 @@
 //! What has happened in a run, and whether it may have: each report is checked against all before
 //! it. It does not see how a machine or a driver came to what it reports.
 
-use crate::network::Side;
+use crate::{network::Side, returns::Returns};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
@@ -70,6 +70,7 @@ pub(crate) struct History {
     /// Of everything that was reported: the same in every run of a seed.
     pub(crate) print: u64,
     pub(crate) count: Count,
+    pub(crate) returns: Returns,
 }
 
 /// How often a run has come to what is worth coming to.
@@ -82,6 +83,8 @@ pub(crate) struct Count {
     pub(crate) resumed: u64,
     pub(crate) ended: u64,
     pub(crate) close_frames: u64,
+    pub(crate) told_later: u64,
+    pub(crate) given_up: u64,
 }
 
 impl Count {
@@ -93,6 +96,8 @@ impl Count {
         self.resumed += other.resumed;
         self.ended += other.ended;
         self.close_frames += other.close_frames;
+        self.told_later += other.told_later;
+        self.given_up += other.given_up;
     }
 }
 
@@ -110,17 +115,23 @@ impl History {
             told,
             print: 0,
             count: Count::default(),
+            returns: Returns::default(),
         }
+    }
+
+    /// How long the run has lasted.
+    pub(crate) fn age(&self) -> Duration {
+        self.now - self.start
     }
 
     pub(crate) fn note(&mut self, what: impl FnOnce() -> String) {
         if self.told {
-            println!("{:>9.3}  {}", (self.now - self.start).as_secs_f64(), what());
+            println!("{:>9.3}  {}", self.age().as_secs_f64(), what());
         }
     }
 
     fn mark(&mut self, what: &str, name: Name, number: u64) {
-        let millis = (self.now - self.start).as_millis() as u64;
+        let millis = self.age().as_millis() as u64;
         for part in [u64::from(what.as_bytes()[0]), millis, name, number] {
             self.print = (self.print ^ part).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
         }
@@ -315,6 +326,7 @@ impl History {
     /// Checks the end: a party that is there has received everything, and a party that has ended was told
     /// of at least what is missing.
     pub(crate) fn finish(&self, live: &BTreeSet<Name>) {
+        self.returns.finish();
         assert!(self.pending.is_empty(), "calls never end: {:?}", self.pending);
         let here: BTreeSet<_> = self.present.values().flatten().copied().collect();
         for (name, party) in self.parties.iter().filter(|(_, party)| party.open.is_some()) {

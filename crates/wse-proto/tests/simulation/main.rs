@@ -8,10 +8,12 @@
 mod chance;
 mod client;
 mod frames;
+mod hardship;
 mod history;
 mod network;
 mod party;
 mod plan;
+mod returns;
 mod run;
 mod server;
 mod world;
@@ -94,6 +96,7 @@ fn every_guarantee_holds_whatever_happens_to_the_network() {
     // A run that never comes to it proves nothing about it.
     let least = [sum.received, sum.calls, sum.parked, sum.resumed, sum.ended, sum.close_frames].into_iter().min();
     assert!(least >= Some(SEEDS), "too little has happened: {sum:?}");
+    assert!(sum.told_later.min(sum.given_up) >= SEEDS / 20, "too little has been hard: {sum:?}");
 }
 
 #[test]

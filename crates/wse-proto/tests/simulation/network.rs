@@ -60,6 +60,8 @@ struct Pipe {
     written: usize,
     /// Nothing arrives before.
     stalled: Option<Instant>,
+    /// A slow link is busy until then.
+    busy: Option<Instant>,
 }
 
 struct Socket {
@@ -77,11 +79,16 @@ pub(crate) struct Network {
     dialled: u64,
     /// The longest way of a piece, in milliseconds.
     latency: u64,
+    /// The bytes that a direction carries in a millisecond; `None`: any number.
+    rate: Option<u64>,
 }
 
+/// A slow link carries pieces of this size at most.
+const PIECE: usize = 1 << 10;
+
 impl Network {
-    pub(crate) fn new(latency: u64) -> Self {
-        Self { sockets: BTreeMap::new(), dialled: 0, latency }
+    pub(crate) fn new(latency: u64, rate: Option<u64>) -> Self {
+        Self { sockets: BTreeMap::new(), dialled: 0, latency, rate }
     }
 
     pub(crate) fn dial(&mut self, fate: Option<Fate>) -> End {
@@ -104,8 +111,9 @@ impl Network {
         while !rest.is_empty() {
             let most = rest.len();
             let split = if chance.one_in(3) { 1 + chance.below(most) } else { most };
-            let (piece, behind) = rest.split_at(split);
-            pipe.push(Piece::Bytes(piece.to_vec()), now + chance.millis(0..self.latency));
+            let (piece, behind) = rest.split_at(if self.rate.is_some() { split.min(PIECE) } else { split });
+            let through = pipe.through(piece.len(), self.rate, now);
+            pipe.push(Piece::Bytes(piece.to_vec()), through + chance.millis(0..self.latency));
             rest = behind;
         }
         if let Some(fate) = fate {
@@ -229,6 +237,15 @@ impl Socket {
 impl Pipe {
     fn due(&self) -> Option<Instant> {
         self.flight.front().map(|(at, _)| *at)
+    }
+
+    /// When so many bytes are through a link of that rate, behind those before them.
+    fn through(&mut self, bytes: usize, rate: Option<u64>, now: Instant) -> Instant {
+        let Some(rate) = rate else { return now };
+        let free = self.busy.map_or(now, |busy| busy.max(now));
+        let through = free + Duration::from_micros(bytes as u64 * 1000 / rate);
+        self.busy = Some(through);
+        through
     }
 
     /// Never before what was written earlier.

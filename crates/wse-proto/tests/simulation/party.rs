@@ -3,6 +3,7 @@
 
 use crate::{
     frames::{CLOSE, MESSAGE, PING, PONG, frame},
+    hardship::POISON,
     history::{Ending, Name, Sight},
     network::End,
     world::World,
@@ -111,6 +112,9 @@ impl<S: Machine> Party<S> {
                 MESSAGE => {
                     self.spoken = true;
                     let envelope = self.machine.read(&frame, self.codec.binary()).expect("an envelope");
+                    if envelope.name == POISON {
+                        return Some(self.lost(world));
+                    }
                     self.step(Input::Envelope(envelope), world)
                 }
                 _ => None,

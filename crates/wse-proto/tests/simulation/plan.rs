@@ -3,6 +3,7 @@
 
 use crate::{
     chance::Chance,
+    hardship::Hardship,
     network::{Fate, Seen, Side},
 };
 use std::time::Duration;
@@ -42,6 +43,10 @@ pub(crate) enum Action {
     Close {
         from: Place,
     },
+    /// A message that its receiver does not survive.
+    Poison {
+        from: Place,
+    },
     Cut {
         socket: usize,
         seen: Seen,
@@ -72,6 +77,7 @@ pub(crate) struct Plan {
     pub(crate) doubles: usize,
     /// With the milliseconds after the start, in order.
     pub(crate) actions: Vec<(u64, Action)>,
+    pub(crate) hardship: Hardship,
 }
 
 impl Plan {
@@ -112,7 +118,15 @@ impl Plan {
             moods: chance.pick(&[4, 20, 1000]),
             doubles: chance.pick(&[8, 100]),
             actions,
+            hardship: Hardship::default(),
         }
+    }
+
+    /// The same plan, made harder.
+    pub(crate) fn harder(mut self, hardship: Hardship) -> Self {
+        self.actions.extend(&hardship.poison);
+        self.actions.sort_by_key(|(at, _)| *at);
+        Self { hardship, ..self }
     }
 
     /// What becomes of the next socket.

@@ -4,6 +4,7 @@
 use crate::{
     chance::Chance,
     client::Client,
+    hardship::{Hardship, POISON},
     history::{Count, History, Name},
     network::{End, Network, Side},
     party::{EventOf, Party},
@@ -29,10 +30,15 @@ impl Run {
     pub(crate) fn new(seed: u64, told: bool) -> Self {
         let (mut chance, start) = (Chance::new(seed), Instant::now());
         let plan = Plan::new(&mut chance);
+        // Every other seed is harder; the others are what they have always been.
+        let hard = seed.is_multiple_of(2);
+        let plan = if hard { plan.harder(Hardship::new(&mut Chance::new(!seed))) } else { plan };
         let mut history = History::new(start, plan.limits.clone(), told);
         history.note(|| format!("{plan:#?}"));
-        let net = Network::new(plan.latency);
-        let clients = plan.clients.iter().map(|client| Client::new(client.clone(), start)).collect();
+        let net = Network::new(plan.latency, plan.hardship.rate);
+        let client = |(number, client): (usize, &crate::plan::Client)| Client::new(number, client.clone(), start);
+        let clients = plan.clients.iter().enumerate().map(client).collect();
+        let server = Server::new(plan.hardship.returns_per_second);
         let actions = plan.actions.iter().map(|(at, action)| (start + Duration::from_millis(*at), *action)).collect();
         let world = World {
             net,
@@ -44,7 +50,7 @@ impl Run {
             welcomed: BTreeSet::new(),
             peace: false,
         };
-        Self { world, server: Server::default(), clients, actions, trouble: start + Duration::from_millis(TROUBLE) }
+        Self { world, server, clients, actions, trouble: start + Duration::from_millis(TROUBLE) }
     }
 
     pub(crate) fn run(mut self) -> (u64, Count) {
@@ -127,6 +133,7 @@ impl Run {
                 (0..messages).for_each(|_| self.talk(from, Talk::Say(bytes)));
             }
             Action::Call { from } => self.talk(from, Talk::Call),
+            Action::Poison { from } => self.talk(from, Talk::Poison),
             Action::Forge { from } => {
                 let number = self.world.chance.below(100);
                 let Some(victim) = self.server.choose(number) else { return };
@@ -172,6 +179,7 @@ impl Run {
 enum Talk {
     Say(usize),
     Call,
+    Poison,
     /// Answers what the victim asks, but not of this party.
     Forge {
         victim: Name,
@@ -183,6 +191,7 @@ impl Talk {
     fn by<S: Machine>(&self, party: &mut Party<S>, world: &mut World) -> Option<EventOf<S>> {
         match self {
             Talk::Say(bytes) => party.send("say", 0, None, *bytes, world),
+            Talk::Poison => party.send(POISON, 0, None, 0, world),
             Talk::Call => party.call(world),
             Talk::Forge { victim, .. } if world.history.peer(*victim) == Some(party.name) => None,
             Talk::Forge { stamp, .. } => party.send(Kind::Response.as_str(), 0, Some(stamp.as_str()), 0, world),

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 use wse_proto::{
-    Accepted, Cid, Closed, Codec, Decision, Input, Machine, Payload, Question, Reason, Sent, ServerMachine,
+    Accepted, Cid, Closed, Codec, Decision, Input, Later, Machine, Payload, Question, Reason, Sent, ServerMachine,
     SessionGrant, SessionRequest, Token, TokenCheck, Tokens,
 };
 
@@ -21,9 +21,10 @@ use wse_proto::{
 /// that it may be challenged.
 pub(crate) type Meta = (Name, Name, Name, bool);
 
-#[derive(Default)]
 pub(crate) struct Server {
     conns: BTreeMap<Name, Conn>,
+    /// The turns of clients about whom the application could not decide.
+    turns: Later,
 }
 
 struct Conn {
@@ -55,6 +56,10 @@ const RACE: Duration = Duration::from_secs(1);
 const PARKED: usize = 4 << 10;
 
 impl Server {
+    pub(crate) fn new(returns_per_second: u32) -> Self {
+        Self { conns: BTreeMap::new(), turns: Later::new(returns_per_second) }
+    }
+
     pub(crate) fn due(&self) -> Option<Instant> {
         let due = |conn: &Conn| {
             let verdict = conn.verdict.as_ref().map(|(at, _)| *at);
@@ -154,6 +159,7 @@ impl Server {
         let (.., patient): Meta = question.hello.meta.decode().expect("as it was sent");
         let odd = !world.peace && world.chance.one_in(world.plan.moods);
         let verdict = match world.chance.below(6) {
+            _ if world.is_undecided() => Decision::Later(self.turns.turn(world.now())),
             0 if odd => Decision::Refuse(Reason::default()),
             1 if odd => Decision::accept("eve"),
             2 if odd => return, // never answers

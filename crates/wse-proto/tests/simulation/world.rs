@@ -31,6 +31,12 @@ impl World {
         self.history.now
     }
 
+    /// Whether the application cannot decide about anybody now.
+    pub(crate) fn is_undecided(&self) -> bool {
+        let millis = self.history.age().as_millis() as u64;
+        self.plan.hardship.outage.as_ref().is_some_and(|outage| outage.contains(&millis))
+    }
+
     pub(crate) fn name(&mut self) -> Name {
         self.names += 1;
         self.names
