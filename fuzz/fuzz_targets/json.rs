@@ -15,8 +15,15 @@ use wse_proto::{Codec, Format, Payload, WsMessaging};
 fuzz_target!(|frame: &[u8]| {
     differ(frame);
     same_id(frame);
+    same_id(&numbered(frame));
     wire::frame(&Codec::Json, frame);
 });
+
+/// A call of `ws-messaging` whose id is all of the input that can stand in a number: most inputs have no large id.
+fn numbered(input: &[u8]) -> Vec<u8> {
+    let id = input.iter().copied().filter(|byte| byte.is_ascii_digit() || b".eE+-".contains(byte));
+    br#"{"name":"add","args":[],"id":"#.iter().copied().chain(id).chain(*b"}").collect()
+}
 
 /// A call of `ws-messaging` is answered under the text of its id, unless that is a number that every double holds:
 /// then under an equal number.

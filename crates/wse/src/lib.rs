@@ -78,6 +78,9 @@
 //! - A call ends exactly once: result, error, timed out, disconnected, or dropped by its caller.
 //! - Sending never waits. A device that does not read is closed as slow once
 //!   [`Limits::queue_bytes`] wait for it; other devices are not affected.
+//! - What passes by itself is never final. A client that was welcomed and reconnects comes back after
+//!   everything but a verdict, a broken protocol and a close of its own; an `identify` that fails is no
+//!   verdict.
 //! - [`Limits`] bounds what a peer can make this side hold.
 //! - [`Event`]s of connections and users come in pairs and in order.
 //!
@@ -140,6 +143,7 @@ macro_rules! guide_links {
             "[operating]: crate::guide::operating\n",
             "[limits]: crate::Limits\n",
             "[errors]: crate::Code\n",
+            "[ends]: crate::Closed\n",
             "[events]: crate::Event\n",
             "[guarantees]: crate#guarantees-and-their-edges\n",
             "[from-wse]: crate::Protocol\n",
