@@ -107,7 +107,7 @@ async fn the_token_before_is_good_while_the_welcome_may_not_have_arrived() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn identify_runs_again_and_its_word_is_final() {
+async fn identify_runs_again_and_its_word_is_final_but_the_session_waits() {
     let (when, mut events) = events();
     let server = Server::builder()
         .when(when)
@@ -122,10 +122,10 @@ async fn identify_runs_again_and_its_word_is_final() {
     drop(peer);
     settle().await;
     let wish = json!({"resume": granted["session"], "seen": 0});
-    for name in ["refused", "error"] {
+    for (name, code, reason) in [("refused", 1000, "wse.not-authorized"), ("error", 1013, "wse.later after=1000")] {
         let mut peer = attach(&server);
         peer.say("~wse:hi", json!({"identity": name, "session": wish})).await;
-        assert_eq!(peer.closed().await, (1000, "wse.not-authorized".into()));
+        assert_eq!(peer.closed().await, (code, reason.into()), "{name}");
     }
     let (_bob, other) = begin(&server, "other", wish.clone()).await;
     assert_eq!((&other["resumed"], &other["cid"]), (&json!(false), &json!("bob")));
