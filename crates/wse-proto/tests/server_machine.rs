@@ -84,12 +84,7 @@ fn every_input_in_every_state_has_its_step() {
         stranger   | message       | close 1000 wse.protocol-error         | closed
         stranger   | call          | close 1000 wse.protocol-error         | closed
         stranger   | garbage       | close 1000 wse.protocol-error         | closed
-        stranger   | accept        | wait                                  | stranger
-        stranger   | accept nobody | wait                                  | stranger
-        stranger   | quest         | wait                                  | stranger
-        stranger   | refuse        | wait                                  | stranger
-        stranger   | refuse as     | wait                                  | stranger
-        stranger   | later         | wait                                  | stranger
+        stranger   | accept, accept nobody, quest, refuse, refuse as, later | wait | stranger
         stranger   | heard, pong   | wait                                  | stranger
         stranger   | deaf          | wait                                  | stranger
         stranger   | tick before   | wait                                  | stranger
@@ -136,12 +131,7 @@ fn every_input_in_every_state_has_its_step() {
         challenged | message       | close 1000 wse.protocol-error         | closed
         challenged | call          | close 1000 wse.protocol-error         | closed
         challenged | garbage       | close 1000 wse.protocol-error         | closed
-        challenged | accept        | wait                                  | challenged
-        challenged | accept nobody | wait                                  | challenged
-        challenged | quest         | wait                                  | challenged
-        challenged | refuse        | wait                                  | challenged
-        challenged | refuse as     | wait                                  | challenged
-        challenged | later         | wait                                  | challenged
+        challenged | accept, accept nobody, quest, refuse, refuse as, later | wait | challenged
         challenged | heard, pong   | wait                                  | challenged
         challenged | deaf          | wait                                  | challenged
         challenged | tick before   | wait                                  | challenged
@@ -162,12 +152,7 @@ fn every_input_in_every_state_has_its_step() {
         open       | message       | deliver say "hello"                   | open
         open       | call          | invoke add [1,2] S                    | open
         open       | garbage       | close 1000 wse.protocol-error         | closed
-        open       | accept        | wait                                  | open
-        open       | accept nobody | wait                                  | open
-        open       | quest         | wait                                  | open
-        open       | refuse        | wait                                  | open
-        open       | refuse as     | wait                                  | open
-        open       | later         | wait                                  | open
+        open       | accept, accept nobody, quest, refuse, refuse as, later | wait | open
         open       | heard         | wait                                  | open
         open       | pong          | wait                                  | open
         open       | deaf          | ping                                  | open

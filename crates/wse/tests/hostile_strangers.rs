@@ -105,15 +105,13 @@ fn hi(identity: &str) -> Vec<u8> {
     text(&json!(["~wse:hi", {"identity": identity}]).to_string())
 }
 
-const REFUSED: &str = "1000 wse.not-authorized";
-
 /// Every way not to be let in, and the end that begins like this.
 const REFUSALS: [(&str, &str); 6] = [
-    ("refuse", REFUSED),
+    ("refuse", "1000 wse.not-authorized"),
     ("fail", "1013 wse.later after="),
     ("break", "1013 wse.later after="),
     ("panic", "1013 wse.later after="),
-    ("wrong type", REFUSED),
+    ("wrong type", "1000 wse.not-authorized"),
     ("nobody", "1013 wse.later after="),
 ];
 
@@ -284,7 +282,7 @@ fn hundreds_of_answers_to_a_challenge_are_three_tries() {
                 peer.write(&answer).await;
             }
             let got = peer.next().await;
-            assert!(is_close(&got, REFUSED), "{got:?}");
+            assert!(is_close(&got, "1000 wse.not-authorized"), "{got:?}");
             peer.write(&answer.repeat(500)).await;
             assert_eq!(asked.times.load(SeqCst) - before, 4);
 
@@ -299,7 +297,9 @@ fn hundreds_of_answers_to_a_challenge_are_three_tries() {
                 loop {
                     match peer.next().await {
                         Got::Text(_) => quests += 1,
-                        got => break assert!(quests <= 3 && is_close(&got, REFUSED), "{quests} {got:?}"),
+                        got => {
+                            break assert!(quests <= 3 && is_close(&got, "1000 wse.not-authorized"), "{quests} {got:?}");
+                        }
                     }
                     peer.write(&answer).await;
                 }
@@ -313,7 +313,7 @@ fn hundreds_of_answers_to_a_challenge_are_three_tries() {
             peer.text().await;
             peer.write(&[answer.clone(), text(r#"["~wse:challenge",42]"#)].concat()).await;
             let got = peer.next().await;
-            assert!(is_close(&got, REFUSED), "{got:?}");
+            assert!(is_close(&got, "1000 wse.not-authorized"), "{got:?}");
             let mut peer = attach(&server);
             peer.write(&[text(r#"["~wse:challenge",42]"#), hi("challenge")].concat()).await;
             assert_eq!(peer.next().await, Got::Close(Some((1000, "wse.protocol-error".into()))));

@@ -5,8 +5,8 @@ use http::Request;
 use serde_json::{Value, json};
 use std::{future::pending, time::Duration};
 use tokio::time::sleep;
-use wse::{Limits, Protocol, RpError, Server, ServerBuilder, Stranger, Verdict, WsMessaging};
-use wse_test_peers::{Got, about, attach, attach_to, attach_with, end, events, log, settle, timed};
+use wse::{Limits, RpError, Server, ServerBuilder, Stranger, Verdict};
+use wse_test_peers::{Got, about, attach, attach_with, end, events, log, settle, timed};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -26,8 +26,6 @@ fn obeying(builder: ServerBuilder) -> Server {
                     stranger.accept("ann").welcome(&meta)
                 }
                 Some("refused") => stranger.refuse(),
-                Some("banned") => stranger.refuse().reason("banned until Monday").welcome(&1),
-                Some("later") => stranger.later(90 * S).reason("no refusal"),
                 Some("challenge") => stranger.challenge(&41),
                 Some(name) => stranger.accept(name),
                 None => stranger.accept("without").welcome(&how),
@@ -62,38 +60,6 @@ async fn a_refused_device_is_closed_and_nobody_is_told() {
     assert_eq!(end(ended).await, "1000 wse.not-authorized");
     assert_eq!((server.conn_count(), server.user_count()), (0, 0));
     assert!(events.so_far().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refusal_can_say_why_and_a_device_can_be_told_when_to_come_back() {
-    let (when, mut events) = events();
-    let server = obeying(Server::builder().protocols([Protocol::Wse, WsMessaging::new().into()]).when(when));
-    for (how, code, messaging_code, reason) in
-        [("banned", 1000, 4003, "banned until Monday"), ("later", 1013, 1013, "wse.later after=90000")]
-    {
-        let mut peer = attach(&server);
-        peer.hi(json!(how), json!({})).await;
-        assert_eq!(peer.closed().await, (code, reason.into()));
-        let (mut peer, _) = attach_to(&server, "ws-messaging");
-        peer.send(&json!(how).to_string()).await;
-        assert_eq!(peer.closed().await, (messaging_code, reason.into()));
-    }
-    assert!(events.so_far().is_empty(), "both are verdicts");
-}
-
-#[tokio::test(start_paused = true)]
-async fn turns_are_handed_out_below_the_rate_of_returns_and_anew_when_time_has_passed() {
-    let server = obeying(Server::builder().limits(Limits { returns_per_second: 10, ..Limits::default() }));
-    let turn = async || {
-        let mut peer = attach(&server);
-        peer.hi(json!("error"), json!({})).await;
-        peer.closed().await.1
-    };
-    for after in ["1000", "1111", "1222", "1333"] {
-        assert_eq!(turn().await, format!("wse.later after={after}"));
-    }
-    sleep(5 * S).await;
-    assert_eq!(turn().await, "wse.later after=1000");
 }
 
 #[tokio::test(start_paused = true)]

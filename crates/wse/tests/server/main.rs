@@ -32,4 +32,5 @@ mod spread;
 mod strangers;
 mod time;
 mod tls;
+mod turns;
 mod users;
