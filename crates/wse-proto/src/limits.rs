@@ -36,6 +36,9 @@ pub struct Limits {
     pub fragments: usize,
     /// Solutions that one connection may try: 3. Then 1000 `wse.not-authorized`.
     pub challenges: u32,
+    /// Open connections of the whole server, with a verdict or without: no bound (`usize::MAX`). Beyond:
+    /// 503 with Retry-After. A session without a connection does not count.
+    pub connections: usize,
     /// Connections without a verdict, of the whole server: 4096. Beyond: 503 with Retry-After. As many
     /// more, and at least 64, may be connected that have not sent their request; beyond, the oldest of
     /// them is closed.
@@ -91,6 +94,7 @@ impl Default for Limits {
             message_bytes: 1 << 20,
             fragments: 1024,
             challenges: 3,
+            connections: usize::MAX,
             strangers: 4096,
             strangers_per_address: 64,
             conns_per_user: 1,

@@ -247,8 +247,9 @@ impl RegisterError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// The address could not be bound.
-    #[error("cannot listen: {0}")]
+    /// An address could not be bound. The text names it: "cannot listen on 127.0.0.1:80: Permission
+    /// denied".
+    #[error("cannot listen on {0}")]
     Listen(std::io::Error),
     /// The server was shut down earlier.
     #[error("the server was shut down")]

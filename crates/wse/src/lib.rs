@@ -120,7 +120,7 @@ pub use tokio_rustls::rustls;
 
 /// The types that mount a server in a router or behind proxies, and others that are rarely named.
 pub mod service {
-    pub use crate::server::{ParseIdError, RemoteAddr, ServerService};
+    pub use crate::server::{ParseIdError, RemoteAddr, ServerService, TlsHandshake};
     pub use ipnet;
 }
 

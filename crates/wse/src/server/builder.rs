@@ -1,5 +1,7 @@
 //! How a server is configured and built. It cannot be built without identify.
 
+mod rules;
+
 use crate::{
     app::{
         erased::BoxFuture,
@@ -14,6 +16,9 @@ use crate::{
             before_request::BeforeRequest,
             before_verdict::BeforeVerdict,
             breaches::Breaches,
+            open_connections::OpenConnections,
+            rules::Rules,
+            unreadable::Unreadable,
             verdict::{Stranger, Verdict},
         },
         event::Event,
@@ -23,14 +28,11 @@ use crate::{
     session::parking::Parking,
     sync::Mutex,
 };
-use http::{HeaderValue, StatusCode, request::Parts};
-use ipnet::IpNet;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, future::Future, sync::Arc};
 use wse_proto::{Envelope, Later, Limits, Protocol, RpError};
 
 pub(crate) type Identify = Box<dyn Fn(Stranger) -> BoxFuture<Result<Verdict, RpError>> + Send + Sync>;
-pub(crate) type UpgradeHook = Box<dyn Fn(Arc<Parts>) -> BoxFuture<Result<(), StatusCode>> + Send + Sync>;
 
 /// Configures and builds a [`Server`]; made by [`Server::builder`].
 ///
@@ -52,10 +54,7 @@ struct Options {
     env: Env<Conn>,
     listeners: Listeners<Event>,
     protocols: Vec<Protocol>,
-    origins: Vec<HeaderValue>,
-    trusted_proxies: Vec<IpNet>,
-    upgrade: Option<UpgradeHook>,
-    path: Option<String>,
+    rules: Rules,
 }
 
 impl ServerBuilder {
@@ -133,13 +132,12 @@ impl ServerBuilder<Identified> {
             registry: Registry::new(vec![Box::new(events.clone())]),
             events,
             listeners,
-            origins: self.options.origins,
-            trusted_proxies: self.options.trusted_proxies,
-            upgrade: self.options.upgrade,
-            path: self.options.path,
+            rules: self.options.rules,
             breaches: Breaches::default(),
+            unreadable: Unreadable::default(),
             before_verdict: BeforeVerdict::default(),
             before_request: BeforeRequest::default(),
+            open_connections: OpenConnections::default(),
             connections: Arc::new(Connections::new()),
             turns: Mutex::new(Later::new(returns_per_second)),
         }))
@@ -281,45 +279,6 @@ impl<I> ServerBuilder<I> {
         hook: impl Fn(&Conn, &Envelope<'_>) -> Result<(), RpError> + Send + Sync + 'static,
     ) -> Self {
         self.options.env.hooks.on_send(hook);
-        self
-    }
-
-    /// Allows an `Origin`, compared as a whole: `https://example.com`. By default every origin is
-    /// allowed. Once one is given, a request with another origin or without one is answered 403.
-    ///
-    /// # Panics
-    /// When the origin holds bytes that a header cannot hold.
-    #[track_caller]
-    pub fn origin(mut self, origin: &str) -> Self {
-        match HeaderValue::from_str(origin) {
-            Ok(origin) => self.options.origins.push(origin),
-            Err(_) => panic!("invalid origin: {origin:?} cannot stand in a header"),
-        }
-        self
-    }
-
-    /// Trusts the `X-Forwarded-For` of proxies in this network. By default the header is ignored.
-    pub fn trusted_proxy(mut self, network: IpNet) -> Self {
-        self.options.trusted_proxies.push(network);
-        self
-    }
-
-    /// Sets a hook that sees every upgrade request before the upgrade is granted:
-    /// `async |request| -> Result<(), StatusCode>`. The status of an error is the answer.
-    pub fn upgrade<F, Fut>(mut self, hook: F) -> Self
-    where
-        F: FnOnce(Arc<Parts>) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), StatusCode>> + Send + 'static,
-    {
-        self.options.upgrade = Some(Box::new(move |request| Box::pin(hook.clone()(request))));
-        self
-    }
-
-    /// Sets the path that [`listen`](Server::listen) and its siblings serve; requests for others are
-    /// answered 404. By default all paths are served. A [service](Server::service) answers every request
-    /// that its router passes on.
-    pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.options.path = Some(path.into());
         self
     }
 

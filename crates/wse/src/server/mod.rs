@@ -12,6 +12,7 @@ mod users;
 pub use admission::{
     remote_addr::RemoteAddr,
     service::ServerService,
+    tls_handshake::TlsHandshake,
     verdict::{Stranger, Verdict},
 };
 pub use builder::{Identified, ServerBuilder};
@@ -42,8 +43,7 @@ use crate::{
     session::parking::Parking,
     sync::Mutex,
 };
-use http::{HeaderValue, Request};
-use ipnet::IpNet;
+use http::Request;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fmt,
@@ -89,17 +89,16 @@ pub(crate) struct Inner {
     pub(crate) protocols: Vec<Protocol>,
     /// Everything that connections may speak; at least one.
     pub(crate) spoken: Vec<Arc<Spoken>>,
-    pub(crate) origins: Vec<HeaderValue>,
-    pub(crate) trusted_proxies: Vec<IpNet>,
-    pub(crate) upgrade: Option<builder::UpgradeHook>,
-    pub(crate) path: Option<String>,
+    pub(crate) rules: admission::rules::Rules,
     pub(crate) node: NodeId,
     pub(crate) registry: Registry<Conn>,
     pub(crate) events: Events,
     pub(crate) parking: Parking,
     pub(crate) breaches: admission::breaches::Breaches,
+    pub(crate) unreadable: admission::unreadable::Unreadable,
     pub(crate) before_verdict: admission::before_verdict::BeforeVerdict,
     pub(crate) before_request: admission::before_request::BeforeRequest,
+    pub(crate) open_connections: admission::open_connections::OpenConnections,
     pub(crate) connections: Arc<shutdown::Connections>,
     /// The turns of the devices that identify has failed for.
     pub(crate) turns: Mutex<Later>,
@@ -269,8 +268,8 @@ impl Server {
     /// Runs a connection over a stream that was upgraded elsewhere.
     ///
     /// The request is that of the upgrade: its `Sec-WebSocket-Protocol` chooses the protocol; without
-    /// the header it is the server's first. The connection does not count as a stranger. It must be
-    /// called within a tokio runtime. The returned handle tells how the connection ended, and may be
+    /// the header it is the server's first. The connection does not count as a stranger, and is never one
+    /// too many for [`Limits::connections`](crate::Limits::connections). It must be called within a tokio runtime. The returned handle tells how the connection ended, and may be
     /// dropped.
     ///
     /// # Errors
@@ -285,7 +284,8 @@ impl Server {
             Err(upgrade::Unknown) => None,
         };
         let remote_addr = self.remote_addr(&request);
-        let request = UpgradedRequest { protocol, remote_addr, request: Arc::new(request), permit: None };
+        let open = self.0.open_connections.enter_anyway();
+        let request = UpgradedRequest { protocol, remote_addr, request: Arc::new(request), permit: None, open };
         self.run(io, Vec::new(), request).ok_or(ServeError::ShutDown)
     }
 
@@ -316,7 +316,14 @@ impl Server {
         }
         let now = tokio::time::Instant::now().into_std();
         let machine = inner.protocols[protocol].server_machine(&inner.env.limits, now);
-        Some(tokio::spawn(Connection::new(Box::new(io), read_ahead, Role::Server, machine, owner, handle)))
+        Some(tokio::spawn(Connection::new(
+            Box::new(request.open.of(io)),
+            read_ahead,
+            Role::Server,
+            machine,
+            owner,
+            handle,
+        )))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The server, driven frame by frame by raw peers and over its HTTP.
 
+mod addresses;
 mod axum;
 mod bounds;
 mod breaches;
@@ -11,6 +12,7 @@ mod encoded;
 mod events;
 mod flow;
 mod garbage;
+mod granting;
 mod handlers;
 mod handlers_value;
 mod hooks_receiving;
@@ -20,8 +22,10 @@ mod http;
 mod identify;
 mod limits;
 mod listeners;
+mod listening;
 mod meanwhile;
 mod messaging_replayed;
+mod proxy_protocol;
 mod replay;
 mod replayed;
 mod replayed5;

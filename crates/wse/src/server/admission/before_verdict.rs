@@ -2,7 +2,11 @@
 //! counts until its device is accepted or its task has ended.
 
 use crate::places::{Place, Places, Total};
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 use wse_proto::Limits;
 
 #[derive(Debug)]
@@ -47,12 +51,23 @@ impl BeforeVerdict {
     /// Permits one more; `None` when the server or the address has as many as the limits allow. A
     /// connection without an address counts for the server only.
     pub(crate) fn enter(&self, address: Option<IpAddr>, limits: &Limits) -> Option<Permit> {
+        let address = address.map(holder);
         let mut taken = self.0.lock();
         let here = address.and_then(|address| taken.total().0.get(&address)).copied().unwrap_or(0);
         if taken.len() >= limits.strangers || here >= limits.strangers_per_address {
             return None;
         }
         Some(Permit { _place: self.0.take(&mut taken, address) })
+    }
+}
+
+/// The address that stands for everything one customer has: of IPv6 the network of 64 bits, since each
+/// customer has at least one.
+fn holder(address: IpAddr) -> IpAddr {
+    const NETWORK: u128 = !0 << 64;
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
+        address => address,
     }
 }
 
@@ -76,5 +91,22 @@ mod tests {
         assert!(before_verdict.enter(None, &limits).is_none(), "three in all");
         drop(first);
         assert!(before_verdict.enter(one, &limits).is_some());
+    }
+
+    #[test]
+    fn an_address_of_version_six_counts_by_its_network_of_64_bits() {
+        shuttle::check_random(networks, 1);
+    }
+
+    fn networks() {
+        let limits = Limits { strangers_per_address: 1, ..Limits::default() };
+        let before_verdict = BeforeVerdict::default();
+        let enter = |address: &str| before_verdict.enter(address.parse().ok(), &limits).map(std::mem::forget).is_some();
+        assert!(enter("2001:db8:0:1::1"));
+        assert!(!enter("2001:db8:0:1:ffff:ffff:ffff:ffff"), "the same network");
+        assert!(enter("2001:db8:0:2::1"), "the next one");
+        assert!(enter("::ffff:1.2.3.4"));
+        assert!(!enter("1.2.3.4"), "the same address in its other form");
+        assert!(enter("1.2.3.5"));
     }
 }

@@ -5,7 +5,8 @@ use crate::server::{
     Server,
     admission::{
         before_verdict::Permit,
-        remote_addr::{RemoteAddr, remote_addr},
+        open_connections::OpenConnection,
+        remote_addr::{self, OverUnixSocket, RemoteAddr},
         upgrade::{self, HttpAnswer},
     },
 };
@@ -24,6 +25,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
+use wse_proto::Limits;
 
 /// A [`Server`] as a service for `hyper`, `tower` and `axum`. It upgrades a request, or answers with
 /// a status that says why not. Made by [`Server::service`]; cheap to clone.
@@ -84,24 +86,34 @@ impl Server {
         if inner.connections.is_down() {
             return upgrade::full("the server is shutting down");
         }
-        let agreed = match upgrade::negotiate(&request, &inner.protocols, &inner.origins) {
+        let agreed = match upgrade::negotiate(&request, &inner.protocols, &inner.rules.origins) {
             Ok(agreed) => agreed,
             Err(answer) => return *answer,
+        };
+        let Limits { connections, http_timeout, .. } = inner.env.limits;
+        let Some(open) = inner.open_connections.enter(connections) else {
+            return upgrade::full("too many connections");
         };
         let addr = self.remote_addr(&request);
         let Some(permit) = inner.before_verdict.enter(addr, &inner.env.limits) else {
             return upgrade::full("too many connections wait to be identified");
         };
         let request = Arc::new(request);
-        if let Some(hook) = &inner.upgrade
-            && let Err(status) = hook(request.clone()).await
-        {
-            // An informational status would leave the client waiting for another answer.
-            let status = if status.is_informational() { StatusCode::FORBIDDEN } else { status };
-            return upgrade::refuse(status, status.canonical_reason().unwrap_or("refused"));
+        if let Some(hook) = &inner.rules.upgrade {
+            match tokio::time::timeout(http_timeout, hook(request.clone())).await {
+                Ok(Ok(())) => {}
+                // An informational status would leave the client waiting for another answer.
+                Ok(Err(status)) if status.is_informational() => return upgrade::refused_by(StatusCode::FORBIDDEN),
+                Ok(Err(status)) => return upgrade::refused_by(status),
+                Err(_) => {
+                    tracing::warn!(remote_addr = ?addr, "upgrade hook was late, request refused");
+                    return upgrade::full("the server is busy");
+                }
+            }
         }
-        let answer = agreed.answer(&inner.protocols);
-        let request = UpgradedRequest { protocol: agreed.protocol, remote_addr: addr, request, permit: Some(permit) };
+        let answer = agreed.answer(&inner.protocols, &inner.rules.headers);
+        let (protocol, permit) = (agreed.protocol, Some(permit));
+        let request = UpgradedRequest { protocol, remote_addr: addr, request, permit, open };
         let server = self.clone();
         tokio::spawn(async move {
             match upgrade.await {
@@ -114,8 +126,15 @@ impl Server {
 
     /// The address that a request comes from, behind trusted proxies the one they name.
     pub(crate) fn remote_addr(&self, request: &Parts) -> Option<IpAddr> {
-        let RemoteAddr(peer) = request.extensions.get()?;
-        Some(remote_addr(*peer, &request.headers, &self.0.trusted_proxies))
+        let peer = request.extensions.get().map(|RemoteAddr(peer)| *peer);
+        if peer.is_none() && request.extensions.get::<OverUnixSocket>().is_none() {
+            return None;
+        }
+        let found = remote_addr::find(peer, &request.headers, &self.0.rules.trusted_proxies);
+        if let Some(header) = found.unreadable {
+            self.0.unreadable.tell(header, peer);
+        }
+        found.addr
     }
 }
 
@@ -128,6 +147,8 @@ pub(crate) struct UpgradedRequest {
     pub(crate) request: Arc<Parts>,
     /// Counts the connection until its verdict; `None` for a stream that was attached.
     pub(crate) permit: Option<Permit>,
+    /// Counts the stream.
+    pub(crate) open: OpenConnection,
 }
 
 /// Runs a connection that another server has accepted: most likely plain TCP.

@@ -1,7 +1,7 @@
 //! A device before its verdict, and the verdict, both as values. A stranger reaches no handler, no
 //! user and no other connection.
 
-use crate::{connection::spoken::Spoken, error::SendError};
+use crate::{connection::spoken::Spoken, error::SendError, server::admission::tls_handshake::TlsHandshake};
 use http::request::Parts;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
@@ -58,6 +58,13 @@ impl Stranger {
     /// set. Empty for a stream that was attached without one.
     pub fn request(&self) -> &Parts {
         &self.request
+    }
+
+    /// What the TLS handshake has agreed on, with the certificate of the client; `None` without TLS.
+    /// [`Server::listen_tls`](crate::Server::listen_tls) sets it, or whatever ends TLS in front of a
+    /// [service](crate::Server::service), as an extension of the request.
+    pub fn tls(&self) -> Option<&TlsHandshake> {
+        self.request.extensions.get()
     }
 
     /// The subprotocol that the device speaks.
