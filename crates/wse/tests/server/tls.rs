@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic in its helpers too")]
 #![cfg(feature = "tls")]
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -14,9 +15,11 @@ use tokio_rustls::{
     rustls::{
         ClientConfig, RootCertStore, ServerConfig,
         pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
+        server::WebPkiClientVerifier,
+        version::TLS12,
     },
 };
-use wse::{Limits, ServeError};
+use wse::{Limits, ServeError, Server, Stranger, service::TlsHandshake};
 use wse_test_peers::{ask_upgrade, events, request, server};
 
 /// A server's configuration, and a client's that trusts it.
@@ -119,4 +122,84 @@ async fn of_the_handshakes_under_way_the_oldest_goes_where_there_are_too_many() 
     peer.leave().await;
     server.shutdown(Duration::ZERO).await;
     served.await.unwrap().unwrap();
+}
+
+/// A server that asks clients for certificates of an authority, and a client that has one.
+fn mutual() -> (ServerConfig, ClientConfig, CertificateDer<'static>, RootCertStore) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "an authority");
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let of = |name: &str| {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        (certificate.der().clone(), key)
+    };
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).unwrap();
+    let verifier = WebPkiClientVerifier::builder(Arc::new(roots.clone())).allow_unauthenticated().build().unwrap();
+    let (certificate, key) = of("localhost");
+    let server =
+        ServerConfig::builder().with_client_cert_verifier(verifier).with_single_cert(vec![certificate], key).unwrap();
+    let (certificate, key) = of("device-7");
+    let client = ClientConfig::builder()
+        .with_root_certificates(roots.clone())
+        .with_client_auth_cert(vec![certificate.clone()], key)
+        .unwrap();
+    (server, client, certificate, roots)
+}
+
+/// What identify sees of the TLS of a client with that configuration.
+async fn seen(server: ServerConfig, client: ClientConfig) -> (Option<TlsHandshake>, Option<Vec<u8>>) {
+    let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let wse = Server::builder()
+        .identify(async move |stranger: Stranger, name: String| {
+            let _ = sender.send(stranger.tls().cloned());
+            Ok(stranger.accept(name))
+        })
+        .build();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move { wse.serve_tls(listener, Arc::new(server)).await });
+    let stream = dial(&TlsConnector::from(Arc::new(client)), addr).await;
+    let agreed = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+    ask_upgrade(stream, request("/", &[])).await.upgraded().enter("ann").await;
+    (seen.recv().await.unwrap(), agreed)
+}
+
+#[tokio::test]
+async fn identify_sees_the_certificate_of_the_client_and_what_was_agreed_on() {
+    let (server, client, certificate, roots) = mutual();
+    let tls = seen(server.clone(), client).await.0.expect("it came over TLS");
+    assert_eq!(tls.peer_certificates, [certificate.to_vec()]);
+    assert_eq!((tls.server_name.as_deref(), tls.version, tls.alpn), (Some("localhost"), Some("TLSv1.3"), None));
+
+    let older =
+        ClientConfig::builder_with_protocol_versions(&[&TLS12]).with_root_certificates(roots).with_no_client_auth();
+    let tls = seen(server, older).await.0.expect("it came over TLS");
+    assert_eq!((tls.peer_certificates.len(), tls.version), (0, Some("TLSv1.2")));
+}
+
+#[tokio::test]
+async fn without_tls_identify_sees_none() {
+    let server = Server::builder()
+        .identify(async |stranger: Stranger, name: String| {
+            assert_eq!(stranger.tls(), None);
+            Ok(stranger.accept(name))
+        })
+        .build();
+    wse_test_peers::attach(&server).enter("ann").await;
+}
+
+#[tokio::test]
+async fn a_configuration_that_offers_http_2_agrees_on_http_1_alone() {
+    for offered in [&["h2", "http/1.1"][..], &["h2"], &["http/1.1"], &[]] {
+        let (mut server, mut client, ..) = mutual();
+        server.alpn_protocols = offered.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let (tls, agreed) = seen(server, client).await;
+        let expected = (!offered.is_empty()).then(|| b"http/1.1".to_vec());
+        assert_eq!((tls.unwrap().alpn, &agreed), (expected.clone(), &expected), "{offered:?}");
+    }
 }
