@@ -19,6 +19,7 @@ mod hooks_receiving;
 mod hooks_sending;
 mod hooks_waiting;
 mod http;
+mod http2;
 mod identify;
 mod limits;
 mod listeners;

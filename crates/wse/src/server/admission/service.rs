@@ -31,15 +31,17 @@ use wse_proto::Limits;
 /// a status that says why not. Made by [`Server::service`]; cheap to clone.
 ///
 /// The connection runs in a task of its own. The HTTP server in front has to allow upgrades, and to
-/// set [`RemoteAddr`] for `remote_addr` and the limit per address.
+/// set [`RemoteAddr`] for `remote_addr` and the limit per address. Over HTTP/2 a WebSocket is an extended
+/// CONNECT (RFC 8441), which that server has to allow: browsers that agree on HTTP/2 open a connection of
+/// HTTP/1.1 for a WebSocket where it is not allowed.
 ///
 /// | status | when |
 /// |---|---|
-/// | 101 | the connection is upgraded |
-/// | 400 | the key is invalid, or the server speaks none of the subprotocols offered |
+/// | 101 | the connection is upgraded; over HTTP/2 the status is 200 |
+/// | 400 | the key is invalid, there are two origins, or the server speaks none of the subprotocols offered |
 /// | 403 | the origin is not on the list |
-/// | 405, 426 | the request is not a WebSocket upgrade of version 13 |
-/// | 503 | too many strangers, with Retry-After; or the server shuts down |
+/// | 405, 426, 501 | the request is not a WebSocket upgrade of version 13 |
+/// | 503 | too many connections or strangers, the hook is late, or the server shuts down; with Retry-After |
 /// | any | the [upgrade hook](crate::ServerBuilder::upgrade) returned it |
 ///
 /// ```

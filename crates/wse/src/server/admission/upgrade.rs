@@ -1,5 +1,5 @@
-//! The answer to an upgrade request, as a value (RFC 6455 section 4.2). A request that it does not
-//! understand is refused. It never touches the connection.
+//! The answer to an upgrade request, as a value (RFC 6455 section 4.2, over HTTP/2 RFC 8441). A request
+//! that it does not understand is refused. It never touches the connection.
 
 use crate::{
     handshake::{accept_key, has_token, tokens},
@@ -17,8 +17,9 @@ pub(crate) type HttpAnswer = Response<Full<Bytes>>;
 /// What a granted upgrade has agreed on.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Agreed {
-    /// The value of `Sec-WebSocket-Accept`.
-    accept: String,
+    /// The value of `Sec-WebSocket-Accept`; `None` over HTTP/2, which needs no proof that the server has
+    /// understood the request.
+    accept: Option<String>,
     /// The protocol's place among the server's; `None` when the client offered nothing.
     pub(crate) protocol: Option<usize>,
 }
@@ -26,27 +27,13 @@ pub(crate) struct Agreed {
 /// Checks a request and picks the first of the server's protocols that the client offers.
 pub(crate) fn negotiate(request: &Parts, protocols: &[Protocol], origins: &Origins) -> Result<Agreed, Box<HttpAnswer>> {
     let headers = &request.headers;
-    if request.method != Method::GET {
-        return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket is opened by GET").into());
-    }
-    let asks = request.version >= Version::HTTP_11
-        && has_token(headers, &header::CONNECTION, "upgrade")
-        && has_token(headers, &header::UPGRADE, "websocket");
-    if !asks {
-        let mut answer = refuse(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket endpoint");
-        answer.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        return Err(answer.into());
-    }
+    let over_http_2 = asks(request)?;
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         let mut answer = refuse(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 only");
         answer.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         return Err(answer.into());
     }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
-    if !STANDARD.decode(key).is_ok_and(|key| key.len() == 16) {
-        return Err(refuse(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64").into());
-    }
+    let accept = if over_http_2 { None } else { Some(accept(headers)?) };
     if let Err(status) = origins.check(headers) {
         let why = if status == StatusCode::FORBIDDEN { "this origin is not allowed" } else { "more than one origin" };
         return Err(refuse(status, why).into());
@@ -55,7 +42,40 @@ pub(crate) fn negotiate(request: &Parts, protocols: &[Protocol], origins: &Origi
         let names: Vec<&str> = protocols.iter().map(Protocol::name).collect();
         return Err(refuse(StatusCode::BAD_REQUEST, format!("the subprotocols here: {}", names.join(", "))).into());
     };
-    Ok(Agreed { accept: accept_key(key), protocol })
+    Ok(Agreed { accept, protocol })
+}
+
+/// Whether a request that asks for a WebSocket does it over HTTP/2, by an extended CONNECT (RFC 8441).
+fn asks(request: &Parts) -> Result<bool, Box<HttpAnswer>> {
+    let headers = &request.headers;
+    match (&request.method, request.extensions.get::<hyper::ext::Protocol>()) {
+        (&Method::CONNECT, Some(asked)) if asked.as_str() == "websocket" => Ok(true),
+        (&Method::CONNECT, Some(_)) => Err(refuse(StatusCode::NOT_IMPLEMENTED, "only WebSocket is spoken here").into()),
+        (&Method::GET, _) => {
+            let asks = request.version == Version::HTTP_11
+                && has_token(headers, &header::CONNECTION, "upgrade")
+                && has_token(headers, &header::UPGRADE, "websocket");
+            if asks {
+                return Ok(false);
+            }
+            let mut answer = refuse(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket endpoint");
+            if request.version < Version::HTTP_2 {
+                answer.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            }
+            Err(answer.into())
+        }
+        _ => Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket is opened by GET").into()),
+    }
+}
+
+/// The value that proves that the server has understood the request.
+fn accept(headers: &HeaderMap) -> Result<String, Box<HttpAnswer>> {
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
+    if STANDARD.decode(key).is_ok_and(|key| key.len() == 16) {
+        return Ok(accept_key(key));
+    }
+    Err(refuse(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64").into())
 }
 
 /// The client offers subprotocols, but none that the server speaks.
@@ -71,14 +91,17 @@ pub(crate) fn choose(headers: &HeaderMap, protocols: &[Protocol]) -> Result<Opti
 }
 
 impl Agreed {
-    /// The answer that switches protocols, with the application's headers.
+    /// The answer that grants the upgrade, with the application's headers: 101, or over HTTP/2 200.
     pub(crate) fn answer(&self, protocols: &[Protocol], more: &HeaderMap) -> HttpAnswer {
         let protocol = self.protocol.and_then(|place| protocols.get(place)).map(Protocol::name);
-        let mut answer = Response::builder()
-            .status(StatusCode::SWITCHING_PROTOCOLS)
-            .header(header::UPGRADE, "websocket")
-            .header(header::CONNECTION, "Upgrade")
-            .header(header::SEC_WEBSOCKET_ACCEPT, &self.accept);
+        let mut answer = Response::builder();
+        if let Some(accept) = &self.accept {
+            answer = answer
+                .status(StatusCode::SWITCHING_PROTOCOLS)
+                .header(header::UPGRADE, "websocket")
+                .header(header::CONNECTION, "Upgrade")
+                .header(header::SEC_WEBSOCKET_ACCEPT, accept);
+        }
         if let Some(protocol) = protocol {
             answer = answer.header(header::SEC_WEBSOCKET_PROTOCOL, protocol);
         }
@@ -148,7 +171,7 @@ mod tests {
     #[test]
     fn the_key_of_the_standard_gets_the_answer_of_the_standard() {
         let agreed = ask(|_| ()).unwrap();
-        assert_eq!(agreed, Agreed { accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".into(), protocol: Some(0) });
+        assert_eq!(agreed, Agreed { accept: Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".into()), protocol: Some(0) });
         let answer = agreed.answer(&[Protocol::Wse], &HeaderMap::new());
         assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
         assert_eq!(answer.headers()["sec-websocket-protocol"], "wse-default-json");
@@ -181,5 +204,42 @@ mod tests {
             parts.headers.remove("sec-websocket-protocol");
         };
         assert_eq!(ask(two).unwrap_err(), 400);
+    }
+
+    /// As a browser asks over HTTP/2: no key, and none of the headers of a connection.
+    fn connect(protocol: &'static str) -> impl FnOnce(&mut Parts) {
+        move |parts| {
+            parts.method = Method::CONNECT;
+            parts.version = Version::HTTP_2;
+            parts.extensions.insert(hyper::ext::Protocol::from_static(protocol));
+            for name in ["connection", "upgrade", "sec-websocket-key"] {
+                parts.headers.remove(name);
+            }
+        }
+    }
+
+    #[test]
+    fn over_http_2_an_extended_connect_is_answered_200_without_a_proof() {
+        let agreed = ask(connect("websocket")).unwrap();
+        assert_eq!(agreed, Agreed { accept: None, protocol: Some(0) });
+        let answer = agreed.answer(&[Protocol::Wse], &HeaderMap::new());
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.headers().keys().collect::<Vec<_>>(), ["sec-websocket-protocol"]);
+    }
+
+    #[test]
+    fn over_http_2_the_checks_are_the_same() {
+        fn and(change: impl FnOnce(&mut Parts)) -> impl FnOnce(&mut Parts) {
+            |parts| {
+                connect("websocket")(parts);
+                change(parts);
+            }
+        }
+        assert_eq!(ask(connect("connect-udp")).unwrap_err(), 501);
+        assert_eq!(ask(and(|parts| drop(parts.extensions.remove::<hyper::ext::Protocol>()))).unwrap_err(), 405);
+        assert_eq!(ask(and(|parts| parts.method = Method::GET)).unwrap_err(), 426);
+        assert_eq!(ask(and(set("sec-websocket-version", "8"))).unwrap_err(), 426);
+        assert_eq!(ask(and(set("origin", "https://b.example"))).unwrap_err(), 403);
+        assert_eq!(ask(and(set("sec-websocket-protocol", "other"))).unwrap_err(), 400);
     }
 }
