@@ -24,7 +24,7 @@ use axum::{
 use clap::Parser;
 use identify::App;
 use options::Options;
-use std::{net::SocketAddr, time::Duration};
+use std::{future::pending, net::SocketAddr, pin::pin, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -57,6 +57,7 @@ fn server(options: &Options, path: &str) -> Server {
             message_bytes: options.max_message,
             queue_bytes: options.queue_bytes,
             resume_window: options.resume_window,
+            connections: options.connections.unwrap_or(Limits::default().connections),
             ..Limits::default()
         });
     if !options.quiet {
@@ -72,7 +73,10 @@ fn server(options: &Options, path: &str) -> Server {
     for proxy in &options.trusted_proxy {
         server = server.trusted_proxy(*proxy);
     }
-    server.build()
+    if let Some(path) = &options.health {
+        server = server.health(path);
+    }
+    server.proxy_protocol(options.proxy_protocol).build()
 }
 
 /// axum has accepted the connection, so it has to say from where.
@@ -105,8 +109,16 @@ async fn run(options: Options) -> Result<(), Failure> {
     println!("ready {}", listener.local_addr()?);
     let first = server(&options, &options.path);
     let second = options.second_path.as_ref().map(|path| (path.as_str(), server(&options, path)));
+    let on_unix = async {
+        match &options.unix {
+            Some(path) => Ok(first.listen_unix(path).await?),
+            None => pending().await,
+        }
+    };
+    let second_served = second.as_ref().map(|(path, server)| (*path, server));
+    let mut serving = pin!(async { tokio::try_join!(serve(listener, &first, second_served), on_unix).map(drop) });
     tokio::select! {
-        served = serve(listener, &first, second.as_ref().map(|(path, server)| (*path, server))) => served?,
+        served = &mut serving => served?,
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -116,8 +128,16 @@ async fn run(options: Options) -> Result<(), Failure> {
             second.shutdown(grace).await;
         }
     };
-    tokio::join!(first.shutdown(grace), second_ends);
-    Ok(())
+    let ends = async { _ = tokio::join!(first.shutdown(grace), second_ends) };
+    // It goes on meanwhile, so that the health path tells of the shutdown.
+    let served = async {
+        let _ = serving.await;
+        pending().await
+    };
+    tokio::select! {
+        () = ends => Ok(()),
+        served = served => served,
+    }
 }
 
 fn main() -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use crate::common::{duration, protocol, split};
 use clap::Parser;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 use wse::Protocol;
 
 #[derive(Parser)]
@@ -61,6 +61,18 @@ pub(crate) struct Options {
     pub(crate) origin: Vec<String>,
     #[arg(long)]
     pub(crate) trusted_proxy: Vec<ipnet::IpNet>,
+    /// Trusted proxies send a PROXY header.
+    #[arg(long, conflicts_with = "second_path")]
+    pub(crate) proxy_protocol: bool,
+    /// The path that answers 200, and 503 during the shutdown.
+    #[arg(long, value_parser = path, conflicts_with = "second_path")]
+    pub(crate) health: Option<String>,
+    /// Listens on a Unix socket too.
+    #[arg(long, conflicts_with = "second_path")]
+    pub(crate) unix: Option<PathBuf>,
+    /// The most connections; beyond: 503. Without it there is no bound.
+    #[arg(long)]
+    pub(crate) connections: Option<usize>,
     /// Runtime threads; as many as there are cores by default.
     #[arg(long)]
     pub(crate) workers: Option<usize>,

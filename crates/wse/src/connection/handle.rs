@@ -116,6 +116,11 @@ impl Handle {
         self.outbox.cut();
     }
 
+    /// Whether its session waits for another connection.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.parked.has_slot()
+    }
+
     /// Begins a session that keeps at most `limit` bytes. `token` is the first that a server grants.
     pub(crate) fn begin_session(&self, token: Option<Token>, limit: usize) {
         self.outbox.begin_session(token, limit);

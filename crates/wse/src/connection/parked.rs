@@ -49,6 +49,11 @@ impl Parked {
         self.lock().slot = Some(slot);
     }
 
+    /// Whether the session is parked.
+    pub(super) fn has_slot(&self) -> bool {
+        self.lock().slot.is_some()
+    }
+
     /// Counts what the parked session keeps, and ends the sessions that no longer fit.
     ///
     /// It is measured under the lock, so that the last of several threads to count sees what all of them

@@ -27,6 +27,7 @@ mod listening;
 mod meanwhile;
 mod messaging_replayed;
 mod proxy_protocol;
+mod recall;
 mod replay;
 mod replayed;
 mod replayed5;

@@ -71,6 +71,55 @@ async fn port_takes_the_port_that_is_named() {
 }
 
 #[tokio::test]
+async fn a_proxy_tells_the_address_by_a_proxy_header_or_over_a_unix_socket() {
+    let trusting = Testbed::start(&["--proxy-protocol", "--trusted-proxy", "127.0.0.0/8"]).await;
+    let at = trusting.addr.clone();
+    let told = who(Client::builder("ws://a/").identity("user-ann").dial(async move |_| {
+        let mut tcp = TcpStream::connect(at).await?;
+        tcp.write_all(b"PROXY TCP4 198.51.100.7 192.0.2.1 4711 443\r\n").await?;
+        Ok(tcp)
+    }));
+    assert_eq!(told.await["remote_addr"], "198.51.100.7");
+    trusting.terminate().await;
+
+    let path = std::env::temp_dir().join(format!("wse-testbed-{}", std::process::id()));
+    let testbed = Testbed::start(&["--unix", path.to_str().unwrap()]).await;
+    let (dialed, at) =
+        (Client::builder("ws://a/").identity("user-ann").header("X-Forwarded-For", "[2001:db8::7]:9"), path.clone());
+    let told = who(dialed.dial(async move |_| {
+        loop {
+            match tokio::net::UnixStream::connect(&at).await {
+                Err(_) => tokio::task::yield_now().await,
+                connected => return connected,
+            }
+        }
+    }));
+    assert_eq!(told.await["remote_addr"], "2001:db8::7");
+    assert_eq!(who(ann(&testbed)).await["remote_addr"], "127.0.0.1", "it listens on TCP too");
+    testbed.terminate().await;
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn health_answers_also_when_the_testbed_is_full_and_503_while_it_drains() {
+    let testbed = Testbed::start(&["--health", "/healthz", "--connections", "1"]).await;
+    let (client, mut events) = testbed.enter("user-ann", json!({})).await;
+    assert!(testbed.status_line("/", "").await.contains(" 503 "));
+    assert!(testbed.status_line("/healthz", "").await.contains(" 200 "));
+    client.send("hold", 1500).unwrap();
+    assert_eq!(soon(client.call::<_, i64>("add", (2, 3))).await.unwrap(), 5);
+    testbed.program.signal("TERM").await;
+    let draining = async {
+        while !testbed.status_line("/healthz", "").await.contains(" 503 ") {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(draining).await;
+    assert_eq!(closed(&mut events).await, "closed 1012 wse.restart after=1000");
+    assert_eq!(testbed.program.ended().await.0, Some(0));
+}
+
+#[tokio::test]
 async fn path_is_where_it_listens_and_a_star_is_everywhere() {
     let status = async |options: &[&str], path: &str| {
         let testbed = Testbed::start(options).await;

@@ -94,8 +94,8 @@ impl<I> ServerBuilder<I> {
 
     /// Sets the path by which [`listen`](crate::Server::listen) and its siblings tell a load balancer how
     /// they are: GET and HEAD are answered 200, and 503 during the shutdown. They answer also when the
-    /// server is full. With it they accept connections until the shutdown is over, to say so; without it
-    /// until it begins. By default there is none.
+    /// server is full. With it they accept connections until the shutdown is over, to say so, unless
+    /// their futures are dropped before; without it until it begins. By default there is none.
     pub fn health(mut self, path: impl Into<String>) -> Self {
         self.options.rules.health = Some(path.into());
         self

@@ -51,6 +51,10 @@ impl Audience {
         self
     }
 
+    pub(crate) fn recipients(&self) -> &Recipients {
+        &self.to
+    }
+
     /// Queues a message for all of them. Returns how many devices took it.
     ///
     /// # Errors

@@ -70,6 +70,13 @@ pub(crate) fn end(server: &Inner, to: &Recipients, closed: &Closed) -> usize {
     conns.len()
 }
 
+/// The recipients that are connected to this server at this moment.
+pub(crate) fn connected(server: &Inner, to: &Recipients) -> Vec<Conn> {
+    let mut conns = here(server, to);
+    conns.retain(|conn| conn.is_open() && !conn.0.handle.is_parked());
+    conns
+}
+
 /// The recipients that are devices of this server.
 fn here(server: &Inner, to: &Recipients) -> Vec<Conn> {
     let mut conns = match &to.scope {

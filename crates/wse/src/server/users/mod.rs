@@ -8,6 +8,7 @@ pub(crate) mod device;
 pub(crate) mod encoded;
 pub(crate) mod events;
 pub(crate) mod id;
+pub(crate) mod recall;
 pub(crate) mod recipients;
 pub(crate) mod registry;
 mod shards;
