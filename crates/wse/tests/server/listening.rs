@@ -64,7 +64,7 @@ async fn every_address_of_a_name_is_served_and_one_that_is_taken_is_an_error_tha
     drop(taken);
     let listening = server.clone();
     // An address that the machine does not have is left out.
-    let with_one_missing = vec!["192.0.2.1:9".parse().unwrap(), both[0], both[1]];
+    let with_one_missing = ["192.0.2.1:9".parse().unwrap(), both[0], both[1]];
     let served = tokio::spawn(async move { listening.listen(&with_one_missing[..]).await });
     for addr in both {
         let stream = soon(async {

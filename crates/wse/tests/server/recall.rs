@@ -84,7 +84,8 @@ async fn returns_stay_below_the_rate_however_short_the_time() {
 async fn a_conn_a_device_a_user_and_an_audience_can_be_recalled_and_nobody_else_is() {
     let server = bearing(1000);
     let mut bob = enter(&server, "bob").await;
-    let selections: [fn(&Server) -> (Audience, usize); 5] = [
+    type Selection = fn(&Server) -> (Audience, usize);
+    let selections: [Selection; 5] = [
         |server| ((&server.user("ann").conns()[0]).into(), 1),
         |server| (server.user("ann").conns().remove(0).into(), 1),
         |server| (server.device(server.user("ann").conns()[1].id()).into(), 1),
