@@ -74,9 +74,9 @@ pub struct Limits {
     /// Bytes of all sessions of a server whose connections are lost, and 4 KiB more for each: 64 MiB.
     /// Beyond, the session that lost its connection first ends.
     pub parked_bytes: usize,
-    /// Handshakes in a second that a server can take: 1000; at least 1. A shutdown spreads the ends of its
-    /// connections over time and tells each client when to come back, so that the returns stay a tenth
-    /// below this rate. So does a server for the clients that its identify has failed for. The server
+    /// Handshakes in a second that a server can take: 1000; at least 1. A shutdown and a recall spread
+    /// the ends of connections over time and tell each client when to come back, so that the returns stay
+    /// a tenth below this rate. So does a server for the clients that its identify has failed for. The server
     /// refuses no client over it.
     pub returns_per_second: u32,
     /// A client's time for one attempt to connect, from the dial to the welcome: 10 s. On the

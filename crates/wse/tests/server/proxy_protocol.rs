@@ -5,11 +5,11 @@ use serde_json::json;
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
 };
 use tracing_subscriber::fmt;
 use wse::{Limits, Server, ServerBuilder, Stranger};
-use wse_test_peers::{dial, request, secrets::Seen, soon};
+use wse_test_peers::{ask_upgrade, dial, request, secrets::Seen, server, soon};
 
 /// A server whose welcome tells the address, behind proxies of that network.
 async fn behind(network: &str, configure: impl FnOnce(ServerBuilder) -> ServerBuilder) -> (Server, SocketAddr) {
@@ -101,4 +101,37 @@ async fn a_header_that_does_not_come_is_given_up_after_http_timeout() {
         tcp.write_all(start).await.unwrap();
         assert_eq!(soon(tcp.read_to_end(&mut Vec::new())).await.unwrap_or(0), 0);
     }
+}
+
+#[tokio::test]
+async fn of_the_connections_without_their_header_the_oldest_goes_where_there_are_too_many() {
+    let limits = Limits { strangers: 1, http_timeout: Duration::from_secs(600), ..Limits::default() };
+    let (_server, addr) = behind("127.0.0.0/8", |builder| builder.limits(limits)).await;
+    let mut silent = Vec::new();
+    for _ in 0..65 {
+        silent.push(TcpStream::connect(addr).await.unwrap());
+    }
+    assert_eq!(soon(silent[0].read(&mut [0])).await.unwrap(), 0, "it is hung up on");
+    assert_eq!(told(addr, LINE, &[]).await, "198.51.100.7");
+}
+
+#[tokio::test]
+async fn a_proxy_on_a_unix_socket_sends_the_header_too() {
+    let path = std::env::temp_dir().join(format!("wse-{}-proxied", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let server = server(|builder| builder.proxy_protocol(true));
+    let listener = UnixListener::bind(&path).unwrap();
+    let serving = server.clone();
+    tokio::spawn(async move { serving.serve_unix(listener).await });
+    let bytes = [LINE, request("/", &[]).as_bytes()].concat();
+    ask_upgrade(UnixStream::connect(&path).await.unwrap(), bytes).await.upgraded().enter("ann").await;
+    assert_eq!(server.user("ann").conns()[0].remote_addr(), "198.51.100.7".parse().ok());
+    let mut plain = UnixStream::connect(&path).await.unwrap();
+    plain.write_all(request("/", &[]).as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = soon(plain.read_to_end(&mut answer)).await; // unread bytes make it a reset
+    assert_eq!(answer, b"");
+    server.shutdown(Duration::from_secs(5)).await;
+    assert!(path.exists(), "the file of a socket that was handed in stays");
+    std::fs::remove_file(&path).unwrap();
 }

@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::{
@@ -20,7 +20,7 @@ use tokio_rustls::{
     },
 };
 use wse::{Limits, ServeError, Server, Stranger, service::TlsHandshake};
-use wse_test_peers::{ask_upgrade, events, request, server};
+use wse_test_peers::{PIPE, ask_upgrade, attach_with, events, request, server};
 
 /// A server's configuration, and a client's that trusts it.
 fn certificate() -> (Arc<ServerConfig>, TlsConnector) {
@@ -181,15 +181,40 @@ async fn identify_sees_the_certificate_of_the_client_and_what_was_agreed_on() {
     assert_eq!((tls.peer_certificates.len(), tls.version), (0, Some("TLSv1.2")));
 }
 
-#[tokio::test]
-async fn without_tls_identify_sees_none() {
+#[tokio::test(start_paused = true)]
+async fn without_tls_identify_sees_none_and_behind_other_tls_what_that_says() {
     let server = Server::builder()
         .identify(async |stranger: Stranger, name: String| {
-            assert_eq!(stranger.tls(), None);
-            Ok(stranger.accept(name))
+            let version = stranger.tls().and_then(|tls| tls.version);
+            Ok(stranger.accept(name).welcome(&version))
         })
         .build();
-    wse_test_peers::attach(&server).enter("ann").await;
+    for version in [None, Some("TLSv1.3")] {
+        let mut request = http::Request::new(());
+        if version.is_some() {
+            let mut tls = TlsHandshake::default();
+            tls.version = version;
+            request.extensions_mut().insert(tls);
+        }
+        let (mut peer, _) = attach_with(&server, PIPE, request);
+        peer.hi(json!("ann"), json!({})).await;
+        assert_eq!(peer.json().await[1], json!(version));
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_header_comes_before_tls() {
+    let (config, connector) = certificate();
+    let server = server(|builder| builder.proxy_protocol(true).trusted_proxy("127.0.0.0/8".parse().unwrap()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let serving = server.clone();
+    tokio::spawn(async move { serving.serve_tls(listener, config).await });
+    let mut tcp = TcpStream::connect(addr).await.unwrap();
+    tcp.write_all(b"PROXY TCP6 2001:db8::7 2001:db8::1 4711 443\r\n").await.unwrap();
+    let tls = connector.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
+    ask_upgrade(tls, request("/", &[])).await.upgraded().enter("ann").await;
+    assert_eq!(server.user("ann").conns()[0].remote_addr(), "2001:db8::7".parse().ok());
 }
 
 #[tokio::test]
