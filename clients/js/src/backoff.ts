@@ -1,41 +1,51 @@
 // The wait between two attempts to connect, with full jitter.
 // It touches no global before the wait begins, and leaves no timer or listener behind after it.
 
-/** Bounds of the wait, in milliseconds. */
+import type { WseError } from "./error.js";
+import { after, onWake } from "./timing.js";
+
+/** The bounds of the wait, in milliseconds, and when to give up. */
 export interface Bounds {
-  /** The ceiling of the first wait. Default 500 ms. */
+  /** The ceiling of the first wait. Default 500 ms; also where it is not above 0. */
   min?: number;
-  /** The highest ceiling. Default 20,000 ms. */
+  /** The highest ceiling. Default 20,000 ms; also where it is not above 0. */
   max?: number;
+  /** Whether the client behaves before its first welcome as it does after it. Default false. */
+  persistent?: boolean;
+  /**
+   * Whether an end is final, instead of the client's own rule, before the first welcome too. `close`
+   * and an address that does not work stay final. It is told the error that `connect` would reject
+   * with: `cause.details` has `code` and `reason` of a close.
+   */
+  final?(cause: WseError): boolean;
 }
 
 /** The longest wait that a server can ask for, in milliseconds. */
-const LONGEST = 300_000;
+const MOST_ASKED = 300_000;
+
+/** The lowest ceiling, in milliseconds, so that no bounds let a client try without a pause. */
+const FLOOR = 10;
 
 /**
  * Calls `attempt` after a random wait, and returns a function that cancels it.
  *
  * The wait is drawn evenly from 0 to a ceiling, which doubles with every attempt that failed. If the
  * server has `asked` for a time, the wait is that time and up to a tenth more, 100 ms at most. When
- * the network is back or the hidden page becomes visible, the wait ends at once.
+ * the network has changed or the page is shown again, the wait ends at once.
  */
-export function backoff({ min = 500, max = 20_000 }: Bounds, failures: number, asked: any, attempt: () => void): () => void {
-  const { document } = globalThis as any;
+export function backoff({ min, max }: Bounds, failures: number, asked: any, attempt: () => void): () => void {
+  const above0 = (ms: any, otherwise: number) => (ms > 0 ? ms : otherwise);
   const cancel = () => {
     clearTimeout(timer);
-    listen("removeEventListener");
+    unwatch();
   };
   const finish = () => {
     cancel();
     attempt();
   };
-  const visible = () => document.hidden || finish();
-  const listen = (how: "addEventListener" | "removeEventListener") => {
-    globalThis[how]?.("online", finish);
-    document?.[how]("visibilitychange", visible);
-  };
-  const least = Math.min(LONGEST, asked) || 0;
-  const timer = setTimeout(finish, least + Math.random() * (Math.min(least / 10, 100) || Math.min(max, min * 2 ** failures)));
-  listen("addEventListener");
+  const least = Math.min(MOST_ASKED, asked) || 0;
+  const ceiling = Math.max(FLOOR, Math.min(above0(max, 20_000), above0(min, 500) * 2 ** failures));
+  const timer = after(least + Math.random() * (Math.min(least / 10, 100) || ceiling), finish);
+  const unwatch = onWake(finish);
   return cancel;
 }

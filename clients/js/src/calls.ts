@@ -2,6 +2,7 @@
 // A call settles once, leaves no timer or listener behind, and an answer is never answered.
 
 import { readError, WSE_ERROR, WseError } from "./error.js";
+import { after } from "./timing.js";
 
 type Settle = (error: WseError | null, result?: unknown) => void;
 
@@ -48,10 +49,7 @@ export function createCalls(defaultTimeout: number): Calls {
           else resolve(result);
         };
         const abort = () => settle(new WseError(WSE_ERROR.RP_ABORTED, { rp, reason: signal!.reason }));
-        const timer: any =
-          timeout > 0 &&
-          timeout < 2 ** 31 &&
-          setTimeout(() => settle(new WseError(WSE_ERROR.RP_TIMEOUT, { rp, timeout })), timeout);
+        const timer: any = timeout > 0 && after(timeout, () => settle(new WseError(WSE_ERROR.RP_TIMEOUT, { rp, timeout })));
         pending.set(stamp, settle);
         signal?.addEventListener("abort", abort);
         try {

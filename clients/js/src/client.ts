@@ -11,7 +11,7 @@ import { iterateMessages } from "./messages.js";
 import { answerCall, type Procedure } from "./procedures.js";
 import type { Protocol } from "./protocol.js";
 import { createReconnector, type Reconnector } from "./reconnect.js";
-import type { Arrival } from "./session.js";
+import { type Arrival, PING } from "./session.js";
 import type { SocketConstructor } from "./socket.js";
 
 /** Who connects: a value, or a function that the client calls at every attempt to connect. */
@@ -115,16 +115,17 @@ export class WseClient<C extends Contract = any> {
         if (args) own(...args).catch(console.error);
         return () => void events.off(event, own);
       };
-    const challenge = async (quest: unknown) => {
-      let solve!: (solution: unknown) => void;
-      const solved = new Promise((resolve) => (solve = resolve));
-      const solution = await this.#solver(quest, solve);
-      return this.#solver.length > 1 ? solved : solution;
-    };
-    const channel = createEmitter((error, type) => report(WSE_ERROR.MESSAGE_PROCESSING_ERROR, error, { type }));
+    const challenge = (quest: unknown) =>
+      new Promise((solve, fail) => {
+        const solver = async () => this.#solver(quest, solve);
+        solver().then((solution) => solution !== undefined && solve(solution), fail);
+      });
+    const unreadable = (error: unknown, type?: string) => report(WSE_ERROR.MESSAGE_PROCESSING_ERROR, error, { type });
+    const channel = createEmitter(unreadable);
     this.#calls = createCalls(tO * 1000);
     this.#reconnector = createReconnector(options, events, this.#calls, challenge, {
       message: (type, payload) => channel.emit(type, payload) || events.emit("ignored", type, payload),
+      unreadable,
       call: (call, reply) =>
         answerCall(this.#procedures.get(call.type), call, reply, exposeErrors, (error) =>
           report(WSE_ERROR.RP_EXECUTION_FAILED, error, { rp: call.type }),
@@ -261,6 +262,7 @@ export class WseClient<C extends Contract = any> {
       stamp: string,
     ) => Result<Part<C, "register">[K]> | Promise<Result<Part<C, "register">[K]>>,
   ): void {
+    if (rp === (PING as any)) throw new WseError(WSE_ERROR.RP_INVALID, { rp });
     if (this.#procedures.has(rp)) throw new WseError(WSE_ERROR.RP_ALREADY_REGISTERED, { rp });
     this.#procedures.set(rp, handler);
   }

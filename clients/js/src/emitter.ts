@@ -27,7 +27,11 @@ export interface Emitter {
 export function createEmitter(onError: (error: unknown, name: string) => void): Emitter {
   const entries = new Map<string, Entry[]>();
   const of = (name: string) => entries.get(name) ?? [];
-  const remove = (name: string, removed?: Entry) => entries.set(name, of(name).filter((entry) => entry !== removed));
+  const remove = (name: string, removed?: Entry) => {
+    const left = of(name).filter((entry) => entry !== removed);
+    if (left.length) entries.set(name, left);
+    else entries.delete(name);
+  };
   /** Turns what a listener throws into a rejection. */
   const run = async (listener: Listener, args: unknown[]) => listener(...args);
   const emitter: Emitter = {

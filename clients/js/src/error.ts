@@ -61,6 +61,10 @@ export class WseError extends Error {
 export const wrap = (code: string, raw: any, about?: object): WseError =>
   new WseError(code, { ...about, raw }, raw?.message || undefined);
 
+/** The error for an end of a connection that no other error explains. A refusal's code is its reason. */
+export const closedError = (code: number, reason: string): WseError =>
+  new WseError(code === 1000 && reason === WSE_ERROR.NOT_AUTHORIZED ? reason : WSE_ERROR.CONNECTION_CLOSED, { code, reason }, `closed: ${code} ${reason}`);
+
 /** Returns details as an object, as on the server: any other value is in the field `value`. */
 export const asDetails = (value: any): Record<string, any> =>
   value == null ? {} : Object(value) === value && !Array.isArray(value) ? value : { value };

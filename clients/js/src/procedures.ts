@@ -31,8 +31,9 @@ function errorObject(error: any, { type, payload }: Envelope, expose: boolean | 
     return { code, message, details };
   };
   const { code, message, details, name } = error ?? {};
+  if (code === WSE_ERROR.RP_INVALID) onError(error); // the result cannot be sent
   if (typeof code === "string" && details) return make(message === code ? undefined : message, details, code);
-  if (Object(error) === error && !(error instanceof Error)) return make(FAILED, error);
+  if (Object(error) === error && !(error instanceof Error || "stack" in error)) return make(FAILED, error);
   onError(error);
   if (!expose) return make(FAILED);
   const origin = { name, message: message ?? `${error}` };

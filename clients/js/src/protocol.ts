@@ -1,5 +1,7 @@
 // The wire format: how an envelope becomes one message of the socket, and back.
-// It never looks into a payload.
+// It looks into a payload only to refuse what JSON cannot carry.
+
+import { WSE_ERROR, WseError } from "./error.js";
 
 /** Type, payload and stamp: all that a message on the wire consists of. */
 export interface Envelope {
@@ -27,8 +29,9 @@ export interface Protocol {
    */
   pack(envelope: Envelope): string | ArrayBuffer | ArrayBufferView;
   /**
-   * Decodes a message: a string, or an `ArrayBuffer` if it was binary. If it throws, the client ends
-   * the connection as a protocol error.
+   * Decodes a message: a string, or an `ArrayBuffer` if it was binary. If it throws after the welcome,
+   * the hook `error` is told, that message is lost, and the connection stays. Before the welcome the
+   * client ends the connection as a protocol error.
    */
   unpack(data: any): Packed;
   /** The names of the protocol's own types on the wire. */
@@ -44,10 +47,27 @@ export interface Protocol {
   };
 }
 
+/** What `JSON.stringify` turns into something else without a word. */
+const NO_JSON = /^(Map|Set|Blob|File)$|Array|View/;
+
+/** Throws for a value that JSON cannot carry, and for one that nests deeper than so many levels. */
+export function check(value: any, levels: number): void {
+  const tag = value?.[Symbol.toStringTag];
+  const inner = value?.toJSON?.() ?? value;
+  const nests = typeof inner === "object";
+  if (NO_JSON.test(tag) || (nests ? inner && !levels : typeof inner === "number" && !isFinite(inner)))
+    throw new WseError(WSE_ERROR.RP_INVALID, {}, `not within 128 levels of JSON: ${tag ?? typeof inner}`);
+  if (nests) for (const key in inner) check(inner[key], levels - 1);
+}
+
 /** `wse-default-json`: a JSON array of type, payload and stamp in a text message. */
 export const JSON_PROTOCOL: Protocol = {
   name: "wse-default-json",
-  pack: ({ type, payload, stamp }) => JSON.stringify([type, payload, stamp]),
+  pack({ type, payload, stamp }) {
+    const text = JSON.stringify([type, payload, stamp]);
+    check(payload, 127); // the envelope is a level itself
+    return text;
+  },
   // `slice` throws for everything but an array and a string, and `readEnvelope` refuses a string.
   unpack: (text) => JSON.parse(text).slice(),
   internal_types: {
@@ -68,21 +88,22 @@ export const pack = (
   stamp: string | null = null,
 ): string | ArrayBuffer | ArrayBufferView => protocol.pack({ type, payload, stamp });
 
-/** Returns the size of an encoded envelope: bytes, or characters if it is text. */
-export const sizeOf = (packed: any): number => packed.byteLength ?? packed.length;
+/**
+ * Returns the size of an encoded envelope, in bytes. Throws for half a pair of surrogates. It needs no
+ * `TextEncoder`, which jsdom lacks.
+ */
+export const sizeOf = (packed: any): number => packed.byteLength ?? unescape(encodeURI(packed)).length;
 
 /**
- * Decodes a message, and throws if it is no envelope. A missing payload or stamp becomes `null`, and
- * so does an empty stamp. The stamp is text, except in a welcome: there it may be an object, or the
+ * Reads what a protocol has decoded, and returns `undefined` if it is no envelope. A missing payload or stamp
+ * becomes `null`, and so does an empty stamp. The stamp is text, except in a welcome: there it may be an object, or the
  * JSON text of one.
  */
-export function readEnvelope(protocol: Protocol, data: unknown): Envelope {
-  const packed: any = protocol.unpack(data);
-  const places = Array.isArray(packed) ? packed : [packed.type, packed.payload, packed.stamp];
+export function readEnvelope(protocol: Protocol, packed: any): Envelope | undefined {
+  const places = Array.isArray(packed) ? packed : [packed?.type, packed?.payload, packed?.stamp];
   let [type, payload = null, stamp] = places;
   if (type === protocol.internal_types.welcome) {
     if (/^{/.test(stamp)) stamp = JSON.parse(stamp);
-  } else if (typeof (stamp ?? "") !== "string") throw packed;
-  if (places.length > 3 || !type || typeof type !== "string") throw packed;
-  return { type, payload, stamp: stamp || null };
+  } else if (typeof (stamp ?? "") !== "string") return;
+  if (places.length < 4 && type && typeof type === "string") return { type, payload, stamp: stamp || null };
 }

@@ -3,10 +3,10 @@
 
 import { backoff, type Bounds } from "./backoff.js";
 import type { Calls } from "./calls.js";
-import { type Close, type ConnectionOptions, openConnection, type Owner, type Target } from "./connection.js";
+import { type Close, type ConnectionOptions, FINAL, openConnection, Outlook, type Owner, type Target } from "./connection.js";
 import { WSE_REASON, type WseStatus } from "./constants.js";
 import type { Emitter } from "./emitter.js";
-import { WSE_ERROR, WseError } from "./error.js";
+import { closedError, WSE_ERROR, WseError } from "./error.js";
 import { JSON_PROTOCOL, type Protocol } from "./protocol.js";
 import { createSession, type Handlers } from "./session.js";
 
@@ -16,7 +16,7 @@ export interface Reconnector {
   target(): Target;
   /** Returns what the hook `ready` was told last: the welcome, and what became of the previous session. */
   ready(): any[];
-  /** Dials, and resolves to the welcome. Rejects if there is a connection or an attempt. */
+  /** Dials, and resolves to the welcome. Rejects if there is a connection, or an attempt with this identity. */
   connect(identity?: unknown, meta?: unknown): Promise<any>;
   /** Closes the connection with 4000 if there is one, dials there, and resolves to the welcome. */
   jump(url: string, identity?: unknown, meta?: unknown): Promise<any>;
@@ -33,6 +33,12 @@ export interface ReconnectOptions extends ConnectionOptions {
   resume?: boolean;
   protocol?: Protocol;
 }
+
+/** The codes that end a session. Every other end may be that of the network, and the session goes on. */
+const PARTING = [...FINAL, 1012, 1013, 4000];
+
+/** How soon after its welcome an end may count as that of a failed attempt, in milliseconds. */
+const SOON = 10_000;
 
 export function createReconnector(
   { url, re, resume = true, protocol = JSON_PROTOCOL, ...options }: ReconnectOptions,
@@ -51,11 +57,18 @@ export function createReconnector(
   /** Connections that ended without a close frame of this client. A close frame would end the session. */
   const detached: Close[] = [];
   let failures = 0;
+  /** Whether this address has sent a welcome since the client went there. */
+  let known = false;
+  /** When the last welcome came. */
+  let readyAt = 0;
   let cancelBackoff = () => {};
+
+  const closeSocket = (close: Close, code: number, reason: string) =>
+    close(code === 4000 ? code : 1000, code === 1006 ? WSE_REASON.BY_CLIENT : reason);
 
   /** Closes the detached connections: the session goes on over another one, or has ended. */
   const closeDetached = (code = 1006, reason = "") =>
-    detached.splice(0).forEach((close) => close(code === 4000 ? code : 1000, code === 1006 ? WSE_REASON.BY_CLIENT : reason));
+    detached.splice(0).forEach((close) => closeSocket(close, code, reason));
 
   /** Ends the session, and rejects the calls that wait for an answer in it. */
   const endSession = (code = 1006, reason = "") => {
@@ -70,33 +83,40 @@ export function createReconnector(
    * Leaves the current attempt or connection, if there is one, for the next status. Settles promises
    * before it emits events.
    */
-  const leave = (
-    next: WseStatus,
-    code: number,
-    reason: string,
-    error = new WseError(
-      code === 1000 && reason === WSE_ERROR.NOT_AUTHORIZED ? reason : WSE_ERROR.CONNECTION_CLOSED, // the error code and the close reason are the same string
-      { code, reason },
-      `closed: ${code} ${reason}`,
-    ),
-  ) => {
+  const leave = (next: WseStatus, code: number, reason: string, error = closedError(code, reason)) => {
     const previous = status;
     const left = current;
+    const lasted = Date.now() - readyAt;
     status = next;
     current = undefined;
-    if (left) detached.push(left);
     cancelBackoff();
-    // A close frame ends the session, except one that comes before the welcome: that ends the attempt only.
-    const ends = next === "OFFLINE" || (code !== 1006 && (next === "CONNECTING" || previous === "READY"));
+    if (left && previous === "READY") {
+      detached.push(left);
+      // A connection that is over at once, and did not help, is another attempt that failed.
+      if (lasted > SOON || (code !== 1013 && !session.stuck())) failures = 0;
+    } else if (left) closeSocket(left, code, reason); // before the welcome a close frame ends the attempt only
+    const ends = next === "OFFLINE" || ((next === "CONNECTING" || previous === "READY") && PARTING.includes(code));
     if (ends || !session.park()) endSession(code, reason);
     if (next === "OFFLINE") {
       failures = 0;
+      known = false;
       pending.splice(0).forEach(([, reject]) => reject(error));
     } else if (next === "CONNECTING") attempt();
-    else cancelBackoff = backoff(re as Bounds, failures++, reason.match(/\bafter=(\d+)\b/)?.[1], attempt);
+    else cancelBackoff = backoff(re as Bounds, failures++, `${code} ${reason}`.match(/^101[23] (?:.* )?after=(\d+)(?: |$)/)?.[1], attempt);
     if (left) events.emit("closed", code, reason);
     if (next !== previous && next === status) events.emit("updated", next);
-    return error;
+  };
+
+  /** Whether another attempt follows this end. */
+  const triesAgain = (outlook: Outlook, error: WseError) => {
+    if (!re || outlook === Outlook.INVALID) return false;
+    const { persistent, final } = re as Bounds;
+    try {
+      if (final) return !final(error);
+    } catch (thrown) {
+      console.error(thrown); // the client's own rule holds
+    }
+    return outlook > (known || persistent ? Outlook.FINAL : Outlook.UNCLEAR);
   };
 
   const attempt = () => {
@@ -105,29 +125,31 @@ export function createReconnector(
       challenge,
       ready(...args) {
         closeDetached();
-        failures = 0;
+        known = true;
+        readyAt = Date.now();
         welcomed = args;
         status = "READY";
         pending.splice(0).forEach(([resolve]) => resolve(welcomed[0]));
         events.emit("updated", status);
         if (status === "READY") events.emit("ready", ...args);
       },
-      closed(temporary, code, reason, raw) {
-        const again = temporary && re;
+      closed(outlook, code, reason, error) {
+        const again = triesAgain(outlook, error);
         // A connection that ends is told by `closed`, and a final failure by the promises.
         const told = status === "READY" || (pending.length && !again);
-        const error = leave(again ? "RE_CONNECTING" : "OFFLINE", code, reason, raw);
+        leave(again ? "RE_CONNECTING" : "OFFLINE", code, reason, error);
         if (!told) events.emit("error", error);
       },
     });
   };
 
-  /** Dials another target. The code closes the current connection; it is 1006 if there is none. */
-  const jump = (url: string, identity = target.identity, meta = target.meta, code = 4000) =>
+  /** Dials another target. The code closes the current connection; it is 1006 if there is none, or an attempt. */
+  const jump = (url: string, identity = target.identity, meta = target.meta, code = 4000, reason = "jump") =>
     new Promise<any>((resolve, reject) => {
+      if (url !== target.url) known = false;
       target = { url, identity, meta };
       pending.push([resolve, reject]);
-      leave("CONNECTING", code, "jump");
+      leave("CONNECTING", code, reason);
     });
 
   return {
@@ -135,7 +157,9 @@ export function createReconnector(
     target: () => target,
     ready: () => welcomed,
     connect: (identity, meta) =>
-      current ? Promise.reject(new WseError(WSE_ERROR.CLIENT_ALREADY_CONNECTED)) : jump(target.url, identity, meta, 1006),
+      status === "READY" || (current && (identity === undefined || identity === target.identity))
+        ? Promise.reject(new WseError(WSE_ERROR.CLIENT_ALREADY_CONNECTED))
+        : jump(target.url, identity, meta, 1006, ""),
     jump,
     close: (reason) => leave("OFFLINE", 1000, reason),
     send: session.send,

@@ -6,6 +6,7 @@ import { WSE_ERROR, WseError, wrap } from "./error.js";
 import type { Reply } from "./procedures.js";
 import { type Envelope, pack, type Protocol, sizeOf } from "./protocol.js";
 import { OPEN, type Socket } from "./socket.js";
+import { after } from "./timing.js";
 
 /** The stamp of a welcome, with which the server grants a session. Times are in milliseconds. */
 export interface Grant {
@@ -19,6 +20,8 @@ export interface Grant {
   beat: number;
   /** How long the server keeps the session without a connection. */
   window: number;
+  /** The largest envelope that the server takes, in bytes. Older servers do not say it. */
+  message_bytes?: number;
 }
 
 /** What became of the previous session. */
@@ -35,6 +38,8 @@ export interface Arrival {
 /** What handles messages and calls of the server. */
 export interface Handlers {
   message(type: string, payload: unknown): void;
+  /** A message came that the protocol cannot decode. */
+  unreadable(raw: unknown): void;
   /** `reply` sends the answer. It does nothing when the session of the call has ended. */
   call(call: Envelope, reply: Reply): void;
 }
@@ -50,7 +55,8 @@ export interface Session {
   welcome(socket: Socket, grant?: Grant): Arrival | undefined;
   /**
    * Parks the session, because its connection was cut. Returns a falsy value if it cannot be
-   * resumed: the server granted none, or an envelope that is not confirmed was not kept.
+   * resumed: the server granted none, an envelope that is not confirmed was not kept, or it was resumed
+   * eight times in a row without progress.
    */
   park(): boolean | undefined;
   /** Ends the session. Before that it tells the server what was received, if the socket is open. */
@@ -59,10 +65,25 @@ export interface Session {
   send(type: string, payload: unknown, stamp?: string): void;
   /** Takes in an envelope of that size. Returns false if the protocol does not allow it here. */
   receive(envelope: Envelope, size: number): boolean;
+  /** Takes in a message of that size that the protocol cannot decode. */
+  unreadable(size: number, raw: unknown): void;
+  /** Sends a call that every server answers, and drops the answer. Returns what {@link announced} does. */
+  probe(): number;
+  /** How many bytes the server has said to be on the way, and that have not come. */
+  announced(): number;
+  /** Whether nothing was received or confirmed since the session was resumed. */
+  stuck(): boolean;
 }
+
+/** The name of the call that every server answers. The application cannot use it. */
+export const PING = "~wse:ping";
 
 /** How much is kept at most, encoded. */
 const BOUND = 2 ** 20;
+
+/** How often in a row a session is resumed without progress. */
+const ATTEMPTS = 8;
+
 
 /** `end` is called when the session cannot go on. It closes the session. */
 export function createSession(
@@ -76,7 +97,7 @@ export function createSession(
   const reserved = Object.values(types);
   let socket: Socket | undefined;
   let granted: Grant | undefined;
-  /** Runs until the next ack or, while the session is parked, until its window is over. */
+  /** Runs until the next ack, at the latest after a beat, or, while the session is parked, until its window is over. */
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** The envelopes that were sent and are not confirmed, by number. */
   let sent = new Map<number, any>();
@@ -92,16 +113,28 @@ export function createSession(
   let received = 0;
   /** The weight of those that are not acknowledged yet. */
   let unacked = 0;
+  let announced = 0;
+  /** How often the session was resumed since something was received or confirmed. */
+  let resumes = 0;
+
+  /** Sends over the socket if it is open. Returns whether it is. */
+  const transmit = (packed: any) => {
+    const open = socket?.readyState === OPEN;
+    if (open) socket!.send(packed);
+    return open;
+  };
 
   /**
-   * Sends an envelope, and keeps it for the next connection. Returns false if neither is possible. It
-   * does not keep or count an envelope that the socket throws for.
+   * Sends an envelope, and keeps it for the next connection. Returns false if neither is possible.
+   * Throws if it is too big for the server. It does not keep or count an envelope that it throws for.
    */
   const write = (packed: any) => {
-    const open = socket?.readyState === OPEN;
-    const more = sentSize + sizeOf(packed);
+    const size = sizeOf(packed);
+    const most: any = granted?.message_bytes;
+    if (size > most) throw new WseError(WSE_ERROR.RP_INVALID, {}, `over ${most} bytes`);
+    const more = sentSize + size;
     const keeps = granted && more <= BOUND;
-    if (open) socket!.send(packed);
+    const open = transmit(packed);
     if (keeps) {
       sent.set(++lastSent, packed);
       sentSize = more;
@@ -113,16 +146,41 @@ export function createSession(
   const confirm = (seen: any) => {
     if (!granted || seen >>> 0 !== seen || seen > lastSent) return false;
     while (confirmed < seen) {
+      resumes = 0;
       sentSize -= sizeOf(sent.get(++confirmed) ?? "");
       sent.delete(confirmed);
     }
     return true;
   };
 
-  const ack = () => {
+  const schedule = (ms?: number, run = ack) => {
     clearTimeout(timer);
+    timer = after(ms, run);
+  };
+
+  /** The next one follows after a beat at the latest, because a server may not see the pongs of a client. */
+  const scheduleBeat = () => schedule(granted?.beat || NaN);
+
+  function ack() {
     unacked = 0;
-    socket!.send(pack(protocol, types.ack, received));
+    scheduleBeat();
+    try {
+      transmit(pack(protocol, types.ack, received));
+    } catch {
+      // The next ack says the same. A timer has nobody to tell.
+    }
+  }
+
+  /** Counts a message of that size, and acknowledges it in time. */
+  const count = (size: number) => {
+    announced = Math.max(0, announced - size);
+    if (!granted) return;
+    received++;
+    resumes = 0;
+    if (!unacked) schedule(1000);
+    // An ack is due after 64 KiB or 32 envelopes: each counts as 2 KiB more than its size.
+    unacked += size + 2048;
+    if (unacked > 65_535) ack();
   };
 
   return {
@@ -134,54 +192,52 @@ export function createSession(
       if (!resumed) {
         end();
         lost = lastSent - confirmed;
-        lastSent = confirmed = unkept = sentSize = received = unacked = 0;
-      } else if (!confirm(grant!.seen)) return;
+        lastSent = confirmed = unkept = sentSize = received = unacked = resumes = 0;
+      } else if (resumes++, !confirm(grant!.seen)) return;
       granted = grant;
       socket = next;
+      announced = 0;
       if (resumed) ack();
-      sent.forEach((packed) => next.send(packed));
+      else scheduleBeat();
+      sent.forEach(transmit);
       return { resumed, lost };
     },
     park() {
       if (socket) {
-        clearTimeout(timer);
-        timer = setTimeout(end, granted?.window);
+        schedule(granted?.window, end);
         socket = undefined;
       }
-      return granted && confirmed >= unkept;
+      return granted && confirmed >= unkept && resumes < ATTEMPTS;
     },
     close() {
-      if (unacked && socket?.readyState === OPEN) ack();
-      clearTimeout(timer);
+      if (unacked) ack();
+      schedule();
       sent = new Map();
       socket = granted = undefined;
     },
     send(type, payload, stamp) {
-      if (!type || reserved.includes(type)) throw new WseError(WSE_ERROR.RP_INVALID, { type });
+      if (!type || /\p{Surrogate}/u.test(type) || type === PING || reserved.includes(type)) throw new WseError(WSE_ERROR.RP_INVALID, { type });
       try {
         if (write(pack(protocol, type, payload, stamp))) return;
       } catch (raw) {
-        if (!stamp) throw wrap(WSE_ERROR.RP_INVALID, raw, { type });
-        const { name, message } = Object(raw);
+        const { name, message, code } = Object(raw);
+        if (!stamp || code === WSE_ERROR.RP_INVALID) throw wrap(WSE_ERROR.RP_INVALID, raw, { type });
         const about = { rp: type, origin: { name, message } };
         // The payload may be what `JSON.stringify` throws for, so it is left out there.
         throw new WseError(WSE_ERROR.RP_SEND_FAILED, Object.defineProperty({ ...about, payload }, "toJSON", { value: () => about }), message);
       }
       throw new WseError(WSE_ERROR.CONNECTION_NOT_READY, { type });
     },
-    receive(envelope, length) {
+    receive(envelope, size) {
       const { type, payload, stamp } = envelope;
-      if (type === types.ack) return confirm(payload);
+      if (type === types.ack) {
+        announced = Number(stamp) || 0;
+        return confirm(payload);
+      }
       const ok = type === types.response;
       const answer = ok || type === types.response_error;
       if (!answer && reserved.includes(type)) return false;
-      if (granted) {
-        received++;
-        if (!unacked) timer = setTimeout(ack, 1000);
-        // An ack is due after 64 KiB or 32 envelopes: each counts as 2 KiB more than its size.
-        unacked += length + 2048;
-        if (unacked > 65_535) ack();
-      }
+      count(size);
       if (answer) calls.answer(stamp, ok, payload);
       else if (stamp) {
         const current = sent; // every session has a map of its own
@@ -191,5 +247,12 @@ export function createSession(
       } else handlers.message(type, payload);
       return true;
     },
+    unreadable(size, raw) {
+      count(size);
+      handlers.unreadable(raw);
+    },
+    probe: () => (write(pack(protocol, PING, null, `${Date.now()}`)), announced),
+    announced: () => announced,
+    stuck: () => resumes > 0,
   };
 }

@@ -22,13 +22,36 @@ test("short envelopes and an empty stamp are messages; no listener means ignored
 });
 
 test("what is no envelope ends the connection as a protocol error", async () => {
-  const texts = ["", "null", "{}", "[]", "[null,1,null]", "[1]", '[""]', '["m",1,2]', '["m",1,{}]', '["m",1,"s",4]', '["m",]', '["m"]x', "not json at all", '"m"', '{"type":"m"}', new ArrayBuffer(4)];
+  const texts = ["[]", "[null,1,null]", "[1]", '[""]', '["m",1,2]', '["m",1,{}]', '["m",1,"s",4]', '"m"'];
   texts.push('["~wse:welcome",1,null]', '["~wse:challenge",1,null]', '["~wse:hi",{},null]', '["~wse:call",1,null]');
   for (const text of texts) {
     const { client, socket, told } = await readyClient({ re: true });
     socket.raw(text);
     assert.deepEqual(socket.closedWith, [1000, "wse.protocol-error"], String(text));
     assert.deepEqual([client.status, told], ["OFFLINE", ["closed 1000 wse.protocol-error", "updated OFFLINE"]]);
+  }
+});
+
+test("before the welcome what cannot be read is a protocol error", async () => {
+  for (const text of ["", "not json at all", "{}", new ArrayBuffer(4)]) {
+    const { client, sockets } = fakeClient({ re: true });
+    const welcome = client.connect();
+    await tick();
+    sockets[0].open();
+    sockets[0].raw(text);
+    assert.equal(await refusal(welcome), "wse.client.connection-closed closed: 1000 wse.protocol-error", String(text));
+  }
+});
+
+test("after the welcome what the protocol cannot read concerns that message only", async () => {
+  for (const text of ["", "null", "{}", '["m",]', '["m"]x', "not json at all", '{"type":"m"}', new ArrayBuffer(4)]) {
+    const { client, socket, told } = await readyClient({ re: true });
+    const failed = new Promise((resolve) => client.when.error(resolve));
+    socket.raw(text);
+    socket.say("m", 1);
+    assert.deepEqual([client.status, socket.closedWith], ["READY", undefined], String(text));
+    const { code, details } = await failed;
+    assert.deepEqual([code, details.raw instanceof Error, told.at(-1)], ["wse.server.msg-processing-error", true, "ignored m 1"]);
   }
 });
 

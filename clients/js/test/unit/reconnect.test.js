@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
+import { browserPage } from "../tools/page.js";
 
 /** Mocks the timers, which the test moves. The jitter is all of the ceiling by default. */
 function still(t, jitter = 1) {
@@ -14,12 +15,12 @@ function still(t, jitter = 1) {
   };
 }
 
-test("a client comes back after exactly these codes", async (t) => {
+test("a client that was welcomed stays away after exactly these codes", async (t) => {
   const pass = still(t);
-  for (const code of [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 1015, 4000, 4001]) {
+  for (const code of [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 1015, 3000, 4000, 4001, 4999]) {
     const { client, socket, sockets } = await readyClient({ re: true });
     socket.end(code, "why");
-    const again = [1005, 1006, 1011, 1012, 1013, 1014, 4000].includes(code);
+    const again = ![1000, 1002, 1003, 1007, 1008, 1009, 1010].includes(code);
     assert.equal(client.status, again ? "RE_CONNECTING" : "OFFLINE", `${code}`);
     await pass(20_000);
     assert.equal(sockets.length, again ? 2 : 1, `${code}`);
@@ -130,25 +131,6 @@ test("a reconnect that is refused is final, and told as an error", async (t) => 
   assert.equal(sockets.length, 2);
 });
 
-test("an identity function that throws is tried again, a WseError of it is final", async (t) => {
-  const pass = still(t);
-  const { WseError } = await import("../../dist/index.js");
-  const { client, sockets, told } = fakeClient({ re: true });
-  const answers = [() => "t1", () => { throw new TypeError("fetch failed"); }, () => { throw new WseError("logged-out"); }];
-  const welcome = client.connect(() => answers.shift()());
-  await tick();
-  sockets[0].open();
-  sockets[0].say("~wse:welcome", null, null);
-  await welcome;
-  sockets[0].end();
-  await pass(500);
-  assert.equal(client.status, "RE_CONNECTING");
-  assert.equal(told.at(-1), "error wse.client.ws-error fetch failed");
-  await pass(1000);
-  assert.equal(client.status, "OFFLINE");
-  assert.equal(told.at(-1), "error logged-out logged-out");
-});
-
 test("close stops a waiting reconnect, and rejects a connect that waits with it", async (t) => {
   const pass = still(t);
   const { client, sockets } = fakeClient({ re: true });
@@ -194,25 +176,8 @@ test("a closed hook may connect again by itself", async () => {
   client.close();
 });
 
-/** Sets the globals of a page that the client may use. */
-function page(t) {
-  const scope = new EventTarget();
-  const document = new EventTarget();
-  const listeners = new Set();
-  const counted = (target) => ({
-    addEventListener: (type, listener) => (listeners.add(listener), target.addEventListener(type, listener)),
-    removeEventListener: (type, listener) => (listeners.delete(listener), target.removeEventListener(type, listener)),
-  });
-  Object.assign(globalThis, counted(scope), { document: Object.assign(document, counted({
-    addEventListener: EventTarget.prototype.addEventListener.bind(document),
-    removeEventListener: EventTarget.prototype.removeEventListener.bind(document),
-  })) });
-  t.after(() => ["addEventListener", "removeEventListener", "document"].forEach((name) => delete globalThis[name]));
-  return { scope, document, listeners };
-}
-
 test("it comes back at once when the network is back or the hidden page is looked at", async (t) => {
-  const { scope, document, listeners } = page(t);
+  const { scope, document, listeners } = browserPage(t);
   still(t);
   for (const wake of [() => scope.dispatchEvent(new Event("online")), () => document.dispatchEvent(new Event("visibilitychange"))]) {
     const { client, socket, sockets } = await readyClient({ re: true });
@@ -231,13 +196,13 @@ test("it comes back at once when the network is back or the hidden page is looke
   assert.equal(listeners.size, 0);
 });
 
-test("listeners on the page are there only while it waits", async (t) => {
-  const { listeners } = page(t);
+test("listeners on the page are there only while it waits or is connected", async (t) => {
+  const { listeners } = browserPage(t);
   const pass = still(t);
   const { client, socket } = await readyClient({ re: true });
-  assert.equal(listeners.size, 0);
+  assert.equal(listeners.size, 4, "a connection is probed when the page wakes");
   socket.end();
-  assert.equal(listeners.size, 2);
+  assert.equal(listeners.size, 4);
   await pass(500);
   assert.equal(listeners.size, 0);
   client.close();
