@@ -10,7 +10,7 @@ process.chdir(new URL("..", import.meta.url).pathname);
 rmSync("dist", { recursive: true, force: true });
 const common = { bundle: true, target: "es2022", external: ["react"] };
 // Hooks run in the browser only. Without the directive, a bundler for server components refuses them.
-const entries = [{ entryPoints: ["src/index.ts"] }, { entryPoints: ["src/react.ts"], banner: { js: '"use client";' } }];
+const entries = [{ entryPoints: ["src/index.ts", "src/json.ts"] }, { entryPoints: ["src/react.ts"], banner: { js: '"use client";' } }];
 for (const entry of entries) {
   await build({ ...common, ...entry, format: "esm", outdir: "dist" });
   await build({ ...common, ...entry, format: "cjs", outdir: "dist/cjs" });

@@ -13,6 +13,8 @@ const HOOKS = ["WseContext", "useCall", "useMessage", "useStatus", "useWse"];
 test("ESM and CommonJS give the same names by the package's own name", async () => {
   assert.deepEqual(Object.keys(await import("wse-client")).sort(), NAMES);
   assert.deepEqual(Object.keys(require("wse-client")).sort(), NAMES);
+  assert.deepEqual(Object.keys(await import("wse-client/json")), ["jsonProtocol"]);
+  assert.deepEqual(Object.keys(require("wse-client/json")), ["jsonProtocol"]);
   assert.deepEqual(Object.keys(await import("wse-client/react")).sort(), HOOKS);
   assert.deepEqual(Object.keys(require("wse-client/react")).sort(), HOOKS);
 });
@@ -65,9 +67,9 @@ test("the hooks say that they are for the browser, to bundlers for server compon
   for (const file of ["dist/index.js", "dist/cjs/index.js"]) assert.doesNotMatch(text(file), /use client/);
 });
 
-test("a resolver that knows no exports finds the types of the hooks", () => {
+test("a resolver that knows no exports finds the types of the other entries", () => {
   const { typesVersions } = JSON.parse(text("package.json"));
-  for (const [file] of Object.values(typesVersions["*"])) assert.match(text(file), /useChannel|useCall/);
+  for (const [file] of Object.values(typesVersions["*"])) assert.match(text(file), /useCall|jsonProtocol/);
 });
 
 test("the types need no library that is younger than TypeScript 5.4", () => {
