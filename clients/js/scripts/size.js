@@ -4,7 +4,7 @@
 import { build } from "esbuild";
 import { gzipSync } from "node:zlib";
 
-const LIMITS = { "src/index.ts": 5800, "src/json.ts": 1200, "src/react.ts": 800 };
+const LIMITS = { "src/index.ts": 5840, "src/json.ts": 1200, "src/react.ts": 800 };
 
 /** Returns the size of one entry, gzipped, in bytes. */
 export async function size(entry) {

@@ -18,8 +18,10 @@ import type { SocketConstructor } from "./socket.js";
 export type Identity = unknown | (() => unknown);
 
 /**
- * Solves a challenge: returns the solution, or a promise of it. A handler with two parameters calls
- * `solve` instead, as in npm `wse`, and its return value is ignored.
+ * Solves a challenge: returns the solution or a promise of it, or calls `solve` now or later. What comes
+ * first counts. `undefined` that is returned is no solution, so that the client waits for `solve`: return
+ * `null` to say nothing. Where a handler declares both parameters, a value that it returns at once is
+ * ignored, because one of npm `wse` may return what `setTimeout` does.
  */
 export type Challenge = (quest: any, solve: (solution: unknown) => void) => unknown;
 
@@ -27,7 +29,7 @@ export type Challenge = (quest: any, solve: (solution: unknown) => void) => unkn
 export interface Options {
   /** The server's address, `ws:` or `wss:`. */
   url: string;
-  /** Whether the client reconnects after a lost connection, and the bounds of the wait before it. Default false. */
+  /** Whether the client reconnects after a lost connection, how long it waits, and what is final. Default false. */
   re?: boolean | Bounds;
   /** Whether, with `re`, the client asks the server for a session that survives a cut. Default true. */
   resume?: boolean;
@@ -35,7 +37,7 @@ export interface Options {
   tO?: number;
   /** The wire format. Default `wse-default-json`. */
   protocol?: Protocol;
-  /** How long one attempt may take, from the identity to the welcome, in milliseconds. Default 10,000 ms. */
+  /** How long one attempt may take, from the identity to the welcome, in milliseconds; 0 means without a limit. Default 10,000 ms. */
   connectTimeout?: number;
   /** Whether the client sends the text of an error in one of its procedures to the server. Default false. */
   exposeErrors?: boolean;
@@ -57,7 +59,7 @@ export interface When<W = any> {
   connected(listener: () => unknown): Off;
   /** A connection, or an attempt to make one, has ended. The code is 1006 if there was no close frame. */
   closed(listener: (code: number, reason: string) => unknown): Off;
-  /** A listener or a procedure failed, `send` threw, or an attempt to connect failed and no promise rejects with it. */
+  /** A listener or a procedure failed, a message could not be decoded, `send` threw, or an attempt to connect failed and no promise rejects with it. */
   error(listener: (error: WseError) => unknown): Off;
   /** The status has changed. A listener that is added when the status is not `IDLE` is called at once. */
   updated(listener: (status: WseStatus) => unknown): Off;
@@ -117,8 +119,9 @@ export class WseClient<C extends Contract = any> {
       };
     const challenge = (quest: unknown) =>
       new Promise((solve, fail) => {
-        const solver = async () => this.#solver(quest, solve);
-        solver().then((solution) => solution !== undefined && solve(solution), fail);
+        const answer: any = this.#solver(quest, solve);
+        // A handler of npm `wse` may return what `setTimeout` returns.
+        if (answer?.then || this.#solver.length < 2) Promise.resolve(answer).then((solution) => solution !== undefined && solve(solution), fail);
       });
     const unreadable = (error: unknown, type?: string) => report(WSE_ERROR.MESSAGE_PROCESSING_ERROR, error, { type });
     const channel = createEmitter(unreadable);
@@ -164,12 +167,13 @@ export class WseClient<C extends Contract = any> {
    * Connects, and resolves to the payload of the welcome. An argument that is left out keeps its last
    * value, at first `""` and `{}`. With `re` the client tries again as long as the failure is
    * temporary: a server that cannot be reached, an identity function that throws. If this is called
-   * while the client waits between two attempts, it tries at once.
+   * while the client waits between two attempts, it tries at once. Another identity takes the place of
+   * that of an attempt that runs, and every promise that waits gets the new welcome.
    *
    * Rejects with `wse.not-authorized` if the server refuses, `wse.client.connection-closed` if the
    * connection ends before the welcome for another reason, both with `details.code` and
    * `details.reason` of the close, `wse.client.already-connected` if there is a connection or an
-   * attempt is under way, `wse.client.invalid-cra-handler` if the challenge was not solved, a
+   * attempt with this identity is under way, `wse.client.invalid-cra-handler` if the challenge was not solved, a
    * `WseError` that the identity function throws, and `wse.client.ws-error` for everything else.
    */
   connect(identity?: Identity, meta?: unknown): Promise<Part<C, "welcome">> {
@@ -207,8 +211,8 @@ export class WseClient<C extends Contract = any> {
    * 1 MiB.
    *
    * Throws `wse.client.not-ready` if there is neither a connection nor such a session, and
-   * `wse.client.rp.invalid` if the payload cannot be encoded or the name is empty or reserved. The
-   * hook `error` is told of it first.
+   * `wse.client.rp.invalid` if the payload cannot be encoded, the name is empty, reserved or not
+   * well-formed, or the server takes no envelope of that size. The hook `error` is told of it first.
    */
   send<K extends Name<C, "send">>(type: K, ...[payload]: Rest<Part<C, "send">[K]>): void {
     try {
@@ -229,8 +233,8 @@ export class WseClient<C extends Contract = any> {
    *
    * Rejects with the error of the procedure, with `wse.client.rp.timeout`, `wse.client.rp.disconnect`
    * or `wse.client.rp.aborted`. If the call was not sent, it rejects with `wse.client.not-ready`, with
-   * `wse.client.rp.send-failed` if the payload cannot be encoded or the socket throws, or with
-   * `wse.client.rp.invalid` if the name is empty or reserved. The client drops an answer that comes
+   * `wse.client.rp.send-failed` if the encoder or the socket throws, or with `wse.client.rp.invalid`
+   * if the name or the payload is refused as by {@link send}. The client drops an answer that comes
    * later.
    */
   call<K extends Name<C, "call">>(
@@ -253,7 +257,8 @@ export class WseClient<C extends Contract = any> {
    * Registers a procedure that the server may call. It returns the result, or a promise of it, and
    * throws a {@link WseError} to fail on purpose.
    *
-   * Throws `wse.server.rp.already-registered` if the name is taken.
+   * Throws `wse.server.rp.already-registered` if the name is taken, and `wse.client.rp.invalid` for
+   * `~wse:ping`.
    */
   register<K extends Name<C, "register">>(
     rp: K,

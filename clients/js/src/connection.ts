@@ -130,7 +130,7 @@ export function openConnection(
     const period = Math.min((beat + 10_000) / 4, 2 ** 31 - 1);
     let last = Date.now();
     timer = setInterval(() => {
-      if (Date.now() - last > 2 * period) probe(); // the page or the machine has slept
+      if (Date.now() - last > 1.5 * period) probe(); // the page or the machine has slept
       last = Date.now();
       if (++silentChecks > 4 + session.announced() / period) silent();
     }, period);

@@ -11,7 +11,7 @@ export const WSE_ERROR = Object.freeze({
   RP_DISCONNECT: "wse.client.rp.disconnect",
   /** The caller aborted the signal. Whether the procedure ran is unknown. */
   RP_ABORTED: "wse.client.rp.aborted",
-  /** The name is empty or reserved by the protocol, or `send` could not send the payload. Nothing was sent. */
+  /** The name or the payload is not one that can be sent, or `send` could not send the payload. Nothing was sent. */
   RP_INVALID: "wse.client.rp.invalid",
   /** The payload of a call cannot be encoded, or the socket failed to send it. Nothing was sent. */
   RP_SEND_FAILED: "wse.client.rp.send-failed",
@@ -31,7 +31,7 @@ export const WSE_ERROR = Object.freeze({
   RP_NOT_REGISTERED: "wse.server.rp.not-registered",
   /** Another procedure has that name. */
   RP_ALREADY_REGISTERED: "wse.server.rp.already-registered",
-  /** A listener of a message failed. */
+  /** A listener of a message failed, or the message could not be decoded. */
   MESSAGE_PROCESSING_ERROR: "wse.server.msg-processing-error",
 });
 

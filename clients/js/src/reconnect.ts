@@ -35,7 +35,7 @@ export interface ReconnectOptions extends ConnectionOptions {
 }
 
 /** The codes that end a session. Every other end may be that of the network, and the session goes on. */
-const PARTING = [...FINAL, 1012, 1013, 4000];
+const PARTING = [...FINAL, 1005, 1012, 1013, 4000];
 
 /** How soon after its welcome an end may count as that of a failed attempt, in milliseconds. */
 const SOON = 10_000;
@@ -86,17 +86,17 @@ export function createReconnector(
   const leave = (next: WseStatus, code: number, reason: string, error = closedError(code, reason)) => {
     const previous = status;
     const left = current;
-    const lasted = Date.now() - readyAt;
+    const lasted = Date.now() - readyAt > SOON;
     status = next;
     current = undefined;
     cancelBackoff();
     if (left && previous === "READY") {
       detached.push(left);
       // A connection that is over at once, and did not help, is another attempt that failed.
-      if (lasted > SOON || (code !== 1013 && !session.stuck())) failures = 0;
+      if (lasted || (code !== 1013 && !session.stuck())) failures = 0;
     } else if (left) closeSocket(left, code, reason); // before the welcome a close frame ends the attempt only
     const ends = next === "OFFLINE" || ((next === "CONNECTING" || previous === "READY") && PARTING.includes(code));
-    if (ends || !session.park()) endSession(code, reason);
+    if (ends || !session.park(lasted && previous === "READY")) endSession(code, reason);
     if (next === "OFFLINE") {
       failures = 0;
       known = false;

@@ -56,9 +56,9 @@ export interface Session {
   /**
    * Parks the session, because its connection was cut. Returns a falsy value if it cannot be
    * resumed: the server granted none, an envelope that is not confirmed was not kept, or it was resumed
-   * eight times in a row without progress.
+   * eight times in a row without progress. A connection that `lasted` is progress.
    */
-  park(): boolean | undefined;
+  park(lasted: boolean): boolean | undefined;
   /** Ends the session. Before that it tells the server what was received, if the socket is open. */
   close(): void;
   /** Sends a message or, with a stamp, a call. Throws if it cannot be encoded, or neither sent nor kept. Keeps nothing then. */
@@ -202,7 +202,8 @@ export function createSession(
       sent.forEach(transmit);
       return { resumed, lost };
     },
-    park() {
+    park(lasted) {
+      if (lasted) resumes = 0;
       if (socket) {
         schedule(granted?.window, end);
         socket = undefined;

@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { test } from "node:test";
 import { transform } from "esbuild";
 import { client, testbed, withTestbed } from "../tools/testbed.js";
+import { fakeClient, tick } from "../tools/fake.js";
 import * as codec from "./codec.js";
 
 const here = new URL(".", import.meta.url).pathname;
@@ -63,10 +64,41 @@ test("the twenty lines work with Node's own WebSocket", withTestbed, async (t) =
   await twentyLines(t, await testbed(t), "", ...flags);
 });
 
-test("the MessagePack snippet works, with a session too", withTestbed, async (t) => {
+/** Returns what the snippet for MessagePack exports. */
+async function snippet() {
   const { text } = of("ts").find(({ text }) => text.includes("wse-msgpack"));
   const { code } = await transform(text, { loader: "ts" });
-  const { messagePack } = await import(`data:text/javascript,${encodeURIComponent(code)}`);
+  return import(`data:text/javascript,${encodeURIComponent(code)}`);
+}
+
+test("the MessagePack snippet bears the keys __proto__ and null, and a codec that does not loses one message only", async () => {
+  const { messagePack } = await snippet();
+  const strict = { ...codec, decode: (data) => (Buffer.from(data).includes("__proto__") ? assert.fail("no such key") : codec.decode(data)) };
+  // ["m", {"__proto__": {"x": 1}, nil: 2}, nil]
+  const odd = [0x93, 0xa1, 0x6d, 0x82, 0xa9, ...Buffer.from("__proto__"), 0x81, 0xa1, 0x78, 1, 0xc0, 2, 0xc0];
+  for (const [used, expected] of [[codec, { ["__proto__"]: { x: 1 }, null: 2 }], [strict, undefined]]) {
+    const { client, sockets, told } = fakeClient({ protocol: messagePack(used) });
+    const welcome = client.connect();
+    await tick();
+    const say = (bytes) => sockets[0].raw(Uint8Array.from(bytes).buffer);
+    sockets[0].open();
+    say(codec.encode(["~wse:welcome", 1, null]));
+    await welcome;
+    const heard = [];
+    client.channel.on("m", (payload) => heard.push(payload));
+    say(odd);
+    say(codec.encode(["m", "next", null]));
+    assert.deepEqual(heard, expected ? [expected, "next"] : ["next"]);
+    assert.equal(Object.getPrototypeOf(heard[0]).x, undefined);
+    assert.deepEqual([client.status, told.filter((line) => line.startsWith("error")).length], ["READY", expected ? 0 : 1]);
+    client.send("m", heard[0]);
+    assert.deepEqual(codec.decode(sockets[0].sent.pop().buffer), ["m", heard[0], null]);
+    client.close();
+  }
+});
+
+test("the MessagePack snippet works, with a session too", withTestbed, async (t) => {
+  const { messagePack } = await snippet();
   const bed = await testbed(t);
   const one = client(t, bed.url, { protocol: messagePack(codec), re: true });
   const back = new Promise((resolve) => one.when.ready((_, arrival) => arrival.resumed && resolve(arrival)));
