@@ -15,7 +15,7 @@ function still(t, jitter = 1) {
   };
 }
 
-test("a client that was welcomed stays away after exactly these codes", async (t) => {
+test("a client comes back after exactly these codes", async (t) => {
   const pass = still(t);
   for (const code of [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 1015, 3000, 4000, 4001, 4999]) {
     const { client, socket, sockets } = await readyClient({ re: true });
