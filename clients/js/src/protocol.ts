@@ -54,10 +54,10 @@ const NO_JSON = /^(Map|Set|Blob|File)$|Array|View/;
 export function check(value: any, levels: number): void {
   const tag = value?.[Symbol.toStringTag];
   const inner = value?.toJSON?.() ?? value;
-  const nests = typeof inner === "object";
-  if (NO_JSON.test(tag) || (nests ? inner && !levels : typeof inner === "number" && !isFinite(inner)))
+  const nests = inner && typeof inner === "object";
+  if (NO_JSON.test(tag) || (nests ? !levels : typeof inner === "number" && !isFinite(inner)))
     throw new WseError(WSE_ERROR.RP_INVALID, {}, `not within 128 levels of JSON: ${tag ?? typeof inner}`);
-  if (nests) for (const key in inner) check(inner[key], levels - 1);
+  if (nests) Object.values(inner).forEach((child) => check(child, levels - 1));
 }
 
 /** `wse-default-json`: a JSON array of type, payload and stamp in a text message. */

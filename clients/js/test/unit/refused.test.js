@@ -50,7 +50,7 @@ test("what JSON can carry goes as it did", async () => {
   class Point {
     x = 1;
   }
-  const fit = [nested(127), new Date(0), new Point(), Object.create(null), { a: undefined, f() {} }, [undefined], new URL("ws://a.test/"), -0, "NaN", new Date(NaN), null];
+  const fit = [nested(127), new Date(0), new Point(), Object.create({ inherited: new Map() }), Object.create(null), { a: undefined, f() {} }, [undefined], new URL("ws://a.test/"), -0, "NaN", new Date(NaN), null];
   for (const payload of fit) {
     client.send("m", payload);
     assert.equal(socket.sent.pop(), JSON.stringify(["m", payload, null]));
