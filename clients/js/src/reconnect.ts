@@ -102,7 +102,7 @@ export function createReconnector(
       known = false;
       pending.splice(0).forEach(([, reject]) => reject(error));
     } else if (next === "CONNECTING") attempt();
-    else cancelBackoff = backoff(re as Bounds, failures++, `${code} ${reason}`.match(/^101[23] (?:.* )?after=(\d+)(?: |$)/)?.[1], attempt);
+    else cancelBackoff = backoff(re as Bounds, failures++, /^101[23].*? after=(\d+) /.exec(`${code} ${reason} `)?.[1], attempt);
     if (left) events.emit("closed", code, reason);
     if (next !== previous && next === status) events.emit("updated", next);
   };
