@@ -298,7 +298,10 @@ fn hundreds_of_answers_to_a_challenge_are_three_tries() {
                     match peer.next().await {
                         Got::Text(_) => quests += 1,
                         got => {
-                            break assert!(quests <= 3 && is_close(&got, "1000 wse.not-authorized"), "{quests} {got:?}");
+                            break assert!(
+                                quests <= 3 && is_close(&got, "1000 wse.not-authorized"),
+                                "{quests} {got:?}"
+                            );
                         }
                     }
                     peer.write(&answer).await;
