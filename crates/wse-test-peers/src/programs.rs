@@ -40,8 +40,14 @@ pub fn command(example: &str) -> Command {
 impl Program {
     /// Starts an example.
     pub fn start(example: &str, options: &[&str]) -> Self {
+        Self::start_in(example, options, &[])
+    }
+
+    /// Starts an example with these variables in its environment.
+    pub fn start_in(example: &str, options: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = command(example)
             .args(options)
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

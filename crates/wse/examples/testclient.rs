@@ -56,6 +56,15 @@ struct Options {
     /// Reconnects, in a session that survives a lost connection.
     #[arg(long)]
     resume: bool,
+    /// Reconnects, and is as patient before its first welcome as after it.
+    #[arg(long)]
+    persistent: bool,
+    /// Sends a balancer its cookies back.
+    #[arg(long)]
+    cookies: bool,
+    /// Connects through the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names, but for NO_PROXY.
+    #[arg(long)]
+    proxy_from_env: bool,
 }
 
 #[derive(Deserialize)]
@@ -209,6 +218,7 @@ fn client(options: &Options) -> (Client, watch::Receiver<Status>) {
     let mut client = Client::builder(&options.url)
         .protocol(protocol)
         .resume(options.resume)
+        .cookies(options.cookies)
         .identity(&options.identity)
         .meta(&options.meta)
         .challenge(async |_, Quest { a, b }| Ok(a + b))
@@ -224,9 +234,12 @@ fn client(options: &Options) -> (Client, watch::Receiver<Status>) {
         .register("fail", async |_, how: String| fail(&how))
         .when(print)
         .limits(limits);
-    if options.reconnect || options.resume {
-        let backoff = Backoff { min: options.backoff_min, max: options.backoff_max, ..Backoff::default() };
-        client = client.reconnect(backoff);
+    if options.reconnect || options.resume || options.persistent {
+        let (min, max, persistent) = (options.backoff_min, options.backoff_max, options.persistent);
+        client = client.reconnect(Backoff { min, max, persistent, ..Backoff::default() });
+    }
+    if options.proxy_from_env {
+        client = client.proxy_from_env();
     }
     (client.build(), printed)
 }

@@ -142,14 +142,16 @@ pub enum ConnectError {
     /// The client is already connected or connecting.
     #[error("already connected or connecting")]
     AlreadyConnected,
-    /// The client was given a header that is not valid, or a meta that does not encode.
+    /// The client was given a header that is not valid, an identity or a meta that does not encode, or
+    /// a proxy that it cannot use.
     #[error("invalid client configuration: {0}")]
     Setup(String),
-    /// The address is not a `ws` or `wss` URL.
+    /// The address is not a `ws` or `wss` URL, or it is `wss` and the feature `tls` is off.
     #[error("invalid address: {0}")]
     BadUrl(String),
-    /// The server could not be reached, did not answer in time, or is not a WebSocket server. Or the
-    /// address is `wss` and the feature `tls` is off.
+    /// The server could not be reached, did not answer in time, or is not a WebSocket server. The text
+    /// names what was seen: every address that was tried, the TLS alert, the issuer of a certificate
+    /// that is not trusted, the proxy.
     #[error("server not reachable: {0}")]
     Unreachable(std::io::Error),
     /// The server answered the upgrade with another status than 101.
@@ -173,6 +175,9 @@ pub enum ConnectError {
     /// The identity could not be made or does not encode.
     #[error("the identity could not be made: {0}")]
     Identity(RpError),
+    /// The headers of the request could not be made, or one of them is not valid.
+    #[error("the headers could not be made: {0}")]
+    Headers(RpError),
     /// The application has closed the client meanwhile, or has jumped to another server.
     #[error("cancelled by close or jump")]
     Cancelled,
@@ -192,7 +197,19 @@ impl ConnectError {
 }
 
 impl ConnectError {
-    /// Whether a client that reconnects tries again after this.
+    /// How a connection ended that the application did not end.
+    pub(crate) fn ended(closed: Closed, protocol: &Protocol) -> Self {
+        let refused = protocol.client_codec().is_refusal(&closed);
+        if refused { ConnectError::Refused(closed) } else { ConnectError::Closed(closed) }
+    }
+
+    /// Whether the application has to change something before another attempt makes sense.
+    pub(crate) fn is_misuse(&self) -> bool {
+        use ConnectError::{AlreadyConnected, BadUrl, Cancelled, Setup};
+        matches!(self, AlreadyConnected | BadUrl(_) | Cancelled | Setup(_))
+    }
+
+    /// Whether a client that no server has welcomed tries again after this.
     pub(crate) fn is_temporary(&self, protocol: &Protocol) -> bool {
         use std::io::ErrorKind::{InvalidData, InvalidInput};
         match self {
@@ -200,6 +217,16 @@ impl ConnectError {
             ConnectError::UpgradeRefused { status, .. } => matches!(status, 408 | 429 | 500..),
             ConnectError::Closed(closed) => protocol.client_codec().is_temporary(closed),
             _ => false,
+        }
+    }
+
+    /// Whether a client that was welcomed before, or that is persistent, stays away after this: after a
+    /// verdict of the server and a broken protocol.
+    pub(crate) fn is_final(&self, protocol: &Protocol) -> bool {
+        match self {
+            ConnectError::Refused(_) => true,
+            ConnectError::Closed(closed) => protocol.client_codec().is_final(closed),
+            other => other.is_misuse(),
         }
     }
 

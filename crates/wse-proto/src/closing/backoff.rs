@@ -3,11 +3,15 @@
 use crate::closing::wait::draw;
 use std::time::Duration;
 
+/// The least ceiling, so that a client whose waits are zero does not try without a pause.
+const LEAST: Duration = Duration::from_millis(10);
+
 /// Full jitter: a wait drawn evenly from zero to a ceiling that starts at `min` and grows by
-/// `factor` with each failed attempt, up to `max`.
+/// `factor` with each failed attempt, up to `max`. A ceiling below 10 ms counts as 10 ms.
 ///
-/// The defaults are 500 ms, 20 s, 2, and no limit of attempts. Ceiling and count start over after a
-/// welcome.
+/// The defaults are 500 ms, 20 s, 2, no limit of attempts, and not persistent. Ceiling and count start
+/// over after a welcome, unless the connection ends too soon: with 1013 within 10 s, or before an
+/// envelope has crossed a resumed session.
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,21 +30,32 @@ pub struct Backoff {
     pub factor: f64,
     /// How many times in a row the client tries again. The failure after that is final.
     pub retries: u32,
+    /// Whether the first attempts are as patient as those after a welcome: only a verdict of the
+    /// server or a broken protocol is final then, and no HTTP status, certificate or failed identity.
+    pub persistent: bool,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { min: Duration::from_millis(500), max: Duration::from_secs(20), factor: 2.0, retries: u32::MAX }
+        let (min, max) = (Duration::from_millis(500), Duration::from_secs(20));
+        Self { min, max, factor: 2.0, retries: u32::MAX, persistent: false }
     }
 }
 
 impl Backoff {
+    /// The default waits, and [`persistent`](Backoff#structfield.persistent) from the first
+    /// attempt on: for a device that starts before its network or its server does.
+    pub fn persistent() -> Self {
+        Self { persistent: true, ..Self::default() }
+    }
+
     /// The longest wait after `failed` attempts in a row.
     pub fn ceiling(&self, failed: u32) -> Duration {
         // After 1000 doublings every `min` above zero is past every `max`, and f64 holds the result.
         let growth = self.factor.max(1.0).powi(failed.min(1000) as i32);
         let ceiling = self.min.as_secs_f64() * growth;
-        if ceiling < self.max.as_secs_f64() { Duration::from_secs_f64(ceiling) } else { self.max }
+        let ceiling = if ceiling < self.max.as_secs_f64() { Duration::from_secs_f64(ceiling) } else { self.max };
+        ceiling.max(LEAST)
     }
 
     /// The wait after `failed` attempts in a row, for 32 random bits.
@@ -77,6 +92,18 @@ mod tests {
         assert_eq!(huge.ceiling(9), Duration::MAX);
         assert_eq!(huge.wait(9, u32::MAX), Duration::MAX);
         let none = Backoff { min: Duration::ZERO, max: Duration::ZERO, factor: f64::NAN, ..Backoff::default() };
-        assert_eq!(none.ceiling(9), Duration::ZERO);
+        assert_eq!(none.ceiling(9), LEAST);
+    }
+
+    #[test]
+    fn waits_of_zero_are_no_loop_without_a_pause() {
+        let none = Backoff { min: Duration::ZERO, max: Duration::ZERO, ..Backoff::default() };
+        let no_end = Backoff { min: Duration::ZERO, ..Backoff::default() };
+        for backoff in [none, no_end] {
+            for failed in [0, 1, 9, u32::MAX] {
+                assert_eq!(backoff.ceiling(failed), LEAST, "{backoff:?}");
+            }
+            assert!(backoff.wait(0, u32::MAX / 2) > Duration::from_millis(4));
+        }
     }
 }

@@ -167,10 +167,17 @@ impl Closed {
         Closed { code: 4000, reason: Reason::JUMP }
     }
 
-    /// Whether a client that reconnects tries again after this end. After 1005, 1006, 1011 to 1014 and
-    /// 4000 it does; every other code is final.
+    /// Whether a client that reconnects tries again after this end of an attempt, before any server has
+    /// welcomed it. After 1005, 1006, 1011 to 1014 and 4000 it does; every other code ends it.
     pub fn is_temporary(&self) -> bool {
         matches!(self.code, 1005 | 1006 | 1011..=1014 | 4000)
+    }
+
+    /// Whether a client that was welcomed before stays away after this end: after a verdict (1000 with
+    /// any reason) and a broken protocol (1002, 1003, 1007 to 1010). Every other code passes by itself,
+    /// that of a proxy too.
+    pub fn is_final(&self) -> bool {
+        matches!(self.code, 1000 | 1002 | 1003 | 1007..=1010)
     }
 
     /// Whether this is the server's refusal of an identity or a solution: 1000 `wse.not-authorized`.
@@ -203,6 +210,16 @@ mod tests {
         for code in 1000..5000 {
             let closed = Closed { code, reason: Reason::default() };
             assert_eq!(closed.is_temporary(), temporary.contains(&code), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_was_welcomed_stays_away_after_these_codes_only() {
+        let last = [1000, 1002, 1003, 1007, 1008, 1009, 1010];
+        for code in 1000..5000 {
+            let closed = Closed { code, reason: Reason::default() };
+            assert_eq!(closed.is_final(), last.contains(&code), "{code}");
+            assert!(!(closed.is_final() && closed.is_temporary()), "{code}");
         }
     }
 

@@ -69,11 +69,19 @@ impl Codec {
         }
     }
 
-    /// Whether a client that reconnects tries again after this end.
+    /// Whether a client that reconnects tries again after this end, before its first welcome.
     pub fn is_temporary(&self, closed: &Closed) -> bool {
         match self {
             Codec::WsMessaging(..) => closed.code != 4003,
             _ => closed.is_temporary(),
+        }
+    }
+
+    /// Whether a client that was welcomed before stays away after this end.
+    pub fn is_final(&self, closed: &Closed) -> bool {
+        match self {
+            Codec::WsMessaging(..) => closed.code == 4003,
+            _ => closed.is_final(),
         }
     }
 

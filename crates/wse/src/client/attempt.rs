@@ -4,16 +4,20 @@
 use crate::{
     app::erased::caught,
     client::{
-        ClientInner, dial,
+        ClientInner,
+        addresses::Tried,
+        dial,
         event::QueuedEvent,
         link::Link,
         owner::ClientOwner,
         retry::Interruption,
         state::{ClientState, Target},
+        upgrade::upgrade,
     },
     connection::{handle::Handle, task::Connection},
     error::ConnectError,
 };
+use http::HeaderMap;
 use std::{
     io,
     sync::{
@@ -69,21 +73,19 @@ impl Attempt<'_> {
     pub(crate) async fn run(self) -> Outcome {
         let options = &self.state.options;
         let timeout = self.state.env.limits.connect_timeout.saturating_add(options.spoken.protocol.welcome_timeout());
-        let upgraded = AtomicBool::new(false);
-        match tokio::time::timeout(timeout, self.connect(&upgraded)).await {
+        let (upgraded, tried) = (AtomicBool::new(false), Tried::default());
+        match tokio::time::timeout(timeout, self.connect(&upgraded, &tried)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => Outcome::Failed(error),
             Err(_) => {
-                let late = io::ErrorKind::TimedOut;
                 let granted = upgraded.load(Ordering::Relaxed);
-                let error = if granted { io::Error::new(late, NO_WELCOME) } else { late.into() };
-                Outcome::Failed(ConnectError::Unreachable(error))
+                Outcome::Failed(ConnectError::Unreachable(late(granted, tried.list())))
             }
         }
     }
 
-    /// Sets `upgraded` once the server has granted the upgrade.
-    async fn connect(self, upgraded: &AtomicBool) -> Result<Outcome, ConnectError> {
+    /// Sets `upgraded` once the server has granted the upgrade, and notes the addresses it has tried.
+    async fn connect(self, upgraded: &AtomicBool, tried: &Tried) -> Result<Outcome, ConnectError> {
         let Self { state, client, events, target, previous } = self;
         let options = &state.options;
         if let Some(error) = &options.setup_error {
@@ -95,17 +97,20 @@ impl Attempt<'_> {
         let uri = dial::parse(&target.url)?;
         let format = options.spoken.codec.format();
         let identity = async move { (target.identity)(format).await };
-        let identity = caught(identity, Err).await.map_err(ConnectError::Identity)?;
+        let identity = caught(identity, |panic| Err(ConnectError::Identity(panic))).await?;
+        let headers = state.headers(&uri).await?;
         let hello = Hello { identity, meta: target.meta };
         let stream = match &options.dial {
             Some(dial) => {
                 let dialing = async { dial(uri.clone()).await };
-                caught(dialing, |panic| Err(io::Error::other(panic.to_string()))).await
+                let dialed = caught(dialing, |panic| Err(io::Error::other(panic.to_string()))).await;
+                dialed.map_err(ConnectError::Unreachable)
             }
-            None => dial::tcp(uri.clone(), options.wrap_tls.clone()).await,
+            None => dial::open(&uri, options.proxy_from_env, &options.wrap_tls, tried).await,
         };
-        let stream = stream.map_err(ConnectError::Unreachable)?;
-        let (stream, ahead) = dial::upgrade(stream, &uri, options.spoken.protocol.name(), &options.headers).await?;
+        let heard = |answered: &HeaderMap| state.keep_cookies(&uri, answered);
+        let upgrading = upgrade(stream?, &uri, options.spoken.protocol.name(), headers, heard);
+        let (stream, ahead) = upgrading.await?;
         upgraded.store(true, Ordering::Relaxed);
 
         let handle = Arc::new(Handle::new(options.spoken.clone(), &state.env.limits, true));
@@ -145,5 +150,15 @@ impl Attempt<'_> {
             }
             _ => Ok(Outcome::Connected { link, release, lost }),
         }
+    }
+}
+
+/// The error of an attempt that took too long.
+fn late(granted: bool, tried: Option<String>) -> io::Error {
+    let late = io::ErrorKind::TimedOut;
+    match tried {
+        _ if granted => io::Error::new(late, NO_WELCOME),
+        Some(tried) => io::Error::new(late, format!("no answer in time, tried {tried}")),
+        None => late.into(),
     }
 }

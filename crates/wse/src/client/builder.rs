@@ -1,5 +1,7 @@
 //! The builder of a client. It must never print an identity.
 
+mod transport;
+
 use crate::{
     app::{
         erased::erase_call,
@@ -8,26 +10,20 @@ use crate::{
         names::{Message, Procedure},
     },
     client::{
-        Client, ClientInner,
-        dial::{self, Dial},
+        Client, ClientInner, dial,
         event::ClientEvent,
         state::{ClientOptions, ClientState, Identity, Target, encode_identity, fixed_identity},
         tls,
     },
-    connection::{owner::Env, spoken::Spoken, stream::Io},
+    connection::{owner::Env, spoken::Spoken},
     error::ConnectError,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::HeaderMap;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fmt,
     future::Future,
-    io,
     sync::{Arc, Mutex},
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::mpsc,
 };
 use wse_proto::{Backoff, Envelope, Format, Hello, Limits, Payload, Protocol, RpError};
 
@@ -47,9 +43,13 @@ impl ClientBuilder {
         Self {
             options: ClientOptions {
                 reconnect: None,
+                give_up_on: None,
                 resume: true,
                 spoken: Arc::new(Spoken::by_client(Protocol::Wse)),
                 headers: HeaderMap::new(),
+                make_headers: None,
+                cookies: false,
+                proxy_from_env: false,
                 challenge: None,
                 dial: None,
                 wrap_tls: tls::with_system_roots(),
@@ -73,7 +73,8 @@ impl ClientBuilder {
     }
 
     /// Sets a function that makes the identity anew for every connection: for a token that expires.
-    /// When it fails, the attempt fails for good.
+    /// When it fails, the attempt fails: for good before the first welcome, unless the client is
+    /// [persistent](Backoff::persistent).
     pub fn identity_with<T, F, Fut>(mut self, identity: F) -> Self
     where
         T: Serialize,
@@ -82,7 +83,10 @@ impl ClientBuilder {
     {
         self.identity = Some(Arc::new(move |format| {
             let identity = identity.clone()();
-            Box::pin(async move { Ok(Payload::encode(format, &identity.await?)?) })
+            Box::pin(async move {
+                let encoded = identity.await.and_then(|identity| Ok(Payload::encode(format, &identity)?));
+                encoded.map_err(ConnectError::Identity)
+            })
         }));
         self
     }
@@ -116,13 +120,43 @@ impl ClientBuilder {
     }
 
     /// Makes the client connect again after a connection was lost or could not be made, with these
-    /// waits. A server that restarts says in its 1012 when to come back, which replaces the wait. A
-    /// server that is full says by `Retry-After` how long to stay away at least. A refusal by the
-    /// server and every permanent close code still stop the client at once. While a server cannot be
-    /// reached, `connect` and `jump` wait until the [`Backoff::retries`] are used up. To stop waiting,
-    /// drop them, or [`close`](Client::close) the client.
+    /// waits. A server that restarts says in its 1012 or 1013 when to come back, which replaces the wait. A
+    /// server that is full says by `Retry-After` how long to stay away at least.
+    ///
+    /// Once a server has welcomed the client, only a verdict stops it: a refusal, a drop, a newer device
+    /// (1000), and a broken protocol (1002, 1003, 1007 to 1010; on `ws-messaging` 4003 alone). Before, or
+    /// after a [jump](Client::jump), an answer that is none of a server stops it too: an HTTP status below
+    /// 500 but 408 and 429, a certificate that is not trusted, another close code, an identity that fails;
+    /// with [`Backoff::persistent`] it does not. [`give_up_on`](ClientBuilder::give_up_on) decides
+    /// otherwise.
+    ///
+    /// While a server cannot be reached, `connect` and `jump` wait until the [`Backoff::retries`] are used
+    /// up. To stop waiting, drop them, or [`close`](Client::close) the client.
     pub fn reconnect(mut self, backoff: Backoff) -> Self {
         self.options.reconnect = Some(backoff);
+        self
+    }
+
+    /// Sets what a client that [reconnects](ClientBuilder::reconnect) gives up on, in place of the list
+    /// there: the predicate is asked after every failed attempt, and after every connection that was
+    /// lost, which is then [`ConnectError::Closed`] or [`ConnectError::Refused`]. It is not asked about the
+    /// application's own close, nor about an invalid address or configuration, which are always final. It
+    /// must return at once; where it panics, the list decides.
+    ///
+    /// ```
+    /// use wse::{Backoff, Client, ConnectError};
+    ///
+    /// let client = Client::builder("wss://chat.example.com/ws")
+    ///     .reconnect(Backoff::persistent())
+    ///     .give_up_on(|cause| match cause {
+    ///         ConnectError::UpgradeRefused { status, .. } => *status == 410, // the service is gone
+    ///         ConnectError::Refused(_) => true,
+    ///         ConnectError::Closed(closed) => closed.is_final(),
+    ///         _ => false,
+    ///     });
+    /// ```
+    pub fn give_up_on(mut self, give_up_on: impl Fn(&ConnectError) -> bool + Send + Sync + 'static) -> Self {
+        self.options.give_up_on = Some(Arc::new(give_up_on));
         self
     }
 
@@ -245,55 +279,6 @@ impl ClientBuilder {
         self
     }
 
-    /// Adds a header to the upgrade request, such as `Origin` or `Cookie`.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        match (HeaderName::try_from(name), HeaderValue::from_str(value)) {
-            (Ok(name), Ok(value)) => _ = self.options.headers.append(name, value),
-            _ => self.options.setup_error = Some(format!("{name:?} with that value is not a valid header")),
-        }
-        self
-    }
-
-    /// Sets a function that opens the stream to the server: over a Unix socket, a proxy, or a pipe in
-    /// a test: `async |uri| -> io::Result<stream>`. The client sends the upgrade request over that
-    /// stream. It does not add TLS: the function does, if it is needed.
-    ///
-    /// ```
-    /// # async fn example(server: wse::Server) -> Result<(), wse::ConnectError> {
-    /// // A client and a server in one test, without a socket.
-    /// let client = wse::Client::builder("ws://in.memory/")
-    ///     .dial(async move |_| {
-    ///         let (ours, theirs) = tokio::io::duplex(4096);
-    ///         tokio::spawn(async move { server.serve_stream(theirs, None).await });
-    ///         Ok(ours)
-    ///     })
-    ///     .connect()
-    ///     .await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn dial<IO, F, Fut>(mut self, dial: F) -> Self
-    where
-        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        F: FnOnce(Uri) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = io::Result<IO>> + Send + 'static,
-    {
-        let dial: Dial = Arc::new(move |uri| {
-            let stream = dial.clone()(uri);
-            Box::pin(async move { Ok(Box::new(stream.await?) as Io) })
-        });
-        self.options.dial = Some(dial);
-        self
-    }
-
-    /// Sets the TLS configuration for `wss`: roots, client certificates, versions. The default trusts
-    /// the roots of the operating system.
-    #[cfg(feature = "tls")]
-    pub fn tls(mut self, config: Arc<tokio_rustls::rustls::ClientConfig>) -> Self {
-        self.options.wrap_tls = tls::with_config(config);
-        self
-    }
-
     /// Sets whether the client sends the server the texts of errors that procedures did not make on
     /// purpose. By default it does not.
     pub fn expose_errors(mut self, expose: bool) -> Self {
@@ -306,14 +291,8 @@ impl ClientBuilder {
         let default = || fixed_identity(Ok(self.options.spoken.protocol.default_identity()));
         let identity = self.identity.unwrap_or_else(default);
         let state = Arc::new(ClientState::new(self.options, self.env, self.listeners, &self.url));
-        let (commands, receiver) = mpsc::unbounded_channel();
         let target = Target { url: self.url, identity, meta: self.meta };
-        Client(Arc::new(ClientInner {
-            state,
-            commands,
-            target: Mutex::new(target),
-            receiver: Mutex::new(Some(receiver)),
-        }))
+        Client(Arc::new(ClientInner { state, commands: Mutex::default(), target: Mutex::new(target) }))
     }
 
     /// Builds the client and [connects](Client::connect) it.

@@ -1,116 +1,79 @@
-//! Connects to an address and upgrades the connection to WebSocket (RFC 6455 section 4.1). It must
-//! never send the identity, which belongs into the first frame.
+//! Reads an address and opens the stream to it: directly or through a proxy, and over TLS for `wss`. It
+//! must never show a user, a password, a path or a query.
 
 use crate::{
     app::erased::BoxFuture,
+    client::{
+        addresses::{self, Tried},
+        proxy::{self, Proxy},
+        tunnel,
+    },
     connection::stream::Io,
     error::ConnectError,
-    handshake::{accept_key, has_token},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
-use http_body_util::Empty;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use std::{io, sync::Arc};
-use tokio::net::TcpStream;
-use wse_proto::Hint;
+use http::Uri;
+use std::{borrow::Cow, io, sync::Arc};
 
 /// Makes a stream to an address.
 pub(crate) type Dial = Arc<dyn Fn(Uri) -> BoxFuture<io::Result<Io>> + Send + Sync>;
 
-/// Wraps a TCP connection to a host in TLS.
-pub(crate) type WrapTls = Arc<dyn Fn(TcpStream, String) -> BoxFuture<io::Result<Io>> + Send + Sync>;
+/// Wraps a stream to a host in TLS.
+pub(crate) type WrapTls = Arc<dyn Fn(Io, String) -> BoxFuture<Result<Io, ConnectError>> + Send + Sync>;
 
-/// Checks an address: `ws` or `wss`, with a host.
+/// Checks an address: `ws` or `wss`, with a host. Spaces around it are no part of it, the scheme may have
+/// capitals, and an international host becomes the name that the DNS knows (UTS 46).
 pub(crate) fn parse(url: &str) -> Result<Uri, ConnectError> {
     let bad = |why: &str| ConnectError::BadUrl(why.to_owned());
-    let uri: Uri = url.parse().map_err(|_| bad("it does not parse as a URL"))?;
-    if !matches!(uri.scheme_str(), Some("ws" | "wss")) {
-        return Err(bad("it begins with neither ws:// nor wss://"));
+    let unreadable = || bad("it does not parse as a URL");
+    let (scheme, rest) = url.trim().split_once("://").ok_or_else(|| bad("it begins with neither ws:// nor wss://"))?;
+    let scheme = scheme.to_ascii_lowercase();
+    match scheme.as_str() {
+        "ws" | "wss" => {}
+        "http" => return Err(bad("it begins with http://: write ws:// instead")),
+        "https" => return Err(bad("it begins with https://: write wss:// instead")),
+        _ => return Err(bad("it begins with neither ws:// nor wss://")),
     }
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (user, host) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+    let host = ascii(host).ok_or_else(|| bad("its host is no name that the DNS knows"))?;
+    let uri: Uri = format!("{scheme}://{user}{host}{path}").parse().map_err(|_| unreadable())?;
     match uri.host() {
         Some(host) if !host.is_empty() => Ok(uri),
         _ => Err(bad("it has no host")),
     }
 }
 
-/// Connects over TCP, and over TLS for `wss`.
-pub(crate) async fn tcp(uri: Uri, wrap_tls: WrapTls) -> io::Result<Io> {
+/// A host and its port in ASCII.
+fn ascii(host: &str) -> Option<Cow<'_, str>> {
+    if host.is_ascii() {
+        return Some(host.into());
+    }
+    let (name, port) = host.split_at(host.rfind(':').unwrap_or(host.len()));
+    Some(format!("{}{port}", idna::domain_to_ascii(name).ok()?).into())
+}
+
+/// Connects over TCP, through a proxy if the environment may name one, and over TLS for `wss`.
+pub(crate) async fn open(uri: &Uri, by_env: bool, wrap_tls: &WrapTls, tried: &Tried) -> Result<Io, ConnectError> {
     let secure = uri.scheme_str() == Some("wss");
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-    let tcp = TcpStream::connect((host.as_str(), port)).await?;
-    tcp.set_nodelay(true)?;
-    if secure { wrap_tls(tcp, host).await } else { Ok(Box::new(tcp)) }
+    let proxy = if by_env { proxy_of_env(secure, &host, port)? } else { None };
+    let opened = match proxy {
+        Some(proxy) => tunnel::open(&proxy, &host, port, tried).await,
+        None => addresses::connect(&host, port, tried).await.map(|tcp| Box::new(tcp) as Io),
+    };
+    let io = opened.map_err(ConnectError::Unreachable)?;
+    if secure { wrap_tls(io, host).await } else { Ok(io) }
 }
 
-/// Asks for the upgrade and checks the answer. Returns the stream and the bytes read beyond the answer.
-pub(crate) async fn upgrade(
-    io: Io,
-    uri: &Uri,
-    protocol: &str,
-    headers: &HeaderMap,
-) -> Result<(Io, Vec<u8>), ConnectError> {
-    let key = STANDARD.encode(rand::random::<[u8; 16]>());
-    let mut request = Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
-        .header(header::HOST, host_and_port(uri))
-        .header(header::CONNECTION, "Upgrade")
-        .header(header::UPGRADE, "websocket")
-        .header(header::SEC_WEBSOCKET_VERSION, "13")
-        .header(header::SEC_WEBSOCKET_KEY, &key)
-        .header(header::SEC_WEBSOCKET_PROTOCOL, protocol)
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| ConnectError::BadUrl(error.to_string()))?;
-    request.headers_mut().extend(headers.clone());
-
-    let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(unreachable)?;
-    let connection = tokio::spawn(connection.with_upgrades());
-    let response = sender.send_request(request).await.map_err(unreachable)?;
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        connection.abort();
-        return Err(upgrade_refused(&response));
-    }
-    let headers = response.headers();
-    let upgraded = has_token(headers, &header::UPGRADE, "websocket")
-        && has_token(headers, &header::CONNECTION, "upgrade")
-        && !headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS);
-    if !upgraded {
-        return Err(not_a_server("it did not upgrade to WebSocket"));
-    }
-    let is = |name, value: &str| response.headers().get(name).is_some_and(|found: &HeaderValue| found == value);
-    if !is(header::SEC_WEBSOCKET_ACCEPT, &accept_key(key.as_bytes())) {
-        return Err(not_a_server("Sec-WebSocket-Accept does not match"));
-    }
-    // A server that selects no subprotocol is accepted here: its close frame may say why.
-    if response.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL) && !is(header::SEC_WEBSOCKET_PROTOCOL, protocol)
-    {
-        return Err(not_a_server("it selected a subprotocol that was not offered"));
-    }
-    let upgraded = hyper::upgrade::on(response).await.map_err(unreachable)?;
-    let parts = upgraded.downcast::<TokioIo<Io>>().map_err(|_| not_a_server("the stream was lost in the upgrade"))?;
-    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
-}
-
-/// The error for a status other than 101. `Retry-After` counts with 503 and 429 only.
-fn upgrade_refused<B>(response: &Response<B>) -> ConnectError {
-    let busy = matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
-    let value = response.headers().get(header::RETRY_AFTER).filter(|_| busy);
-    let retry_after = value.and_then(|value| Hint::retry_after(value.to_str().ok()?));
-    ConnectError::UpgradeRefused { status: response.status().as_u16(), retry_after }
+fn proxy_of_env(secure: bool, host: &str, port: u16) -> Result<Option<Proxy>, ConnectError> {
+    proxy::of_env(secure, host, port, |name| std::env::var(name).ok()).map_err(ConnectError::Setup)
 }
 
 /// The authority without the user and password before an `@`.
-fn host_and_port(uri: &Uri) -> &str {
+pub(crate) fn host_and_port(uri: &Uri) -> &str {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
-}
-
-/// A server that does not speak HTTP is a permanent error, a broken connection a temporary one.
-fn unreachable(error: hyper::Error) -> ConnectError {
-    let kind = if error.is_parse() { io::ErrorKind::InvalidData } else { io::ErrorKind::Other };
-    ConnectError::Unreachable(io::Error::new(kind, error))
 }
 
 /// The address to print: without user, path and query, which may hold secrets.
@@ -121,10 +84,6 @@ pub(crate) fn redacted(url: &str) -> String {
     }
 }
 
-fn not_a_server(why: &str) -> ConnectError {
-    ConnectError::Unreachable(io::Error::new(io::ErrorKind::InvalidData, why))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,8 +92,30 @@ mod tests {
     fn an_address_is_ws_or_wss_with_a_host() {
         assert_eq!(parse("ws://localhost:4300/path?x=1").unwrap().port_u16(), Some(4300));
         assert_eq!(parse("wss://[::1]/").unwrap().host(), Some("[::1]"));
-        for bad in ["", "localhost:4300", "http://localhost", "ws://", "ws:///x", "ws:// space", "/ws"] {
+        for bad in ["", "localhost:4300", "ftp://localhost", "ws://", "ws:///x", "ws:// space", "/ws", "ws://\u{fffd}/"]
+        {
             assert!(matches!(parse(bad), Err(ConnectError::BadUrl(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn spaces_around_an_address_and_capitals_are_read_and_an_international_host_becomes_ascii() {
+        for (written, read) in [
+            (" WS://Localhost:1/Path \n", "ws://Localhost:1/Path"),
+            ("Wss://h.example", "wss://h.example/"),
+            ("ws://b\u{fc}cher.example:81/x?y", "ws://xn--bcher-kva.example:81/x?y"),
+            ("ws://ann:s@B\u{dc}CHER.example", "ws://ann:s@xn--bcher-kva.example/"),
+            ("wss://\u{4f8b}\u{3048}.jp/", "wss://xn--r8jz45g.jp/"),
+        ] {
+            assert_eq!(parse(written).map(|uri| uri.to_string()).unwrap_or_default(), read, "{written:?}");
+        }
+    }
+
+    #[test]
+    fn who_writes_the_address_of_a_page_is_told_what_to_write_instead() {
+        for (url, instead) in [("http://h.example/", "write ws://"), ("HTTPS://ann:secret@h.example", "write wss://")] {
+            let error = parse(url).unwrap_err().to_string();
+            assert!(error.contains(instead) && !error.contains("secret"), "{error}");
         }
     }
 

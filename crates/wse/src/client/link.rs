@@ -119,6 +119,11 @@ impl Link {
         (taken, self.handle.session(|session| session.acknowledged()).unwrap_or(0))
     }
 
+    /// Whether an envelope of this side waits for its acknowledgement.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.handle.session(|session| session.unconfirmed()).is_some_and(|unconfirmed| unconfirmed > 0)
+    }
+
     /// Ends the connection and its session at once.
     pub(crate) fn abort(&mut self) {
         self.resume = None;

@@ -1,12 +1,18 @@
 //! The handle to a client, which sends the application's commands to the client's task. It must
 //! never use the network itself.
 
+mod addresses;
 mod attempt;
 mod builder;
+mod cookie_date;
+mod cookies;
 mod dial;
 mod event;
+#[cfg(feature = "tls")]
+mod issuer;
 mod link;
 mod owner;
+mod proxy;
 mod reconnect;
 mod retry;
 mod state;
@@ -16,6 +22,8 @@ mod tls;
 #[cfg(not(feature = "tls"))]
 #[path = "no_tls.rs"]
 mod tls;
+mod tunnel;
+mod upgrade;
 
 pub use builder::ClientBuilder;
 pub use event::ClientEvent;
@@ -38,11 +46,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fmt,
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use wse_proto::{DecodeError, Payload, Reason, RpError};
+
+/// Why a command was not done that the client's task had taken.
+const RUNTIME_ENDED: &str = "the runtime has ended in which the client ran";
 
 /// One device of one user: a connection to a server. A handle, cheap to clone.
 ///
@@ -70,11 +81,10 @@ pub struct Client(pub(crate) Arc<ClientInner>);
 /// What all handles of a client share. The client's task ends when the last handle is dropped.
 pub(crate) struct ClientInner {
     state: Arc<ClientState>,
-    commands: mpsc::UnboundedSender<Command>,
+    /// To the client's task, once it was started. A task that has ended with its runtime hears nothing.
+    commands: Mutex<Option<mpsc::UnboundedSender<Command>>>,
     /// The target of the last command, which the next jump changes.
     target: Mutex<Target>,
-    /// The other end of `commands`, until the client's task starts.
-    receiver: Mutex<Option<mpsc::UnboundedReceiver<Command>>>,
 }
 
 impl Client {
@@ -87,8 +97,12 @@ impl Client {
     ///
     /// With [`reconnect`](ClientBuilder::reconnect) it retries while the server cannot be reached, as
     /// often as [`Backoff::retries`](crate::Backoff::retries) allows; a permanent failure is returned
-    /// at once. Dropping the future does not cancel the attempt: [`close`](Client::close) does. It
-    /// must be called within a tokio runtime.
+    /// at once. Dropping the future gives the attempt up, as [`close`](Client::close) does; a client that
+    /// is ready stays so.
+    ///
+    /// It must be called within a tokio runtime: the client's task runs there from the first call on, as
+    /// long as that runtime does. When the runtime ends, the client is `Offline`, and the next `connect` or
+    /// `jump` starts it again within the runtime that it is called in.
     ///
     /// # Errors
     /// [`ConnectError`]; one attempt takes at most [`Limits::connect_timeout`](crate::Limits::connect_timeout).
@@ -98,7 +112,7 @@ impl Client {
 
     /// Moves to another server with the same identity and meta, and waits for its welcome. The
     /// connection to the old server is closed first, with 4000 `jump`. Reconnects go to the new server
-    /// from then on.
+    /// from then on. Dropping the future gives the jump up, as a [`connect`](Client::connect) that is dropped.
     ///
     /// # Errors
     /// [`ConnectError`]. The client is not connected to the old server any more, except after
@@ -121,7 +135,7 @@ impl Client {
         let format = self.0.state.options.spoken.codec.format();
         dial::parse(url)?;
         let meta = Payload::encode(format, meta).map_err(|error| ConnectError::Setup(error.to_string()))?;
-        let identity = Payload::encode(format, identity).map_err(|error| ConnectError::Identity(error.into()))?;
+        let identity = Payload::encode(format, identity).map_err(|error| ConnectError::Setup(error.to_string()))?;
         let identity = fixed_identity(Ok(identity));
         let target = self.retarget(|target| *target = Target { url: url.to_owned(), identity, meta });
         self.command(|reply| Command::Jump(target, reply)).await
@@ -137,29 +151,39 @@ impl Client {
     /// 1000 and the reason. The default reason is `wse.by-client`, and none on the subprotocol
     /// `ws-messaging`. Returns when the connection has ended.
     pub async fn close(&self, reason: impl Into<Reason>) {
+        if self.commands().as_ref().is_some_and(|commands| commands.is_closed()) {
+            return; // everything has ended with the runtime
+        }
         let (done, ended) = oneshot::channel();
-        self.start();
-        let _ = self.0.commands.send(Command::Close(reason.into(), done));
+        let _ = self.task().send(Command::Close(reason.into(), done));
         let _ = ended.await; // fails only when the client's task has ended, and the connection with it
     }
 
     async fn command(&self, command: impl FnOnce(Reply) -> Command) -> Result<(), ConnectError> {
         let (reply, result) = oneshot::channel();
-        self.start();
-        let _ = self.0.commands.send(command(reply));
-        result.await.unwrap_or(Err(ConnectError::Cancelled))
+        let _ = self.task().send(command(reply));
+        result.await.unwrap_or_else(|_| Err(ConnectError::Unreachable(std::io::Error::other(RUNTIME_ENDED))))
     }
 
-    /// Starts the client's task when it is called for the first time.
-    fn start(&self) {
-        let receiver = self.0.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(commands) = receiver else { return };
+    /// The client's task. It is started here by the first command, and by the first one after its
+    /// runtime has ended.
+    fn task(&self) -> mpsc::UnboundedSender<Command> {
+        let mut commands = self.commands();
+        if let Some(running) = commands.as_ref().filter(|running| !running.is_closed()) {
+            return running.clone();
+        }
+        let (sender, receiver) = mpsc::unbounded_channel();
         let state = self.0.state.clone();
         let (events, queued) = mpsc::unbounded_channel();
         let target = self.retarget(|_| ());
         let client = Arc::downgrade(&self.0);
         tokio::spawn(handle_events(state.listeners.clone(), queued));
-        tokio::spawn(ClientTask::new(state, client, commands, target, events).run());
+        tokio::spawn(ClientTask::new(state, client, receiver, target, events).run());
+        commands.insert(sender).clone()
+    }
+
+    fn commands(&self) -> MutexGuard<'_, Option<mpsc::UnboundedSender<Command>>> {
+        self.0.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The payload of the last welcome, decoded; null before the first.

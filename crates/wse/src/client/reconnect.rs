@@ -7,13 +7,16 @@ use crate::{
         attempt::{Attempt, Outcome},
         event::{ClientEvent, QueuedEvent},
         link::Link,
-        retry::{Cause, Interruption, NextAttempt, failures_after_resumed, next_attempt},
+        retry::{Cause, Course, Interruption, NextAttempt, Standing, next_attempt},
         state::{ClientState, Target},
         status::Status,
     },
     error::ConnectError,
 };
-use std::sync::{Arc, Weak};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Weak},
+};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -44,6 +47,8 @@ pub(crate) struct ClientTask {
     /// The last connection, once it is lost, and its session. After the session's end it still tells
     /// how much was lost.
     previous: Option<Link>,
+    /// A jump begins anew.
+    standing: Standing,
 }
 
 impl ClientTask {
@@ -54,7 +59,8 @@ impl ClientTask {
         target: Target,
         events: mpsc::UnboundedSender<QueuedEvent>,
     ) -> Self {
-        Self { state, client, commands, target, events, connecting: None, closing: None, previous: None }
+        let (connecting, closing, previous, standing) = (None, None, None, Standing::default());
+        Self { state, client, commands, target, events, connecting, closing, previous, standing }
     }
 
     /// Runs until every handle was dropped.
@@ -81,35 +87,24 @@ impl ClientTask {
 
     /// Connects again and again, from the first attempt until no other one follows.
     async fn stay_connected(&mut self) {
-        let mut failures = 0;
+        self.standing.failures = 0;
         self.set_status(Status::Connecting);
         loop {
             let before = self.previous.as_ref().map(Link::progress);
             let cause = match self.attempt().await {
-                Outcome::Connected { link, release, lost } => {
-                    let cause = self.live(link, release, false, lost).await;
-                    failures = 0;
-                    cause
-                }
-                Outcome::Resumed { link, release } => {
-                    let since = Instant::now();
-                    let cause = self.live(link, release, true, 0).await;
-                    let progressed = before != self.previous.as_ref().map(Link::progress);
-                    failures = failures_after_resumed(failures, progressed, since.elapsed(), &self.backoff());
-                    cause
-                }
+                Outcome::Connected { link, release, lost } => self.live(link, release, None, lost).await,
+                Outcome::Resumed { link, release } => self.live(link, release, before, 0).await,
                 Outcome::Failed(error) => Cause::AttemptFailed(error),
                 Outcome::Interrupted(interruption) => Cause::Interrupted(interruption),
             };
-            let options = &self.state.options;
-            let mut next = next_attempt(&cause, failures, options.reconnect.as_ref(), &options.spoken.protocol);
+            let mut next = self.next_attempt(&cause);
             if let Cause::AttemptFailed(error) = cause {
                 self.report_failure(error, &next);
             }
             if let NextAttempt::Later(hint) = next {
-                match self.wait(hint, failures).await {
+                match self.wait(hint).await {
                     Ok(()) => {
-                        failures = failures.saturating_add(1);
+                        self.standing.failures = self.standing.failures.saturating_add(1);
                         continue;
                     }
                     Err(interruption) => next = interruption.next_attempt(),
@@ -118,10 +113,22 @@ impl ClientTask {
             if next == NextAttempt::Never {
                 return;
             }
-            failures = 0;
+            self.standing.failures = 0;
             self.end_session();
             self.set_status(Status::Connecting);
         }
+    }
+
+    fn next_attempt(&self, cause: &Cause) -> NextAttempt {
+        let options = &self.state.options;
+        let gives_up = match (cause, &options.give_up_on) {
+            // Where the predicate panics, the list decides.
+            (Cause::AttemptFailed(error) | Cause::ConnectionEnded(error), Some(give_up_on)) => {
+                catch_unwind(AssertUnwindSafe(|| give_up_on(error))).ok()
+            }
+            _ => None,
+        };
+        next_attempt(cause, self.standing, gives_up, options.reconnect.as_ref(), &options.spoken.protocol)
     }
 
     async fn attempt(&mut self) -> Outcome {
@@ -142,8 +149,17 @@ impl ClientTask {
         outcome
     }
 
-    /// Follows a connection from the welcome until it is lost or closed.
-    async fn live(&mut self, mut link: Link, release: oneshot::Sender<()>, resumed: bool, lost: u64) -> Cause {
+    /// Follows a connection from the welcome until it is lost or closed. `before` is how far the session
+    /// was that it resumes.
+    async fn live(
+        &mut self,
+        mut link: Link,
+        release: oneshot::Sender<()>,
+        before: Option<(u64, u64)>,
+        lost: u64,
+    ) -> Cause {
+        let (since, resumed) = (Instant::now(), before.is_some());
+        self.standing.welcomed = true;
         self.set_status(Status::Ready);
         let welcome = self.state.welcome();
         self.queue_event(ClientEvent::Ready { welcome, resumed, lost }, Some(release));
@@ -152,29 +168,41 @@ impl ClientTask {
             Ok(closed) => (closed, None),
             Err(interruption) => (link.close(interruption.closed()).await, Some(interruption)),
         };
+        if interruption.is_none() {
+            let (code, lasted, progressed) = (closed.code, since.elapsed(), before != Some(link.progress()));
+            let course = Course { resumed, progressed, waiting: link.is_waiting(), code, lasted };
+            self.standing = self.standing.after(course, &self.backoff());
+        }
+        if self.standing.gives_session_up() {
+            link.abort(); // the next welcome tells how much of it is lost
+        }
         self.previous = Some(link);
         self.queue_event(ClientEvent::Closed(closed.clone()), None);
-        interruption.map_or(Cause::ConnectionClosed(closed), Cause::Interrupted)
+        let ended = || Cause::ConnectionEnded(ConnectError::ended(closed, &self.state.options.spoken.protocol));
+        interruption.map_or_else(ended, Cause::Interrupted)
     }
 
     /// Waits for the time of the next attempt.
-    async fn wait(&mut self, hint: Hint, failures: u32) -> Result<(), Interruption> {
+    async fn wait(&mut self, hint: Hint) -> Result<(), Interruption> {
         self.set_status(Status::ReConnecting);
-        let wait = hint.wait(&self.backoff(), failures, rand::random());
+        let wait = hint.wait(&self.backoff(), self.standing.failures, rand::random());
         self.unless_interrupted(tokio::time::sleep(wait)).await
     }
 
-    /// Runs a future to its end, unless a command cancels it.
+    /// Runs a future to its end, unless a command cancels it, or the `connect` or `jump` that waits for
+    /// it was dropped.
     async fn unless_interrupted<T>(&mut self, future: impl Future<Output = T>) -> Result<T, Interruption> {
         let mut future = std::pin::pin!(future);
         loop {
             tokio::select! {
-                done = &mut future => return Ok(done),
+                biased; // the next `connect` comes after the end of one that was dropped
+                () = dropped(&mut self.connecting) => return Err(Interruption::Close(Reason::default())),
                 command = self.commands.recv() => {
                     if let Some(interruption) = self.handle_command(command) {
                         return Err(interruption);
                     }
                 }
+                done = &mut future => return Ok(done),
             }
         }
     }
@@ -203,6 +231,7 @@ impl ClientTask {
         self.reply(Err(ConnectError::Cancelled));
         self.state.set_url(&target.url);
         (self.target, self.connecting) = (target, Some(reply));
+        self.standing = Standing::default();
     }
 
     /// Ends the session of the last connection. The next welcome still tells how much it has lost.
@@ -253,5 +282,21 @@ impl ClientTask {
             Some(event) => _ = self.events.send((event, handled)), // its receiver lives as long as this task
             None => _ = handled.map(|handled| handled.send(())),
         }
+    }
+}
+
+impl Drop for ClientTask {
+    /// The runtime of the task may end before the client does.
+    fn drop(&mut self) {
+        self.state.abandon_connection();
+        self.set_status(Status::Offline);
+    }
+}
+
+/// Resolves when nobody waits for the welcome any more who did.
+async fn dropped(connecting: &mut Option<Reply>) {
+    match connecting {
+        Some(reply) => reply.closed().await,
+        None => std::future::pending().await,
     }
 }

@@ -106,7 +106,7 @@ async fn an_identity_that_cannot_be_made_fails_the_attempt_for_good() {
 async fn what_the_builder_was_given_wrong_is_told_by_connect() {
     let builder = || Client::builder("ws://a");
     for (builder, setup) in [
-        (builder().identity(&Broken), false),
+        (builder().identity(&Broken), true),
         (builder().identity_with(async || Ok(Broken)), false),
         (builder().meta(&Broken), true),
         (builder().header("bad header", "x"), true),

@@ -220,7 +220,7 @@ async fn a_jump_that_cannot_be_tried_changes_nothing() {
     let error = soon(client.jump_with("ws://b/", "bob", &Broken)).await.unwrap_err();
     assert!(matches!(error, ConnectError::Setup(_)), "{error}");
     let error = soon(client.jump_with("ws://b/", &Broken, &2)).await.unwrap_err();
-    assert!(matches!(error, ConnectError::Identity(_)), "{error}");
+    assert!(matches!(error, ConnectError::Setup(_)), "{error}");
     settle().await;
     assert!(events.so_far().is_empty());
     assert_eq!((client.status(), client.url().as_str(), conn.is_open()), (Status::Ready, "ws://a/", true));

@@ -1,8 +1,11 @@
 //! The client, against a scripted server and against real ones.
 
+mod abandoned;
+mod addresses;
 mod calls;
 mod close;
 mod connect;
+mod cookies;
 mod events;
 mod handlers;
 mod handlers_value;
@@ -10,6 +13,8 @@ mod hooks;
 mod jump;
 mod listeners;
 mod messaging_replayed;
+mod persistent;
+mod proxy;
 mod reconnect;
 mod replay;
 mod replayed;

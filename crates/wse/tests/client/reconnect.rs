@@ -18,8 +18,8 @@ async fn connected() -> (Client, wse_test_peers::RawServer, wse_test_peers::Dial
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_comes_back_after_the_codes_that_say_so() {
-    for code in [1005, 1011, 1012, 1013, 1014, 4000] {
+async fn it_comes_back_after_every_code_that_is_no_verdict() {
+    for code in [1001, 1005, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4001, 4003, 4008, 4999] {
         let (client, wire, mut dials, mut events) = connected().await;
         wire.drop_with(code, "").await;
         let _wire = dials.welcomed().await;
@@ -40,12 +40,11 @@ async fn it_comes_back_after_an_end_without_a_goodbye() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_stays_away_after_every_other_code() {
+async fn it_stays_away_after_a_verdict_and_a_broken_protocol() {
     let reasons =
         ["wse.by-server", "wse.not-authorized", "wse.clients-concurrency", "wse.protocol-error", "banned", ""];
     let normal = reasons.map(|reason| (1000, reason));
-    let others =
-        [1001, 1002, 1003, 1007, 1008, 1009, 1010, 3000, 3999, 4001, 4003, 4008, 4999].map(|code| (code, "why"));
+    let others = [1002, 1003, 1007, 1008, 1009, 1010].map(|code| (code, "why"));
     for (code, reason) in normal.into_iter().chain(others) {
         let (client, wire, mut dials, mut events) = connected().await;
         wire.drop_with(code, reason).await;
@@ -87,7 +86,7 @@ async fn a_refusal_at_a_reconnect_is_final_and_told_as_an_event() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn codes_before_the_welcome_are_final_or_not_as_after_it() {
+async fn codes_before_the_first_welcome_are_final_unless_they_say_that_they_pass() {
     for (code, final_) in
         [(1011, false), (1012, false), (1013, false), (1000, true), (1002, true), (1008, true), (4001, true)]
     {
@@ -215,7 +214,8 @@ async fn it_comes_back_although_a_handler_hangs_and_a_message_waits_behind_it() 
     });
     let dialed = dials.next().await;
     assert_ne!(client.status(), Status::Ready);
-    assert!(dialed.at - lost <= limits.close_timeout + GRAIN, "{:?}", dialed.at - lost);
+    let floor = Duration::from_millis(10); // of waits that are zero
+    assert!(dialed.at - lost <= limits.close_timeout + floor + GRAIN, "{:?}", dialed.at - lost);
     let mut wire = dialed.request().await.upgrade().await;
     wire.json().await;
     wire.say("~wse:welcome", Value::Null).await;

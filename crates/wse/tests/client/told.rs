@@ -83,6 +83,11 @@ async fn what_tells_no_turn_leaves_it_to_the_backoff() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_cannot_decide_yet_says_when_to_come_back_as_one_that_restarts() {
+    lies(closed(1013, "wse.later after=7000").await, 7 * S, 7 * S + S / 10).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_turn_told_before_the_welcome_is_kept_too() {
     let (builder, mut dials) = scripted();
     let connecting = tokio::spawn(builder.reconnect(Backoff::default()).connect());

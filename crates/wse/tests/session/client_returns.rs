@@ -157,3 +157,26 @@ async fn a_frame_that_is_sent_again_has_a_key_of_its_own() {
     seen.dedup();
     assert_eq!(seen.len(), 4, "RFC 6455 section 5.3");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_resumed_eight_times_and_never_got_on_is_given_up_and_the_application_is_told() {
+    let (builder, mut dials, mut events) = builder();
+    let (client, mut wire) = connected(builder.reconnect(Backoff::default()), &mut dials).await;
+    client.send("m", "poison").unwrap();
+    wire.json().await;
+    let began = tokio::time::Instant::now();
+    for round in 0..8 {
+        drop(wire);
+        let (next, asked) = welcome(&mut dials, granted(&format!("r{round}"), 0, true)).await;
+        assert!(asked["resume"].is_string(), "round {round}: {asked}");
+        wire = next;
+        wire.json().await; // the poison, once more
+    }
+    assert!(began.elapsed() > S, "the waits have grown: {:?}", began.elapsed());
+    drop(wire);
+    let (mut wire, asked) = welcome(&mut dials, granted("new", 0, false)).await;
+    assert_eq!(asked, json!({}));
+    assert_eq!(events.next_like("ready \"hey\" lost").await, r#"ready "hey" lost 1"#);
+    client.send("m", "next").unwrap();
+    assert_eq!(wire.json().await[1], "next");
+}
