@@ -2,7 +2,7 @@
 //! TLS.
 
 use crate::{
-    client::{builder::ClientBuilder, dial::Dial, state::encode_headers, tls},
+    client::{builder::ClientBuilder, dial::Dial, state::encode_headers},
     connection::stream::Io,
 };
 use http::{HeaderName, HeaderValue, Uri};
@@ -108,7 +108,7 @@ impl ClientBuilder {
     /// the roots of the operating system.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: Arc<tokio_rustls::rustls::ClientConfig>) -> Self {
-        self.options.wrap_tls = tls::with_config(config);
+        self.options.wrap_tls = crate::client::tls::with_config(config);
         self
     }
 }
