@@ -3,8 +3,11 @@
 
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tracing_subscriber::filter::LevelFilter;
-use wse::{Client, ClientBuilder, Conn, Limits, Protocol, RpError, Server, Stranger, WsMessaging};
+use wse::{
+    Backoff, Client, ClientBuilder, Conn, ConnectError, Limits, Protocol, RpError, Server, Stranger, WsMessaging,
+};
 use wse_frame::Opcode;
 use wse_test_peers::{
     PIPE, attach, attach_to,
@@ -260,6 +263,31 @@ async fn connect(server: &Server, seen: &Seen) {
     seen.show("ConnectError", &builder.connect().await.expect_err("no header"));
 }
 
+/// A client with cookies and headers made anew, refused by a balancer that sets a cookie.
+async fn be_refused(seen: &Seen) {
+    let balancer = async move |_| {
+        let (ours, theirs) = tokio::io::duplex(PIPE);
+        tokio::spawn(async move {
+            let (reader, mut writer) = tokio::io::split(theirs);
+            let mut lines = BufReader::new(reader).lines();
+            while lines.next_line().await.is_ok_and(|line| line.is_some_and(|line| !line.is_empty())) {}
+            let set = format!("Set-Cookie: node={MARK}; Path=/\r\n");
+            writer.write_all(format!("HTTP/1.1 403 No\r\n{set}Content-Length: 0\r\n\r\n").as_bytes()).await
+        });
+        Ok(ours)
+    };
+    for (token, refused) in [(secret("token"), true), (format!("{MARK}\n"), false)] {
+        let builder = Client::builder("ws://a.test/").dial(balancer).cookies(true);
+        let builder = builder.header_with(async move || Ok([("X-Token", token)]));
+        seen.show("ClientBuilder", &builder);
+        let twice = Backoff { retries: 2, min: Duration::ZERO, max: Duration::ZERO, ..Backoff::persistent() };
+        let error = builder.reconnect(twice).connect().await.expect_err("it is refused");
+        assert_eq!(matches!(error, ConnectError::UpgradeRefused { status: 403, .. }), refused, "{error}");
+        seen.show("ConnectError", &error);
+        tracing::info!(%error, "as an application would log it");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_stands_in_a_line_of_the_log_or_in_a_debug_form() {
     let seen = Seen::default();
@@ -273,6 +301,7 @@ async fn no_secret_stands_in_a_line_of_the_log_or_in_a_debug_form() {
     talk(&server, &seen).await;
     talk_otherwise(&server).await;
     connect(&server, &seen).await;
+    be_refused(&seen).await;
     let tokens = resume(&server).await;
     server.shutdown(Duration::from_secs(10)).await;
     until("everybody has gone", || server.conn_count() == 0).await;
@@ -300,6 +329,8 @@ async fn no_secret_stands_in_a_line_of_the_log_or_in_a_debug_form() {
         "CallError: Failed",
         "CallError: Decode",
         "ConnectError: Refused",
+        "ConnectError: UpgradeRefused",
+        "ConnectError: Headers",
         "Envelope: (Conn",
         "Stranger: Stranger",
     ] {
