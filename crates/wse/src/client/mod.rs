@@ -8,6 +8,7 @@ mod cookie_date;
 mod cookies;
 mod dial;
 mod event;
+mod http_error;
 #[cfg(feature = "tls")]
 mod issuer;
 mod link;

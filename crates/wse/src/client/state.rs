@@ -118,8 +118,8 @@ impl ClientState {
             headers.extend(caught(making, Err).await.map_err(ConnectError::Headers)?);
         }
         if self.options.cookies {
-            let own = headers.get(header::COOKIE).and_then(|own| own.to_str().ok());
-            let all = self.jar().header(uri, own, SystemTime::now()).map(HeaderValue::try_from);
+            let own: Vec<&str> = headers.get_all(header::COOKIE).iter().filter_map(|own| own.to_str().ok()).collect();
+            let all = self.jar().header(uri, &own, SystemTime::now()).map(HeaderValue::try_from);
             if let Some(Ok(mut all)) = all {
                 all.set_sensitive(true);
                 headers.insert(header::COOKIE, all);

@@ -4,6 +4,7 @@
 use crate::{
     client::{
         addresses::{self, Tried},
+        http_error::io_error,
         proxy::Proxy,
     },
     connection::stream::Io,
@@ -21,7 +22,10 @@ pub(crate) async fn open(proxy: &Proxy, host: &str, port: u16, tried: &Tried) ->
     let named = format!("the proxy {}:{}", proxy.host, proxy.port);
     let tcp = addresses::connect(&proxy.host, proxy.port, tried).await;
     let tcp = tcp.map_err(|error| io::Error::new(error.kind(), format!("{named} is not reachable: {error}")))?;
-    let failed = |why: hyper::Error| io::Error::other(format!("{named} broke off: {why}"));
+    let failed = |error: hyper::Error| {
+        let error = io_error(&error);
+        io::Error::new(error.kind(), format!("{named} broke off: {error}"))
+    };
     let invalid = |why: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{named} {why}"));
 
     let to = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };

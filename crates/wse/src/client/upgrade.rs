@@ -2,7 +2,7 @@
 //! belongs into the first frame.
 
 use crate::{
-    client::dial::host_and_port,
+    client::{dial::host_and_port, http_error::io_error},
     connection::stream::Io,
     error::ConnectError,
     handshake::{accept_key, has_token},
@@ -74,10 +74,8 @@ fn upgrade_refused<B>(response: &Response<B>) -> ConnectError {
     ConnectError::UpgradeRefused { status: response.status().as_u16(), retry_after }
 }
 
-/// A server that does not speak HTTP is a permanent error, a broken connection a temporary one.
 fn unreachable(error: hyper::Error) -> ConnectError {
-    let kind = if error.is_parse() { io::ErrorKind::InvalidData } else { io::ErrorKind::Other };
-    ConnectError::Unreachable(io::Error::new(kind, error))
+    ConnectError::Unreachable(io_error(&error))
 }
 
 fn not_a_server(why: &str) -> ConnectError {
