@@ -23,7 +23,7 @@ impl ClientBuilder {
     /// Sets a function that makes headers of the upgrade request anew for every attempt, such as a token
     /// that expires: `async || -> Result<headers, RpError>`, names with values. They replace those of
     /// [`header`](ClientBuilder::header) with the same name. When it fails, or a header is not valid, the
-    /// attempt fails with [`ConnectError::Headers`], as it does when the
+    /// attempt fails with [`ConnectError::Headers`](crate::ConnectError::Headers), as it does when the
     /// [identity](ClientBuilder::identity_with) fails.
     ///
     /// ```
