@@ -48,6 +48,10 @@ async fn turns_are_handed_out_below_the_rate_of_returns_and_anew_when_time_has_p
     };
     for after in ["1000", "1111", "1222", "1333"] {
         assert_eq!(turn().await, format!("wse.later after={after}"));
+        // Who says what is no identity takes nobody's turn.
+        let mut stranger = attach(&server);
+        stranger.hi(json!({"no": "text"}), json!({})).await;
+        assert_eq!(stranger.closed().await, (1000, "wse.not-authorized".into()));
     }
     sleep(5 * S).await;
     assert_eq!(turn().await, "wse.later after=1000");
