@@ -8,7 +8,7 @@ mod script;
 
 use libfuzzer_sys::fuzz_target;
 use script::{Case, Law, Script};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wse_proto::{Codec, Decision, Kind, Limits, Payload, Reason, ServerMachine};
 
 fuzz_target!(|data: &[u8]| {
@@ -21,10 +21,11 @@ struct Server;
 
 impl Law<ServerMachine> for Server {
     fn answer(&mut self, script: &mut Script<'_>) -> Decision {
-        match script.byte() % 4 {
-            0 => Decision::accept("ann"),
-            1 => Decision::Challenge(Payload::json("41").expect("it is JSON")),
-            2 => Decision::accept(""),
+        match script.byte() {
+            255 => Decision::Later(Duration::from_secs(7)),
+            byte if byte % 4 == 0 => Decision::accept("ann"),
+            byte if byte % 4 == 1 => Decision::Challenge(Payload::json("41").expect("it is JSON")),
+            byte if byte % 4 == 2 => Decision::accept(""),
             _ => Decision::Refuse(Reason::default()),
         }
     }
