@@ -49,7 +49,10 @@ pub struct Limits {
     pub conns_per_user: usize,
     /// Handlers running for one connection: 64. Further messages and calls wait in its inbox.
     pub handlers_per_conn: usize,
-    /// Bytes waiting in the inbox of one connection: 256 KiB. Beyond, its socket is not read.
+    /// Bytes waiting in the inbox of one connection: 256 KiB. Beyond, its socket is not read. While the
+    /// application waits for an answer or a receipt of that peer, eight times as many may wait; beyond, a
+    /// connection whose handlers all wait for its peer is closed: 1013 `wse.slow: answers are behind
+    /// more messages than may wait`.
     pub inbox_bytes: usize,
     /// Own calls in flight on one connection: 1024. Beyond: the caller gets `Busy`.
     pub calls_per_conn: usize,

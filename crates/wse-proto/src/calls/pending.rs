@@ -134,6 +134,11 @@ impl<W> Pending<W> {
         waiter
     }
 
+    /// Whether no call is in flight. Pings do not count.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Removes all calls and returns their waiters.
     pub fn drain(&mut self) -> impl Iterator<Item = W> + use<W> {
         std::mem::take(&mut self.waiting).into_values()

@@ -40,6 +40,8 @@ impl Reason {
     pub const LATER: Reason = Reason::known("wse.later");
     /// The peer does not read what it is sent, or the server cannot keep up.
     pub const SLOW: Reason = Reason::known("wse.slow");
+    /// The peer has sent more messages before its answers than may wait.
+    pub const ANSWERS_BEHIND: Reason = Reason::known("wse.slow: answers are behind more messages than may wait");
     /// The server restarts: the first word of [`Closed::restart`].
     pub const RESTART: Reason = Reason::known("wse.restart");
     /// The peer did not answer a ping.
@@ -139,6 +141,12 @@ impl Closed {
     /// The peer is too slow, or the server overloaded: 1013 `wse.slow`.
     pub fn slow() -> Self {
         Closed { code: 1013, reason: Reason::SLOW }
+    }
+
+    /// The handlers wait for answers that the peer has sent behind more messages than may wait: 1013
+    /// `wse.slow: answers are behind more messages than may wait`.
+    pub fn answers_behind() -> Self {
+        Closed { code: 1013, reason: Reason::ANSWERS_BEHIND }
     }
 
     /// The server restarts, and this client's turn to come back is after that time: 1012

@@ -47,6 +47,11 @@ impl Calls {
         matches!(settled, Settled::Ping)
     }
 
+    /// Whether a caller waits for an answer.
+    pub(crate) fn in_flight(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     /// Tells every caller that there will be no answer.
     pub(crate) fn disconnect(&self) {
         let waiters = self.lock().drain();

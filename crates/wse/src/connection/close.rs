@@ -38,6 +38,19 @@ impl<O: Owner> Connection<O> {
         }
     }
 
+    /// Ends the connection when nothing but the peer can free its inbox, and more waits there than may come
+    /// before an answer.
+    pub(super) fn check_inbox(&mut self) {
+        if self.cause.is_none()
+            && self.inbox.is_beyond_answers(self.owner.env().limits.inbox_bytes)
+            && self.handle.awaits_peer()
+            && self.running.iter().all(|running| running.waits.for_peer())
+            && self.checking.as_ref().is_none_or(|checking| checking.waits.for_peer())
+        {
+            self.close_now(Closed::answers_behind());
+        }
+    }
+
     /// Drops a stream that is lost, with or without a close frame, and parks the session or ends.
     pub(super) fn lost(&mut self, closed: Closed) {
         self.io = None;

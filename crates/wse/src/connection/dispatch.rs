@@ -4,8 +4,9 @@
 use crate::{
     connection::{
         owner::{Opened, Owner, Report},
-        running_handlers::{Checking, Finished, Running, RunningCall},
+        running_handlers::{Checking, Finished, Running, RunningCall, Work},
         task::{Connection, frame_limits},
+        waits::Waits,
     },
     error::SendError,
 };
@@ -124,13 +125,14 @@ impl<O: Owner> Connection<O> {
         let Some(who) = self.owner.who() else { return };
         let envelope = envelope.into_owned();
         let hook = hook(who, envelope.clone());
-        self.checking = Some(Box::new(Checking { envelope, hook }));
+        self.checking = Some(Box::new(Checking { envelope, hook, waits: Waits::new(&self.handle) }));
         self.poll_checking(cx);
     }
 
     pub(super) fn poll_checking(&mut self, cx: &mut Context<'_>) {
         let Some(checking) = &mut self.checking else { return };
-        let Poll::Ready(checked) = checking.hook.as_mut().poll(cx) else { return };
+        let Checking { hook, waits, .. } = &mut **checking;
+        let Poll::Ready(checked) = waits.watch(|| hook.as_mut().poll(cx)) else { return };
         self.progressed = true;
         self.check_closed(); // the hook itself may have dropped the device
         let Some(checking) = self.checking.take() else { return };
@@ -171,9 +173,10 @@ impl<O: Owner> Connection<O> {
         let Some(mut run) = self.owner.env().handlers.deliver(who, &envelope) else {
             return self.report(Report::Ignored { name: &envelope.name, payload: &envelope.payload });
         };
-        match run.as_mut().poll(cx) {
+        let mut waits = Waits::new(&self.handle);
+        match waits.watch(|| run.as_mut().poll(cx)) {
             Poll::Ready(errors) => self.failed(errors, &envelope.name),
-            Poll::Pending => self.run_beside(Running::Message(run, envelope.name.into_owned())),
+            Poll::Pending => self.run_beside(Work::Message(run, envelope.name.into_owned()), waits),
         }
     }
 
@@ -181,12 +184,13 @@ impl<O: Owner> Connection<O> {
         let run = self.owner.env().handlers.invoke(who, &envelope);
         let Envelope { name, payload, stamp: Some(stamp) } = envelope else { return };
         let Some(mut run) = run else { return self.not_registered(&name, &stamp) };
-        match run.as_mut().poll(cx) {
+        let mut waits = Waits::new(&self.handle);
+        match waits.watch(|| run.as_mut().poll(cx)) {
             Poll::Ready(result) => self.called(result, &name, &stamp, &payload),
             Poll::Pending => {
                 let call =
                     RunningCall { rp: name.into_owned(), stamp: stamp.into_owned(), payload: payload.into_owned() };
-                self.run_beside(Running::Call(run, Some(Box::new(call))));
+                self.run_beside(Work::Call(run, Some(Box::new(call))), waits);
             }
         }
     }
@@ -253,12 +257,12 @@ impl<O: Owner> Connection<O> {
 
     fn report(&mut self, report: Report<'_>) {
         if let Some(task) = self.owner.report(report) {
-            self.run_beside(Running::Report(task));
+            self.run_beside(Work::Report(task), Waits::new(&self.handle));
         }
     }
 
-    fn run_beside(&mut self, running: Running) {
-        self.running.push(running);
+    fn run_beside(&mut self, work: Work, waits: Waits) {
+        self.running.push(Running { work, waits });
         self.progressed = true;
     }
 

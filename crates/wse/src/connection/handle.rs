@@ -72,6 +72,11 @@ impl Handle {
         &self.calls
     }
 
+    /// Whether the application waits for an answer or an acknowledgement of the peer.
+    pub(super) fn awaits_peer(&self) -> bool {
+        self.calls.in_flight() || self.session(|session| session.has_receipts()).unwrap_or(false)
+    }
+
     /// Whether messages are accepted: the end was not chosen yet.
     pub(crate) fn is_open(&self) -> bool {
         self.outbox.is_open()

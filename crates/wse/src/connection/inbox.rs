@@ -10,6 +10,10 @@ pub(crate) struct Inbox {
     bytes: usize,
 }
 
+/// While the application waits for the peer, its answers may come behind so many times the bound: what
+/// frees a handler is never kept from it by what waits for a handler.
+const BEFORE_ANSWERS: usize = 8;
+
 /// What an entry costs besides its text, so that empty messages are bounded too.
 const ENTRY: usize = size_of::<Envelope<'static>>();
 
@@ -35,6 +39,16 @@ impl Inbox {
     /// Bytes that wait.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Whether more may come in, above the bound only while the application waits for the peer.
+    pub(crate) fn has_room(&self, bound: usize, awaits_peer: impl FnOnce() -> bool) -> bool {
+        self.bytes <= bound || !self.is_beyond_answers(bound) && awaits_peer()
+    }
+
+    /// Whether nothing more may come in before an answer.
+    pub(crate) fn is_beyond_answers(&self, bound: usize) -> bool {
+        self.bytes > bound.saturating_mul(BEFORE_ANSWERS)
     }
 
     pub(crate) fn clear(&mut self) {

@@ -19,4 +19,5 @@ pub(crate) mod send;
 pub(crate) mod spoken;
 pub(crate) mod stream;
 pub(crate) mod task;
+mod waits;
 mod write;

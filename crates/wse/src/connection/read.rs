@@ -61,10 +61,13 @@ impl<O: Owner> Connection<O> {
         }
     }
 
+    /// Whether more is read. A full inbox keeps the stream unread, unless the application waits for what
+    /// the peer sends there.
     pub(super) fn has_room(&self) -> bool {
         let limits = &self.owner.env().limits;
         let bound = if self.welcomed { limits.inbox_bytes } else { limits.auth_message_bytes };
-        self.inbox.bytes() <= bound && self.found_session.is_none()
+        let awaits_peer = || self.welcomed && self.handle.awaits_peer();
+        self.found_session.is_none() && self.inbox.has_room(bound, awaits_peer)
     }
 
     /// Decodes what was read. Returns how many bytes are left because the inbox is full: small messages

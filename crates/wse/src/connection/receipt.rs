@@ -1,7 +1,11 @@
 //! The receipt of a message: it resolves when the message has arrived. It keeps neither the message nor
 //! the connection.
 
-use crate::{connection::handle::Handle, error::SendError, session::sent::Arrival};
+use crate::{
+    connection::{handle::Handle, waits::for_peer},
+    error::SendError,
+    session::sent::Arrival,
+};
 use std::{fmt, sync::Arc};
 
 /// A message that was queued. [`Conn::send`](crate::Conn::send) and
@@ -46,6 +50,7 @@ impl Receipt {
             Arrival::Confirmed => Ok(()),
             Arrival::Unknown => Err(SendError::Unconfirmed),
             Arrival::Wait(arrived) => {
+                let arrived = for_peer(&handle, arrived);
                 drop(handle);
                 arrived.await.map_err(|_| SendError::Unconfirmed)
             }

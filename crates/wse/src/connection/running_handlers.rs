@@ -1,7 +1,10 @@
 //! Handlers that run in a connection's task, and what else of the application runs there: procedures,
 //! hooks, listeners.
 
-use crate::app::erased::{BoxFuture, CallRun, MessageRun};
+use crate::{
+    app::erased::{BoxFuture, CallRun, MessageRun},
+    connection::waits::Waits,
+};
 use std::{
     future::Future,
     pin::Pin,
@@ -10,7 +13,12 @@ use std::{
 use wse_proto::{Envelope, Payload, RpError};
 
 /// Code of the application that runs in the connection's task.
-pub(super) enum Running {
+pub(super) struct Running {
+    pub(super) work: Work,
+    pub(super) waits: Waits,
+}
+
+pub(super) enum Work {
     /// The handlers of a message of that type.
     Message(MessageRun, String),
     Call(CallRun, Option<Box<RunningCall>>),
@@ -35,21 +43,23 @@ pub(super) enum Finished {
 pub(super) struct Checking {
     pub(super) envelope: Envelope<'static>,
     pub(super) hook: BoxFuture<Result<(), RpError>>,
+    pub(super) waits: Waits,
 }
 
 impl Future for Running {
     type Output = Finished;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
-        match &mut *self {
-            Running::Message(run, name) => {
+        let Running { work, waits } = &mut *self;
+        waits.watch(|| match work {
+            Work::Message(run, name) => {
                 run.as_mut().poll(cx).map(|errors| Finished::Message(errors, std::mem::take(name)))
             }
-            Running::Call(run, call) => run.as_mut().poll(cx).map(|result| match call.take() {
+            Work::Call(run, call) => run.as_mut().poll(cx).map(|result| match call.take() {
                 Some(call) => Finished::Call(result, call),
                 None => Finished::Report, // a future that is polled after its end
             }),
-            Running::Report(report) => report.as_mut().poll(cx).map(|()| Finished::Report),
-        }
+            Work::Report(report) => report.as_mut().poll(cx).map(|()| Finished::Report),
+        })
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     app::hooks::Hooks,
-    connection::handle::Handle,
+    connection::{handle::Handle, waits::for_peer},
     error::{CallError, SendError},
 };
 use bytes::Bytes;
@@ -116,7 +116,7 @@ where
     let (call, answer) = handle.calls().open()?;
     handle.send(rp, payload, Some(call.stamp()))?;
     Ok(async move {
-        let answer = tokio::time::timeout(timeout, answer).await;
+        let answer = tokio::time::timeout(timeout, for_peer(handle, answer)).await;
         drop(call);
         let answer = answer.map_err(|_| CallError::TimedOut)?;
         match answer.map_err(|_| CallError::Disconnected { closed: ended(handle) })? {

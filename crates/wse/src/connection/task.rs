@@ -166,11 +166,13 @@ impl<O: Owner> Future for Connection<O> {
             this.progressed = false;
             this.check_closed();
             this.poll_read(&mut left, cx);
+            let unread = !this.has_room();
             this.poll_asked(cx);
             this.hand_over();
             this.poll_running(cx);
             this.poll_checking(cx);
             this.start_waiting(cx);
+            this.check_inbox();
             this.poll_timer(cx);
             this.poll_write(cx);
             if let (None, Some(closed)) = (&this.io, &this.cause) {
@@ -185,7 +187,9 @@ impl<O: Owner> Future for Connection<O> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if !this.progressed && this.handle.outbox.sleep(cx.waker()) {
+            // A handler that calls the peer makes room for the answer.
+            let reads_again = unread && this.has_room();
+            if !this.progressed && !reads_again && this.handle.outbox.sleep(cx.waker()) {
                 return Poll::Pending;
             }
         }

@@ -156,6 +156,11 @@ impl SentFrames {
         Arrival::Wait(arrived)
     }
 
+    /// Whether a sender waits for a receipt.
+    pub(crate) fn has_receipts(&self) -> bool {
+        self.receipts.values().any(|receipt| !receipt.is_closed())
+    }
+
     /// Whether the session has no connection.
     pub(crate) fn is_parked(&self) -> bool {
         self.parked

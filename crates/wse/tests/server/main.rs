@@ -4,6 +4,7 @@ mod addresses;
 mod axum;
 mod bounds;
 mod breaches;
+mod callbacks;
 mod calls;
 mod codec;
 mod devices;
