@@ -18,7 +18,7 @@ impl TableMachine for ClientMachine {
     #[rustfmt::skip]
     const INPUTS: &[&str] = &[
         "hi", "quest", "welcome", "reserved",
-        "result", "result S", "error", "error S", "message", "call", "garbage",
+        "result", "result S", "error", "error S", "message", "call", "probe", "bare probe", "garbage",
         "solution", "heard", "pong", "deaf", "tick before", "tick at", "tick after", "close",
     ];
 
@@ -38,6 +38,8 @@ impl TableMachine for ClientMachine {
             "error S" => Word::Frame(r#"["~wse:response-err",{"code":"X"},"S"]"#),
             "message" => Word::Frame(r#"["say","hello"]"#),
             "call" => Word::Frame(r#"["add",[1,2],"S"]"#),
+            "probe" => Word::Frame(r#"["~wse:ping",null,"S"]"#),
+            "bare probe" => Word::Frame(r#"["~wse:ping",null]"#),
             "solution" => Word::Input(Input::Answer(json("42"))),
             "garbage" => Word::Frame(r#"{"name":"say","args":[]}"#),
             "heard" => Word::Heard,
@@ -71,6 +73,8 @@ fn every_input_in_every_state_has_its_step() {
         waiting | error S     | close 1000 wse.protocol-error | closed
         waiting | message     | close 1000 wse.protocol-error | closed
         waiting | call        | close 1000 wse.protocol-error | closed
+        waiting | probe       | close 1000 wse.protocol-error | closed
+        waiting | bare probe  | close 1000 wse.protocol-error | closed
         waiting | garbage     | close 1000 wse.protocol-error | closed
         waiting | solution    | wait                          | waiting
         waiting | heard       | wait                          | waiting
@@ -91,6 +95,8 @@ fn every_input_in_every_state_has_its_step() {
         solving | error S     | close 1000 wse.protocol-error | closed
         solving | message     | close 1000 wse.protocol-error | closed
         solving | call        | close 1000 wse.protocol-error | closed
+        solving | probe       | close 1000 wse.protocol-error | closed
+        solving | bare probe  | close 1000 wse.protocol-error | closed
         solving | garbage     | close 1000 wse.protocol-error | closed
         solving | solution    | send ~wse:challenge 42        | waiting
         solving | heard       | wait                          | solving
@@ -111,6 +117,8 @@ fn every_input_in_every_state_has_its_step() {
         open    | error S     | settle S err {"code":"X"}     | open
         open    | message     | deliver say "hello"           | open
         open    | call        | invoke add [1,2] S            | open
+        open    | probe       | answer ~wse:response null S   | open
+        open    | bare probe  | wait                          | open
         open    | garbage     | close 1000 wse.protocol-error | closed
         open    | solution    | wait                          | open
         open    | heard       | wait                          | open
@@ -131,6 +139,8 @@ fn every_input_in_every_state_has_its_step() {
         closed  | error S     | wait                          | closed
         closed  | message     | wait                          | closed
         closed  | call        | wait                          | closed
+        closed  | probe       | wait                          | closed
+        closed  | bare probe  | wait                          | closed
         closed  | garbage     | wait                          | closed
         closed  | solution    | wait                          | closed
         closed  | heard       | wait                          | closed

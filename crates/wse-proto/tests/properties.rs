@@ -67,7 +67,15 @@ fn payload() -> impl Strategy<Value = Payload<'static>> {
 }
 
 fn envelope() -> impl Strategy<Value = Envelope<'static>> {
-    let own = vec!["~wse:hi", "~wse:challenge", "~wse:welcome", "~wse:response", "~wse:response-err", "~wse:call"];
+    let own = vec![
+        "~wse:hi",
+        "~wse:challenge",
+        "~wse:welcome",
+        "~wse:response",
+        "~wse:response-err",
+        "~wse:ping",
+        "~wse:call",
+    ];
     let name = prop_oneof![
         3 => prop::sample::select(own).prop_map(str::to_owned),
         2 => prop::sample::select(vec!["say", "", "~wse:", "~wse:resume"]).prop_map(str::to_owned),
@@ -160,6 +168,11 @@ where
                 let (name, payload) = (kind.as_str().into(), payload.clone());
                 open && *sent == Envelope { name, payload, stamp: Some(stamp.clone()) }
             }
+            (Event::Envelope(sent), Step::Answer(answer)) => {
+                let to = (&answer.name, answer.payload.as_bytes(), &answer.stamp);
+                open && sent.name == Kind::Ping.as_str()
+                    && to == (&Kind::Response.as_str().into(), b"null", &sent.stamp)
+            }
             (Event::Envelope(_), _) => !open && lawful(open, event, &step),
             (Event::Deaf | Event::Tick, _) => false,
         };
@@ -200,7 +213,8 @@ fn the_server_opens_on_an_accepting_verdict_only_and_never_speaks_after_the_end(
         Event::Answer(Decision::accept("ann")),
     ];
     let limits = Limits { challenges: 2, ..Limits::default() };
-    let steps = ["Ask", "Close", "Deliver", "Hold", "Invoke", "Open", "Ping", "Reject", "Send", "Settle", "Wait"];
+    let steps =
+        ["Answer", "Ask", "Close", "Deliver", "Hold", "Invoke", "Open", "Ping", "Reject", "Send", "Settle", "Wait"];
     run(happenings(verdict(), beginning), &steps, |happenings| {
         let now = Instant::now();
         let (mut hello, mut quest, mut quests) = (None, None, 0);
@@ -250,7 +264,7 @@ fn the_server_opens_on_an_accepting_verdict_only_and_never_speaks_after_the_end(
 fn the_client_opens_on_a_welcome_only_and_never_speaks_after_the_end() {
     let beginning = vec![peer(Kind::Challenge), Event::Answer(json("42")), peer(Kind::Welcome)];
     let hello = Hello { identity: json("1"), meta: json("{}") };
-    let steps = ["Ask", "Close", "Deliver", "Invoke", "Open", "Ping", "Reject", "Send", "Settle", "Wait"];
+    let steps = ["Answer", "Ask", "Close", "Deliver", "Invoke", "Open", "Ping", "Reject", "Send", "Settle", "Wait"];
     run(happenings(payload(), beginning), &steps, |happenings| {
         let now = Instant::now();
         let (machine, _) = ClientMachine::new(Codec::Json, &hello, None, &Limits::default(), now);

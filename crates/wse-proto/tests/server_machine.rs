@@ -19,7 +19,7 @@ impl TableMachine for ServerMachine {
     #[rustfmt::skip]
     const INPUTS: &[&str] = &[
         "hi", "bad hi", "hi list", "solution", "welcome", "reserved",
-        "result", "result S", "error", "error S", "message", "call", "garbage",
+        "result", "result S", "error", "error S", "message", "call", "probe", "bare probe", "garbage",
         "accept", "accept nobody", "quest", "refuse", "refuse as", "later",
         "heard", "pong", "deaf", "tick before", "tick at", "tick after", "close",
     ];
@@ -42,6 +42,8 @@ impl TableMachine for ServerMachine {
             "error S" => Word::Frame(r#"["~wse:response-err",{"code":"X"},"S"]"#),
             "message" => Word::Frame(r#"["say","hello"]"#),
             "call" => Word::Frame(r#"["add",[1,2],"S"]"#),
+            "probe" => Word::Frame(r#"["~wse:ping",null,"S"]"#),
+            "bare probe" => Word::Frame(r#"["~wse:ping",null]"#),
             "accept" => Word::Input(Input::Answer(Decision::Accept(Cid::from("a7"), json("3")))),
             "accept nobody" => Word::Input(Input::Answer(Decision::accept(""))),
             "quest" => Word::Input(Input::Answer(Decision::Challenge(json("41")))),
@@ -82,7 +84,7 @@ fn every_input_in_every_state_has_its_step() {
         stranger   | error         | close 1000 wse.protocol-error         | closed
         stranger   | error S       | close 1000 wse.protocol-error         | closed
         stranger   | message       | close 1000 wse.protocol-error         | closed
-        stranger   | call          | close 1000 wse.protocol-error         | closed
+        stranger   | call, probe, bare probe | close 1000 wse.protocol-error         | closed
         stranger   | garbage       | close 1000 wse.protocol-error         | closed
         stranger   | accept, accept nobody, quest, refuse, refuse as, later | wait | stranger
         stranger   | heard, pong   | wait                                  | stranger
@@ -104,6 +106,7 @@ fn every_input_in_every_state_has_its_step() {
         thinking   | error S       | wait                                  | thinking
         thinking   | message       | hold say "hello"                      | thinking
         thinking   | call          | hold add [1,2] S                      | thinking
+        thinking   | probe, bare probe | wait                                  | thinking
         thinking   | garbage       | close 1000 wse.protocol-error         | closed
         thinking   | accept        | open a7 3 for "ann"                   | open
         thinking   | accept nobody | close 1000 wse.not-authorized         | closed
@@ -129,7 +132,7 @@ fn every_input_in_every_state_has_its_step() {
         challenged | error         | close 1000 wse.protocol-error         | closed
         challenged | error S       | close 1000 wse.protocol-error         | closed
         challenged | message       | close 1000 wse.protocol-error         | closed
-        challenged | call          | close 1000 wse.protocol-error         | closed
+        challenged | call, probe, bare probe | close 1000 wse.protocol-error         | closed
         challenged | garbage       | close 1000 wse.protocol-error         | closed
         challenged | accept, accept nobody, quest, refuse, refuse as, later | wait | challenged
         challenged | heard, pong   | wait                                  | challenged
@@ -151,6 +154,8 @@ fn every_input_in_every_state_has_its_step() {
         open       | error S       | settle S err {"code":"X"}             | open
         open       | message       | deliver say "hello"                   | open
         open       | call          | invoke add [1,2] S                    | open
+        open       | probe         | answer ~wse:response null S           | open
+        open       | bare probe    | wait                                  | open
         open       | garbage       | close 1000 wse.protocol-error         | closed
         open       | accept, accept nobody, quest, refuse, refuse as, later | wait | open
         open       | heard         | wait                                  | open
@@ -163,7 +168,8 @@ fn every_input_in_every_state_has_its_step() {
 
         closed     | hi, bad hi, hi list, solution, welcome, reserved     | wait | closed
         closed     | result, result S, error, error S                     | wait | closed
-        closed     | message, call, garbage, heard, pong, deaf            | wait | closed
+        closed     | message, call, probe, bare probe, garbage            | wait | closed
+        closed     | heard, pong, deaf                                    | wait | closed
         closed     | accept, accept nobody, quest                         | wait | closed
         closed     | refuse, refuse as, later                             | wait | closed
         closed     | tick before, tick at, tick after, close              | wait | closed

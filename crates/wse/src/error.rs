@@ -258,6 +258,9 @@ pub enum RegisterError {
     /// No procedure has that name.
     #[error("not registered")]
     NotRegistered,
+    /// The name is one of the protocol's own, so that no call could reach the procedure.
+    #[error("a name of the protocol's own")]
+    Reserved,
 }
 
 impl RegisterError {
@@ -266,6 +269,7 @@ impl RegisterError {
         match self {
             RegisterError::AlreadyRegistered => Code::RP_ALREADY_REGISTERED,
             RegisterError::NotRegistered => Code::RP_NOT_REGISTERED,
+            RegisterError::Reserved => Code::RP_INVALID,
         }
     }
 }

@@ -112,7 +112,9 @@ where
                 1 => Input::Envelope(envelope(Kind::Welcome.as_str(), &mut script)),
                 2 => Input::Envelope(envelope(Kind::Challenge.as_str(), &mut script)),
                 3 => {
-                    let name = script.pick(&["m", "~wse:response", "~wse:response-err", "~wse:call", "~wse:", "n"]);
+                    let names =
+                        ["m", "~wse:response", "~wse:response-err", "~wse:call", "~wse:ping", "~wse:", "n", "o"];
+                    let name = script.pick(&names);
                     Input::Envelope(envelope(name, &mut script))
                 }
                 4 => Input::Envelope(envelope(Kind::Ack.as_str(), &mut script)),
@@ -296,6 +298,9 @@ fn delivered<Q: Debug, O: Debug>(kind: Option<Kind>, came: &Envelope<'_>, step: 
         | (Some(Kind::ResponseErr), Step::Settle { stamp, outcome: Err(payload) }) => {
             assert_eq!((Some(stamp), payload), (came.stamp.clone(), came.payload.clone()));
         }
+        (Some(Kind::Ping), Step::Answer(answer)) => {
+            assert_eq!((&*answer.name, answer.stamp), (Kind::Response.as_str(), came.stamp.clone()));
+        }
         (_, step) => panic!("{came:?} leads to {step:?}"),
     }
 }
@@ -306,6 +311,7 @@ fn envelope(name: &'static str, script: &mut Script<'_>) -> Envelope<'static> {
 }
 
 fn kind(name: &str) -> Option<Kind> {
-    let all = [Kind::Hi, Kind::Challenge, Kind::Welcome, Kind::Response, Kind::ResponseErr, Kind::Ack, Kind::Call];
+    use Kind::{Ack, Call, Challenge, Hi, Ping, Response, ResponseErr, Welcome};
+    let all = [Hi, Challenge, Welcome, Response, ResponseErr, Ack, Ping, Call];
     all.into_iter().find(|kind| kind.as_str() == name)
 }

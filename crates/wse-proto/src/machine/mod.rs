@@ -103,6 +103,8 @@ pub enum Step<'a, Q, O> {
     Ask(Q),
     /// Send an envelope of the protocol's own.
     Send(Envelope<'static>),
+    /// Answer a call that the protocol itself answers. It counts in a session as every answer does.
+    Answer(Envelope<'a>),
     /// The conversation is open: admit the peer. A server then sends its welcome.
     Open(O),
     /// Hand a message to the handlers of its type, or a call, which has a stamp, to its procedure.

@@ -220,8 +220,13 @@ fn meaning<Q, O>(envelope: Envelope<'_>) -> Step<'_, Q, O> {
     match (kind, envelope.stamp) {
         (Kind::Response, Some(stamp)) => Step::Settle { stamp, outcome: Ok(envelope.payload) },
         (Kind::ResponseErr, Some(stamp)) => Step::Settle { stamp, outcome: Err(envelope.payload) },
+        // It is answered before and beside all that the application does.
+        (Kind::Ping, Some(stamp)) => {
+            let result = Payload::null(envelope.payload.format());
+            Step::Answer(Envelope { stamp: Some(stamp), ..Envelope::own(Kind::Response, result) })
+        }
         // An answer without a stamp belongs to no call, and an answer is not answered.
-        (Kind::Response | Kind::ResponseErr, None) => Step::Wait,
+        (Kind::Response | Kind::ResponseErr | Kind::Ping, None) => Step::Wait,
         (Kind::Hi | Kind::Challenge | Kind::Welcome | Kind::Ack | Kind::Call, _) => {
             Step::Close(Closed::protocol_error())
         }

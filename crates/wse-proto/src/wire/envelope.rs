@@ -57,6 +57,8 @@ pub enum Kind {
     ResponseErr,
     /// How many envelopes of the other side have been received.
     Ack,
+    /// A call that asks whether the other side is there. The library answers it, not the application.
+    Ping,
     /// Reserved and never sent.
     Call,
 }
@@ -71,6 +73,7 @@ impl Kind {
             Kind::Response => "~wse:response",
             Kind::ResponseErr => "~wse:response-err",
             Kind::Ack => "~wse:ack",
+            Kind::Ping => "~wse:ping",
             Kind::Call => "~wse:call",
         }
     }
@@ -80,9 +83,17 @@ impl Kind {
         if !name.starts_with("~wse:") {
             return None;
         }
-        [Kind::Hi, Kind::Challenge, Kind::Welcome, Kind::Response, Kind::ResponseErr, Kind::Ack, Kind::Call]
-            .into_iter()
-            .find(|kind| kind.as_str() == name)
+        let all = [
+            Kind::Hi,
+            Kind::Challenge,
+            Kind::Welcome,
+            Kind::Response,
+            Kind::ResponseErr,
+            Kind::Ack,
+            Kind::Ping,
+            Kind::Call,
+        ];
+        all.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 
@@ -91,10 +102,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_seven_own_names_are_the_protocols() {
+    fn only_the_eight_own_names_are_the_protocols() {
         assert_eq!(Kind::of("~wse:welcome"), Some(Kind::Welcome));
-        assert_eq!(Kind::of("~wse:call"), Some(Kind::Call));
-        for name in ["", "welcome", "~wse:", "~wse:Welcome", "~wse:welcome ", "__proto__"] {
+        assert_eq!((Kind::of("~wse:call"), Kind::of("~wse:ping")), (Some(Kind::Call), Some(Kind::Ping)));
+        for name in ["", "welcome", "ping", "~wse:", "~wse:Welcome", "~wse:welcome ", "__proto__"] {
             assert_eq!(Kind::of(name), None, "{name:?}");
         }
     }

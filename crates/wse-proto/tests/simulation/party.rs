@@ -158,6 +158,7 @@ impl<S: Machine> Party<S> {
                 let copies = self.copies.as_mut().expect("an ack is of a session");
                 copies.acknowledge(count).expect("no more than was sent");
             }
+            Step::Answer(_) => panic!("nobody has asked whether {} is there", self.name),
             Step::Ping => self.put(PING, &[], world),
             Step::Park(_) => return Some(Event::Parked),
             Step::Close(closed) | Step::Reject(closed, _) => return Some(self.ends(closed)),

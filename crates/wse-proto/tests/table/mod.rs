@@ -112,6 +112,7 @@ fn words<M: TableMachine>(step: &Step<'_, M::Question, M::Opening>) -> String {
         Step::Hold(envelope) => format!("hold {}", whole(envelope)),
         Step::Ask(question) => format!("ask {}", M::asked(question)),
         Step::Send(envelope) => format!("send {}", whole(envelope)),
+        Step::Answer(envelope) => format!("answer {}", whole(envelope)),
         Step::Open(opening) => format!("open {}", M::opened(opening)),
         Step::Deliver(envelope) if envelope.is_call() => format!("invoke {}", whole(envelope)),
         Step::Deliver(envelope) => format!("deliver {}", whole(envelope)),

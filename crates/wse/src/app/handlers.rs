@@ -20,7 +20,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use wse_proto::{Envelope, RpError};
+use wse_proto::{Envelope, Kind, RpError};
 
 /// The handlers and procedures of a server (`W` is [`Conn`](crate::Conn)) or a client (`W` is
 /// [`Client`](crate::Client)), as a value: each module of an application returns one, and
@@ -119,7 +119,7 @@ impl<W: Send + 'static> Handlers<W> {
     /// Registers a procedure: `async |who, argument| -> Result<result, RpError>`.
     ///
     /// # Panics
-    /// When a procedure has that name already; [`try_register`](Self::try_register) returns an error
+    /// When a procedure has that name already, or the name is one of the protocol's own; [`try_register`](Self::try_register) returns an error
     /// instead.
     #[track_caller]
     pub fn register<P, R, F, Fut>(self, rp: impl Procedure<P, R>, handler: F) -> Self
@@ -218,7 +218,7 @@ impl<W: Send + 'static> Handlers<W> {
     /// Registers a procedure as [`register`](Self::register) does.
     ///
     /// # Errors
-    /// When a procedure has that name already.
+    /// When a procedure has that name already, or the name is one of the protocol's own (`~wse:ping`).
     pub fn try_register<P, R, F, Fut>(&self, rp: impl Procedure<P, R>, handler: F) -> Result<(), RegisterError>
     where
         P: DeserializeOwned + Send + 'static,
@@ -226,6 +226,9 @@ impl<W: Send + 'static> Handlers<W> {
         F: FnOnce(W, P) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<R, RpError>> + Send + 'static,
     {
+        if Kind::of(rp.name()).is_some() {
+            return Err(RegisterError::Reserved);
+        }
         let registered = self.write().register(rp.name(), erase_call(handler));
         registered.map_err(|_| RegisterError::AlreadyRegistered)
     }

@@ -30,7 +30,14 @@ impl<O: Owner> Connection<O> {
                 self.asked = Some(self.owner.ask(question));
                 self.progressed = true;
             }
-            Step::Send(envelope) => self.say(&envelope),
+            Step::Send(envelope) => {
+                let sent = self.handle.say(&envelope);
+                self.said(sent);
+            }
+            Step::Answer(Envelope { name, payload, stamp }) => {
+                let sent = self.handle.send_encoded(&name, &payload, stamp.as_deref());
+                self.said(sent.map(drop));
+            }
             Step::Open(opening) => self.open(opening),
             Step::Deliver(envelope) => self.deliver(envelope, cx),
             Step::Settle { stamp, outcome } => {
@@ -60,10 +67,10 @@ impl<O: Owner> Connection<O> {
         }
     }
 
-    /// Sends an envelope of the protocol. One that cannot be encoded is reported; before the welcome it
-    /// ends the connection.
-    fn say(&mut self, envelope: &Envelope<'_>) {
-        match self.handle.say(envelope) {
+    /// Checks an envelope of the protocol that was sent. One that cannot be encoded is reported; before the
+    /// welcome it ends the connection.
+    fn said(&mut self, sent: Result<(), SendError>) {
+        match sent {
             Ok(()) | Err(SendError::NotReady | SendError::Slow) => {} // the end is noticed soon enough
             Err(error) if self.welcomed => {
                 self.report(Report::Failed { code: Code::PROTOCOL_VIOLATION, name: None, error: error.into() });

@@ -224,7 +224,7 @@ impl Server {
     /// Registers a procedure.
     ///
     /// # Errors
-    /// When a procedure has that name already.
+    /// When a procedure has that name already, or the name is one of the protocol's own (`~wse:ping`).
     pub fn register<P, R, F, Fut>(&self, rp: impl Procedure<P, R>, handler: F) -> Result<(), RegisterError>
     where
         P: DeserializeOwned + Send + 'static,

@@ -118,6 +118,17 @@ async fn the_server_calls_through_a_codec_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_probe_and_its_answer_pass_through_a_codec() {
+    let (when, _events) = events();
+    let server = multilingual(when);
+    let mut peer = device(&server, "lines.text", "lines.text").await;
+    peer.send("~wse:hi\n\n{\"identity\":\"ann\"}").await;
+    assert_eq!(peer.text().await, "~wse:welcome\n\n\"hello\"");
+    peer.send("~wse:ping\nS\nnull").await;
+    assert_eq!(peer.text().await, "~wse:response\nS\nnull");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_servers_order_decides_among_what_a_device_offers() {
     let (when, _events) = events();
     let server = multilingual(when);

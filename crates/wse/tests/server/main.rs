@@ -27,6 +27,7 @@ mod listeners;
 mod listening;
 mod meanwhile;
 mod messaging_replayed;
+mod probe;
 mod proxy_protocol;
 mod recall;
 mod replay;

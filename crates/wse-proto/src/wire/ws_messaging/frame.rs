@@ -102,6 +102,8 @@ pub(crate) fn own_frame(name: &str) -> Option<Result<OwnFrame, EncodeError>> {
         Kind::Welcome => Ok(OwnFrame::Connect),
         Kind::Response => Ok(OwnFrame::Answer("result")),
         Kind::ResponseErr => Ok(OwnFrame::Answer("error")),
-        Kind::Challenge | Kind::Ack | Kind::Call => Err(EncodeError::new("ws-messaging has no such frame")),
+        Kind::Challenge | Kind::Ack | Kind::Ping | Kind::Call => {
+            Err(EncodeError::new("ws-messaging has no such frame"))
+        }
     })
 }
