@@ -200,10 +200,10 @@ impl<O: Owner> Drop for Connection<O> {
     fn drop(&mut self) {
         if self.cause.is_none() {
             let closed = self.handle.close_as(Closed::broken(Reason::default()));
-            self.handle.outbox.give_up_receipts();
             self.handle.calls().disconnect();
             self.owner.on(Life::Ended(&closed));
         }
+        self.handle.outbox.give_up_receipts(); // nothing more is read
         self.handle.parked.drop_handover(); // no task is left that could take it over
     }
 }

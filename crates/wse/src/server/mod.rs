@@ -52,7 +52,6 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    runtime,
     task::JoinHandle,
     time::Instant,
 };
@@ -295,7 +294,6 @@ impl Server {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let inner = &self.0;
-        inner.events.run_in(runtime::Handle::current());
         let id = DeviceId::next(inner.node);
         let protocol = request.protocol.unwrap_or(0);
         let spoken = inner.spoken(protocol, None).clone();

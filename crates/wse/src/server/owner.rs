@@ -25,7 +25,7 @@ use crate::{
 };
 use http::request::Parts;
 use std::{future::ready, net::IpAddr, sync::Arc};
-use tokio::time::Instant;
+use tokio::{runtime, time::Instant};
 use wse_proto::{
     Accepted, AnyServerMachine, Cid, Closed, Code, DecodeError, Limits, ProtocolError, Question, Reason, Received,
     RpError, SessionGrant, SessionRequest, Token, TokenCheck,
@@ -111,6 +111,7 @@ impl Owner for ServerOwner {
             hello,
             remote_addr: self.remote_addr,
             server: server.clone(),
+            runtime: runtime::Handle::try_current().ok(),
         }));
         // The welcome is queued before the registry has the connection, so it is its first frame.
         handle.welcome(&welcome, granted.as_ref()).map_err(|_| Closed::slow())?;

@@ -39,6 +39,7 @@ fn login(server: &Server, cid: &str, number: u64) -> Conn {
         hello: Arc::new(hello),
         remote_addr: None,
         server: server.0.clone(),
+        runtime: None,
     }))
 }
 

@@ -12,6 +12,7 @@ use crate::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use tokio::runtime;
 use wse_proto::{Cid, Closed, DecodeError, Hello, Reason};
 
 /// A connection of an accepted device. Cheap to clone; equal when it is the same connection.
@@ -42,6 +43,8 @@ pub(crate) struct ConnInner {
     pub(crate) hello: Arc<Hello>,
     pub(crate) remote_addr: Option<IpAddr>,
     pub(crate) server: Arc<Inner>,
+    /// Where its task runs, and where what happens to it is told.
+    pub(crate) runtime: Option<runtime::Handle>,
 }
 
 impl Conn {

@@ -97,13 +97,13 @@ fn queue(server: &Inner, conns: &[Conn], message: &Encoded) -> usize {
     for conn in conns {
         match conn.queue(message) {
             Ok(_) => taken += 1,
-            Err(error @ (SendError::Encode(_) | SendError::TooBig(_))) => left_out = left_out.or(Some(error)),
+            Err(error @ (SendError::Encode(_) | SendError::TooBig(_))) => left_out = left_out.or(Some((conn, error))),
             Err(_) => {} // that device is gone, too slow, or the hook has stopped it
         }
     }
-    if let Some(error) = left_out {
+    if let Some((conn, error)) = left_out {
         tracing::warn!(name = message.name(), %error, "message without a form on some wires");
-        server.events.left_out(message.name(), error);
+        server.events.left_out(conn, message.name(), error);
     }
     taken
 }

@@ -1,6 +1,6 @@
 //! The events of users and devices, made of the registry's changes: one queue a user, handled in
-//! order. No event is lost, doubled, or told out of order for its user, as long as the runtime of their
-//! task runs.
+//! order. They are told in the runtimes that serve the devices, never in that of a caller. No event is
+//! lost, doubled, or told out of order for its user, as long as the runtime of its device runs.
 
 use crate::{
     app::listeners::{Happened, Listeners},
@@ -14,11 +14,10 @@ use crate::{
             user::User,
         },
     },
-    sync::{Mutex, MutexGuard},
 };
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, PoisonError},
+    sync::Arc,
 };
 use tokio::{
     runtime,
@@ -37,8 +36,6 @@ pub(crate) struct Events(Arc<EventQueues>);
 struct EventQueues {
     queues: Shards<Cid, UserEvents>,
     listeners: Arc<Listeners<Event>>,
-    /// Where events are handled that happen outside of a runtime: where the newest connection runs.
-    runtime: Mutex<Option<runtime::Handle>>,
     /// Notified when a shard of queues becomes empty.
     emptied: Notify,
 }
@@ -46,16 +43,18 @@ struct EventQueues {
 /// The events of one user that wait, or of which one is being handled.
 #[derive(Default)]
 struct UserEvents {
-    events: VecDeque<PendingEvent>,
+    events: VecDeque<(PendingEvent, Option<runtime::Handle>)>,
     /// A task handles them.
     draining: bool,
 }
 
-/// Handles the events of one user. Dropped before its end, as with its runtime, it drops the events that
-/// still wait: they hold their server, and the user's next event needs another task.
+/// Handles the events of one user in a runtime. Dropped before its end, as with that runtime, it drops the
+/// events of the devices that the runtime has served, since they hold their server. Others are told in
+/// the runtimes of their devices.
 struct Drain {
     events: Events,
     cid: Cid,
+    runtime: runtime::Id,
     done: bool,
 }
 
@@ -64,18 +63,7 @@ type PendingEvent = (Happened<Event>, Option<oneshot::Sender<()>>);
 
 impl Events {
     pub(crate) fn new(listeners: Arc<Listeners<Event>>) -> Self {
-        let (queues, runtime, emptied) = (Shards::new(), Mutex::default(), Notify::new());
-        Self(Arc::new(EventQueues { queues, listeners, runtime, emptied }))
-    }
-
-    /// Remembers the runtime that a new connection runs in. One from before may have ended.
-    pub(crate) fn run_in(&self, runtime: runtime::Handle) {
-        let before = self.runtime().replace(runtime);
-        drop(before); // after the lock
-    }
-
-    fn runtime(&self) -> MutexGuard<'_, Option<runtime::Handle>> {
-        self.0.runtime.lock().unwrap_or_else(PoisonError::into_inner)
+        Self(Arc::new(EventQueues { queues: Shards::new(), listeners, emptied: Notify::new() }))
     }
 
     /// Whether so many events of a user wait that no more of its devices are accepted.
@@ -94,25 +82,45 @@ impl Events {
         }
     }
 
-    /// Queues an event of a user, and has the user's events handled by a task that ends with them.
-    fn push(&self, cid: &Cid, event: Happened<Event>, handled: Option<oneshot::Sender<()>>) {
+    /// Queues an event of a device, and has all of that queue handled by a task that ends with them.
+    fn push(&self, cid: &Cid, conn: &Conn, event: PendingEvent) {
+        let runtime = conn.0.runtime.clone();
         let mut queues = self.0.queues.lock(cid);
         let queue = queues.entry(cid.clone()).or_default();
-        queue.events.push_back((event, handled));
-        if queue.draining {
-            return;
-        }
-        let here = runtime::Handle::try_current().ok().or_else(|| self.runtime().clone());
-        let Some(runtime) = here else { return };
+        queue.events.push_back((event, runtime.clone()));
+        let Some(runtime) = runtime.filter(|_| !queue.draining) else { return };
         queue.draining = true;
         drop(queues); // a runtime that has ended drops the task at once
-        runtime.spawn(Drain { events: self.clone(), cid: cid.clone(), done: false }.run());
+        self.drain(cid.clone(), &runtime);
     }
 
-    /// Tells the application of a message that some of its recipients were not sent, since it has no form on
+    fn drain(&self, cid: Cid, runtime: &runtime::Handle) {
+        runtime.spawn(Drain { events: self.clone(), cid, runtime: runtime.id(), done: false }.run());
+    }
+
+    /// Drops the waiting events of a runtime that has ended, and has the others handled.
+    fn leave(&self, cid: &Cid, ended: runtime::Id) {
+        let mut queues = self.0.queues.lock(cid);
+        let Some(queue) = queues.get_mut(cid) else { return };
+        let stays = |runtime: &Option<runtime::Handle>| runtime.as_ref().is_some_and(|runtime| runtime.id() != ended);
+        let waiting = std::mem::take(&mut queue.events);
+        let (left, dropped): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, runtime)| stays(runtime));
+        let next = left.first().and_then(|(_, runtime)| runtime.clone());
+        queue.events = left.into();
+        if next.is_none() {
+            self.remove(cid, &mut queues);
+        }
+        drop(queues);
+        drop(dropped); // after the lock, as it wakes tasks
+        if let Some(runtime) = next {
+            self.drain(cid.clone(), &runtime);
+        }
+    }
+
+    /// Tells the application of a message that this device and perhaps more were not sent, since it has no form on
     /// their wire. These events have a queue of their own, under the empty cid, which no user has. While it is
     /// full, no more of them are told.
-    pub(crate) fn left_out(&self, name: &str, error: SendError) {
+    pub(crate) fn left_out(&self, conn: &Conn, name: &str, error: SendError) {
         let nobody = Cid::from("");
         if self.0.listeners.is_empty() || self.is_behind(&nobody) {
             return;
@@ -120,7 +128,7 @@ impl Events {
         let (name, error) = (Some(name.into()), Arc::new(error.into()));
         let event = Event::Error { code: Code::RP_INVALID, conn: None, remote_addr: None, name, error };
         if let Some(event) = self.0.listeners.happened(event) {
-            self.push(&nobody, event, None);
+            self.push(&nobody, conn, (event, None));
         }
     }
 
@@ -131,15 +139,14 @@ impl Events {
         if next.is_none() {
             self.remove(cid, &mut queues);
         }
-        next
+        next.map(|(event, _)| event)
     }
 
-    fn remove(&self, cid: &Cid, queues: &mut HashMap<Cid, UserEvents>) -> Option<UserEvents> {
-        let removed = queues.remove(cid);
+    fn remove(&self, cid: &Cid, queues: &mut HashMap<Cid, UserEvents>) {
+        queues.remove(cid);
         if queues.is_empty() {
             self.0.emptied.notify_waiters();
         }
-        removed
     }
 }
 
@@ -159,8 +166,7 @@ impl Drain {
 impl Drop for Drain {
     fn drop(&mut self) {
         if !self.done {
-            let waiting = self.events.remove(&self.cid, &mut self.events.0.queues.lock(&self.cid));
-            drop(waiting); // after the lock, as it wakes tasks
+            self.events.leave(&self.cid, self.runtime);
         }
     }
 }
@@ -185,7 +191,7 @@ impl Observer<Conn> for Events {
             Change::Connected(_) => Some(oneshot::channel()).unzip(),
             _ => (None, None),
         };
-        self.push(conn.cid(), event, handled);
+        self.push(conn.cid(), conn, (event, handled));
         ready
     }
 }
