@@ -6,12 +6,23 @@ use crate::{
     places::{Place, Places, Total},
     server::Server,
 };
-use std::{sync::Arc, time::Duration, vec};
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+    vec,
+};
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, oneshot, watch},
     time::Instant,
 };
 use wse_proto::{Restart, Turn};
+
+/// How long a shutdown waits for connections that were cut when the grace was over.
+const LAST: Duration = Duration::from_millis(100);
 
 pub(crate) struct Connections {
     handles: Arc<Places<Arc<Handle>, Live>>,
@@ -61,19 +72,31 @@ impl Server {
     /// `wse.restart after=MS`, and the application is told. Connections that are left when the grace
     /// is over are cut; the application may be told of those after this has returned.
     ///
-    /// Returns when no connection is left. [`listen`](Server::listen) and its siblings return then too.
-    /// The server cannot be used again. A handler that calls this waits for itself until the grace is
-    /// over. When the future is dropped, the connections that are left are closed at once.
+    /// Returns when no connection is left, and at the latest a tenth of a second after the grace.
+    /// [`listen`](Server::listen) and its siblings return then too. The server cannot be used again. A
+    /// handler that calls this waits for itself until the grace is over. When the future is dropped, the
+    /// connections that are left are closed at once.
+    ///
+    /// A handler that blocks its thread cannot be ended: it runs on after this has returned, and its
+    /// connection ends when it returns. It keeps its runtime from being dropped, and so the process from
+    /// ending by the end of `main`; `std::process::exit` ends it. On a current-thread runtime, and where
+    /// this is awaited in a task while handlers block every worker, this too waits for such a handler.
     ///
     /// A few connections are closed at once, many over a spread of time: 20 in a second for each of
     /// [`Limits::returns_per_second`](crate::Limits::returns_per_second), within half of the grace. Until its turn a connection is served
     /// as before. `MS` tells each client when to come back: the first comes a second after the last
     /// close, and the others follow evenly, a tenth below that rate.
     ///
+    /// A supervisor (systemd, Docker, Kubernetes) asks a process to end by SIGTERM, a terminal by SIGINT:
+    ///
     /// ```no_run
-    /// # async fn example(server: wse::Server) -> Result<(), wse::ServeError> {
+    /// use tokio::signal::unix::{SignalKind, signal};
+    ///
+    /// # async fn example(server: wse::Server) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut terminate = signal(SignalKind::terminate())?;
     /// tokio::select! {
     ///     served = server.listen("127.0.0.1:4200") => served?,
+    ///     _ = terminate.recv() => {}
     ///     _ = tokio::signal::ctrl_c() => {}
     /// }
     /// server.shutdown(std::time::Duration::from_secs(10)).await;
@@ -90,11 +113,36 @@ impl Server {
             self.0.registry.empty().await;
             self.0.events.handled().await;
         };
-        if tokio::time::timeout(grace, quiet).await.is_err() {
+        let ended = tokio::select! {
+            () = quiet => true,
+            () = elapsed(grace) => false,
+        };
+        if !ended {
             self.0.connections.abort();
-            self.0.connections.empty().await;
+            tokio::select! {
+                () = self.0.connections.empty() => {}
+                () = elapsed(LAST) => {} // the handlers of those that are left block their threads
+            }
         }
     }
+}
+
+/// Resolves after that time, also while handlers block every thread that keeps the runtime's time.
+async fn elapsed(time: Duration) {
+    let (ring, rung) = oneshot::channel();
+    let (held, dropped) = mpsc::channel::<()>();
+    let clock = move || {
+        if dropped.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
+            let _ = ring.send(()); // it is not needed any more
+        }
+    };
+    // Without a thread of its own there is still the runtime's time.
+    let _ = thread::Builder::new().name("wse-shutdown".to_owned()).spawn(clock);
+    tokio::select! {
+        () = tokio::time::sleep(time) => {}
+        Ok(()) = rung => {}
+    }
+    drop(held); // the thread ends
 }
 
 impl Connections {

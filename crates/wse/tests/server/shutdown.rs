@@ -283,3 +283,39 @@ async fn serving_ends_when_the_shutdown_is_over_and_not_when_it_begins() {
     served.unwrap();
     assert!(time >= S, "{time:?}: the work was waited for");
 }
+
+#[test]
+fn a_handler_that_blocks_its_thread_does_not_hold_the_shutdown_up() {
+    const GRACE: Duration = Duration::from_millis(300);
+    // Of two workers one is blocked, or both.
+    for blocked in [1, 2] {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = std::sync::Arc::new(std::sync::Mutex::new(released));
+        let (started, mut starts) = tokio::sync::mpsc::unbounded_channel();
+        let server = server(|builder| {
+            builder.on("block", async move |_, (): ()| {
+                started.send(())?;
+                let _ = released.lock().expect("no panic").recv(); // the test is over
+                Ok(())
+            })
+        });
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let peers = runtime.block_on(async {
+            let mut peers = Vec::new();
+            for number in 0..blocked {
+                let mut peer = enter(&server, &number.to_string()).await;
+                peer.send("[\"block\"]").await;
+                starts.recv().await.expect("the handler starts");
+                peers.push(peer);
+            }
+            let start = std::time::Instant::now();
+            server.shutdown(GRACE).await;
+            let time = start.elapsed();
+            assert!((GRACE..Duration::from_secs(60)).contains(&time), "{blocked} blocked: {time:?}");
+            peers
+        });
+        drop(release); // the handlers come to their end, and so does the runtime
+        drop((runtime, peers));
+    }
+}
