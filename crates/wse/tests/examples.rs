@@ -338,11 +338,17 @@ async fn whoever_comes_in_while_others_talk_misses_nothing() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn ctrl_c_sends_everybody_away_to_come_back() {
-    let mut chat = Chat::start().await;
-    let mut ann = chat.enter("ann", "laptop").await.unwrap();
-    let pid = chat.child.id().unwrap().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
-    assert_eq!(ann.next("closed").await, "1012 wse.restart after=1000");
-    assert!(timeout(PATIENCE, chat.child.wait()).await.unwrap().unwrap().success());
+async fn ctrl_c_and_sigterm_send_everybody_away_to_come_back_whatever_half_requests_are_open() {
+    for signal in ["-INT", "-TERM"] {
+        let mut chat = Chat::start().await;
+        let mut ann = chat.enter("ann", "laptop").await.unwrap();
+        let mut half = TcpStream::connect(chat.addr).await.unwrap();
+        half.write_all(b"GET / HTTP/1.1\r\nhost: ").await.unwrap();
+        chat.get("/").await; // so the half request has been accepted before
+        let pid = chat.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());
+        assert_eq!(ann.next("closed").await, "1012 wse.restart after=1000", "{signal}");
+        let status = timeout(PATIENCE, chat.child.wait()).await.expect("the half request holds it up").unwrap();
+        assert!(status.success(), "{signal}");
+    }
 }

@@ -8,7 +8,7 @@
 //! Then open <http://127.0.0.1:4200> in two tabs. Tabs with one name are devices of one user,
 //! another name is another user; there are no passwords. `--port 0` takes any free port,
 //! `--host 0.0.0.0` makes it reachable for your phone, and with `--conns-per-user 2` a third device of
-//! a user pushes out the first. Ctrl-C stops it.
+//! a user pushes out the first. Ctrl-C or SIGTERM stops it.
 //!
 //! The page uses the client for JavaScript: begin with `chat.js`. `wse-client.js` is that client,
 //! bundled by `npm run build:chat` in `clients/js`.
@@ -197,6 +197,20 @@ struct Options {
     conns_per_user: NonZeroUsize,
 }
 
+/// Resolves on SIGTERM, by which a supervisor ends a process, and on Ctrl-C.
+async fn told_to_end() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
@@ -206,9 +220,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = tokio::net::TcpListener::bind((options.host, options.port)).await?;
     println!("the chat is at http://{} (open it in two tabs; Ctrl-C stops)", listener.local_addr()?);
     let listener = listener.tap_io(|tcp| _ = tcp.set_nodelay(true));
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async { _ = tokio::signal::ctrl_c().await })
-        .await?;
+    // Not axum's own graceful shutdown: it waits for every request, even for one that never comes to its end.
+    tokio::select! {
+        served = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()) => served?,
+        ended = told_to_end() => ended?,
+    }
     server.shutdown(Duration::from_secs(2)).await;
     Ok(())
 }
