@@ -55,8 +55,9 @@
 //! [`Conn`] on a server and the [`Client`] on a client, `what` is decoded by serde. [`with`] binds
 //! shared state in front; a [`Handlers`] value holds those of one module of an application. Handlers of
 //! one connection run within its task: they start in the order in which messages came and interleave
-//! where they await, so a handler that blocks its thread blocks the others too. A handler that has
-//! begun runs to its end, even if the peer has left.
+//! where they await, so a handler that blocks its thread blocks the others of its connection too, and
+//! takes a worker from everybody: use `tokio::task::spawn_blocking`. A handler that has begun runs to
+//! its end, even if the peer has left.
 //!
 //! An [`RpError`] that a handler makes on purpose crosses the wire. Of any other error that `?`
 //! returns, the peer gets a code without the text, and the application gets the whole error in
@@ -100,6 +101,7 @@ mod places;
 mod server;
 mod session;
 mod sync;
+mod watch;
 
 pub use app::handler_id::HandlerId;
 pub use app::handlers::Handlers;

@@ -16,6 +16,7 @@ use crate::{
     },
     connection::{handle::Handle, task::Connection},
     error::ConnectError,
+    watch::Watched,
 };
 use http::HeaderMap;
 use std::{
@@ -133,7 +134,7 @@ impl Attempt<'_> {
             disconnect: Some(disconnect),
             drain: Some(drain),
         };
-        tokio::spawn(Connection::new(stream, ahead, Role::Client, machine, owner, handle));
+        tokio::spawn(Watched(Connection::new(stream, ahead, Role::Client, machine, owner, handle)));
         let welcomed = welcomed.await.unwrap_or_else(|_| Err(ConnectError::Closed(Closed::broken(Reason::default()))));
         let established = match welcomed {
             Ok(established) => established,

@@ -4,6 +4,7 @@
 use crate::{
     app::listeners::{Happened, Listeners},
     client::status::Status,
+    watch::Watched,
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -70,7 +71,7 @@ pub(crate) async fn handle_events(
 ) {
     while let Some((event, handled)) = events.recv().await {
         if let Some(handlers) = listeners.tell(event) {
-            handlers.await;
+            Watched(handlers).await;
         }
         let _ = handled.map(|handled| handled.send(())); // the connection may have ended meanwhile
     }

@@ -42,6 +42,7 @@ use crate::{
     },
     session::parking::Parking,
     sync::Mutex,
+    watch::Watched,
 };
 use http::Request;
 use serde::{Serialize, de::DeserializeOwned};
@@ -314,14 +315,9 @@ impl Server {
         }
         let now = tokio::time::Instant::now().into_std();
         let machine = inner.protocols[protocol].server_machine(&inner.env.limits, now);
-        Some(tokio::spawn(Connection::new(
-            Box::new(request.open.of(io)),
-            read_ahead,
-            Role::Server,
-            machine,
-            owner,
-            handle,
-        )))
+        let io = Box::new(request.open.of(io));
+        let connection = Connection::new(io, read_ahead, Role::Server, machine, owner, handle);
+        Some(tokio::spawn(Watched(connection)))
     }
 }
 

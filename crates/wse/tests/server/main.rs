@@ -2,6 +2,7 @@
 
 mod addresses;
 mod axum;
+mod blocking;
 mod bounds;
 mod breaches;
 mod callbacks;

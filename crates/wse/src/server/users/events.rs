@@ -14,6 +14,7 @@ use crate::{
             user::User,
         },
     },
+    watch::Watched,
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -95,7 +96,8 @@ impl Events {
     }
 
     fn drain(&self, cid: Cid, runtime: &runtime::Handle) {
-        runtime.spawn(Drain { events: self.clone(), cid, runtime: runtime.id(), done: false }.run());
+        let drain = Drain { events: self.clone(), cid, runtime: runtime.id(), done: false };
+        runtime.spawn(drain.run());
     }
 
     /// Drops the waiting events of a runtime that has ended, and has the others handled.
@@ -154,7 +156,7 @@ impl Drain {
     async fn run(mut self) {
         while let Some((event, handled)) = self.events.next(&self.cid) {
             if let Some(told) = self.events.0.listeners.tell(event) {
-                told.await;
+                Watched(told).await;
             }
             // The connection may have ended meanwhile.
             let _ = handled.map(|handled| handled.send(()));
