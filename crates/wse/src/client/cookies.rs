@@ -209,6 +209,19 @@ mod tests {
         assert_eq!(jar.header(&here, &[], NOW), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_server_sets_is_kept_within_the_bounds(
+            lines: Vec<String>, name in "[a-z]{1,3}", end in "(; *(path|domain|max-age|expires|secure)(=[^;]{0,40})?){0,4}",
+        ) {
+            let (here, mut jar) = (uri("ws://h.example/a"), Jar::default());
+            let own = format!("{name}=1{end}");
+            jar.take(&here, lines.iter().map(String::as_str).chain([own.as_str()]), NOW);
+            let sent = jar.header(&here, &[], NOW).unwrap_or_default();
+            assert!(jar.cookies.len() <= COOKIES && sent.len() <= BYTES + 3 * COOKIES);
+        }
+    }
+
     #[test]
     fn many_and_large_cookies_are_bounded_and_the_newest_stay() {
         let many: Vec<String> = (0..100).map(|n| format!("s{n}=1")).collect();

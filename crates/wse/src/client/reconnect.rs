@@ -8,7 +8,7 @@ use crate::{
         event::{ClientEvent, QueuedEvent},
         link::Link,
         retry::{Cause, Course, Interruption, NextAttempt, Standing, next_attempt},
-        state::{ClientState, Target},
+        state::{ClientState, GiveUpOn, Target},
         status::Status,
     },
     error::ConnectError,
@@ -121,11 +121,10 @@ impl ClientTask {
 
     fn next_attempt(&self, cause: &Cause) -> NextAttempt {
         let options = &self.state.options;
-        let gives_up = match (cause, &options.give_up_on) {
-            // Where the predicate panics, the list decides.
-            (Cause::AttemptFailed(error) | Cause::ConnectionEnded(error), Some(give_up_on)) => {
-                catch_unwind(AssertUnwindSafe(|| give_up_on(error))).ok()
-            }
+        // Where the predicate panics, the list decides.
+        let ask = |give_up_on: &GiveUpOn, error| catch_unwind(AssertUnwindSafe(|| give_up_on(error))).ok();
+        let gives_up = match (cause.question(), &options.give_up_on) {
+            (Some(error), Some(give_up_on)) if options.reconnect.is_some() => ask(give_up_on, error),
             _ => None,
         };
         next_attempt(cause, self.standing, gives_up, options.reconnect.as_ref(), &options.spoken.protocol)

@@ -66,6 +66,18 @@ pub(crate) struct Course {
     pub(crate) lasted: Duration,
 }
 
+impl Cause {
+    /// What the application's predicate is asked about, if it is.
+    pub(crate) fn question(&self) -> Option<&ConnectError> {
+        match self {
+            Cause::AttemptFailed(error) | Cause::ConnectionEnded(error) => {
+                Some(error).filter(|error| !error.is_misuse())
+            }
+            Cause::Interrupted(_) => None,
+        }
+    }
+}
+
 impl Standing {
     /// The standing after a connection. One that moves nothing counts as a failed attempt for the waits:
     /// it is turned away at once, or resumes a session whose envelopes do not get through. A session

@@ -168,7 +168,13 @@ async fn a_persistent_client_does_not_wait_for_what_it_was_given_wrong() {
             Err(serde::ser::Error::custom("broken on purpose"))
         }
     }
-    let builder = |url: &str| Client::builder(url).reconnect(Backoff::persistent()).give_up_on(|_| false);
+    let asked = Arc::new(AtomicBool::new(false));
+    let note = asked.clone();
+    let no_end = move |_: &ConnectError| {
+        note.store(true, SeqCst);
+        false
+    };
+    let builder = |url: &str| Client::builder(url).reconnect(Backoff::persistent()).give_up_on(no_end.clone());
     for builder in [
         builder("http://a.test/"),
         builder("ws://a.test/").header("bad header", "x"),
@@ -179,6 +185,11 @@ async fn a_persistent_client_does_not_wait_for_what_it_was_given_wrong() {
         assert!(soon(builder.dial(dial).connect()).await.is_err());
         dials.none_within(LONG).await;
     }
+    // Nor is it asked where no other attempt can follow.
+    let (once, dials) = scripted();
+    drop(dials);
+    assert!(soon(once.give_up_on(no_end.clone()).connect()).await.is_err());
+    assert!(!asked.load(SeqCst), "none of this is a question");
 }
 
 #[tokio::test(start_paused = true)]
