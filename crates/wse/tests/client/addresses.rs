@@ -68,7 +68,7 @@ async fn a_host_whose_other_family_has_no_server_is_reached() {
 }
 
 #[cfg(feature = "tls")]
-mod tls {
+pub(crate) mod tls {
     use rcgen::{CertificateParams, DnType, KeyPair};
     use serde_json::{Value, json};
     use std::{net::SocketAddr, path::PathBuf, sync::Arc};
@@ -80,7 +80,7 @@ mod tls {
     use wse_test_peers::{programs::Program, server};
 
     /// A server whose certificate its own name has issued, and the certificate in PEM.
-    async fn serving(issuer: &str) -> (SocketAddr, String) {
+    pub(crate) async fn serving(issuer: &str) -> (SocketAddr, String) {
         let mut params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
         params.distinguished_name.push(DnType::CommonName, issuer);
         let key = KeyPair::generate().expect("a key");
@@ -96,13 +96,24 @@ mod tls {
 
     /// What a client says whose operating system has these roots.
     async fn told(addr: SocketAddr, roots: &str) -> Value {
+        told_with(addr, roots, &[], &[]).await
+    }
+
+    /// The same of one with these options in this environment.
+    pub(crate) async fn told_with(
+        addr: SocketAddr,
+        roots: &str,
+        options: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Value {
         let name = format!("wse-roots-{}-{}.pem", std::process::id(), addr.port());
         let file: PathBuf = std::env::temp_dir().join(name);
         std::fs::write(&file, roots).expect("a file");
         let file_name = file.to_str().expect("a path");
         let url = format!("wss://localhost:{}/", addr.port());
-        let env = [("SSL_CERT_FILE", file_name), ("SSL_CERT_DIR", "")];
-        let mut client = Program::start_in("testclient", &["--url", &url, "--identity", "\"ann\""], &env);
+        let environment = [environment, &[("SSL_CERT_FILE", file_name), ("SSL_CERT_DIR", "")]].concat();
+        let options = [options, &["--url", url.as_str(), "--identity", "\"ann\""]].concat();
+        let mut client = Program::start_in("testclient", &options, &environment);
         let told = client.ask(json!({"id": 1, "do": "connect"})).await;
         std::fs::remove_file(file).expect("it is there still");
         told

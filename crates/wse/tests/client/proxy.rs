@@ -122,3 +122,15 @@ async fn a_proxy_that_is_busy_is_tried_again_and_one_that_refuses_is_not() {
         }
     }
 }
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn wss_goes_through_its_own_proxy_and_ends_at_the_server() {
+    use crate::addresses::tls::{serving, told_with};
+    let ((server, roots), (proxy, mut heads)) = (serving("its own").await, proxy(Answers::Open).await);
+    let named = format!("http://{proxy}");
+    let environment = [("HTTPS_PROXY", named.as_str()), ("https_proxy", ""), ("no_proxy", ""), ("NO_PROXY", "")];
+    let told = told_with(server, &roots, &["--proxy-from-env"], &environment).await;
+    assert!(told["err"].is_null(), "{told}");
+    assert!(heads.recv().await.unwrap().starts_with(&format!("CONNECT localhost:{} ", server.port())));
+}
