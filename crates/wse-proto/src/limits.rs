@@ -56,8 +56,17 @@ pub struct Limits {
     pub inbox_bytes: usize,
     /// Own calls in flight on one connection: 1024. Beyond: the caller gets `Busy`.
     pub calls_per_conn: usize,
-    /// Bytes queued for one connection: 1 MiB. Beyond, it is closed as slow: 1013 `wse.slow`.
+    /// Bytes queued for one connection: 1 MiB. Beyond, its peer has [`slow_timeout`](Limits::slow_timeout) to
+    /// read what is too much; else it is closed as slow: 1013 `wse.slow`. No single frame may be larger.
     pub queue_bytes: usize,
+    /// Bytes queued for one connection at the most: 8 MiB; at least `queue_bytes`. Beyond, it is closed as
+    /// slow at once.
+    pub queue_bytes_max: usize,
+    /// Bytes that are queued for all connections of a server beyond their `queue_bytes`: 256 MiB. Beyond,
+    /// the connection with the most of them is closed as slow at once.
+    pub queued_bytes: usize,
+    /// How long more than `queue_bytes` may be queued for one connection: 2 s. Zero: not at all.
+    pub slow_timeout: Duration,
     /// Time for the answer to a call: 20 s. Then the caller gets `TimedOut`.
     pub rpc_timeout: Duration,
     /// Silence of a peer after which it is pinged: 25 s. Zero: never. A peer whose socket is not read,
@@ -105,6 +114,9 @@ impl Default for Limits {
             inbox_bytes: 256 << 10,
             calls_per_conn: 1024,
             queue_bytes: 1 << 20,
+            queue_bytes_max: 8 << 20,
+            queued_bytes: 256 << 20,
+            slow_timeout: Duration::from_secs(2),
             rpc_timeout: Duration::from_secs(20),
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(10),
@@ -122,7 +134,7 @@ impl Limits {
     /// The same limits, with every setting moved to its nearest possible value: a duration is at most
     /// thirty years, since a clock cannot hold every duration; a user has at least one device and a
     /// connection at least one handler; an upgrade request may have at least 8 KiB; at least one client
-    /// a second may come back.
+    /// a second may come back; `queue_bytes_max` is at least `queue_bytes`.
     pub fn within_reason(mut self) -> Self {
         for duration in [
             &mut self.http_timeout,
@@ -131,6 +143,7 @@ impl Limits {
             &mut self.ping_interval,
             &mut self.ping_timeout,
             &mut self.close_timeout,
+            &mut self.slow_timeout,
             &mut self.resume_window,
             &mut self.connect_timeout,
         ] {
@@ -140,6 +153,7 @@ impl Limits {
         self.handlers_per_conn = self.handlers_per_conn.max(1);
         self.returns_per_second = self.returns_per_second.max(1);
         self.http_bytes = self.http_bytes.max(8 << 10);
+        self.queue_bytes_max = self.queue_bytes_max.max(self.queue_bytes);
         self
     }
 }
@@ -154,6 +168,7 @@ mod tests {
         let wild =
             Limits { close_timeout: Duration::MAX, handlers_per_conn: 0, conns_per_user: 0, ..Limits::default() };
         assert_eq!(Limits { returns_per_second: 0, ..wild.clone() }.within_reason().returns_per_second, 1);
+        assert_eq!(Limits { queue_bytes: 9 << 20, ..wild.clone() }.within_reason().queue_bytes_max, 9 << 20);
         let tame = wild.within_reason();
         assert_eq!((tame.close_timeout, tame.handlers_per_conn, tame.conns_per_user), (THIRTY_YEARS, 1, 1));
     }

@@ -14,8 +14,8 @@ pub enum SendError {
     /// The frame alone is larger than the connection's whole queue ([`Limits::queue_bytes`](crate::Limits::queue_bytes)).
     #[error("a frame of {0} bytes is larger than the send queue")]
     TooBig(usize),
-    /// The queue of the connection is full: the connection is being closed as slow, with 1013
-    /// `wse.slow`. Without a connection: the session keeps more than its limit, and has ended.
+    /// The queue of the connection is full ([`Limits::queue_bytes_max`](crate::Limits::queue_bytes_max)): the
+    /// connection is being closed as slow, with 1013 `wse.slow`. Without a connection: the session keeps more than its limit, and has ended.
     #[error("the send queue is full, the peer reads too slowly")]
     Slow,
     /// The payload does not encode, or the protocol of that connection cannot carry the name.

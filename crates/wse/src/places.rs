@@ -69,6 +69,14 @@ impl<T, S: Total<T>> Taken<T, S> {
         self.holders.values()
     }
 
+    /// Takes the place of the greatest holder away. It walks over all of them.
+    pub(crate) fn evict_greatest(&mut self, size: impl Fn(&T) -> usize) -> Option<T> {
+        let (&number, _) = self.holders.iter().max_by_key(|(_, holder)| size(holder))?;
+        let holder = self.holders.remove(&number)?;
+        self.total.remove(&holder);
+        Some(holder)
+    }
+
     /// Takes the oldest place away from its holder. The holder's guard frees nothing any more.
     pub(crate) fn evict_oldest(&mut self) -> Option<T> {
         let (_, holder) = self.holders.pop_first()?;
@@ -153,7 +161,9 @@ mod tests {
                 assert_eq!(places.lock().evict_oldest(), Some(1));
                 assert_eq!(first.update(|weight| *weight += 5).total().0, 300, "it has no place any more");
                 assert_eq!(third.update(|weight| *weight += 5).total().0, 305);
-                drop((first, third));
+                let fourth = places.take(&mut places.lock(), 4000);
+                assert_eq!(places.lock().evict_greatest(|weight| *weight), Some(4000));
+                drop((first, third, fourth));
                 assert_eq!(count_and_sum(&places), (0, 0));
             },
             1,

@@ -216,7 +216,9 @@ fn a_peer_whose_20_000_calls_wait_makes_the_server_keep_its_inbox_and_no_more() 
 #[test]
 fn a_peer_that_calls_and_does_not_read_is_closed_as_slow_when_its_answers_fill_the_queue() {
     alone(async {
-        let server = serving(|builder| builder.limits(Limits { queue_bytes: 128 << 10, ..patient() }));
+        let server = serving(|builder| {
+            builder.limits(Limits { queue_bytes: 128 << 10, queue_bytes_max: 128 << 10, ..patient() })
+        });
         let call = text(&json!(["echo", "x".repeat(1 << 10), "s"]).to_string());
         harmless(&server, 16 * MIB, async || {
             let mut peers = Vec::new();

@@ -18,9 +18,14 @@ use wse_test_peers::{
 
 const KIB: usize = 1 << 10;
 
+/// Limits under which a reader that stops is closed as soon as its queue is full.
+fn hurried() -> Limits {
+    Limits { queue_bytes_max: MIB, ..many_devices() }
+}
+
 /// The same, with time to read what was written before the close frame.
 fn unhurried() -> Limits {
-    Limits { close_timeout: Duration::from_secs(10), ..many_devices() }
+    Limits { close_timeout: Duration::from_secs(10), ..hurried() }
 }
 
 /// Devices of one user, each at the end of a small pipe.
@@ -37,7 +42,7 @@ async fn devices(server: &Server, number: usize) -> Vec<(RawClient, JoinHandle<C
 #[test]
 fn readers_that_stop_are_closed_as_slow_and_keep_their_queue_at_most() {
     alone(async {
-        let server = serving(|builder| builder.limits(many_devices()));
+        let server = serving(|builder| builder.limits(hurried()));
         let payload = "x".repeat(4 * KIB);
         harmless(&server, 30 * (MIB + MIB / 2), async || {
             let devices = devices(&server, 30).await;
@@ -69,7 +74,7 @@ fn readers_that_stop_are_closed_as_slow_and_keep_their_queue_at_most() {
 #[test]
 fn a_broadcast_to_readers_that_stop_is_kept_once_for_all_of_them() {
     alone(async {
-        let server = serving(|builder| builder.limits(many_devices()));
+        let server = serving(|builder| builder.limits(hurried()));
         let payload = "x".repeat(64 * KIB);
         harmless(&server, 24 * MIB, async || {
             let devices = devices(&server, 100).await;

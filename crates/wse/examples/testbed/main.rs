@@ -56,6 +56,8 @@ fn server(options: &Options, path: &str) -> Server {
             ping_timeout: options.ping_timeout,
             message_bytes: options.max_message,
             queue_bytes: options.queue_bytes,
+            queue_bytes_max: options.queue_bytes_max,
+            slow_timeout: options.slow_timeout,
             resume_window: options.resume_window,
             connections: options.connections.unwrap_or(Limits::default().connections),
             ..Limits::default()

@@ -46,6 +46,11 @@ pub(crate) struct Options {
     pub(crate) max_message: usize,
     #[arg(long, default_value = "1MiB", value_parser = bytes)]
     pub(crate) queue_bytes: usize,
+    #[arg(long, default_value = "8MiB", value_parser = bytes)]
+    pub(crate) queue_bytes_max: usize,
+    /// How long more than `--queue-bytes` may wait for a device.
+    #[arg(long, default_value = "2s", value_parser = duration)]
+    pub(crate) slow_timeout: Duration,
     /// The subprotocols spoken, the preferred first. `custom` is `testbed-custom`: the frames of
     /// `wse-default-json` behind the word `CUSTOM:`.
     #[arg(long, value_delimiter = ',', default_value = "wse-default-json,wse-msgpack,ws-messaging", value_parser = protocol)]

@@ -1,7 +1,8 @@
 //! Ends a connection: by a signal, by this side, by the peer, or with its stream.
 
 use crate::connection::{
-    outbox::Signals,
+    backlog::LateQueue,
+    outbox::signals::Signals,
     owner::{Life, Owner},
     task::Connection,
 };
@@ -20,7 +21,11 @@ impl<O: Owner> Connection<O> {
         }
     }
 
-    pub(super) fn apply_signals(&mut self, Signals { drain, abort, cut, handover }: Signals) {
+    pub(super) fn apply_signals(&mut self, Signals { drain, abort, cut, handover, became_late }: Signals) {
+        if became_late {
+            self.late_until = Some(self.now + self.owner.env().limits.slow_timeout);
+            self.progressed = true; // the timer has to learn the new deadline
+        }
         if abort {
             self.close_now(Closed::broken(Reason::default()));
             self.io = None;
@@ -48,6 +53,14 @@ impl<O: Owner> Connection<O> {
             && self.checking.as_ref().is_none_or(|checking| checking.waits.for_peer())
         {
             self.close_now(Closed::answers_behind());
+        }
+    }
+
+    /// Ends the connection as slow if its peer has not read what is too much.
+    pub(super) fn end_if_late(&mut self) {
+        if self.handle.outbox.is_late() {
+            self.handle.shed();
+            self.check_closed();
         }
     }
 

@@ -2,7 +2,14 @@
 //! the application's types encode themselves, and it never touches a stream.
 
 use crate::{
-    connection::{calls::Calls, outbox::Outbox, parked::Parked, queue::Out, spoken::Spoken},
+    connection::{
+        backlog::{Account, Backlogs, LateQueue},
+        calls::Calls,
+        outbox::Outbox,
+        parked::Parked,
+        queue::Out,
+        spoken::Spoken,
+    },
     error::SendError,
     session::sent::{Arrival, SentFrames},
 };
@@ -27,6 +34,8 @@ pub(crate) struct Handle {
     chosen: OnceLock<Arc<Spoken>>,
     calls: Calls,
     masked: bool,
+    /// What the queue holds beyond its limit counts here, for a server.
+    account: OnceLock<Account>,
 }
 
 thread_local! {
@@ -44,13 +53,20 @@ impl Handle {
     /// `masked` is for the client's role.
     pub(crate) fn new(spoken: Arc<Spoken>, limits: &Limits, masked: bool) -> Self {
         Self {
-            outbox: Outbox::new(limits.queue_bytes, masked),
+            outbox: Outbox::new(limits, masked),
             parked: Parked::default(),
             calls: Calls::new(limits.calls_per_conn, spoken.codec.numbers_calls()),
             spoken,
             chosen: OnceLock::new(),
             masked,
+            account: OnceLock::new(),
         }
+    }
+
+    /// Counts with all connections of a server what the queue holds beyond its limit.
+    pub(crate) fn count_with(self: &Arc<Self>, backlogs: &Arc<Backlogs>) {
+        let queue: Arc<dyn LateQueue> = self.clone();
+        let _ = self.account.set(Account::new(backlogs, Arc::downgrade(&queue))); // a new handle has none
     }
 
     pub(crate) fn spoken(&self) -> &Arc<Spoken> {
@@ -168,8 +184,9 @@ impl Handle {
     pub(super) fn queue(&self, frame: Out<'_>) -> Result<Option<u64>, SendError> {
         match self.outbox.send(frame) {
             Ok(queued) => {
-                if queued.parked {
+                if queued.counts {
                     self.count_kept();
+                    self.count_excess();
                 }
                 Ok(queued.number)
             }
@@ -182,15 +199,41 @@ impl Handle {
         }
     }
 
+    /// Counts what the queue holds beyond its limit. This connection, or others, may end.
+    #[cold]
+    pub(super) fn count_excess(&self) {
+        if let Some(account) = self.account.get() {
+            account.count(|| self.outbox.excess());
+        }
+    }
+
+    /// Notes that the stream is gone, and the queue with it.
+    pub(super) fn forget_queue(&self) {
+        if let Some(account) = self.account.get() {
+            account.count(|| 0);
+        }
+    }
+
+    /// Notes that so many bytes were written to the stream.
+    pub(super) fn written(&self, bytes: usize) {
+        if self.outbox.written(bytes) {
+            self.count_excess();
+        }
+    }
+
     /// Whether a message of that number has arrived, or what to wait for.
     pub(super) fn arrival(&self, number: u64) -> Arrival {
         self.outbox.session(|session| session.arrival(number)).unwrap_or(Arrival::Unknown)
     }
 
     /// Queues an envelope of the protocol.
-    pub(crate) fn say(&self, Envelope { name, payload, stamp }: &Envelope<'_>) -> Result<(), SendError> {
-        let encode = |out: &mut Vec<u8>| self.codec().write_encoded(out, name, payload, stamp.as_deref());
-        self.frame(self.opcode(), encode, |frame| self.outbox.push(frame))
+    pub(crate) fn say(&self, envelope: &Envelope<'_>) -> Result<(), SendError> {
+        self.frame(self.opcode(), self.write_envelope(envelope), |frame| self.outbox.push(frame))
+    }
+
+    fn write_envelope(&self, envelope: &Envelope<'_>) -> impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError> {
+        let Envelope { name, payload, stamp } = envelope;
+        move |out| self.codec().write_encoded(out, name, payload, stamp.as_deref())
     }
 
     /// Queues the hi.
@@ -218,10 +261,9 @@ impl Handle {
     pub(super) fn goodbye(&self, last: Option<&Envelope<'_>>, closed: &Closed) {
         let mask = || self.masked.then(rand::random);
         let mut frames = Vec::new();
-        if let Some(Envelope { name, payload, stamp }) = last {
-            let encode = |out: &mut Vec<u8>| self.codec().write_encoded(out, name, payload, stamp.as_deref());
+        if let Some(envelope) = last {
             // What a codec of the application cannot write is not sent.
-            let _ = put_frame(&mut frames, self.opcode(), mask(), encode);
+            let _ = put_frame(&mut frames, self.opcode(), mask(), self.write_envelope(envelope));
         }
         put_close(&mut frames, mask(), closed.code, closed.reason.as_str());
         self.outbox.goodbye(&frames);
@@ -265,6 +307,13 @@ impl Handle {
 
     pub(super) fn opcode(&self) -> Opcode {
         if self.codec().binary() { Opcode::Binary } else { Opcode::Text }
+    }
+}
+
+impl LateQueue for Handle {
+    fn shed(&self) {
+        self.outbox.shed();
+        self.parked.free_slot();
     }
 }
 

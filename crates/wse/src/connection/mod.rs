@@ -1,5 +1,6 @@
 //! One connection and its one task. It knows no user and no server.
 
+pub(crate) mod backlog;
 pub(crate) mod calls;
 mod close;
 mod dispatch;

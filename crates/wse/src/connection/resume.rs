@@ -83,11 +83,12 @@ impl<O: Owner> Connection<O> {
         self.io = None;
         (self.read_ahead, self.decoded) = (Vec::new(), 0);
         drop(self.forget_message()); // the peer sends it again
-        (self.writing, self.flushed) = (Queue::default(), true);
+        (self.writing, self.flushed, self.late_until) = (Queue::default(), true, None);
         self.progressed = true; // the timer has to learn the new deadline
         if self.provisional || !self.handle.outbox.park() {
             return self.end(closed);
         }
+        self.handle.count_excess();
         self.owner.on(Life::Parked { closed: &closed, taken: self.machine.taken() });
     }
 

@@ -54,6 +54,8 @@ pub(crate) struct Connection<O: Owner> {
     pub(super) inbox: Inbox,
     pub(super) writing: Queue,
     pub(super) flushed: bool,
+    /// When the connection ends as slow, unless the queue falls to its limit before.
+    pub(super) late_until: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     pub(super) now: Instant,
     /// Why the connection ends or ended.
@@ -103,6 +105,7 @@ impl<O: Owner> Connection<O> {
             inbox: Inbox::default(),
             writing: Queue::default(),
             flushed: true,
+            late_until: None,
             timer: Box::pin(tokio::time::sleep_until(first)),
             now,
             cause: None,
@@ -128,6 +131,7 @@ impl<O: Owner> Connection<O> {
                 None if self.io.is_some() => self.close_deadline,
                 None => return,
             };
+            let due = self.late_until.map_or(due, |late| late.min(due));
             // When a deadline moves to later, the timer still fires at the earlier time and is set again
             // only then, so that traffic costs nothing.
             if due > self.now {
@@ -138,6 +142,11 @@ impl<O: Owner> Connection<O> {
                     return;
                 }
                 self.now = Instant::now();
+            }
+            if self.late_until.is_some_and(|late| self.now >= late) {
+                self.late_until = None;
+                self.end_if_late();
+                continue;
             }
             if self.cause.is_some() {
                 if self.now >= self.close_deadline {
@@ -204,6 +213,7 @@ impl<O: Owner> Drop for Connection<O> {
             self.owner.on(Life::Ended(&closed));
         }
         self.handle.outbox.give_up_receipts(); // nothing more is read
+        self.handle.forget_queue();
         self.handle.parked.drop_handover(); // no task is left that could take it over
     }
 }

@@ -24,26 +24,39 @@ impl<O: Owner> Connection<O> {
                 self.close_now(closed.clone());
                 continue;
             }
-            let Some(io) = &mut self.io else { return };
+            if self.io.is_none() {
+                return;
+            }
             if self.writing.is_empty() {
                 return self.poll_flush(cx);
             }
-            let mut slices = [IoSlice::new(&[]); 16];
-            let filled = self.writing.slices(&mut slices);
-            // Most often one buffer holds everything, and a plain write is faster than a list of one.
-            let written = match &slices[..filled] {
-                [slice] => Pin::new(io).poll_write(cx, slice),
-                slices => Pin::new(io).poll_write_vectored(cx, slices),
-            };
-            match written {
-                Poll::Ready(Ok(written)) if written > 0 => {
-                    self.writing.advance(written);
-                    self.handle.outbox.written(written);
-                    self.flushed = false;
-                }
-                Poll::Ready(_) => return self.lost(Closed::broken(Reason::default())),
+            match self.poll_write_some(cx) {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return self.lost(Closed::broken(Reason::default())),
                 Poll::Pending => return,
             }
+        }
+    }
+
+    /// Writes as much as the stream takes at once. False when it is broken.
+    fn poll_write_some(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let Some(io) = &mut self.io else { return Poll::Ready(false) };
+        let mut slices = [IoSlice::new(&[]); 16];
+        let filled = self.writing.slices(&mut slices);
+        // Most often one buffer holds everything, and a plain write is faster than a list of one.
+        let written = match &slices[..filled] {
+            [slice] => Pin::new(io).poll_write(cx, slice),
+            slices => Pin::new(io).poll_write_vectored(cx, slices),
+        };
+        match written {
+            Poll::Ready(Ok(written)) if written > 0 => {
+                self.writing.advance(written);
+                self.handle.written(written);
+                self.flushed = false;
+                Poll::Ready(true)
+            }
+            Poll::Ready(_) => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
         listeners::Listeners,
         names::{Message, Procedure},
     },
-    connection::{owner::Env, spoken::Spoken},
+    connection::{backlog::Backlogs, owner::Env, spoken::Spoken},
     server::{
         Inner, Server,
         admission::{
@@ -125,6 +125,7 @@ impl ServerBuilder<Identified> {
         Server(Arc::new(Inner {
             identify: self.identify.0,
             parking: Parking::new(self.options.env.limits.parked_bytes),
+            backlogs: Arc::new(Backlogs::new(self.options.env.limits.queued_bytes)),
             env: self.options.env,
             protocols,
             spoken,

@@ -33,7 +33,7 @@ use crate::{
         listeners::Listeners,
         names::{Message, Procedure},
     },
-    connection::{handle::Handle, owner::Env, spoken::Spoken, task::Connection},
+    connection::{backlog::Backlogs, handle::Handle, owner::Env, spoken::Spoken, task::Connection},
     error::{RegisterError, SendError, ServeError},
     server::{
         admission::{service::UpgradedRequest, upgrade},
@@ -94,6 +94,8 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry<Conn>,
     pub(crate) events: Events,
     pub(crate) parking: Parking,
+    /// The queues of connections that hold too much.
+    pub(crate) backlogs: Arc<Backlogs>,
     pub(crate) breaches: admission::breaches::Breaches,
     pub(crate) unreadable: admission::unreadable::Unreadable,
     pub(crate) before_verdict: admission::before_verdict::BeforeVerdict,
@@ -299,6 +301,7 @@ impl Server {
         let protocol = request.protocol.unwrap_or(0);
         let spoken = inner.spoken(protocol, None).clone();
         let handle = Arc::new(Handle::new(spoken.clone(), &inner.env.limits, false));
+        handle.count_with(&inner.backlogs);
         let owner = ServerOwner {
             server: inner.clone(),
             id,

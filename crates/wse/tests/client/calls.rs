@@ -238,7 +238,8 @@ async fn calls_in_flight_fail_when_the_connection_ends_however_it_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_too_big_or_too_much_is_not_sent() {
-    let (client, mut wire) = connected(Limits { queue_bytes: 100 << 10, ..Limits::default() }).await;
+    let (client, mut wire) =
+        connected(Limits { queue_bytes: 100 << 10, queue_bytes_max: 100 << 10, ..Limits::default() }).await;
     let big = "x".repeat(101 << 10);
     assert!(matches!(client.send("m", &big), Err(SendError::TooBig(size)) if size > 101 << 10));
     let error = soon(client.call::<_, ()>("rp", &big)).await.unwrap_err();

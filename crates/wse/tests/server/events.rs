@@ -11,7 +11,7 @@ const S: Duration = Duration::from_secs(1);
 #[tokio::test(start_paused = true)]
 async fn every_end_is_told_once_with_its_true_code() {
     let (when, mut events) = events();
-    let limits = Limits { queue_bytes: 2000, ..Limits::default() };
+    let limits = Limits { queue_bytes: 2000, queue_bytes_max: 2000, ..Limits::default() };
     let server = server(|builder| builder.when(when).limits(limits));
     let ends = [
         ("custom close", "1000 CUSTOM_REASON"),

@@ -222,7 +222,8 @@ async fn a_mutual_flood_of_calls_that_call_back_completes() {
 async fn a_slow_reader_is_closed_and_a_fast_device_beside_it_gets_everything() {
     const PIPE: usize = 1 << 10;
     let (when, mut events) = events();
-    let server = server(|builder| builder.when(when));
+    let limits = Limits { queue_bytes_max: 1 << 20, ..Limits::default() };
+    let server = server(|builder| builder.limits(limits).when(when));
     let (mut slow, ended) = attach_with(&server, PIPE, Request::new(()));
     slow.enter("ann").await;
     let fast = enter(&server, "bob").await;
@@ -255,7 +256,7 @@ async fn a_slow_reader_is_closed_and_a_fast_device_beside_it_gets_everything() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_that_wakes_up_in_time_reads_why() {
-    let limits = Limits { queue_bytes: 20_000, ..Limits::default() };
+    let limits = Limits { queue_bytes: 20_000, queue_bytes_max: 20_000, ..Limits::default() };
     let server = server(|builder| builder.limits(limits));
     let (mut peer, _ended) = attach_with(&server, 256, Request::new(()));
     peer.enter("ann").await;

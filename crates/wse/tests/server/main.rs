@@ -37,6 +37,7 @@ mod replayed5;
 mod runtimes;
 mod sending;
 mod shutdown;
+mod slow;
 mod spread;
 mod strangers;
 mod time;

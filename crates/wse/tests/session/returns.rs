@@ -190,7 +190,7 @@ async fn a_session_is_not_resumed_over_another_wire() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_sent_again_does_not_count_against_the_queue() {
-    let limits = Limits { queue_bytes: 20_000, ..Limits::default() };
+    let limits = Limits { queue_bytes: 20_000, queue_bytes_max: 20_000, ..Limits::default() };
     let (server, _events) = counting(limits);
     let (mut peer, granted) = begin(&server, "ann", json!({})).await;
     let conn = server.user("ann").conns().remove(0);

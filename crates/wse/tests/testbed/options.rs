@@ -256,28 +256,32 @@ async fn max_message_bounds_what_a_device_may_send() {
 }
 
 #[tokio::test]
-async fn queue_bytes_bounds_what_waits_for_a_device() {
-    let mut testbed = Testbed::start(&["--queue-bytes", "256KiB"]).await;
-    let _dead = dead(&mut testbed).await;
-    let (client, mut events) = testbed.enter("user-ann", json!({})).await;
-    // More than the kernel keeps for a device that does not read.
-    let flooding = tokio::spawn(async move {
-        loop {
-            client.send("bc", 100_000).unwrap();
-            soon(events.next_like("ignored news")).await;
-        }
-    });
-    let end = testbed.program.event("disconnected").await;
-    assert_eq!((&end["cid"], &end["code"], &end["reason"]), (&json!("user-dead"), &json!(1013), &json!("wse.slow")));
-    flooding.abort();
-    let _ = flooding.await;
-    // One that reads is kept, and what never fits is an error of whoever sends it.
-    let (client, mut events) = testbed.enter("user-bob", json!({})).await;
-    client.send("echo", "x".repeat(200 << 10)).unwrap();
-    soon(events.next_like("ignored echo")).await;
-    client.send("echo", "x".repeat(300 << 10)).unwrap();
-    assert_eq!(testbed.program.event("error").await["code"], "wse.server.msg-processing-error");
-    testbed.terminate().await;
+async fn queue_bytes_their_maximum_and_the_time_for_what_is_between_bound_what_waits_for_a_device() {
+    for (most, time) in [("512KiB", "3600s"), ("1GiB", "200ms")] {
+        let options = ["--queue-bytes", "256KiB", "--queue-bytes-max", most, "--slow-timeout", time];
+        let mut testbed = Testbed::start(&options).await;
+        let _dead = dead(&mut testbed).await;
+        let (client, mut events) = testbed.enter("user-ann", json!({})).await;
+        // More than the kernel keeps for a device that does not read.
+        let flooding = tokio::spawn(async move {
+            loop {
+                client.send("bc", 100_000).unwrap();
+                soon(events.next_like("ignored news")).await;
+            }
+        });
+        let end = testbed.program.event("disconnected").await;
+        let expected = (&json!("user-dead"), &json!(1013), &json!("wse.slow"));
+        assert_eq!((&end["cid"], &end["code"], &end["reason"]), expected);
+        flooding.abort();
+        let _ = flooding.await;
+        // One that reads is kept, and what never fits is an error of whoever sends it.
+        let (client, mut events) = testbed.enter("user-bob", json!({})).await;
+        client.send("echo", "x".repeat(200 << 10)).unwrap();
+        soon(events.next_like("ignored echo")).await;
+        client.send("echo", "x".repeat(300 << 10)).unwrap();
+        assert_eq!(testbed.program.event("error").await["code"], "wse.server.msg-processing-error");
+        testbed.terminate().await;
+    }
 }
 
 #[tokio::test]

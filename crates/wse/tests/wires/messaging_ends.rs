@@ -106,7 +106,7 @@ async fn a_restart_is_1012_on_every_wire_and_for_strangers_too() {
 #[tokio::test(start_paused = true)]
 async fn a_device_that_does_not_read_is_closed_as_slow_with_1013_and_nobody_else_notices() {
     let (when, mut events) = events();
-    let limits = Limits { queue_bytes: 10_000, ..Limits::default() };
+    let limits = Limits { queue_bytes: 10_000, queue_bytes_max: 10_000, ..Limits::default() };
     let server = messaging(|builder| builder.when(when).limits(limits));
     let (mut slow, ended) = attach_with(&server, 1000, offering("ws-messaging"));
     slow.auth(json!("ann")).await;
@@ -240,7 +240,7 @@ async fn an_answer_to_nothing_is_not_answered() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_garbage_whose_answers_nobody_reads_is_bounded_by_the_queue() {
-    let limits = Limits { queue_bytes: 4000, ..Limits::default() };
+    let limits = Limits { queue_bytes: 4000, queue_bytes_max: 4000, ..Limits::default() };
     let server = messaging(|builder| builder.limits(limits).register("echo", async |_, what: Value| Ok(what)));
     let mut bystander = enter_messaging(&server, "bob").await;
     let (RawClient { mut reader, mut writer }, ended) = attach_with(&server, 1000, offering("ws-messaging"));

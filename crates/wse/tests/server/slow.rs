@@ -1,0 +1,132 @@
+//! Slow devices: how long they may be late, how much waits for them, and who goes first when all
+//! together are late with too much.
+
+use http::Request;
+use std::time::Duration;
+use tokio::{task::JoinHandle, time::sleep};
+use wse::{Closed, Conn, Limits, SendError, Server};
+use wse_test_peers::{Got, RawClient, about, attach_with, end, server, settle, timed};
+
+const S: Duration = Duration::from_secs(1);
+const PIPE: usize = 256;
+
+/// Room for ten messages of a thousand bytes, and 2 s for what is more.
+fn ten() -> Limits {
+    Limits { queue_bytes: 10 * MESSAGE, conns_per_user: 10, ..Limits::default() }
+}
+
+/// The bytes of one frame of [`send`].
+const MESSAGE: usize = 1000;
+
+/// Sends so many messages of a thousand bytes, frame and all.
+fn send(conn: &Conn, number: usize) -> Result<(), SendError> {
+    let payload = "x".repeat(MESSAGE - "[\"m\",\"\",null]".len() - 4);
+    (0..number).try_for_each(|_| conn.send("m", &payload).map(drop))
+}
+
+/// A device that reads nothing, with what its pipe takes in it.
+async fn device(server: &Server, name: &str) -> (RawClient, JoinHandle<Closed>, Conn) {
+    let (mut peer, ended) = attach_with(server, PIPE, Request::new(()));
+    peer.enter(name).await;
+    let conn = server.user(name).conns().pop().expect("it is there");
+    (peer, ended, conn)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_stops_is_closed_when_it_was_late_for_two_seconds_and_not_before() {
+    let server = server(|builder| builder.limits(ten()));
+    let (_peer, ended, conn) = device(&server, "ann").await;
+    send(&conn, 10).expect("it is not late");
+    sleep(20 * S).await;
+    send(&conn, 30).expect("it is late, and not closed for that");
+    let (waited, ()) = timed(async {
+        while conn.is_open() {
+            sleep(S / 1000).await;
+        }
+    })
+    .await;
+    assert!(about(waited, 2 * S), "{waited:?}");
+    assert!(matches!(send(&conn, 1), Err(SendError::NotReady)));
+    assert_eq!(end(ended).await, "1013 wse.slow");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_catches_up_in_time_stays_and_has_as_much_time_the_next_time() {
+    let server = server(|builder| builder.limits(ten()));
+    let (mut peer, _ended, conn) = device(&server, "ann").await;
+    for round in 0..5 {
+        send(&conn, 20).expect("it is late");
+        sleep(S * 19 / 10).await;
+        assert!(conn.is_open(), "{round}");
+        for _ in 0..if round < 4 { 20 } else { 11 } {
+            assert!(matches!(peer.next().await, Got::Text(_)), "{round}");
+        }
+        settle().await;
+        sleep(S / 5).await; // the first clock would have ended
+        assert!(conn.is_open(), "{round}");
+    }
+    sleep(20 * S).await;
+    assert!(conn.is_open(), "nine messages are not too much");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_device_that_is_dropped_is_cut_when_its_close_frame_was_not_read_in_time() {
+    let server = server(|builder| builder.limits(Limits { close_timeout: 5 * S, ..ten() }));
+    let (_peer, ended, conn) = device(&server, "ann").await;
+    send(&conn, 20).expect("it is late");
+    settle().await;
+    conn.drop("bye");
+    let (waited, closed) = timed(end(ended)).await;
+    assert!(about(waited, 5 * S), "{waited:?}");
+    assert_eq!(closed, "1000 bye");
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_hard_bound_a_device_is_closed_at_once() {
+    let limits = Limits { queue_bytes_max: 30 * MESSAGE, ..ten() };
+    let server = server(|builder| builder.limits(limits));
+    let (_peer, ended, conn) = device(&server, "ann").await;
+    send(&conn, 30).expect("that is the bound");
+    assert!(matches!(send(&conn, 1), Err(SendError::Slow)));
+    settle().await;
+    assert!(!conn.is_open() && server.conn_count() == 0);
+    assert_eq!(end(ended).await, "1013 wse.slow");
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_together_are_late_with_too_much_the_largest_queue_goes_first() {
+    let limits = Limits { queued_bytes: 60 * MESSAGE, slow_timeout: 3600 * S, ..ten() };
+    let server = server(|builder| builder.limits(limits));
+    let mut devices = Vec::new();
+    for (name, messages) in [("small", 15), ("large", 40), ("medium", 30)] {
+        let (peer, ended, conn) = device(&server, name).await;
+        send(&conn, messages).expect("it is late");
+        devices.push((peer, ended, conn));
+    }
+    let open = |devices: &[(RawClient, JoinHandle<Closed>, Conn)]| {
+        devices.iter().map(|(_, _, conn)| conn.is_open()).collect::<Vec<_>>()
+    };
+    // 5 + 30 + 20, and at the edge.
+    send(&devices[0].2, 5).expect("that is the bound of all");
+    settle().await;
+    assert_eq!(open(&devices), [true, true, true]);
+    send(&devices[0].2, 1).expect("another has to go for it");
+    settle().await;
+    assert_eq!(open(&devices), [true, false, true]);
+    // What one reads, or takes with it, is free for the others.
+    let (mut medium, _, _) = devices.pop().expect("three");
+    for _ in 0..25 {
+        medium.next().await;
+    }
+    settle().await;
+    send(&devices[0].2, 44).expect("11 + 44 + 5");
+    settle().await;
+    assert_eq!(open(&devices), [true, false]);
+    drop(medium);
+    settle().await;
+    send(&devices[0].2, 5).expect("it is alone");
+    assert_eq!(open(&devices), [true, false]);
+    send(&devices[0].2, 1).expect("it is the largest itself");
+    settle().await;
+    assert_eq!(open(&devices), [false, false]);
+}
