@@ -6,6 +6,7 @@ use crate::{
         owner::{Opened, Owner, Report},
         running_handlers::{Checking, Finished, Running, RunningCall, Work},
         task::{Connection, frame_limits},
+        turn,
         waits::Waits,
     },
     error::SendError,
@@ -118,7 +119,7 @@ impl<O: Owner> Connection<O> {
     }
 
     pub(super) fn start_waiting(&mut self, cx: &mut Context<'_>) {
-        while self.may_start() {
+        while self.may_start() && !turn::is_over() {
             let Some(envelope) = self.inbox.pop() else { return };
             self.start(envelope, cx);
             self.check_closed();

@@ -9,6 +9,7 @@ use crate::{
         parked::Parked,
         queue::Out,
         spoken::Spoken,
+        turn,
     },
     error::SendError,
     session::sent::{Arrival, SentFrames},
@@ -298,6 +299,7 @@ impl Handle {
         scratch.clear();
         let mask = self.masked.then(rand::random);
         let result = put_frame(&mut scratch, opcode, mask, write).map_err(SendError::from);
+        turn::produced(scratch.len());
         let result = result.and_then(|()| queue(&scratch));
         if scratch.capacity() <= SCRATCH_KEPT {
             SCRATCH.set(scratch);

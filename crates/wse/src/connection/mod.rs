@@ -20,5 +20,6 @@ pub(crate) mod send;
 pub(crate) mod spoken;
 pub(crate) mod stream;
 pub(crate) mod task;
+pub(crate) mod turn;
 mod waits;
 mod write;

@@ -2,7 +2,8 @@
 
 use crate::connection::{
     owner::Owner,
-    task::{Connection, TURN},
+    task::Connection,
+    turn::{self, TURN},
 };
 use std::{
     cell::Cell,
@@ -23,7 +24,8 @@ thread_local! {
 }
 
 impl<O: Owner> Connection<O> {
-    /// Reads until nothing more has come, the inbox is full, or no bytes are `left` of the turn.
+    /// Reads until nothing more has come, the inbox is full, or the turn is over: no bytes are `left` of it,
+    /// or the handlers have sent enough.
     pub(super) fn poll_read(&mut self, left: &mut usize, cx: &mut Context<'_>) {
         if !self.read_ahead.is_empty() && self.has_room() {
             let mut ahead = std::mem::take(&mut self.read_ahead);
@@ -34,7 +36,7 @@ impl<O: Owner> Connection<O> {
                 self.decoded = 0;
             }
         }
-        while *left > 0 && self.has_room() {
+        while *left > 0 && self.read_ahead.is_empty() && self.has_room() {
             let Some(io) = &mut self.io else { return };
             let mut scratch = SCRATCH.take();
             scratch.resize(TURN, 0);
@@ -70,11 +72,11 @@ impl<O: Owner> Connection<O> {
         self.found_session.is_none() && self.inbox.has_room(bound, awaits_peer)
     }
 
-    /// Decodes what was read. Returns how many bytes are left because the inbox is full: small messages
-    /// take more room than their bytes.
+    /// Decodes what was read. Returns how many bytes are left because the inbox is full, as small messages
+    /// take more room than their bytes, or because the turn is over.
     fn take_in(&mut self, mut input: &mut [u8], cx: &mut Context<'_>) -> usize {
         loop {
-            if !self.has_room() {
+            if !self.has_room() || turn::is_over() {
                 return input.len();
             }
             match self.decoder.next(&mut input) {

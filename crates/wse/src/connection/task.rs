@@ -9,6 +9,7 @@ use crate::connection::{
     queue::Queue,
     running_handlers::{Checking, Running},
     stream::Io,
+    turn::{self, TURN},
 };
 use futures_util::stream::FuturesUnordered;
 use std::{
@@ -23,9 +24,6 @@ use tokio::{
 };
 use wse_frame::{Decoder, Role};
 use wse_proto::{Closed, Input, Limits, Machine, Reason};
-
-/// Bytes that a connection reads in one turn. After that other connections have their turn.
-pub(super) const TURN: usize = 64 << 10;
 
 type AnswerOf<O> = <<O as Owner>::Machine as Machine>::Answer;
 
@@ -170,6 +168,7 @@ impl<O: Owner> Future for Connection<O> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed> {
         let this = &mut *self;
         this.now = Instant::now();
+        turn::begin();
         let mut left = TURN;
         loop {
             this.progressed = false;
@@ -192,7 +191,7 @@ impl<O: Owner> Future for Connection<O> {
             if this.is_done() {
                 return Poll::Ready(this.cause.clone().unwrap_or_else(|| Closed::broken(Reason::default())));
             }
-            if left == 0 {
+            if left == 0 || turn::is_over() {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }

@@ -1,11 +1,13 @@
 //! Slow devices: how long they may be late, how much waits for them, and who goes first when all
 //! together are late with too much.
 
+use futures_util::future::join_all;
 use http::Request;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::{task::JoinHandle, time::sleep};
 use wse::{Closed, Conn, Limits, SendError, Server};
-use wse_test_peers::{Got, RawClient, about, attach_with, end, server, settle, timed};
+use wse_test_peers::{Got, RawClient, about, attach_with, end, enter, server, settle, text, timed};
 
 const S: Duration = Duration::from_secs(1);
 const PIPE: usize = 256;
@@ -129,4 +131,53 @@ async fn when_all_together_are_late_with_too_much_the_largest_queue_goes_first()
     send(&devices[0].2, 1).expect("it is the largest itself");
     settle().await;
     assert_eq!(open(&devices), [false, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_small_messages_with_larger_broadcasts_closes_nobody_who_reads() {
+    // Everybody who is late is closed at once, so that only turns can help.
+    let limits = Limits { queue_bytes: 160 << 10, queue_bytes_max: 160 << 10, conns_per_user: 10, ..Limits::default() };
+    let server = server(|builder| {
+        builder.limits(limits).on("b", async |conn: Conn, _: Value| {
+            conn.server().broadcast("news", "x".repeat(380))?;
+            Ok(())
+        })
+    });
+    let mut readers = Vec::new();
+    for _ in 0..5 {
+        let (mut reader, _ended) = attach_with(&server, 1 << 20, Request::new(()));
+        reader.enter("reader").await;
+        readers.push(reader);
+    }
+    let (mut sender, _ended) = attach_with(&server, 1 << 20, Request::new(()));
+    sender.enter("sender").await;
+    sender.write(&text(r#"["b","0123456789"]"#).repeat(3000)).await;
+    readers.push(sender);
+    let read = readers.iter_mut().map(|reader| async {
+        for number in 0..3000 {
+            assert!(matches!(reader.next().await, Got::Text(_)), "{number}");
+        }
+    });
+    join_all(read).await;
+    assert_eq!(server.conn_count(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_of_a_turn_is_handled_in_the_next_once_and_in_order() {
+    let server = server(|builder| {
+        builder.on("big", async |conn: Conn, number: u32| {
+            conn.send("big", (number, "x".repeat(50_000)))?;
+            Ok(())
+        })
+    });
+    let mut peer = enter(&server, "ann").await;
+    let (mut reader, mut writer) = (peer.reader, peer.writer);
+    let burst: Vec<u8> = (0..100).flat_map(|number| text(&json!(["big", number]).to_string())).collect();
+    writer.write(&burst).await;
+    for number in 0..100 {
+        let answer: Value = serde_json::from_str(&reader.text().await).expect("JSON");
+        assert_eq!(answer[1][0], number);
+    }
+    peer = RawClient { reader, writer };
+    peer.leave().await;
 }

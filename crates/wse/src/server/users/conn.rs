@@ -3,7 +3,7 @@
 
 use crate::{
     app::names::{Message, Procedure},
-    connection::{handle::Handle, receipt::Receipt, send},
+    connection::{handle::Handle, receipt::Receipt, send, turn},
     error::{CallError, SendError},
     server::{
         Inner, Server,
@@ -115,7 +115,9 @@ impl Conn {
     /// # Errors
     /// [`SendError`]; after `Slow` the connection is being closed.
     pub fn send_encoded(&self, message: &Encoded) -> Result<Receipt, SendError> {
-        Ok(Receipt::new(&self.0.handle, self.queue(message)?))
+        let number = self.queue(message)?;
+        turn::produced(message.size());
+        Ok(Receipt::new(&self.0.handle, number))
     }
 
     pub(crate) fn queue(&self, message: &Encoded) -> Result<Option<u64>, SendError> {

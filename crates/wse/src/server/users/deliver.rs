@@ -2,6 +2,7 @@
 //! does not delay another.
 
 use crate::{
+    connection::turn,
     error::SendError,
     server::{
         Inner,
@@ -105,5 +106,6 @@ fn queue(server: &Inner, conns: &[Conn], message: &Encoded) -> usize {
         tracing::warn!(name = message.name(), %error, "message without a form on some wires");
         server.events.left_out(conn, message.name(), error);
     }
+    turn::produced(message.size());
     taken
 }

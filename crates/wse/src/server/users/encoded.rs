@@ -207,6 +207,12 @@ impl Encoded {
         Ok(message)
     }
 
+    /// The bytes of the largest frame that was made of it so far.
+    pub(crate) fn size(&self) -> usize {
+        let bytes = |framed: &Framed| if let Framed::Frame(frame) = framed { frame.len() } else { 0 };
+        self.frames.iter().filter_map(OnceLock::get).map(bytes).max().unwrap_or(0)
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
