@@ -77,7 +77,8 @@
 //!   [`Limits::resume_window`]. A client that [reconnects](ClientBuilder::reconnect) asks for a
 //!   session by default. [`Receipt::delivered`] tells when a message has arrived.
 //! - A call ends exactly once: result, error, timed out, disconnected, or dropped by its caller.
-//! - Sending never waits. A device that does not read is closed as slow once more than [`Limits::queue_bytes`] have waited for it for
+//! - Sending never waits, unless it [is to](Conn::send_when_ready). A device that does not read is
+//!   closed as slow once more than [`Limits::queue_bytes`] have waited for it for
 //!   [`Limits::slow_timeout`]; other devices are not affected.
 //! - What passes by itself is never final. A client that was welcomed and reconnects comes back after
 //!   everything but a verdict, a broken protocol and a close of its own; an `identify` that fails is no

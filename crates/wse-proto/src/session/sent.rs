@@ -34,7 +34,16 @@ impl<F: AsRef<[u8]>> Sent<F> {
 
     /// The bytes that keeping a frame takes: the frame, its place here, and what an allocator adds.
     fn weight(frame: &F) -> usize {
-        frame.as_ref().len() + size_of::<F>() + 32
+        Self::weight_of(frame.as_ref().len())
+    }
+
+    fn weight_of(length: usize) -> usize {
+        length + size_of::<F>() + 32
+    }
+
+    /// Whether a frame of that length would fit.
+    pub fn has_room(&self, length: usize) -> bool {
+        self.bytes + Self::weight_of(length) <= self.limit
     }
 
     /// Keeps a frame that is being sent, and returns its number. Numbers begin at 1.
@@ -135,6 +144,7 @@ mod tests {
     #[test]
     fn after_a_frame_that_does_not_fit_nothing_is_resumed_until_it_is_acknowledged() {
         let mut sent = Sent::new(2 * Sent::weight(&"aaaa"));
+        assert!(sent.has_room(4));
         let pushed = ["aaaa", "bbbb", "cccc", "d", "e"].map(|frame| sent.push(frame));
         assert_eq!(pushed, [Ok(1), Ok(2), Err(Full(3)), Ok(4), Ok(5)]);
         assert_eq!((kept(&sent), sent.is_whole(), sent.covers(3)), (vec!["d", "e"], false, false));
@@ -142,6 +152,7 @@ mod tests {
         assert_eq!((kept(&sent), sent.is_whole(), sent.unconfirmed()), (vec!["d", "e"], false, 3));
         sent.acknowledge(4).unwrap();
         assert_eq!((kept(&sent), sent.is_whole(), sent.covers(4)), (vec!["e"], true, true));
+        assert!(sent.has_room(4) && !sent.has_room(8));
         sent.discard();
         assert_eq!((sent.bytes(), sent.covers(5), sent.unconfirmed()), (0, false, 1));
     }

@@ -12,6 +12,12 @@ struct Count {
 }
 
 #[derive(Deserialize)]
+struct History {
+    count: usize,
+    bytes: usize,
+}
+
+#[derive(Deserialize)]
 struct To {
     #[serde(default)]
     cid: Value,
@@ -59,6 +65,13 @@ pub(crate) fn handlers() -> Handlers<Conn> {
         })
         .on("bc", async |conn, n: usize| {
             conn.server().broadcast("news", big(conn.clone(), n).await?)?;
+            Ok(())
+        })
+        .on("history", async |conn, History { count, bytes }| {
+            let payload = big(conn.clone(), bytes).await?;
+            for _ in 0..count {
+                conn.send_when_ready("h", &payload).await?;
+            }
             Ok(())
         })
         .on("who", who)

@@ -207,6 +207,31 @@ impl Client {
         Ok(Receipt::new(&handle, number))
     }
 
+    /// Waits until half of the queue to the server is free, as [`Conn::ready`](crate::Conn::ready) does for a
+    /// device.
+    ///
+    /// # Errors
+    /// [`SendError::NotReady`] when the client is not connected and has no session, or that ends meanwhile.
+    pub async fn ready(&self) -> Result<(), SendError> {
+        self.handle().ok_or(SendError::NotReady)?.ready().await
+    }
+
+    /// Queues a message once there is room for it, as
+    /// [`Conn::send_when_ready`](crate::Conn::send_when_ready) does for a device.
+    ///
+    /// # Errors
+    /// [`SendError`], but never `Slow`.
+    pub async fn send_when_ready<P: Serialize>(
+        &self,
+        message: impl Message<P>,
+        payload: P,
+    ) -> Result<Receipt, SendError> {
+        let handle = self.handle().ok_or(SendError::NotReady)?;
+        let hooks = &self.0.state.env.hooks;
+        let number = send::message_when_ready(hooks, self, &handle, message.name(), payload).await?;
+        Ok(Receipt::new(&handle, number))
+    }
+
     /// Breaks the connection without a close frame, as a lost network does. It is for tests: the
     /// client then does what it does when the network is lost.
     pub fn cut(&self) {

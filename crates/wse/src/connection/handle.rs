@@ -200,6 +200,22 @@ impl Handle {
         }
     }
 
+    /// Waits until half of the queue is free.
+    pub(crate) async fn ready(&self) -> Result<(), SendError> {
+        self.outbox.ready().await
+    }
+
+    /// Waits until a whole frame has room, and queues it.
+    pub(super) async fn queue_when_ready(&self, frame: &Bytes) -> Result<Option<u64>, SendError> {
+        Ok(self.outbox.send_when_ready(frame).await?.number)
+    }
+
+    /// Encodes a message into its frame.
+    pub(super) fn encode<P: Serialize + ?Sized>(&self, name: &str, payload: &P) -> Result<Bytes, SendError> {
+        let encode = |out: &mut Vec<u8>| self.codec().write(out, name, payload, None);
+        self.frame(self.opcode(), encode, |frame| Ok(Bytes::copy_from_slice(frame)))
+    }
+
     /// Counts what the queue holds beyond its limit. This connection, or others, may end.
     #[cold]
     pub(super) fn count_excess(&self) {

@@ -1,6 +1,7 @@
 //! The outbox of a connection: any thread may queue frames, only the connection's task takes them out.
 //! Queueing never makes a sender wait. It never holds more than its bound, and knows no stream and no clock.
 
+mod room;
 mod session;
 pub(crate) mod signals;
 
@@ -14,6 +15,7 @@ use crate::{
     },
 };
 use std::{sync::PoisonError, task::Waker};
+use tokio::sync::Notify;
 use wse_proto::{Closed, Full, Limits};
 
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(crate) struct Outbox {
     /// Bytes that it holds at the most.
     max: usize,
     masked: bool,
+    /// Wakes those who wait for room.
+    freed: Notify,
     /// Whether the end was chosen, readable without the lock.
     closing: AtomicBool,
 }
@@ -42,6 +46,8 @@ struct State {
     late: bool,
     /// It has become late since the task last looked.
     became_late: bool,
+    /// Someone waits for room.
+    awaited: bool,
     /// How the connection ends. No frame is accepted after it is set.
     closed: Option<Closed>,
     /// How the connection ends once no handler runs.
@@ -75,6 +81,7 @@ impl Outbox {
             limit: limits.queue_bytes,
             max: limits.queue_bytes_max,
             masked,
+            freed: Notify::new(),
             closing: AtomicBool::new(false),
         }
     }
@@ -96,10 +103,16 @@ impl Outbox {
     }
 
     fn admit(&self, frame: Out<'_>, counted: bool) -> Result<Queued, SendError> {
-        if frame.len() > self.limit {
-            return Err(SendError::TooBig(frame.len()));
-        }
-        let mut state = self.lock();
+        self.can_hold(frame.len())?;
+        self.admit_in(self.lock(), frame, counted)
+    }
+
+    /// Whether a frame of that length is ever accepted.
+    pub(crate) fn can_hold(&self, length: usize) -> Result<(), SendError> {
+        if length > self.limit { Err(SendError::TooBig(length)) } else { Ok(()) }
+    }
+
+    fn admit_in(&self, mut state: MutexGuard<'_, State>, frame: Out<'_>, counted: bool) -> Result<Queued, SendError> {
         if state.closed.is_some() {
             return Err(SendError::NotReady);
         }
@@ -212,6 +225,7 @@ impl Outbox {
         state.slack = state.slack.min(state.bytes);
         let was_late = state.late;
         state.late = was_late && state.bytes > self.limit + state.slack;
+        self.freed_by(state);
         was_late
     }
 
@@ -245,6 +259,7 @@ impl Outbox {
             session.end();
         }
         Self::wake(state);
+        self.freed.notify_waiters();
     }
 
     fn wake(mut state: MutexGuard<'_, State>) {

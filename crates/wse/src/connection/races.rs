@@ -3,9 +3,11 @@
 
 use super::{handle::Handle, queue::Out, queue::Queue, spoken::Spoken};
 use crate::{
+    error::SendError,
     session::parking::Parking,
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
 };
+use bytes::Bytes;
 use shuttle::thread::{self, Thread};
 use std::{
     io::IoSlice,
@@ -83,6 +85,43 @@ fn frames_of_many_senders_leave_whole_and_in_order_and_no_wake_up_is_lost() {
         }
         senders.into_iter().for_each(|sender| sender.join().unwrap());
         assert_whole(&got, 3);
+    };
+    shuttle::check_random(race, ORDERS);
+}
+
+#[test]
+fn whoever_waits_for_room_is_woken_when_there_is_some_and_when_the_connection_ends() {
+    const LAST: u8 = 99;
+    let race = || {
+        let limits = Limits { queue_bytes: 4, queue_bytes_max: 4, ..Limits::default() };
+        let handle = Arc::new(Handle::new(Arc::new(Spoken::by_client(Protocol::Wse)), &limits, false));
+        let senders = [0, 1].map(|number: u8| {
+            let handle = handle.clone();
+            thread::spawn(move || {
+                shuttle::future::block_on(async {
+                    for n in 0..3 {
+                        let frame = Bytes::copy_from_slice(&[number << 4 | n; 2]);
+                        handle.queue_when_ready(&frame).await.expect("there is room at last");
+                    }
+                    handle.queue_when_ready(&Bytes::from_static(&[LAST; 4])).await
+                })
+            })
+        });
+        let (mut queue, mut got) = (Queue::default(), Vec::new());
+        let of_theirs = |got: &[u8]| got.iter().filter(|byte| **byte != LAST).count();
+        while of_theirs(&got) < 12 {
+            handle.outbox.collect(&mut queue);
+            handle.outbox.written(write(&mut queue, &mut got));
+            if of_theirs(&got) < 12 {
+                sleep(&handle);
+            }
+        }
+        // Each has one more to send, for which there may be no room any more.
+        handle.close(wse_proto::Closed::slow());
+        for sender in senders {
+            let last = sender.join().unwrap();
+            assert!(matches!(last, Ok(_) | Err(SendError::NotReady)));
+        }
     };
     shuttle::check_random(race, ORDERS);
 }

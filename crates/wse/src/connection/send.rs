@@ -29,6 +29,26 @@ where
     }
 }
 
+/// The same, once there is room for it. The hook sees it, and it is encoded, before the wait.
+pub(crate) async fn message_when_ready<W, P>(
+    hooks: &Hooks<W>,
+    who: &W,
+    handle: &Handle,
+    name: &str,
+    payload: P,
+) -> Result<Option<u64>, SendError>
+where
+    W: Send + 'static,
+    P: Serialize,
+{
+    let frame = match shown(hooks, who, handle, name, &payload, None)? {
+        None => handle.encode(name, &payload)?,
+        Some(encoded) => handle.encode(name, &encoded)?,
+    };
+    drop(payload);
+    handle.queue_when_ready(&frame).await
+}
+
 /// Queues a message that was encoded for many. `payload` is what the hook sees.
 pub(crate) fn shared<W: Send + 'static>(
     hooks: &Hooks<W>,

@@ -53,6 +53,11 @@ impl SentFrames {
         }
     }
 
+    /// Whether a frame of that length can be kept, or nothing else is kept that an acknowledgement frees.
+    pub(crate) fn has_room(&self, length: usize) -> bool {
+        self.copies.unconfirmed() == 0 || self.copies.has_room(length)
+    }
+
     /// Keeps a copy of a frame that is being sent. Returns its number.
     ///
     /// # Errors

@@ -34,6 +34,7 @@ mod recall;
 mod replay;
 mod replayed;
 mod replayed5;
+mod room;
 mod runtimes;
 mod sending;
 mod shutdown;

@@ -273,3 +273,14 @@ async fn the_event_lines_come_in_the_order_and_with_the_fields_of_the_page() {
     assert_eq!(testbed.program.json().await, left);
     assert!(testbed.terminate().await.is_empty(), "nothing else is printed");
 }
+
+#[tokio::test]
+async fn history_reaches_a_device_whole_however_much_it_is() {
+    let testbed = Testbed::start(&["--queue-bytes", "64KiB", "--queue-bytes-max", "64KiB"]).await;
+    let (client, mut events) = testbed.enter("user-ann", json!({})).await;
+    client.send("history", json!({"count": 500, "bytes": 20_000})).expect("it is connected");
+    for _ in 0..500 {
+        assert_eq!(soon(events.next_like("ignored h ")).await.len(), "ignored h \"\"".len() + 20_000);
+    }
+    testbed.terminate().await;
+}

@@ -65,6 +65,7 @@ impl Outbox {
         (state.bytes, state.slack) = (queue.len(), queue.len());
         state.queue = queue;
         Self::wake(state);
+        self.freed.notify_waiters(); // it has a connection again
         resolve(receipts);
     }
 
@@ -73,7 +74,9 @@ impl Outbox {
     /// # Errors
     /// When fewer frames were sent.
     pub(crate) fn acknowledge(&self, count: u64) -> Result<(), ProtocolError> {
-        let receipts = self.session(|session| session.acknowledge(count)).transpose()?;
+        let mut state = self.lock();
+        let receipts = state.session.as_deref_mut().map(|session| session.acknowledge(count)).transpose()?;
+        self.freed_by(state);
         resolve(receipts.unwrap_or_default());
         Ok(())
     }

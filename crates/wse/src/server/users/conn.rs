@@ -110,6 +110,44 @@ impl Conn {
         Ok(Receipt::new(&self.0.handle, number))
     }
 
+    /// Waits until half of the queue of this device is free
+    /// ([`Limits::queue_bytes`](crate::Limits::queue_bytes)), and in a session as much room among what the
+    /// device has not acknowledged. Then a message of up to that size makes nobody slow. While the device
+    /// has no connection it waits for the next one. Others may send in between; dropping the future
+    /// leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`SendError::NotReady`] when the connection, or the session, has ended or ends meanwhile.
+    pub async fn ready(&self) -> Result<(), SendError> {
+        self.0.handle.ready().await
+    }
+
+    /// Queues a message for this device once there is room for it: a device that reads slowly gets
+    /// everything, and the server keeps no more than [`Limits::queue_bytes`](crate::Limits::queue_bytes). So
+    /// history is sent. It waits as [`ready`](Conn::ready) does; a message that is dropped while it waits
+    /// is not sent.
+    ///
+    /// ```
+    /// # async fn example(conn: wse::Conn, history: Vec<String>) -> Result<(), wse::SendError> {
+    /// for message in history {
+    ///     conn.send_when_ready("said", message).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError`], but never `Slow`.
+    pub async fn send_when_ready<P: Serialize>(
+        &self,
+        message: impl Message<P>,
+        payload: P,
+    ) -> Result<Receipt, SendError> {
+        let ConnInner { handle, server, .. } = &*self.0;
+        let number = send::message_when_ready(&server.env.hooks, self, handle, message.name(), payload).await?;
+        Ok(Receipt::new(handle, number))
+    }
+
     /// Queues a message that was [encoded](Server::encode) before.
     ///
     /// # Errors

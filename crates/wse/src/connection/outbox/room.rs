@@ -1,0 +1,72 @@
+//! Waiting for room in an outbox. Whoever waits looks again after every wake-up, and leaves nothing behind
+//! when dropped.
+
+use crate::{
+    connection::{
+        outbox::{Outbox, Queued, State},
+        queue::Out,
+    },
+    error::SendError,
+    sync::MutexGuard,
+};
+use bytes::Bytes;
+
+impl Outbox {
+    /// Waits until half of the limit is free, so that what is sent next makes no peer late.
+    pub(crate) async fn ready(&self) -> Result<(), SendError> {
+        self.when(|| {
+            let mut state = self.lock();
+            if state.closed.is_some() {
+                return Err(SendError::NotReady);
+            }
+            let room = self.has_room(&state, self.half());
+            state.awaited |= !room;
+            Ok(room.then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until a frame of the application fits below the limit, and queues it.
+    pub(crate) async fn send_when_ready(&self, frame: &Bytes) -> Result<Queued, SendError> {
+        self.can_hold(frame.len())?;
+        self.when(|| {
+            let mut state = self.lock();
+            if state.closed.is_none() && !self.has_room(&state, frame.len()) {
+                state.awaited = true;
+                return Ok(None);
+            }
+            self.admit_in(state, Out::Shared(frame), true).map(Some)
+        })
+        .await
+    }
+
+    /// Tries until there is a result, whenever something has become free.
+    async fn when<T>(&self, attempt: impl Fn() -> Result<Option<T>, SendError>) -> Result<T, SendError> {
+        loop {
+            let freed = self.freed.notified(); // it counts from here, so that no wake-up is missed in between
+            if let Some(result) = attempt()? {
+                return Ok(result);
+            }
+            freed.await;
+        }
+    }
+
+    /// Whether so many more bytes stay below the limit, and can be sent again if the connection is lost.
+    fn has_room(&self, state: &State, length: usize) -> bool {
+        let keeps = state.session.as_deref().is_none_or(|session| !session.is_parked() && session.has_room(length));
+        keeps && state.bytes + length <= self.limit + state.slack
+    }
+
+    /// Wakes those who wait for room, once half of the limit is free.
+    pub(super) fn freed_by(&self, mut state: MutexGuard<'_, State>) {
+        if state.awaited && state.bytes <= self.half() + state.slack {
+            state.awaited = false;
+            drop(state);
+            self.freed.notify_waiters();
+        }
+    }
+
+    fn half(&self) -> usize {
+        self.limit / 2
+    }
+}
