@@ -42,7 +42,7 @@ impl<A: Clone> Event<A> {
             Event::Deaf => Input::Deaf,
             Event::Tick => Input::Tick,
             Event::Heard => {
-                machine.heard(now);
+                machine.heard(1, now);
                 return Step::Wait;
             }
             Event::Pong => {

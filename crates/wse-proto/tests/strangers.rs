@@ -59,7 +59,7 @@ fn without_an_auth_timeout_only_the_silence_of_a_stranger_ends_it() {
         let mut tick = |seconds| machine.step(Input::Tick, start + Duration::from_secs(seconds));
         assert!(matches!(tick(24), Step::Wait), "{at:?}");
         assert!(matches!(tick(25), Step::Ping), "{at:?}");
-        machine.heard(start + Duration::from_secs(30));
+        machine.heard(1, start + Duration::from_secs(30));
         let mut tick = |seconds| machine.step(Input::Tick, start + Duration::from_secs(seconds));
         assert!(matches!(tick(54), Step::Wait), "{at:?}");
         assert!(matches!(tick(55), Step::Ping), "{at:?}");

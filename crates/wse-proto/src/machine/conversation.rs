@@ -43,7 +43,7 @@ impl<H: Handshake> Conversation<H> {
         };
         let step = match input {
             Input::Envelope(envelope) => {
-                self.open.heard(now);
+                self.open.heard(0, now);
                 handshake.envelope(envelope)
             }
             Input::Garbage(error) => handshake.garbage(error),
@@ -99,8 +99,12 @@ impl<H: Handshake> Machine for Conversation<H> {
         }
     }
 
-    fn heard(&mut self, now: Instant) {
-        self.open.heard(now);
+    fn heard(&mut self, bytes: usize, now: Instant) {
+        self.open.heard(bytes, now);
+    }
+
+    fn wrote(&mut self, bytes: usize, proven: bool) {
+        self.open.wrote(bytes, proven);
     }
 
     fn answered_ping(&mut self, now: Instant) {

@@ -12,36 +12,76 @@ pub(crate) enum Beat {
     Dead,
 }
 
+/// A peer takes at least so many bytes in a millisecond while it shows by taking them that it is there.
+const BYTES_PER_MS: u128 = 1;
+
 #[derive(Debug)]
 pub(crate) struct Heartbeat {
     interval: Duration,
     timeout: Duration,
+    /// When the present period began, and when it ends.
+    since: Instant,
     due: Instant,
     pinged: bool,
+    /// Bytes moved in this period that the peer has made room for.
+    taken: u64,
+    /// Bytes moved in this period that may lie between here and a peer that is gone.
+    sent: u64,
+    /// Bytes of the second kind have put off the ping since the peer was heard.
+    put_off: bool,
 }
 
 impl Heartbeat {
     pub(crate) fn new(interval: Duration, timeout: Duration, now: Instant) -> Self {
         // An interval of zero means no pings.
         let interval = if interval.is_zero() { Duration::MAX } else { interval };
-        Self { interval, timeout, due: later(now, interval), pinged: false }
+        let due = later(now, interval);
+        Self { interval, timeout, since: now, due, pinged: false, taken: 0, sent: 0, put_off: false }
     }
 
     /// Notes that the peer has shown that it is there.
     pub(crate) fn heard(&mut self, now: Instant) {
-        self.pinged = false;
-        self.due = later(now, self.interval);
+        (self.pinged, self.put_off) = (false, false);
+        self.begin(now, self.interval);
+    }
+
+    /// Notes that so many bytes have moved. `proven` is for bytes that the peer has made room for, and
+    /// for bytes of its own.
+    ///
+    /// At 1 kB/s over a whole period they stand for a sign of life: the ping waits behind them. Bytes that
+    /// are not proven do so once, since a network may take some for a peer that is gone.
+    pub(crate) fn moved(&mut self, bytes: u64, proven: bool) {
+        if proven { self.taken += bytes } else { self.sent += bytes }
+    }
+
+    fn begin(&mut self, now: Instant, period: Duration) {
+        (self.since, self.due, self.taken, self.sent) = (now, later(now, period), 0, 0);
+    }
+
+    /// Whether so many bytes in this period show that the peer is there.
+    fn suffices(&self, bytes: u64, now: Instant) -> bool {
+        let needed = now.saturating_duration_since(self.since).as_millis() * BYTES_PER_MS;
+        bytes > 0 && u128::from(bytes) >= needed
     }
 
     pub(crate) fn tick(&mut self, now: Instant) -> Beat {
         if now < self.due {
             return Beat::Nothing;
         }
+        if self.suffices(self.taken, now) {
+            self.heard(now);
+            return Beat::Nothing;
+        }
+        if !self.put_off && self.suffices(self.taken + self.sent, now) {
+            self.heard(now);
+            self.put_off = true;
+            return Beat::Nothing;
+        }
         if self.pinged {
             return Beat::Dead;
         }
         self.pinged = true;
-        self.due = later(now, self.timeout);
+        self.begin(now, self.timeout);
         Beat::Ping
     }
 
@@ -82,5 +122,36 @@ mod tests {
         assert_eq!(heartbeat.deadline(), start + 55 * S);
         assert_eq!(heartbeat.tick(start + 54 * S), Beat::Nothing);
         assert_eq!(heartbeat.tick(start + 55 * S), Beat::Ping);
+    }
+    #[test]
+    fn a_peer_that_takes_a_kilobyte_a_second_is_there_however_long_that_lasts() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(25 * S, 10 * S, start);
+        for period in 1..100 {
+            heartbeat.moved(25_000, true);
+            assert_eq!(heartbeat.tick(start + 25 * period * S), Beat::Nothing);
+        }
+        heartbeat.moved(24_999, true);
+        assert_eq!(heartbeat.tick(start + 2500 * S), Beat::Ping, "a byte too few");
+        heartbeat.moved(10_000, true);
+        assert_eq!(heartbeat.tick(start + 2510 * S), Beat::Nothing, "while the ping waits behind them too");
+        assert_eq!(heartbeat.tick(start + 2535 * S), Beat::Ping);
+        assert_eq!(heartbeat.tick(start + 2545 * S), Beat::Dead, "a reader that has stopped is found");
+    }
+
+    #[test]
+    fn bytes_that_a_network_may_hold_put_the_ping_off_once() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(25 * S, 10 * S, start);
+        for period in [1, 2] {
+            heartbeat.moved(1_000_000, false);
+            let beat = heartbeat.tick(start + 25 * period * S);
+            assert_eq!(beat, if period == 1 { Beat::Nothing } else { Beat::Ping });
+        }
+        heartbeat.moved(1_000_000, false);
+        assert_eq!(heartbeat.tick(start + 60 * S), Beat::Dead, "25 s later than in silence");
+        heartbeat.heard(start + 60 * S);
+        heartbeat.moved(25_000, false);
+        assert_eq!(heartbeat.tick(start + 85 * S), Beat::Nothing, "and once more after a sign of life");
     }
 }

@@ -46,8 +46,13 @@ pub trait Machine {
     /// When the caller has to step with the next [`Input::Tick`]; `None` once the conversation is closed.
     fn deadline(&self) -> Option<Instant>;
 
-    /// Notes that bytes have come from the peer: a message, a part of one, a ping, a pong.
-    fn heard(&mut self, now: Instant);
+    /// Notes that so many bytes have come from the peer: messages, a part of one, a ping, a pong.
+    fn heard(&mut self, bytes: usize, now: Instant);
+
+    /// Notes that the connection has taken so many bytes for the peer. At 1 kB/s or more they are a sign
+    /// of life. `proven` says that the connection was full before, so that the peer has made room for
+    /// them; bytes that are not proven count once between two other signs of life.
+    fn wrote(&mut self, bytes: usize, proven: bool);
 
     /// Notes that the peer has answered a ping that was a call.
     fn answered_ping(&mut self, now: Instant);

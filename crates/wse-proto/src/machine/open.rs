@@ -129,11 +129,17 @@ impl Open {
         }
     }
 
-    /// Notes that bytes have come. On `ws-messaging` only the answer to a ping counts as a sign of life.
-    pub(crate) fn heard(&mut self, now: Instant) {
-        if !matches!(self.codec, Codec::WsMessaging(..)) {
-            self.heartbeat.heard(now);
+    /// Notes that so many bytes have come. On `ws-messaging` only the answer to a ping counts as a sign of
+    /// life, and what comes at 1 kB/s or more: the answer may wait behind it.
+    pub(crate) fn heard(&mut self, bytes: usize, now: Instant) {
+        match self.codec {
+            Codec::WsMessaging(..) => self.heartbeat.moved(bytes as u64, true),
+            _ => self.heartbeat.heard(now),
         }
+    }
+
+    pub(crate) fn wrote(&mut self, bytes: usize, proven: bool) {
+        self.heartbeat.moved(bytes as u64, proven);
     }
 
     pub(crate) fn answered_ping(&mut self, now: Instant) {

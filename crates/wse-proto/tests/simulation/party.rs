@@ -87,7 +87,7 @@ impl<S: Machine> Party<S> {
 
     pub(crate) fn hear(&mut self, bytes: &[u8], world: &World) {
         self.heard = world.now();
-        self.machine.heard(world.now());
+        self.machine.heard(1, world.now());
         self.unread.extend_from_slice(bytes);
     }
 

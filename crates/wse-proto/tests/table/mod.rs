@@ -82,7 +82,7 @@ impl<M: TableMachine> Driver<M> {
             word => match M::word(word) {
                 Word::Frame(frame) => hear(&mut self.machine, frame),
                 Word::Input(input) => input,
-                Word::Heard => return self.told(|machine, now| machine.heard(now)),
+                Word::Heard => return self.told(|machine, now| machine.heard(1, now)),
                 Word::AnsweredPing => return self.told(|machine, now| machine.answered_ping(now)),
                 Word::Close => return words::<M>(&self.machine.close(self.now).map_or(Step::Wait, Step::Send)),
             },

@@ -46,7 +46,7 @@ impl<O: Owner> Connection<O> {
             let filled = buffer.filled().len();
             match read {
                 Poll::Ready(Ok(())) if filled > 0 => {
-                    self.machine.heard(self.now.into_std());
+                    self.machine.heard(filled, self.now.into_std());
                     let rest = self.take_in(&mut scratch[..filled], cx);
                     if rest > 0 {
                         self.read_ahead = scratch[filled - rest..filled].to_vec();

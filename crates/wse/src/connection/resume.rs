@@ -83,7 +83,7 @@ impl<O: Owner> Connection<O> {
         self.io = None;
         (self.read_ahead, self.decoded) = (Vec::new(), 0);
         drop(self.forget_message()); // the peer sends it again
-        (self.writing, self.flushed, self.late_until) = (Queue::default(), true, None);
+        (self.writing, self.flushed, self.full, self.late_until) = (Queue::default(), true, false, None);
         self.progressed = true; // the timer has to learn the new deadline
         if self.provisional || !self.handle.outbox.park() {
             return self.end(closed);

@@ -52,6 +52,8 @@ pub(crate) struct Connection<O: Owner> {
     pub(super) inbox: Inbox,
     pub(super) writing: Queue,
     pub(super) flushed: bool,
+    /// The stream has not taken everything: what it takes next, its peer has made room for.
+    pub(super) full: bool,
     /// When the connection ends as slow, unless the queue falls to its limit before.
     pub(super) late_until: Option<Instant>,
     timer: Pin<Box<Sleep>>,
@@ -103,6 +105,7 @@ impl<O: Owner> Connection<O> {
             inbox: Inbox::default(),
             writing: Queue::default(),
             flushed: true,
+            full: false,
             late_until: None,
             timer: Box::pin(tokio::time::sleep_until(first)),
             now,

@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::io::AsyncWrite;
 use wse_frame::Role;
-use wse_proto::{Closed, Reason};
+use wse_proto::{Closed, Machine, Reason};
 
 impl<O: Owner> Connection<O> {
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) {
@@ -28,6 +28,7 @@ impl<O: Owner> Connection<O> {
                 return;
             }
             if self.writing.is_empty() {
+                self.full = false;
                 return self.poll_flush(cx);
             }
             match self.poll_write_some(cx) {
@@ -52,11 +53,15 @@ impl<O: Owner> Connection<O> {
             Poll::Ready(Ok(written)) if written > 0 => {
                 self.writing.advance(written);
                 self.handle.written(written);
+                self.machine.wrote(written, self.full);
                 self.flushed = false;
                 Poll::Ready(true)
             }
             Poll::Ready(_) => Poll::Ready(false),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                self.full = true;
+                Poll::Pending
+            }
         }
     }
 

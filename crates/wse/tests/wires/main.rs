@@ -10,3 +10,4 @@ mod mixed_devices;
 mod msgpack;
 mod msgpack_client;
 mod negotiation;
+mod slow_links;
