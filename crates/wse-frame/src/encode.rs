@@ -39,6 +39,14 @@ pub fn put_frame<E>(
     Ok(())
 }
 
+/// The bytes of one final frame around a payload of so many.
+///
+/// `masked` is for a client's frame. It says beforehand what [`put_frame`] will append.
+pub fn frame_len(payload: usize, masked: bool) -> usize {
+    let (_, head) = header::encode(Opcode::Binary, payload, masked.then_some([0; 4]));
+    payload.saturating_add(head)
+}
+
 /// Appends a close frame (RFC 6455 section 5.5.1).
 ///
 /// The reason is cut to 123 bytes, where a char ends. A code that must not travel (section 7.4:
@@ -116,6 +124,18 @@ impl Drop for Draft<'_> {
 mod tests {
     use super::*;
     use crate::Frame;
+
+    #[test]
+    fn the_length_of_a_frame_is_known_beforehand() {
+        for payload in [0, 125, 126, 65_535, 65_536] {
+            for mask in [None, Some([1, 2, 3, 4])] {
+                let mut out = Vec::new();
+                put(&mut out, Opcode::Text, mask, &vec![b'x'; payload]);
+                assert_eq!(out.len(), frame_len(payload, mask.is_some()), "{payload}");
+            }
+        }
+        assert_eq!(frame_len(usize::MAX, true), usize::MAX);
+    }
 
     fn put(out: &mut Vec<u8>, opcode: Opcode, mask: Option<[u8; 4]>, payload: &[u8]) {
         let Ok(()) = put_frame(out, opcode, mask, |out| {

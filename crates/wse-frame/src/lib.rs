@@ -81,7 +81,7 @@ mod role;
 
 pub use close::CloseFrame;
 pub use decoder::Decoder;
-pub use encode::{put_again, put_close, put_frame};
+pub use encode::{frame_len, put_again, put_close, put_frame};
 pub use error::FrameError;
 pub use frame::Frame;
 pub use item::{Control, Item, Message, Payload};

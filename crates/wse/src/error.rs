@@ -11,8 +11,9 @@ pub enum SendError {
     /// The connection has ended or is ending. For a client: it is not ready.
     #[error("not connected")]
     NotReady,
-    /// The frame alone is larger than the connection's whole queue ([`Limits::queue_bytes`](crate::Limits::queue_bytes)).
-    #[error("a frame of {0} bytes is larger than the send queue")]
+    /// The frame alone is larger than the connection's whole queue ([`Limits::queue_bytes`](crate::Limits::queue_bytes)),
+    /// or the message is larger than the server takes, as the welcome of a client's session has told.
+    #[error("a frame of {0} bytes is larger than the send queue or than the peer takes")]
     TooBig(usize),
     /// The queue of the connection is full ([`Limits::queue_bytes_max`](crate::Limits::queue_bytes_max)): the
     /// connection is being closed as slow, with 1013 `wse.slow`. Without a connection: the session keeps more than its limit, and has ended.

@@ -73,6 +73,8 @@ pub struct SessionGrant {
     pub beat: Duration,
     /// How long the session is kept after its connection was lost.
     pub window: Duration,
+    /// The bytes of the largest message that the server takes; `None` where it does not say.
+    pub message_bytes: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,6 +86,8 @@ struct GrantFields<'a> {
     #[serde(default)]
     beat: u64,
     window: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    message_bytes: Option<u64>,
 }
 
 impl SessionGrant {
@@ -96,6 +100,7 @@ impl SessionGrant {
             resumed: self.resumed,
             beat: millis(self.beat),
             window: millis(self.window),
+            message_bytes: self.message_bytes,
         };
         // Text, numbers and bools encode. Only the cid can hold a space.
         serde_json::to_string(&fields).unwrap_or_default().replace(' ', "\\u0020")
@@ -111,6 +116,7 @@ impl SessionGrant {
             resumed: fields.resumed,
             beat: Duration::from_millis(fields.beat),
             window: Duration::from_millis(fields.window),
+            message_bytes: fields.message_bytes,
         })
     }
 }
@@ -162,13 +168,17 @@ mod tests {
             resumed: true,
             beat: Duration::from_secs(25),
             window: Duration::MAX,
+            message_bytes: Some(1 << 20),
         };
         let written = grant.write();
         assert!(!written.contains(' '), "{written}");
         assert_eq!(
             SessionGrant::read(&written),
-            Some(SessionGrant { window: Duration::from_millis((1 << 31) - 1), ..grant })
+            Some(SessionGrant { window: Duration::from_millis((1 << 31) - 1), ..grant.clone() })
         );
+        let older = SessionGrant { message_bytes: None, ..grant };
+        assert!(!older.write().contains("message_bytes"), "an older server does not say it");
+        assert_eq!(SessionGrant::read(&older.write()).map(|grant| grant.message_bytes), Some(None));
         for none in ["", "{}", "5", r#"{"session":"","cid":"a","seen":0,"resumed":false,"window":1}"#] {
             assert_eq!(SessionGrant::read(none), None, "{none}");
         }

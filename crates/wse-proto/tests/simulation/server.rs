@@ -331,7 +331,7 @@ impl Conn {
         let (beat, window) = (world.plan.limits.ping_interval, world.plan.limits.resume_window);
         let cid = self.cid.clone().expect("it was let in");
         let mut frame = Vec::new();
-        let grant = SessionGrant { token, cid, seen, resumed, beat, window };
+        let grant = SessionGrant { token, cid, seen, resumed, beat, window, message_bytes: None };
         party.codec.write_welcome(&mut frame, &payload, &grant).expect("a welcome");
         party.send_frame(&frame, world);
     }

@@ -108,6 +108,7 @@ impl Owner for ClientOwner {
         }
         let token = session.as_ref().map(|granted| granted.token.clone());
         if let Some((granted, before)) = resumed {
+            before.bound_messages(granted.message_bytes.unwrap_or(u64::MAX));
             self.state.set_connection(before.clone(), payload);
             let (seen, ready) = (granted.seen, Some(ready));
             let resumption = Resumption { seen, welcome: None, token, ready };
@@ -115,6 +116,7 @@ impl Owner for ClientOwner {
         }
         let received = session.map(|granted| {
             handle.begin_session(None, self.state.env.limits.session_bytes);
+            handle.bound_messages(granted.message_bytes.unwrap_or(u64::MAX));
             Received::new(granted.beat, granted.window, Instant::now().into_std())
         });
         (self.handle, self.token) = (Some(handle.clone()), token);

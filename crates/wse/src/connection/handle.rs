@@ -20,7 +20,7 @@ use std::{
     cell::Cell,
     sync::{Arc, OnceLock},
 };
-use wse_frame::{Opcode, put_close, put_frame};
+use wse_frame::{Opcode, frame_len, put_close, put_frame};
 use wse_proto::{Closed, Codec, EncodeError, Envelope, Kind, Limits, Payload, SessionGrant, Token};
 
 /// The handle to a connection, shared by the connection's task and all senders. It stays the same when
@@ -68,6 +68,12 @@ impl Handle {
     pub(crate) fn count_with(self: &Arc<Self>, backlogs: &Arc<Backlogs>) {
         let queue: Arc<dyn LateQueue> = self.clone();
         let _ = self.account.set(Account::new(backlogs, Arc::downgrade(&queue))); // a new handle has none
+    }
+
+    /// Sends no message of the application that is larger than the peer takes.
+    pub(crate) fn bound_messages(&self, bytes: u64) {
+        let largest = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.outbox.bound_frames(frame_len(largest, self.masked));
     }
 
     pub(crate) fn spoken(&self) -> &Arc<Spoken> {

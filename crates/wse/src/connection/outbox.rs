@@ -11,7 +11,7 @@ use crate::{
     session::sent::SentFrames,
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 use std::{sync::PoisonError, task::Waker};
@@ -25,6 +25,8 @@ pub(crate) struct Outbox {
     limit: usize,
     /// Bytes that it holds at the most.
     max: usize,
+    /// Bytes of the largest frame that is accepted.
+    largest: AtomicUsize,
     masked: bool,
     /// Wakes those who wait for room.
     freed: Notify,
@@ -80,10 +82,16 @@ impl Outbox {
             state: Mutex::default(),
             limit: limits.queue_bytes,
             max: limits.queue_bytes_max,
+            largest: AtomicUsize::new(limits.queue_bytes),
             masked,
             freed: Notify::new(),
             closing: AtomicBool::new(false),
         }
+    }
+
+    /// Accepts no frame of more than so many bytes, because the peer takes none.
+    pub(crate) fn bound_frames(&self, bytes: usize) {
+        self.largest.store(bytes.min(self.limit), Ordering::Relaxed);
     }
 
     /// Queues a frame of the protocol. A session does not count it and keeps no copy.
@@ -109,7 +117,7 @@ impl Outbox {
 
     /// Whether a frame of that length is ever accepted.
     pub(crate) fn can_hold(&self, length: usize) -> Result<(), SendError> {
-        if length > self.limit { Err(SendError::TooBig(length)) } else { Ok(()) }
+        if length > self.largest.load(Ordering::Relaxed) { Err(SendError::TooBig(length)) } else { Ok(()) }
     }
 
     fn admit_in(&self, mut state: MutexGuard<'_, State>, frame: Out<'_>, counted: bool) -> Result<Queued, SendError> {

@@ -211,8 +211,8 @@ impl ServerOwner {
     }
 
     fn grant(&self, token: Token, cid: Cid, resumed: bool) -> SessionGrant {
-        let Limits { ping_interval: beat, resume_window: window, .. } = self.server.env.limits;
-        SessionGrant { token, cid, seen: 0, resumed, beat, window }
+        let Limits { ping_interval: beat, resume_window: window, message_bytes, .. } = self.server.env.limits;
+        SessionGrant { token, cid, seen: 0, resumed, beat, window, message_bytes: Some(message_bytes as u64) }
     }
 }
 

@@ -10,3 +10,4 @@ mod goodbye;
 mod proxy;
 mod returns;
 mod server;
+mod sizes;
