@@ -125,6 +125,11 @@ impl<H: Handshake> Machine for Conversation<H> {
         }
     }
 
+    fn announce(&mut self, bytes: usize, now: Instant) -> Option<Envelope<'static>> {
+        let announces = matches!(self.phase, Phase::Open) && !H::IS_CLIENT;
+        if announces { self.open.announce(bytes, now) } else { None }
+    }
+
     fn close(&mut self, now: Instant) -> Option<Envelope<'static>> {
         self.phase = Phase::Closed;
         self.open.acknowledge_rest(now)

@@ -65,6 +65,11 @@ pub trait Machine {
     /// Notes that a parked session has another connection.
     fn resumed(&mut self, now: Instant);
 
+    /// What a server writes before so many bytes in a session: an acknowledgement that announces them. A
+    /// client that cannot see parts of a message knows then how long it may have to wait for the next.
+    #[must_use]
+    fn announce(&mut self, bytes: usize, now: Instant) -> Option<Envelope<'static>>;
+
     /// Notes that the connection has ended, or that this side ends it. Returns what to send before the
     /// close frame: in a session the last acknowledgement.
     fn close(&mut self, now: Instant) -> Option<Envelope<'static>>;

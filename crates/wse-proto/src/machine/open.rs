@@ -188,6 +188,13 @@ impl Open {
         self.session.as_ref().map_or(0, |session| session.received.taken())
     }
 
+    /// An acknowledgement that announces how many bytes follow; `None` where there is no session.
+    pub(crate) fn announce(&mut self, bytes: usize, now: Instant) -> Option<Envelope<'static>> {
+        let session = self.session.as_mut().filter(|session| session.parked.is_none())?;
+        let count = session.received.mark_acknowledged(now);
+        Some(Envelope { stamp: Some(bytes.to_string().into()), ..self.acknowledgement(count) })
+    }
+
     /// The acknowledgement before a close frame, where something is not acknowledged yet.
     pub(crate) fn acknowledge_rest(&mut self, now: Instant) -> Option<Envelope<'static>> {
         let session = self.session.as_mut().filter(|session| session.parked.is_none())?;

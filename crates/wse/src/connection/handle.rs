@@ -254,7 +254,10 @@ impl Handle {
         self.frame(self.opcode(), self.write_envelope(envelope), |frame| self.outbox.push(frame))
     }
 
-    fn write_envelope(&self, envelope: &Envelope<'_>) -> impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError> {
+    pub(super) fn write_envelope(
+        &self,
+        envelope: &Envelope<'_>,
+    ) -> impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError> {
         let Envelope { name, payload, stamp } = envelope;
         move |out| self.codec().write_encoded(out, name, payload, stamp.as_deref())
     }
@@ -266,7 +269,7 @@ impl Handle {
 
     /// Queues the welcome, with what it grants.
     pub(crate) fn welcome(&self, payload: &Payload<'_>, granted: Option<&SessionGrant>) -> Result<(), SendError> {
-        self.frame(self.opcode(), self.write_welcome(payload, granted), |frame| self.outbox.push(frame))
+        self.frame(self.opcode(), self.write_welcome(payload, granted), |frame| self.outbox.push_welcome(frame))
     }
 
     pub(super) fn write_welcome(

@@ -99,6 +99,13 @@ impl Outbox {
         self.admit(Out::Own(frame), false).map(drop)
     }
 
+    /// Queues the welcome. What is announced to its receiver goes behind it.
+    pub(crate) fn push_welcome(&self, frame: &[u8]) -> Result<(), SendError> {
+        self.push(frame)?;
+        self.lock().queue.mark();
+        Ok(())
+    }
+
     /// Queues a frame of the application.
     pub(crate) fn send(&self, frame: Out<'_>) -> Result<Queued, SendError> {
         self.admit(frame, true)
@@ -223,6 +230,12 @@ impl Outbox {
     /// How the connection ends, once that was chosen.
     pub(crate) fn closed(&self) -> Option<Closed> {
         if self.is_open() { None } else { self.lock().closed.clone() }
+    }
+
+    /// For the task: counts what it writes by itself, ahead of what it has collected.
+    pub(crate) fn wrote_ahead(&self, bytes: usize) {
+        let mut state = self.lock();
+        (state.bytes, state.slack) = (state.bytes + bytes, state.slack + bytes);
     }
 
     /// For the task: notes that so many bytes were written to the stream. True when less waits now beyond

@@ -19,6 +19,8 @@ pub(crate) struct Queue {
     sent: usize,
     /// What follows.
     rest: VecDeque<Chunk>,
+    /// Where a frame goes that is put in later.
+    mark: usize,
 }
 
 #[derive(Debug)]
@@ -71,6 +73,27 @@ impl Queue {
             Out::Shared(bytes) => self.copy(bytes),
             Out::Own(bytes) => self.copy(bytes),
         }
+    }
+
+    /// Marks the end of what is queued, if that is short, as the place of a frame that is put in later.
+    pub(crate) fn mark(&mut self) {
+        if self.rest.is_empty() {
+            self.mark = self.first.len();
+        }
+    }
+
+    /// Bytes behind the mark, of a queue of which nothing was written.
+    pub(crate) fn behind_mark(&self) -> usize {
+        self.len() - self.mark
+    }
+
+    /// Puts a frame in at the mark, which is the front unless it was set.
+    pub(crate) fn put_at_mark(&mut self, frame: &[u8]) {
+        let tail = self.first.split_off(self.mark);
+        if !tail.is_empty() {
+            self.rest.push_front(Chunk::Own(tail));
+        }
+        self.first.extend_from_slice(frame);
     }
 
     fn copy(&mut self, bytes: &[u8]) {
@@ -167,6 +190,21 @@ mod tests {
             prop_assert_eq!(got, expected);
             prop_assert!(queue.is_empty());
             prop_assert_eq!(queue.first.capacity() + queue.rest.capacity(), 0);
+        }
+    }
+
+    #[test]
+    fn a_frame_is_put_in_at_the_front_or_where_the_mark_was_set() {
+        for (marked, expected) in [(false, "!welcome,more"), (true, "welcome,!more")] {
+            let mut queue = Queue::default();
+            queue.put(Out::Own(b"welcome,"));
+            if marked {
+                queue.mark();
+            }
+            queue.put(Out::Own(b"more"));
+            assert_eq!(queue.behind_mark(), if marked { 4 } else { 12 });
+            queue.put_at_mark(b"!");
+            assert_eq!(flatten(&queue, 4), expected.as_bytes());
         }
     }
 

@@ -7,13 +7,20 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::io::AsyncWrite;
-use wse_frame::Role;
+use wse_frame::{Role, put_frame};
 use wse_proto::{Closed, Machine, Reason};
+
+/// A larger batch is announced in a session.
+const ANNOUNCED: usize = 16 << 10;
 
 impl<O: Owner> Connection<O> {
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) {
         loop {
+            let fresh = self.writing.is_empty();
             let signals = self.handle.outbox.collect(&mut self.writing);
+            if fresh && self.writing.behind_mark() > ANNOUNCED {
+                self.announce();
+            }
             self.check_closed();
             if let Some(signals) = signals {
                 self.apply_signals(signals);
@@ -62,6 +69,19 @@ impl<O: Owner> Connection<O> {
                 self.full = true;
                 Poll::Pending
             }
+        }
+    }
+
+    /// Puts an announcement before a batch of which nothing was written yet, behind a welcome in it.
+    fn announce(&mut self) {
+        let bytes = self.writing.behind_mark();
+        let Some(announcement) = self.machine.announce(bytes, self.now.into_std()) else { return };
+        let mut frame = Vec::new();
+        let opcode = self.handle.opcode();
+        // What a codec of the application cannot write is not sent.
+        if put_frame(&mut frame, opcode, None, self.handle.write_envelope(&announcement)).is_ok() {
+            self.handle.outbox.wrote_ahead(frame.len());
+            self.writing.put_at_mark(&frame);
         }
     }
 

@@ -129,6 +129,18 @@ async fn a_probe_and_its_answer_pass_through_a_codec() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn in_a_session_a_codec_of_its_own_announces_a_large_batch_in_the_place_of_the_stamp() {
+    let (when, _events) = events();
+    let server = multilingual(when);
+    let mut peer = device(&server, "lines.text", "lines.text").await;
+    peer.send("~wse:hi\n\n{\"identity\":\"ann\",\"session\":{}}").await;
+    assert!(peer.text().await.starts_with("~wse:welcome\n{\"session\":"));
+    server.broadcast("news", "x".repeat(20_000)).unwrap();
+    let announced = peer.text().await;
+    assert_eq!(announced, format!("~wse:ack\n{}\n0", peer.text().await.len() + 4));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_servers_order_decides_among_what_a_device_offers() {
     let (when, _events) = events();
     let server = multilingual(when);

@@ -1,6 +1,7 @@
 //! Sessions: each half by itself, both over a network that fails.
 
 mod aborts;
+mod announced;
 mod client;
 mod client_returns;
 mod conversation;

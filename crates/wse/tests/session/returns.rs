@@ -205,6 +205,7 @@ async fn what_is_sent_again_does_not_count_against_the_queue() {
     peer.say("~wse:hi", json!({"identity": "ann", "session": session})).await;
     assert_eq!(peer.json().await[2]["resumed"], true);
     conn.send("m", "one more").expect("60 kB are sent again, and the queue is for what is new");
+    assert_eq!(peer.json().await[0], "~wse:ack", "it announces them");
     assert_eq!(resent(&mut peer).await.len(), 60);
     assert_eq!(peer.json().await[1], "one more");
 }

@@ -51,6 +51,7 @@ impl Outbox {
         let receipts = session.resume(seen);
         let mut queue = Queue::default();
         queue.put(Out::Own(first));
+        queue.mark();
         let mut masked = Vec::new();
         for frame in session.frames() {
             if self.masked {
