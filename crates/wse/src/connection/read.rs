@@ -11,8 +11,11 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::io::{AsyncRead, ReadBuf};
-use wse_frame::{Item, Message, Opcode};
+use wse_frame::{Item, Message, Opcode, Role};
 use wse_proto::{Closed, Input, Machine, Reason};
+
+/// The close code of a client that leaves, and perhaps not for good (RFC 6455 section 7.4.1).
+const GOING_AWAY: u16 = 1001;
 
 /// Bytes read at once from a peer that was not admitted yet.
 const UNADMITTED_READ: usize = 4 << 10;
@@ -91,10 +94,15 @@ impl<O: Owner> Connection<O> {
                 }
                 Ok(Some(Item::Ping(_) | Item::Pong(_))) => {}
                 Ok(Some(Item::Close(frame))) => {
-                    self.peer_closed = true;
                     let (code, reason) =
                         frame.map_or((1005, Reason::default()), |frame| (frame.code, frame.reason.into()));
-                    self.end(Closed { code, reason });
+                    let closed = Closed { code, reason };
+                    if self.may_come_back(&closed) {
+                        self.leave(closed, cx);
+                        return 0;
+                    }
+                    self.peer_closed = true;
+                    self.end(closed);
                 }
                 // The decoder returns the same error for ever, so what follows is not decoded.
                 Err(error) => {
@@ -103,6 +111,13 @@ impl<O: Owner> Connection<O> {
                 }
             }
         }
+    }
+
+    /// Whether a client that closes like this has a session that it may resume: a browser that puts its
+    /// page aside, or a proxy that stops.
+    fn may_come_back(&self, closed: &Closed) -> bool {
+        let goes_away = closed.code == GOING_AWAY && self.role == Role::Server;
+        goes_away && self.handle.is_open() && self.handle.outbox.session(|_| ()).is_some()
     }
 
     fn message(&mut self, message: &Message<'_>, cx: &mut Context<'_>) {

@@ -1,13 +1,13 @@
 //! Writes what the outbox holds to the stream. It waits for no peer but its own.
 
-use crate::connection::{owner::Owner, task::Connection};
+use crate::connection::{owner::Owner, queue::Out, task::Connection};
 use std::{
     io::IoSlice,
     pin::Pin,
     task::{Context, Poll},
 };
 use tokio::io::AsyncWrite;
-use wse_frame::{Role, put_frame};
+use wse_frame::{Role, put_close, put_frame};
 use wse_proto::{Closed, Machine, Reason};
 
 /// A larger batch is announced in a session.
@@ -70,6 +70,20 @@ impl<O: Owner> Connection<O> {
                 Poll::Pending
             }
         }
+    }
+
+    /// Answers the close frame of a client that may come back, behind the frame that is being written, as
+    /// far as the stream takes it at once. Then the connection is lost.
+    pub(super) fn leave(&mut self, closed: Closed, cx: &mut Context<'_>) {
+        let mut frame = Vec::new();
+        put_close(&mut frame, None, closed.code, closed.reason.as_str());
+        self.handle.outbox.wrote_ahead(frame.len());
+        self.writing.put(Out::Own(&frame));
+        while !self.writing.is_empty() && self.poll_write_some(cx) == Poll::Ready(true) {}
+        if let Some(io) = &mut self.io {
+            let _ = Pin::new(io).poll_shutdown(cx); // it flushes first
+        }
+        self.lost(closed);
     }
 
     /// Puts an announcement before a batch of which nothing was written yet, behind a welcome in it.

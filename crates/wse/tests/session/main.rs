@@ -2,6 +2,7 @@
 
 mod aborts;
 mod announced;
+mod away;
 mod client;
 mod client_returns;
 mod conversation;
