@@ -13,3 +13,4 @@ mod proxy;
 mod returns;
 mod server;
 mod sizes;
+mod slow_returns;
