@@ -238,6 +238,7 @@ impl Handle {
     }
 
     /// Notes that so many bytes were written to the stream.
+    #[inline]
     pub(super) fn written(&self, bytes: usize) {
         if self.outbox.written(bytes) {
             self.count_excess();

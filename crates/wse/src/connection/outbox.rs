@@ -127,6 +127,7 @@ impl Outbox {
         if length > self.largest.load(Ordering::Relaxed) { Err(SendError::TooBig(length)) } else { Ok(()) }
     }
 
+    #[inline]
     fn admit_in(&self, mut state: MutexGuard<'_, State>, frame: Out<'_>, counted: bool) -> Result<Queued, SendError> {
         if state.closed.is_some() {
             return Err(SendError::NotReady);
@@ -240,6 +241,7 @@ impl Outbox {
 
     /// For the task: notes that so many bytes were written to the stream. True when less waits now beyond
     /// the limit.
+    #[inline]
     pub(crate) fn written(&self, bytes: usize) -> bool {
         let mut state = self.lock();
         state.bytes -= bytes;

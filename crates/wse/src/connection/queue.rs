@@ -61,8 +61,10 @@ impl Queue {
     }
 
     /// Bytes still to be written.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.first.len() - self.sent + self.rest.iter().map(Chunk::len).sum::<usize>()
+        let first = self.first.len() - self.sent;
+        if self.rest.is_empty() { first } else { first + self.rest.iter().map(Chunk::len).sum::<usize>() }
     }
 
     /// Appends a frame.
@@ -83,6 +85,7 @@ impl Queue {
     }
 
     /// Bytes behind the mark, of a queue of which nothing was written.
+    #[inline]
     pub(crate) fn behind_mark(&self) -> usize {
         self.len() - self.mark
     }

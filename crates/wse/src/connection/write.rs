@@ -47,6 +47,7 @@ impl<O: Owner> Connection<O> {
     }
 
     /// Writes as much as the stream takes at once. False when it is broken.
+    #[inline]
     fn poll_write_some(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let Some(io) = &mut self.io else { return Poll::Ready(false) };
         let mut slices = [IoSlice::new(&[]); 16];

@@ -58,8 +58,16 @@ impl Outbox {
     }
 
     /// Wakes those who wait for room, once half of the limit is free.
-    pub(super) fn freed_by(&self, mut state: MutexGuard<'_, State>) {
-        if state.awaited && state.bytes <= self.half() + state.slack {
+    #[inline]
+    pub(super) fn freed_by(&self, state: MutexGuard<'_, State>) {
+        if state.awaited {
+            self.wake_waiting(state);
+        }
+    }
+
+    #[cold]
+    fn wake_waiting(&self, mut state: MutexGuard<'_, State>) {
+        if state.bytes <= self.half() + state.slack {
             state.awaited = false;
             drop(state);
             self.freed.notify_waiters();
