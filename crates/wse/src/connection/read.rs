@@ -114,9 +114,10 @@ impl<O: Owner> Connection<O> {
     }
 
     /// Whether a client that closes like this has a session that it may resume: a browser that puts its
-    /// page aside, or a proxy that stops.
+    /// page aside, a proxy that stops, or a client that gave the attempt up before it saw the welcome,
+    /// since one that sees it acknowledges at once.
     fn may_come_back(&self, closed: &Closed) -> bool {
-        let goes_away = closed.code == GOING_AWAY && self.role == Role::Server;
+        let goes_away = (closed.code == GOING_AWAY || self.unheard) && self.role == Role::Server;
         goes_away && self.handle.is_open() && self.handle.outbox.session(|_| ()).is_some()
     }
 
@@ -125,6 +126,7 @@ impl<O: Owner> Connection<O> {
         if self.cause.is_some() && !self.handle.outbox.session(|session| session.is_owed()).unwrap_or(false) {
             return; // after the end only acknowledgements count
         }
+        self.unheard = false;
         self.welcome_arrived();
         let said = self.machine.read(message.payload.as_slice(), message.opcode == Opcode::Binary);
         let input = match said {

@@ -130,7 +130,7 @@ impl<O: Owner> Connection<O> {
         }
         self.io = Some(io);
         (self.read_ahead, self.decoded, self.decoder) = (read_ahead, 0, decoder);
-        self.unconfirmed_welcome = welcome.is_some().then_some(mark);
+        (self.unconfirmed_welcome, self.unheard) = (welcome.is_some().then_some(mark), true);
         self.ready = resumption.ready.or(self.ready.take());
         self.owner.on(Life::Resumed(resumption.token));
         self.progressed = true;

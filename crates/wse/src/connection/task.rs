@@ -68,6 +68,8 @@ pub(crate) struct Connection<O: Owner> {
     pub(super) found_session: Option<Box<(Arc<Handle>, Resumption)>>,
     /// The payload of the ping behind a welcome, until something shows that the client has the welcome.
     pub(super) unconfirmed_welcome: Option<[u8; 8]>,
+    /// No envelope has come since the session was resumed: its client may have given that attempt up.
+    pub(super) unheard: bool,
     /// Until the peer has shown that it is there, its session ends when the stream is lost.
     pub(super) provisional: bool,
     /// No more handlers start. The connection ends like this when none runs.
@@ -114,6 +116,7 @@ impl<O: Owner> Connection<O> {
             close_deadline: now,
             found_session: None,
             unconfirmed_welcome: None,
+            unheard: false,
             provisional: false,
             draining: None,
             progressed: false,

@@ -27,8 +27,28 @@ async fn a_close_with_1001_is_answered_and_parks_the_session_as_often_as_it_come
         assert_eq!(events.take(1).await, ["resumed ann 1"]);
         assert_eq!(resent(&mut peer).await, [json!(["m", round, null])]);
     }
+    peer.say("~wse:ack", json!(3)).await;
     peer.close(1000, "").await;
     assert_eq!(events.take(2).await, ["disconnected ann 1 1000", "left ann 1000"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_gives_an_attempt_up_while_its_welcome_is_under_way_keeps_its_session() {
+    let (server, mut events) = counting(Limits::default());
+    let (peer, mut granted) = begin(&server, "ann", json!({})).await;
+    let conn = server.user("ann").conns().remove(0);
+    drop(peer);
+    assert_eq!(events.take(3).await[2], "parked ann 1");
+    conn.send("m", 1).expect("it is kept");
+    for code in [1000, 4000] {
+        let mut late;
+        (late, granted) = resume(&server, "ann", &granted["session"], 0).await;
+        late.close(code, "").await;
+        assert_eq!(events.take(2).await, ["resumed ann 1", "parked ann 1"], "{code}");
+    }
+    let (mut peer, granted) = resume(&server, "ann", &granted["session"], 0).await;
+    assert_eq!(granted["resumed"], true);
+    assert_eq!(resent(&mut peer).await, [json!(["m", 1, null])]);
 }
 
 #[tokio::test(start_paused = true)]
