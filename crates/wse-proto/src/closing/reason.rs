@@ -188,6 +188,12 @@ impl Closed {
         matches!(self.code, 1000 | 1002 | 1003 | 1007..=1010)
     }
 
+    /// Whether a client keeps its session when a close frame says this. No server of the protocol ends a
+    /// session with that code, so it is the code of a proxy, and the server still has the session.
+    pub fn spares_session(&self) -> bool {
+        !self.is_final() && !matches!(self.code, 1005 | 1012 | 1013 | 4000)
+    }
+
     /// Whether this is the server's refusal of an identity or a solution: 1000 `wse.not-authorized`.
     pub fn is_refusal(&self) -> bool {
         *self == Closed::not_authorized()
@@ -228,6 +234,16 @@ mod tests {
             let closed = Closed { code, reason: Reason::default() };
             assert_eq!(closed.is_final(), last.contains(&code), "{code}");
             assert!(!(closed.is_final() && closed.is_temporary()), "{code}");
+        }
+    }
+
+    #[test]
+    fn the_codes_of_a_proxy_spare_the_session_and_those_of_a_server_do_not() {
+        for (code, spares) in [(1001, true), (1011, true), (1014, true), (1015, true), (3000, true), (4999, true)]
+            .into_iter()
+            .chain([1000, 1002, 1005, 1008, 1009, 1012, 1013, 4000].map(|code| (code, false)))
+        {
+            assert_eq!(Closed { code, reason: Reason::default() }.spares_session(), spares, "{code}");
         }
     }
 

@@ -113,12 +113,15 @@ impl<O: Owner> Connection<O> {
         }
     }
 
-    /// Whether a client that closes like this has a session that it may resume: a browser that puts its
-    /// page aside, a proxy that stops, or a client that gave the attempt up before it saw the welcome,
-    /// since one that sees it acknowledges at once.
+    /// Whether the session may outlive this close frame: that of a browser that puts its page aside, of a
+    /// proxy that stops or fails, or of a client that gave the attempt up before it saw the welcome, since
+    /// one that sees it acknowledges at once.
     fn may_come_back(&self, closed: &Closed) -> bool {
-        let goes_away = (closed.code == GOING_AWAY || self.unheard) && self.role == Role::Server;
-        goes_away && self.handle.is_open() && self.handle.outbox.session(|_| ()).is_some()
+        let passes = match self.role {
+            Role::Server => closed.code == GOING_AWAY || self.unheard,
+            Role::Client => closed.spares_session(),
+        };
+        passes && self.handle.is_open() && self.handle.outbox.session(|_| ()).is_some()
     }
 
     fn message(&mut self, message: &Message<'_>, cx: &mut Context<'_>) {

@@ -73,11 +73,12 @@ impl<O: Owner> Connection<O> {
         }
     }
 
-    /// Answers the close frame of a client that may come back, behind the frame that is being written, as
+    /// Answers a close frame that the session may outlive, behind the frame that is being written, as
     /// far as the stream takes it at once. Then the connection is lost.
     pub(super) fn leave(&mut self, closed: Closed, cx: &mut Context<'_>) {
         let mut frame = Vec::new();
-        put_close(&mut frame, None, closed.code, closed.reason.as_str());
+        let mask = (self.role == Role::Client).then(rand::random);
+        put_close(&mut frame, mask, closed.code, closed.reason.as_str());
         self.handle.outbox.wrote_ahead(frame.len());
         self.writing.put(Out::Own(&frame));
         while !self.writing.is_empty() && self.poll_write_some(cx) == Poll::Ready(true) {}

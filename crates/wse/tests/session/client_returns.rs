@@ -180,3 +180,24 @@ async fn a_session_that_was_resumed_eight_times_and_never_got_on_is_given_up_and
     client.send("m", "next").unwrap();
     assert_eq!(wire.json().await[1], "next");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_close_frame_of_a_proxy_leaves_the_session_standing_and_one_of_the_server_ends_it() {
+    let ends = [(1005, ""), (1012, "wse.restart after=5"), (1013, "wse.slow"), (4000, "wse.session-over")];
+    let stands = [(1001, ""), (1011, "crashed"), (1014, "bad gateway"), (3000, "proxy"), (4999, "proxy")];
+    for ((code, reason), stands) in ends.map(|end| (end, false)).into_iter().chain(stands.map(|end| (end, true))) {
+        let (builder, mut dials, mut events) = builder();
+        let (client, mut wire) = connected(builder, &mut dials).await;
+        client.send("m", 1).unwrap();
+        wire.json().await;
+        wire.drop_with(code, reason).await;
+        let (mut wire, asked) = welcome(&mut dials, granted("t2", 0, stands)).await;
+        let session = if stands { json!({"resume": "t1", "seen": 0}) } else { json!({}) };
+        assert_eq!(asked, session, "{code} {reason}");
+        if stands {
+            assert_eq!(wire.json().await, json!(["m", 1, null]), "{code}");
+        }
+        let ready = events.next_like("ready \"hey\" ").await;
+        assert_eq!(ready, if stands { "ready \"hey\" resumed" } else { "ready \"hey\" lost 1" }, "{code}");
+    }
+}
