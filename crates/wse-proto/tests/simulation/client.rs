@@ -2,10 +2,11 @@
 //! the server knows.
 
 use crate::{
+    event::{Event, EventOf},
     frames::{MESSAGE, frame},
     history::Name,
     network::{End, Side},
-    party::{Event, EventOf, Party},
+    party::Party,
     server::Meta,
     world::World,
 };
@@ -88,6 +89,13 @@ impl Client {
             None => Some(party.lost(world)),
         };
         self.act(at_attempt, event, world);
+    }
+
+    /// So many bytes that were written to a slow socket are through.
+    pub(crate) fn took(&mut self, end: End, bytes: usize, now: Instant) {
+        if let Some(party) = self.party().filter(|party| party.end == Some(end)) {
+            party.took(bytes, now);
+        }
     }
 
     fn attempting(&mut self) -> Option<&mut Party<ClientMachine>> {

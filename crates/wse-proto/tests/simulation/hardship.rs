@@ -18,13 +18,13 @@ pub(crate) struct Hardship {
     pub(crate) outage: Option<Range<u64>>,
     /// How many of those that were told to come back later may return in a second.
     pub(crate) returns_per_second: u32,
-    /// Who sends poison, and when.
-    pub(crate) poison: Vec<(u64, Action)>,
+    /// Poison, and a large message for a slow link, with the milliseconds after the start.
+    pub(crate) acts: Vec<(u64, Action)>,
 }
 
 impl Hardship {
     pub(crate) fn new(chance: &mut Chance) -> Self {
-        let rate = chance.pick(&[None, None, Some(50), Some(200)]);
+        let rate = chance.pick(&[None, None, Some(10), Some(100)]);
         let outage = chance.one_in(2).then(|| {
             let from = chance.bits() % TROUBLE;
             from..(from + 1_000 + chance.bits() % 20_000).min(TROUBLE)
@@ -35,7 +35,13 @@ impl Hardship {
             let from = chance.pick(&[Place::Client(number), Place::Server(number)]);
             (chance.bits() % TROUBLE, Action::Poison { from })
         });
-        let poison = poison.collect();
-        Self { rate, outage, returns_per_second: chance.pick(&[1, 10, 1000]), poison }
+        let mut acts: Vec<_> = poison.collect();
+        if rate.is_some() {
+            // Late, so that its receiver has nothing to say meanwhile.
+            let number = chance.below(100);
+            let from = chance.pick(&[Place::Client(number), Place::Server(number)]);
+            acts.push((TROUBLE - chance.bits() % 3_000, Action::Say { from, messages: 1, bytes: 200_000 }));
+        }
+        Self { rate, outage, returns_per_second: chance.pick(&[1, 10, 1000]), acts }
     }
 }

@@ -1,7 +1,7 @@
 //! What has happened in a run, and whether it may have: each report is checked against all before
 //! it. It does not see how a machine or a driver came to what it reports.
 
-use crate::{network::Side, returns::Returns};
+use crate::{count::Count, network::Side, returns::Returns};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
@@ -53,8 +53,8 @@ pub(crate) struct Sight {
     pub(crate) taken: u64,
     /// How many its peer should soon be told of, and since when.
     pub(crate) untold: Option<(u64, Instant)>,
-    /// When it last heard something from a peer that it believes to be there.
-    pub(crate) heard: Option<Instant>,
+    /// When a peer that it believes to be there last said something, and last took something.
+    pub(crate) heard: Option<(Instant, Option<Instant>)>,
 }
 
 pub(crate) struct History {
@@ -71,34 +71,6 @@ pub(crate) struct History {
     pub(crate) print: u64,
     pub(crate) count: Count,
     pub(crate) returns: Returns,
-}
-
-/// How often a run has come to what is worth coming to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Count {
-    pub(crate) runs: u64,
-    pub(crate) received: u64,
-    pub(crate) calls: u64,
-    pub(crate) parked: u64,
-    pub(crate) resumed: u64,
-    pub(crate) ended: u64,
-    pub(crate) close_frames: u64,
-    pub(crate) told_later: u64,
-    pub(crate) given_up: u64,
-}
-
-impl Count {
-    pub(crate) fn add(&mut self, other: Count) {
-        self.runs += 1;
-        self.received += other.received;
-        self.calls += other.calls;
-        self.parked += other.parked;
-        self.resumed += other.resumed;
-        self.ended += other.ended;
-        self.close_frames += other.close_frames;
-        self.told_later += other.told_later;
-        self.given_up += other.given_up;
-    }
 }
 
 impl History {
@@ -289,10 +261,12 @@ impl History {
             if let Some((count, since)) = untold {
                 assert!(count < 32 && now - since < Duration::from_secs(1), "{name} says nothing of {count}");
             }
-            if let Some(heard) = heard {
+            if let Some((heard, took)) = heard {
                 let silence: Duration = now - heard;
-                let most = self.limits.ping_interval + self.limits.ping_timeout;
-                assert!(silence <= most, "{name} has a dead peer for {silence:?}");
+                let Limits { ping_interval, ping_timeout, .. } = self.limits;
+                // What is taken counts for the whole interval that it falls into.
+                let takes = took.is_some_and(|took| now - took <= 2 * ping_interval + ping_timeout);
+                assert!(takes || silence <= ping_interval + ping_timeout, "{name} has a dead peer for {silence:?}");
             }
             assert_eq!(party.ended, None, "{name} goes on after its end");
             let until = party.parked.map_or(now, |since| since + self.limits.resume_window);

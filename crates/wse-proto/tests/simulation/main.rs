@@ -7,6 +7,8 @@
 
 mod chance;
 mod client;
+mod count;
+mod event;
 mod frames;
 mod hardship;
 mod history;
@@ -16,9 +18,10 @@ mod plan;
 mod returns;
 mod run;
 mod server;
+mod taking;
 mod world;
 
-use history::Count;
+use count::Count;
 use run::Run;
 use std::{
     sync::{

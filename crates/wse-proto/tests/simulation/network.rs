@@ -14,7 +14,7 @@ pub(crate) enum Side {
 }
 
 impl Side {
-    fn other(self) -> Side {
+    pub(crate) fn other(self) -> Side {
         if self == Side::Client { Side::Server } else { Side::Client }
     }
 }
@@ -85,6 +85,9 @@ pub(crate) struct Network {
 
 /// A slow link carries pieces of this size at most.
 const PIECE: usize = 1 << 10;
+
+/// What a slow link takes at once.
+const ROOM: usize = 4 << 10;
 
 impl Network {
     pub(crate) fn new(latency: u64, rate: Option<u64>) -> Self {
@@ -167,6 +170,14 @@ impl Network {
         self.sockets.values_mut().for_each(|socket| socket.fate = None);
     }
 
+    /// Whether a slow link has less room than what waits for it, so that whatever it carries is taken by the
+    /// other side.
+    pub(crate) fn is_full(&self, end: End) -> bool {
+        let pipe = self.sockets.get(&end.socket).map(|socket| &socket.pipes[end.side as usize]);
+        let waiting = pipe.into_iter().flat_map(|pipe| &pipe.flight).map(|(_, piece)| piece.len());
+        self.rate.is_some() && waiting.sum::<usize>() > ROOM
+    }
+
     pub(crate) fn sockets(&self) -> Vec<u64> {
         self.sockets.keys().copied().collect()
     }
@@ -215,6 +226,12 @@ impl Network {
         if self.sockets.get(&number).is_some_and(gone) {
             self.sockets.remove(&number);
         }
+    }
+}
+
+impl Piece {
+    fn len(&self) -> usize {
+        if let Piece::Bytes(bytes) = self { bytes.len() } else { 0 }
     }
 }
 

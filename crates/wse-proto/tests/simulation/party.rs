@@ -2,10 +2,12 @@
 //! and handlers, the bytes of its socket. It decides nothing that a machine decides.
 
 use crate::{
+    event::{Event, EventOf},
     frames::{CLOSE, MESSAGE, PING, PONG, frame},
     hardship::POISON,
     history::{Ending, Name, Sight},
     network::End,
+    taking::Taking,
     world::World,
 };
 use std::{
@@ -16,16 +18,6 @@ use wse_proto::{
     Closed, Codec, Envelope, Full, Input, Kind, Limits, Machine, Payload, Pending, Reason, Received, Sent, Settled,
     Stamp, Step,
 };
-
-/// What the client or server has to act on.
-pub(crate) enum Event<Q, O> {
-    Asked(Q),
-    Opened(O),
-    Parked,
-    Ended(Closed),
-}
-
-pub(crate) type EventOf<S> = Event<<S as Machine>::Question, <S as Machine>::Opening>;
 
 pub(crate) struct Party<S> {
     pub(crate) name: Name,
@@ -49,6 +41,7 @@ pub(crate) struct Party<S> {
     untold: Option<(u64, Instant)>,
     pub(crate) open: bool,
     pub(crate) heard: Instant,
+    taking: Taking,
     /// An envelope has come over this connection, so its peer has the welcome.
     pub(crate) spoken: bool,
 }
@@ -75,6 +68,7 @@ impl<S: Machine> Party<S> {
             untold: None,
             open: false,
             heard: now,
+            taking: Taking::default(),
             spoken: false,
         }
     }
@@ -85,9 +79,15 @@ impl<S: Machine> Party<S> {
         self.copies = Some(Sent::new(world.plan.limits.session_bytes));
     }
 
+    /// Its peer has taken so many bytes from a full socket.
+    pub(crate) fn took(&mut self, bytes: usize, now: Instant) {
+        self.taking.note(now);
+        self.machine.wrote(bytes, true);
+    }
+
     pub(crate) fn hear(&mut self, bytes: &[u8], world: &World) {
         self.heard = world.now();
-        self.machine.heard(1, world.now());
+        self.machine.heard(bytes.len(), world.now());
         self.unread.extend_from_slice(bytes);
     }
 
@@ -160,7 +160,12 @@ impl<S: Machine> Party<S> {
             }
             Step::Answer(_) => panic!("nobody has asked whether {} is there", self.name),
             Step::Ping => self.put(PING, &[], world),
-            Step::Park(_) => return Some(Event::Parked),
+            Step::Park(_) => {
+                // A peer that takes bytes all the time is not dead.
+                let Limits { ping_interval, ping_timeout, .. } = world.plan.limits;
+                assert!(!self.taking.lasts(ping_interval + ping_timeout, now), "the peer of {} is slow", self.name);
+                return Some(Event::Parked);
+            }
             Step::Close(closed) | Step::Reject(closed, _) => return Some(self.ends(closed)),
         }
         None
@@ -309,7 +314,7 @@ impl<S: Machine> Party<S> {
     /// Goes on over the connection of a party that has done the handshake for it.
     pub(crate) fn resume(&mut self, handshake: &mut Party<S>, seen: u64, world: &mut World) {
         (self.end, self.unread) = (handshake.end.take(), std::mem::take(&mut handshake.unread));
-        (self.heard, self.spoken, self.untold) = (world.now(), false, None);
+        (self.heard, self.taking, self.spoken, self.untold) = (world.now(), Taking::default(), false, None);
         self.machine.resumed(world.now());
         world.history.acknowledged(self.name, seen);
         world.history.resumed(self.name);
@@ -345,7 +350,7 @@ impl<S: Machine> Party<S> {
             kept: self.copies.as_ref().map(Sent::bytes),
             taken: self.machine.taken(),
             untold: self.untold.filter(|_| waits),
-            heard: (self.open && self.end.is_some()).then_some(self.heard),
+            heard: (self.open && self.end.is_some()).then_some((self.heard, self.taking.last())),
         }
     }
 }

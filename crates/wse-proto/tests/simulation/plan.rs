@@ -124,7 +124,7 @@ impl Plan {
 
     /// The same plan, made harder.
     pub(crate) fn harder(mut self, hardship: Hardship) -> Self {
-        self.actions.extend(&hardship.poison);
+        self.actions.extend(&hardship.acts);
         self.actions.sort_by_key(|(at, _)| *at);
         Self { hardship, ..self }
     }

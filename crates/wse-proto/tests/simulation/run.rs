@@ -4,10 +4,12 @@
 use crate::{
     chance::Chance,
     client::Client,
+    count::Count,
+    event::EventOf,
     hardship::{Hardship, POISON},
-    history::{Count, History, Name},
+    history::{History, Name},
     network::{End, Network, Side},
-    party::{EventOf, Party},
+    party::Party,
     plan::{Action, PEACE, Place, Plan, TROUBLE},
     server::Server,
     world::World,
@@ -93,6 +95,13 @@ impl Run {
             world.peace = true;
             world.net.heal();
         } else if let Some((end, bytes)) = world.net.arrival(now) {
+            let writer = End { side: end.side.other(), ..end };
+            if let Some(bytes) = bytes.as_ref().filter(|_| world.net.is_full(writer)) {
+                match writer.side {
+                    Side::Server => self.server.took(writer, bytes.len(), now),
+                    Side::Client => self.clients.iter_mut().for_each(|client| client.took(writer, bytes.len(), now)),
+                }
+            }
             match end.side {
                 Side::Server => self.server.hear(end, bytes, world),
                 Side::Client => {

@@ -2,9 +2,10 @@
 //! on tokens through `Tokens` only, and checks the result against what it knows.
 
 use crate::{
+    event::{Event, EventOf},
     history::Name,
     network::{End, Side},
-    party::{Event, EventOf, Party},
+    party::Party,
     world::World,
 };
 use std::{
@@ -95,6 +96,12 @@ impl Server {
         conn.party.hear(&bytes, world);
         let event = conn.party.read(world);
         self.act(name, event, world);
+    }
+
+    /// So many bytes that were written to a slow socket are through.
+    pub(crate) fn took(&mut self, end: End, bytes: usize, now: Instant) {
+        let parties = self.conns.values_mut().map(|conn| &mut conn.party);
+        parties.filter(|party| party.end == Some(end)).for_each(|party| party.took(bytes, now));
     }
 
     fn accept(&mut self, end: End, codec: Codec, world: &mut World) -> Name {
