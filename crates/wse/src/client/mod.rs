@@ -213,7 +213,7 @@ impl Client {
     /// # Errors
     /// [`SendError::NotReady`] when the client is not connected and has no session, or that ends meanwhile.
     pub async fn ready(&self) -> Result<(), SendError> {
-        self.handle().ok_or(SendError::NotReady)?.ready().await
+        send::ready(&*self.handle().ok_or(SendError::NotReady)?).await
     }
 
     /// Queues a message once there is room for it, as

@@ -95,9 +95,10 @@ impl Handle {
         &self.calls
     }
 
-    /// Whether the application waits for an answer or an acknowledgement of the peer.
+    /// Whether the application waits for an answer or an acknowledgement of the peer: also for room that only
+    /// an acknowledgement frees.
     pub(super) fn awaits_peer(&self) -> bool {
-        self.calls.in_flight() || self.session(|session| session.has_receipts()).unwrap_or(false)
+        self.calls.in_flight() || self.outbox.awaits_peer()
     }
 
     /// Whether messages are accepted: the end was not chosen yet.
@@ -207,7 +208,7 @@ impl Handle {
     }
 
     /// Waits until half of the queue is free.
-    pub(crate) async fn ready(&self) -> Result<(), SendError> {
+    pub(super) async fn ready(&self) -> Result<(), SendError> {
         self.outbox.ready().await
     }
 

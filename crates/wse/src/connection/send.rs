@@ -8,7 +8,7 @@ use crate::{
 };
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 use wse_proto::{Closed, Envelope, Payload, Reason};
 
 /// Queues a message that the hook lets through. Returns its number where a session counts it.
@@ -46,7 +46,12 @@ where
         Some(encoded) => handle.encode(name, &encoded)?,
     };
     drop(payload);
-    handle.queue_when_ready(&frame).await
+    for_peer(handle, pin!(handle.queue_when_ready(&frame))).await
+}
+
+/// Waits until half of the queue is free.
+pub(crate) async fn ready(handle: &Handle) -> Result<(), SendError> {
+    for_peer(handle, pin!(handle.ready())).await
 }
 
 /// Queues a message that was encoded for many. `payload` is what the hook sees.

@@ -51,6 +51,12 @@ impl Outbox {
         }
     }
 
+    /// Whether someone waits for what the peer acknowledges: a receipt, or room in a session.
+    pub(crate) fn awaits_peer(&self) -> bool {
+        let state = self.lock();
+        state.session.as_deref().is_some_and(|session| state.awaited || session.has_receipts())
+    }
+
     /// Whether so many more bytes stay below the limit, and can be sent again if the connection is lost.
     fn has_room(&self, state: &State, length: usize) -> bool {
         let keeps = state.session.as_deref().is_none_or(|session| !session.is_parked() && session.has_room(length));

@@ -119,7 +119,7 @@ impl Conn {
     /// # Errors
     /// [`SendError::NotReady`] when the connection, or the session, has ended or ends meanwhile.
     pub async fn ready(&self) -> Result<(), SendError> {
-        self.0.handle.ready().await
+        send::ready(&self.0.handle).await
     }
 
     /// Queues a message for this device once there is room for it: a device that reads slowly gets
