@@ -203,11 +203,11 @@ async fn acknowledgements_that_free_room_are_read_behind_a_full_inbox() {
     });
     let (mut peer, _) = begin(&server, "ann", json!({})).await;
     // One handler runs and waits for room, and what comes behind it fills the inbox before the first ack.
-    for _ in 0..3 {
+    for _ in 0..5 {
         peer.say("more", json!("x".repeat(9000))).await;
     }
     let mut taken = 0;
-    while taken < 60 {
+    while taken < 100 {
         if peer.json().await[0] == "h" {
             taken += 1;
             peer.say("~wse:ack", json!(taken)).await;
