@@ -5,10 +5,12 @@ mod autobahn;
 mod browser;
 mod cargo;
 mod client;
+mod debian;
 mod fuzz;
 mod house;
 mod interop;
 mod node;
+mod proxies;
 mod report;
 mod running;
 mod screen;
@@ -34,7 +36,7 @@ const COMMANDS: [(&str, &str, &str); 5] = [
 ];
 
 /// Everything `cargo xtask test` runs, the cheapest first.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "format", about: "cargo fmt --check", run: cargo::format },
     Step { name: "lints", about: "clippy with warnings as errors, with and without features", run: cargo::lints },
     Step { name: "docs", about: "rustdoc with warnings as errors", run: cargo::docs },
@@ -44,6 +46,7 @@ const STEPS: [Step; 10] = [
         run: house::check,
     },
     Step { name: "tests", about: "unit, property, integration and doc tests", run: cargo::tests },
+    Step { name: "proxies", about: "behind a real nginx and HAProxy (Debian's packages)", run: proxies::run },
     Step { name: "interop", about: "npm ws-messaging against testbed and test client (Node, npm)", run: interop::run },
     Step {
         name: "client",
@@ -140,7 +143,7 @@ mod tests {
     fn without_names_every_step_runs_in_order() {
         let all = names(&STEPS).join(" ");
         assert_eq!(names(&chosen(&[]).unwrap()).join(" "), all);
-        assert_eq!(all, "format lints docs house tests interop client browser fuzz autobahn");
+        assert_eq!(all, "format lints docs house tests proxies interop client browser fuzz autobahn");
     }
 
     #[test]
