@@ -60,6 +60,15 @@ async fn custom_codec_reaches_users_of_the_default_one() {
     ends_well("custom_codec", &lines).await;
 }
 
+#[tokio::test]
+async fn http2_says_where_it_can_be_opened() {
+    let mut child = command("http2").args(["--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = timeout(PATIENCE, said.next_line()).await.unwrap().unwrap().expect("the example does not start");
+    let addr = line.strip_prefix("open https://").and_then(|rest| rest.split(' ').next()).expect("no address to open");
+    TcpStream::connect(addr).await.unwrap();
+}
+
 /// A chat that runs until it is dropped.
 struct Chat {
     child: Child,

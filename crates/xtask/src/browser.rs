@@ -1,4 +1,4 @@
-//! Runs the tests of the chat's page in a headless Chromium.
+//! Runs the tests in a headless Chromium: the page of the chat, and a WebSocket over HTTP/2.
 //! A machine without a browser, and without the right to install one, skips the step.
 
 use std::time::Duration;
@@ -14,7 +14,8 @@ const TESTS: Duration = Duration::from_secs(400);
 
 /// `npm run test:browser` of the client; each test counts as one.
 pub(crate) fn run(workspace: &Workspace) -> Result<Outcome, String> {
-    client::npm(workspace, chromium, "test:browser", &[("WSE_CHAT", "chat")], TESTS)
+    let examples = [("WSE_CHAT", "chat"), ("WSE_HTTP2", "http2")];
+    client::npm(workspace, chromium, "test:browser", &examples, TESTS)
 }
 
 fn chromium() -> Result<(), String> {

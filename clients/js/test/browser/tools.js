@@ -10,11 +10,12 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 /** How long something that should happen at once may take on a busy machine. */
-const PATIENCE = 20_000;
+export const PATIENCE = 20_000;
 
 const PROGRAM = process.env.WSE_CHAT ?? fileURLToPath(new URL("../../../../target/debug/examples/chat", import.meta.url));
 const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-headless-shell"].find((path) => existsSync(path));
-const SKIP = CHROMIUM ? false : "Chromium is not installed";
+/** Why tests with a browser are skipped, or false. */
+export const SKIP = CHROMIUM ? false : "Chromium is not installed";
 const ARGS =
   "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
 
@@ -27,10 +28,12 @@ export const LARGEST = "9223372036854774784";
 let browser;
 
 /** The browser of a test file, with a user data directory of its own, which is removed with it. */
-const launched = () =>
+export const launched = () =>
   (browser ??= chromium.launch({
     executablePath: CHROMIUM,
     args: ARGS.split(" "),
+    // Users have it.
+    ignoreDefaultArgs: ["--disable-back-forward-cache"],
     env: { ...process.env, FONTCONFIG_FILE: fileURLToPath(new URL("fonts.conf", import.meta.url)) },
     timeout: PATIENCE,
   }));
