@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use crate::node;
 use crate::step::Outcome;
+use crate::tally::Tally;
 use crate::workspace::Workspace;
 
 /// The oldest Node that the tests and their tools run on.
-const NODE: (u32, u32) = (20, 0);
+pub(crate) const NODE: (u32, u32) = (20, 0);
+/// Where the client is.
+pub(crate) const FOLDER: &str = "clients/js";
 const TESTS: Duration = Duration::from_secs(300);
 
 /// `npm test` of the client; each test counts as one.
@@ -29,7 +32,7 @@ pub(crate) fn npm(
     if let Err(why) = node::tools(NODE).and_then(|()| needs()) {
         return Ok(Outcome::Skipped(why));
     }
-    let folder = workspace.root.join("clients/js");
+    let folder = workspace.root.join(FOLDER);
     if let Some(why) = node::install(&folder)? {
         return Ok(Outcome::Skipped(why));
     }
@@ -37,5 +40,5 @@ pub(crate) fn npm(
     let mut tests = Command::new("npm");
     tests.current_dir(folder).args(["run", "--silent", script]);
     tests.envs(examples.iter().map(|(variable, example)| (variable, workspace.example(example))));
-    Ok(Outcome::Ran(node::count(tests, limit)))
+    Ok(Outcome::Ran(node::count(tests, limit, Tally::of_node_line)))
 }

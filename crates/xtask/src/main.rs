@@ -13,6 +13,7 @@ mod node;
 mod proxies;
 mod report;
 mod running;
+mod runtimes;
 mod screen;
 mod soak;
 mod step;
@@ -36,7 +37,7 @@ const COMMANDS: [(&str, &str, &str); 5] = [
 ];
 
 /// Everything `cargo xtask test` runs, the cheapest first.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "format", about: "cargo fmt --check", run: cargo::format },
     Step { name: "lints", about: "clippy with warnings as errors, with and without features", run: cargo::lints },
     Step { name: "docs", about: "rustdoc with warnings as errors", run: cargo::docs },
@@ -52,6 +53,11 @@ const STEPS: [Step; 11] = [
         name: "client",
         about: "the TypeScript client: alone and against the testbed (Node, npm)",
         run: client::run,
+    },
+    Step {
+        name: "runtimes",
+        about: "the TypeScript client in Jest with jsdom and on Node's own WebSocket (Node, npm)",
+        run: runtimes::run,
     },
     Step {
         name: "browser",
@@ -143,7 +149,7 @@ mod tests {
     fn without_names_every_step_runs_in_order() {
         let all = names(&STEPS).join(" ");
         assert_eq!(names(&chosen(&[]).unwrap()).join(" "), all);
-        assert_eq!(all, "format lints docs house tests proxies interop client browser fuzz autobahn");
+        assert_eq!(all, "format lints docs house tests proxies interop client runtimes browser fuzz autobahn");
     }
 
     #[test]

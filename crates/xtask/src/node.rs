@@ -1,7 +1,7 @@
 //! Shared by the steps that need Node: the tools, the packages, the count of a test run.
 //! A machine without Node or a network skips those steps.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::tally::Tally;
 use crate::workspace::Workspace;
 
 /// The files that decide which packages are installed.
-pub(crate) const MANIFESTS: [&str; 2] = ["package.json", "package-lock.json"];
+const MANIFESTS: [&str; 2] = ["package.json", "package-lock.json"];
 /// The codes of npm for errors of the network.
 const OFFLINE: [&str; 11] = [
     "EAI_AGAIN",
@@ -81,6 +81,18 @@ pub(crate) fn install(folder: &Path) -> Result<Option<String>, String> {
     }
 }
 
+/// Installs the packages that a folder of the tree pins, in a folder of that name below the build output,
+/// and returns that one. The inner error is a reason to skip.
+pub(crate) fn packages(workspace: &Workspace, source: &str, name: &str) -> Result<Result<PathBuf, String>, String> {
+    let folder = workspace.target.join(name);
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    for name in MANIFESTS {
+        let manifest = workspace.root.join(source).join(name);
+        std::fs::copy(manifest, folder.join(name)).map_err(|e| format!("{source}/{name}: {e}"))?;
+    }
+    Ok(install(&folder)?.map_or(Ok(folder), Err))
+}
+
 /// The code of npm's error, when it is an error of the network.
 fn unreachable(line: &str) -> Option<String> {
     let code = line.strip_prefix("npm error code ").or_else(|| line.strip_prefix("npm ERR! code "))?.trim();
@@ -96,12 +108,21 @@ pub(crate) fn build(workspace: &Workspace, examples: &[&str]) -> Result<(), Stri
     if status.success() { Ok(()) } else { Err(format!("{} do not compile", examples.join(", "))) }
 }
 
-/// Runs tests of Node's own runner and counts them.
-pub(crate) fn count(mut tests: Command, limit: Duration) -> Tally {
+/// The files of a folder whose names end like this: by name, since Node's own search differs between its versions.
+pub(crate) fn test_files(folder: &Path, end: &str) -> Result<Vec<PathBuf>, String> {
+    let entries = std::fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let of_tests = |path: &PathBuf| path.to_string_lossy().ends_with(end);
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(of_tests).collect();
+    files.sort();
+    if files.is_empty() { Err(format!("{} holds no tests", folder.display())) } else { Ok(files) }
+}
+
+/// Runs tests and counts them: `read` knows a line that tells how many there were.
+pub(crate) fn count(mut tests: Command, limit: Duration, read: fn(&str) -> Option<Tally>) -> Tally {
     tests.env("NO_COLOR", "1").env_remove("FORCE_COLOR");
     let mut tally = Tally::default();
     let status = tee(tests, limit, |line| {
-        if let Some(part) = Tally::of_node_line(line) {
+        if let Some(part) = read(line) {
             tally += part;
         }
     });
@@ -138,5 +159,11 @@ mod tests {
         for line in ["npm error code EUSAGE", "npm error code EINTEGRITY", "npm warn ENOTFOUND", ""] {
             assert_eq!(unreachable(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn a_folder_without_tests_is_an_error() {
+        assert!(test_files(Path::new("there-is-no-such-folder"), ".test.js").is_err());
+        assert!(test_files(Path::new("src"), ".test.js").unwrap_err().ends_with("holds no tests"));
     }
 }

@@ -1,4 +1,4 @@
-//! `Tally`: how many tests passed, failed and were skipped, read from `cargo test` or Node.
+//! `Tally`: how many tests passed, failed and were skipped, read from `cargo test`, Node or Jest.
 //! Its text is the last line of a run, which other programs parse.
 
 use std::fmt;
@@ -23,6 +23,22 @@ impl Tally {
         let words: Vec<&str> = rest.split([' ', ';']).filter(|word| !word.is_empty()).collect();
         let count = |name: &str| words.windows(2).find(|pair| pair[1] == name).and_then(|pair| pair[0].parse().ok());
         Some(Tally { passed: count("passed")?, failed: count("failed")?, skipped: count("ignored")? })
+    }
+
+    /// Reads the line of Jest that counts its tests; `None` for every other line.
+    pub(crate) fn of_jest_line(line: &str) -> Option<Tally> {
+        let mut tally = Tally::default();
+        for part in line.strip_prefix("Tests: ")?.split(',') {
+            let (count, name) = part.trim().split_once(' ')?;
+            let count: usize = count.parse().ok()?;
+            match name {
+                "passed" => tally.passed += count,
+                "failed" => tally.failed += count,
+                "skipped" | "todo" => tally.skipped += count,
+                _ => {}
+            }
+        }
+        Some(tally)
     }
 
     /// Reads one line of the totals of Node's test runner; `None` for every other line.
@@ -78,6 +94,15 @@ mod tests {
         assert_eq!(tally, Tally { passed: 5, failed: 4, skipped: 2 });
         for line in ["✔ pass 5", "  ℹ pass 5", "ℹ pass", "# pass five", "# duration_ms 12.5", ""] {
             assert_eq!(Tally::of_node_line(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_totals_of_jest_are_read_whole() {
+        let line = "Tests:       1 failed, 2 skipped, 1 todo, 12 passed, 16 total";
+        assert_eq!(Tally::of_jest_line(line), Some(Tally { passed: 12, failed: 1, skipped: 3 }));
+        for line in ["Test Suites: 1 failed, 1 total", "Tests:", "Tests: many passed", " Tests: 1 passed", ""] {
+            assert_eq!(Tally::of_jest_line(line), None, "{line}");
         }
     }
 

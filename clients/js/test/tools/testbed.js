@@ -1,11 +1,15 @@
-// A testbed for each test, and clients that connect to it with npm `ws`.
+// A testbed for each test, and clients that connect to it with npm `ws` or the runtime's own WebSocket.
 // They do not outlive the test.
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import WebSocket from "ws";
+import ws from "ws";
 import { WseClient } from "../../dist/index.js";
+
+/** Whether the clients have the runtime's own WebSocket, and not npm `ws`. */
+export const native = process.env.WSE_WEBSOCKET === "native";
+const WebSocket = native ? globalThis.WebSocket : ws;
 
 const built = ["release", "debug"].map((how) => fileURLToPath(new URL(`../../../../target/${how}/examples/testbed`, import.meta.url)));
 
@@ -20,7 +24,7 @@ export async function testbed(t, ...options) {
   const port = options.includes("--port") ? [] : ["--port", "0"];
   const child = spawn(binary, [...port, ...options], { stdio: ["ignore", "pipe", "inherit"] });
   const gone = new Promise((resolve) => child.once("exit", (code) => resolve(code)));
-  const bed = { events: [], stop: () => (child.kill("SIGTERM"), gone), kill: () => (child.kill("SIGKILL"), gone) };
+  const bed = { events: [], stop: () => (child.kill("SIGTERM"), gone), kill: () => (child.kill("SIGKILL"), gone), signal: (name) => child.kill(name) };
   t.after(bed.kill);
   let text = "";
   await new Promise((resolve, reject) => {
