@@ -5,10 +5,28 @@ use crate::{
     proxy::Proxy,
 };
 use std::net::SocketAddr;
+use wse::Status;
 
 /// An nginx's way to the server.
 pub(crate) fn to(addr: SocketAddr) -> String {
     format!("location / {{ proxy_pass http://{addr}; }}")
+}
+
+#[tokio::test]
+async fn a_session_goes_on_whatever_nginx_answers_meanwhile() {
+    let mut upstream = Upstream::start(|builder| builder).await;
+    let nginx = Proxy::nginx(&to(upstream.addr)).await;
+    let (client, mut events) = enter(&nginx.url()).await;
+    for status in [200, 302, 401, 403, 404, 502, 503] {
+        nginx.reload(&format!("location / {{ return {status} /elsewhere; }}")).await;
+        nginx.has_answered(status).await;
+        client.send("kept", status).expect("the session keeps it");
+        nginx.reload(&to(upstream.addr)).await;
+        assert_eq!(next(&mut events, "ready").await, "ready null resumed", "{status}");
+        assert_eq!(next(&mut upstream.events, "ignored").await, format!("ignored ann kept {status}"));
+    }
+    assert_eq!(client.status(), Status::Ready);
+    assert_eq!(upstream.server.conn_count(), 1);
 }
 
 #[tokio::test]
