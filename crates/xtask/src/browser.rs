@@ -1,4 +1,4 @@
-//! Runs the tests in a headless Chromium: the page of the chat, and a WebSocket over HTTP/2.
+//! Runs the tests in a headless Chromium: the page of the chat, and the client when network, server or computer stop.
 //! A machine without a browser, and without the right to install one, skips the step.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ const TESTS: Duration = Duration::from_secs(400);
 
 /// `npm run test:browser` of the client; each test counts as one.
 pub(crate) fn run(workspace: &Workspace) -> Result<Outcome, String> {
-    let examples = [("WSE_CHAT", "chat"), ("WSE_HTTP2", "http2")];
+    let examples = [("WSE_CHAT", "chat"), ("WSE_TESTBED", "testbed"), ("WSE_FAULTS", "faults"), ("WSE_HTTP2", "http2")];
     client::npm(workspace, chromium, "test:browser", &examples, TESTS)
 }
 

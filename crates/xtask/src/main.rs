@@ -61,7 +61,7 @@ const STEPS: [Step; 12] = [
     },
     Step {
         name: "browser",
-        about: "the page of the chat and HTTP/2 in headless Chromium (Node, npm, Chromium)",
+        about: "the page of the chat and the client in headless Chromium (Node, npm, Chromium)",
         run: browser::run,
     },
     Step { name: "fuzz", about: "every fuzz target for 20 s (nightly and cargo-fuzz)", run: fuzz::run },
