@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { connect, createServer } from "node:net";
 import { faults } from "../tools/faults.js";
+import { client } from "../tools/testbed.js";
 import { pageTest, tells, timed } from "./page.js";
 import { launched } from "./tools.js";
 
@@ -61,6 +62,21 @@ pageTest("a page comes back in its session, whatever answers in place of its ser
   await page.evaluate(() => client.send("cut"));
   await tells(page, "ready", true);
   assert.deepEqual(answers, []);
+});
+
+pageTest("a page that comes back from the back/forward cache goes on in its session", { allowed: [/Page entered Back-Forward Cache/] }, async ({ t, bed, page, visit }) => {
+  await page.evaluate((url) => window.connect(url), bed.url);
+  await page.evaluate(() => (window.same = true));
+  await visit("/elsewhere");
+  // Chromium ends the connection, with 1001, when it brings the page back.
+  const ben = client(t, bed.url);
+  await ben.connect("user-ben");
+  ben.send("to-user", { cid: "user-ann", type: "echo", payload: "meanwhile" });
+  await ben.call("nil"); // so the message has been handled
+  await page.evaluate(() => history.back());
+  await page.waitForFunction(() => window.same);
+  assert.deepEqual((await tells(page, "echo", "meanwhile")).at(-2), ["ready", true]);
+  assert.deepEqual(bed.events.filter(({ cid }) => cid === "user-ann").map(({ event }) => event), ["joined", "connected", "parked", "resumed"]);
 });
 
 pageTest("a page whose network was away for a moment goes on at once", {}, async ({ bed, page, cdp }) => {
