@@ -75,9 +75,12 @@ async fn the_same_cut_leaves_the_same_traces() {
         (net.until(|counts| counts.live == 0).await, start.elapsed())
     };
     for bytes in [0, 10, 170, 200, 230, 300] {
-        let first = trace(bytes).await;
+        let (counts, took) = trace(bytes).await;
         for _ in 0..5 {
-            assert_eq!(trace(bytes).await, first, "{bytes}");
+            let (again, time) = trace(bytes).await;
+            assert_eq!(again, counts, "{bytes}");
+            // The client's wait is drawn, up to its floor of 10 ms.
+            assert!(time.abs_diff(took) <= Duration::from_millis(10), "{bytes}: {time:?} {took:?}");
         }
     }
 }
