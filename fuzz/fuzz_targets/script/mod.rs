@@ -127,7 +127,7 @@ where
                 }
                 6 => Input::Answer(law.answer(&mut script)),
                 7 => {
-                    self.machine.heard(self.now);
+                    self.machine.heard(1, self.now);
                     self.rest();
                     continue;
                 }

@@ -46,7 +46,8 @@ pub trait Machine {
     /// When the caller has to step with the next [`Input::Tick`]; `None` once the conversation is closed.
     fn deadline(&self) -> Option<Instant>;
 
-    /// Notes that so many bytes have come from the peer: messages, a part of one, a ping, a pong.
+    /// Notes that bytes have come from the peer: messages, a part of one, a ping, a pong. So many of them
+    /// came behind a message that has begun: until it is whole, the peer can send no answer.
     fn heard(&mut self, bytes: usize, now: Instant);
 
     /// Notes that the connection has taken so many bytes for the peer. At 1 kB/s or more they are a sign

@@ -129,8 +129,9 @@ impl Open {
         }
     }
 
-    /// Notes that so many bytes have come. On `ws-messaging` only the answer to a ping counts as a sign of
-    /// life, and what comes at 1 kB/s or more: the answer may wait behind it.
+    /// Notes that bytes have come, so many of them behind a message that has begun. On `ws-messaging` only
+    /// the answer to a ping counts as a sign of life, and a message that comes at 1 kB/s or more: the answer
+    /// waits behind it.
     pub(crate) fn heard(&mut self, bytes: usize, now: Instant) {
         match self.codec {
             Codec::WsMessaging(..) => self.heartbeat.moved(bytes as u64, true),

@@ -49,7 +49,8 @@ impl<O: Owner> Connection<O> {
             let filled = buffer.filled().len();
             match read {
                 Poll::Ready(Ok(())) if filled > 0 => {
-                    self.machine.heard(filled, self.now.into_std());
+                    let begun = self.decoder.buffered() > 0;
+                    self.machine.heard(if begun { filled } else { 0 }, self.now.into_std());
                     let rest = self.take_in(&mut scratch[..filled], cx);
                     if rest > 0 {
                         self.read_ahead = scratch[filled - rest..filled].to_vec();

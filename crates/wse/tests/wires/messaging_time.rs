@@ -35,6 +35,21 @@ async fn a_device_is_pinged_after_20_s_and_closed_20_s_later() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whole_messages_do_not_stand_for_the_answer_however_many_bytes_they_are() {
+    let server = messaging(|builder| builder);
+    let mut peer = enter_messaging(&server, "ann").await;
+    let start = Instant::now();
+    let chatter = format!(r#"{{"name":"m","args":["{}"]}}"#, "x".repeat(200));
+    while start.elapsed() < 39 * S {
+        peer.send(&chatter).await; // 4 kB/s
+        sleep(S / 20).await;
+    }
+    pinged(&mut peer, 1).await;
+    assert_eq!(peer.closed().await, (4008, "Ping timeout".into()));
+    assert!(about(start.elapsed(), 40 * S), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_next_ping_comes_20_s_after_the_last_answer_and_has_the_next_number() {
     let server = messaging(|builder| builder);
     let mut peer = enter_messaging(&server, "ann").await;
