@@ -36,11 +36,9 @@ export const enum Outlook {
   TEMPORARY,
 }
 
-/** The codes after which a client stays away. */
-export const FINAL = [1000, 1002, 1003, 1007, 1008, 1009, 1010];
-
-/** Whether a client that was never welcomed stays away after this code, too. */
-const isUnclear = (code: number) => code === 1001 || (code > 1014 && code !== 4000);
+/** What the code of an end says. A client that was never welcomed stays away after an unknown one, too. */
+const outlookOf = (code: number) =>
+  /^(100[0237-9]|1010)$/.test(`${code}`) ? Outlook.FINAL : code === 1001 || (code > 1014 && code !== 4000) ? Outlook.UNCLEAR : Outlook.TEMPORARY;
 
 /** What a connection reports to, and asks for the solution of a challenge. */
 export interface Owner {
@@ -54,10 +52,13 @@ export interface Owner {
    * The connection ended, and not by {@link Close}. Its socket may be open still, and the owner closes
    * it.
    */
-  closed(outlook: Outlook, code: number, reason: string, error: WseError): void;
+  closed(code: number, reason: string, error: WseError, outlook: Outlook): void;
 }
 
-/** Ends the connection and closes its socket. The owner is not told, because the owner calls this. */
+/**
+ * Ends the connection and closes its socket, where 1006 stands for no reason. The owner is not told,
+ * because the owner calls this.
+ */
 export type Close = (code: number, reason: string) => void;
 
 /** SOLVING: the application works on a challenge, and the server has to wait for the solution. */
@@ -92,48 +93,37 @@ export function openConnection(
   const types = protocol.internal_types;
   let state = State.WAITING;
   let socket: Socket | undefined;
-  /** How many checks in a row have found that nothing was received. */
-  let silentChecks = 0;
-  /** Runs while the server has to show that it is there. */
-  let probing: any;
+  /** What an attempt that fails now says about another one. */
+  let outlook = Outlook.TEMPORARY;
+  /** When the last message came. */
+  let heard = 0;
+  /** Runs until the welcome, and later while the server has to show that it is there. */
+  let timer: any;
+  let interval: any;
   let unwatch = () => {};
 
   const stop = () => {
     state = State.ENDED;
     clearTimeout(timer);
-    clearTimeout(probing);
+    clearInterval(interval);
     unwatch();
   };
 
-  /** Ends the connection, once, and tells the owner. */
-  const end = (outlook = Outlook.TEMPORARY, reason = "", code = 1006, error = closedError(code, reason)) => {
+  const end = (code = 1006, reason = "", error = closedError(code, reason), outlook = outlookOf(code)) => {
     if (state === State.ENDED) return;
     stop();
-    owner.closed(outlook, code, reason, error);
+    owner.closed(code, reason, error, outlook);
   };
 
   /** Ends an attempt that no close event explains. A `WseError` was thrown on purpose. */
-  const fail = (raw: any, outlook?: Outlook) => {
+  const fail = (raw: any) => {
     const onPurpose = raw?.name === "WseError"; // of this copy of the module, or of another one
-    end(onPurpose ? Outlook.UNCLEAR : outlook, "", 1006, onPurpose ? raw : wrap(WSE_ERROR.WS_CLIENT_ERROR, raw, { url }));
+    end(1006, "", onPurpose ? raw : wrap(WSE_ERROR.WS_CLIENT_ERROR, raw, { url }), onPurpose ? Outlook.UNCLEAR : outlook);
   };
-
-  const silent = () => end(Outlook.TEMPORARY, "wse.silent");
 
   /** Asks the server for a sign of life. What it has announced may be on the way, at 1 kB/s. */
   const probe = () => {
-    probing ||= after(PATIENCE + session.probe(), silent);
-  };
-
-  /** Looks for silence, because a server with a beat says something that often. */
-  const watch = (beat: number) => {
-    const period = Math.min((beat + 10_000) / 4, 2 ** 31 - 1);
-    let last = Date.now();
-    timer = setInterval(() => {
-      if (Date.now() - last > 1.5 * period) probe(); // the page or the machine has slept
-      last = Date.now();
-      if (++silentChecks > 4 + session.announced() / period) silent();
-    }, period);
+    timer ||= after(PATIENCE + session.probe(), () => end(1006, "wse.silent"));
   };
 
   const solve = async (quest: unknown) => {
@@ -144,7 +134,7 @@ export function openConnection(
       state = State.WAITING;
       socket!.send(packed);
     } catch (raw) {
-      end(Outlook.UNCLEAR, WSE_REASON.BY_CLIENT, 1000, wrap(WSE_ERROR.INVALID_CRA_HANDLER, raw));
+      end(1000, WSE_REASON.BY_CLIENT, wrap(WSE_ERROR.INVALID_CRA_HANDLER, raw), Outlook.UNCLEAR);
     }
   };
 
@@ -156,8 +146,10 @@ export function openConnection(
     if (type === types.challenge) void solve(payload);
     else if (type === types.welcome) {
       state = State.OPEN;
-      clearTimeout(timer);
-      if (grant?.beat > 0) watch(grant.beat);
+      timer = clearTimeout(timer);
+      const quiet = grant?.beat + 7000;
+      // A server with a beat says something that often, except while the page or the machine sleeps.
+      if (grant?.beat > 0) interval = setInterval(() => Date.now() - heard > quiet && probe(), Math.min(quiet / 4, 2 ** 31 - 1));
       unwatch = onWake(probe);
       const arrival = session.welcome(socket!, grant);
       if (arrival) owner.ready(payload, ...(grant || arrival.lost ? [arrival] : []));
@@ -169,8 +161,8 @@ export function openConnection(
   const read = ({ data }: { data: unknown }) => {
     const size = sizeOf(data);
     let envelope: Envelope | undefined;
-    silentChecks = 0;
-    probing &&= clearTimeout(probing);
+    heard = Date.now();
+    if (state === State.OPEN) timer &&= clearTimeout(timer);
     try {
       envelope = readEnvelope(protocol, protocol.unpack(data));
     } catch (raw) {
@@ -178,11 +170,10 @@ export function openConnection(
       if (state === State.OPEN) return session.unreadable(size, raw);
     }
     // npm wse 2 calls another format by the same name.
-    if (!dispatch(envelope, size)) end(Outlook.FINAL, WSE_REASON.PROTOCOL_ERR + (/^{"c":/.test(data as string) ? ": the format of npm wse 2" : ""), 1000);
+    if (!dispatch(envelope, size)) end(1000, WSE_REASON.PROTOCOL_ERR + (/^{"c":/.test(data as string) ? ": the format of npm wse 2" : ""));
   };
 
   const dial = async () => {
-    let outlook = Outlook.TEMPORARY;
     await null; // the owner is not told anything before `openConnection` has returned
     try {
       const who = await (typeof identity === "function" ? identity() : identity);
@@ -194,6 +185,7 @@ export function openConnection(
       // Some platforms take such an address, and the others say nothing that helps.
       if (/^\s*http/i.test(url)) throw new Error("write ws: instead of http:");
       socket = new WebSocket(url, [protocol.name], options);
+      outlook = Outlook.TEMPORARY;
       socket.binaryType = "arraybuffer";
       // If the socket never opened, some platforms send no close event after this one.
       socket.onerror = (event) => fail(event.error ?? event);
@@ -204,20 +196,19 @@ export function openConnection(
         owner.connected();
       };
       socket.onmessage = read;
-      socket.onclose = ({ code, reason }) =>
-        end(FINAL.includes(code) ? Outlook.FINAL : isUnclear(code) ? Outlook.UNCLEAR : Outlook.TEMPORARY, reason, code);
+      socket.onclose = ({ code, reason }) => end(code, reason);
     } catch (error) {
-      fail(error, outlook);
+      fail(error);
     }
   };
 
-  let timer: any = connectTimeout > 0 && after(connectTimeout, () => fail(new Error("no welcome in time")));
+  timer = connectTimeout > 0 && after(connectTimeout, () => fail(new Error("no welcome in time")));
   void dial();
   return (code, reason) => {
     stop();
-    for (const text of [reason, ""])
+    for (const text of [code === 1006 ? WSE_REASON.BY_CLIENT : reason, ""])
       try {
-        return socket?.close(code, cut(text));
+        return socket?.close(code === 4000 ? code : 1000, cut(text));
       } catch {
         // A text that is not well-formed is left out.
       }

@@ -7,6 +7,7 @@ export type Off = () => void;
 type Listener = (...args: any[]) => unknown;
 
 interface Entry {
+  name: string;
   listener: Listener;
   once?: boolean;
 }
@@ -25,34 +26,31 @@ export interface Emitter {
 
 /** `onError` receives what a listener throws or rejects with. */
 export function createEmitter(onError: (error: unknown, name: string) => void): Emitter {
-  const entries = new Map<string, Entry[]>();
-  const of = (name: string) => entries.get(name) ?? [];
-  const remove = (name: string, removed?: Entry) => {
-    const left = of(name).filter((entry) => entry !== removed);
-    if (left.length) entries.set(name, left);
-    else entries.delete(name);
-  };
+  const entries = new Set<Entry>();
+  const of = (name: string) => [...entries].filter((entry) => entry.name === name);
   /** Turns what a listener throws into a rejection. */
   const run = async (listener: Listener, args: unknown[]) => listener(...args);
   const emitter: Emitter = {
     on(name, listener, once) {
-      entries.set(name, [...of(name), { listener, once }]);
+      entries.add({ name, listener, once });
       return emitter;
     },
     once: (name, listener) => emitter.on(name, listener, true),
     off(name, listener) {
-      if (listener) remove(name, of(name).find((entry) => entry.listener === listener));
-      else entries.delete(name);
+      for (const entry of of(name)) {
+        if (listener && entry.listener !== listener) continue;
+        entries.delete(entry);
+        if (listener) break;
+      }
       return emitter;
     },
     emit(name, ...args) {
-      const listeners = of(name);
-      for (const entry of listeners) {
-        // `off` would remove the first entry of this listener, which may be another one.
-        if (entry.once) remove(name, entry);
+      const called = of(name);
+      for (const entry of called) {
+        if (entry.once) entries.delete(entry);
         run(entry.listener, args).catch((error) => onError(error, name));
       }
-      return listeners.length > 0;
+      return called.length > 0;
     },
   };
   return emitter;

@@ -3,8 +3,8 @@
 
 import { backoff, type Bounds } from "./backoff.js";
 import type { Calls } from "./calls.js";
-import { type Close, type ConnectionOptions, FINAL, openConnection, Outlook, type Owner, type Target } from "./connection.js";
-import { WSE_REASON, type WseStatus } from "./constants.js";
+import { type Close, type ConnectionOptions, openConnection, Outlook, type Owner, type Target } from "./connection.js";
+import type { WseStatus } from "./constants.js";
 import type { Emitter } from "./emitter.js";
 import { closedError, WSE_ERROR, WseError } from "./error.js";
 import { JSON_PROTOCOL, type Protocol } from "./protocol.js";
@@ -35,7 +35,7 @@ export interface ReconnectOptions extends ConnectionOptions {
 }
 
 /** The codes that end a session. Every other end may be that of the network, and the session goes on. */
-const PARTING = [...FINAL, 1005, 1012, 1013, 4000];
+const PARTING = /^(100[^146]|101[023]|4000)$/;
 
 /** How soon after its welcome an end may count as that of a failed attempt, in milliseconds. */
 const SOON = 10_000;
@@ -54,26 +54,19 @@ export function createReconnector(
   let pending: [resolve: (welcome: unknown) => void, reject: (error: WseError) => void][] = [];
   /** Closes the current attempt or connection; `undefined` while there is none. */
   let current: Close | undefined;
-  /** Connections that ended without a close frame of this client. A close frame would end the session. */
-  const detached: Close[] = [];
+  /** Closes the last connection, which ended without a close frame of this client. A close frame would end the session. */
+  let detached: Close | undefined;
   let failures = 0;
-  /** Whether this address has sent a welcome since the client went there. */
-  let known = false;
+  /** The address that has sent the last welcome, until the client is `OFFLINE`. */
+  let known = "";
   /** When the last welcome came. */
   let readyAt = 0;
   let cancelBackoff = () => {};
 
-  const closeSocket = (close: Close, code: number, reason: string) =>
-    close(code === 4000 ? code : 1000, code === 1006 ? WSE_REASON.BY_CLIENT : reason);
-
-  /** Closes the detached connections: the session goes on over another one, or has ended. */
-  const closeDetached = (code = 1006, reason = "") =>
-    detached.splice(0).forEach((close) => closeSocket(close, code, reason));
-
   /** Ends the session, and rejects the calls that wait for an answer in it. */
   const endSession = (code = 1006, reason = "") => {
     session.close();
-    closeDetached(code, reason);
+    detached?.(code, reason);
     calls.closed(code, reason);
   };
 
@@ -86,20 +79,20 @@ export function createReconnector(
   const leave = (next: WseStatus, code: number, reason: string, error = closedError(code, reason)) => {
     const previous = status;
     const left = current;
-    const lasted = Date.now() - readyAt > SOON;
+    const lasted = status === "READY" && Date.now() - readyAt > SOON;
     status = next;
     current = undefined;
     cancelBackoff();
-    if (left && previous === "READY") {
-      detached.push(left);
+    if (previous === "READY") {
+      detached = left;
       // A connection that is over at once, and did not help, is another attempt that failed.
       if (lasted || (code !== 1013 && !session.stuck())) failures = 0;
-    } else if (left) closeSocket(left, code, reason); // before the welcome a close frame ends the attempt only
-    const ends = next === "OFFLINE" || ((next === "CONNECTING" || previous === "READY") && PARTING.includes(code));
-    if (ends || !session.park(lasted && previous === "READY")) endSession(code, reason);
+    } else left?.(code, reason); // before the welcome a close frame ends the attempt only
+    const ends = next === "OFFLINE" || ((next === "CONNECTING" || previous === "READY") && PARTING.test(`${code}`));
+    if (ends || !session.park(lasted)) endSession(code, reason);
     if (next === "OFFLINE") {
       failures = 0;
-      known = false;
+      known = "";
       pending.splice(0).forEach(([, reject]) => reject(error));
     } else if (next === "CONNECTING") attempt();
     else cancelBackoff = backoff(re as Bounds, failures++, /^101[23].*? after=(\d+) /.exec(`${code} ${reason} `)?.[1], attempt);
@@ -116,7 +109,7 @@ export function createReconnector(
     } catch (thrown) {
       console.error(thrown); // the client's own rule holds
     }
-    return outlook > (known || persistent ? Outlook.FINAL : Outlook.UNCLEAR);
+    return outlook > (known === target.url || persistent ? Outlook.FINAL : Outlook.UNCLEAR);
   };
 
   const attempt = () => {
@@ -124,8 +117,8 @@ export function createReconnector(
       connected: () => events.emit("connected"),
       challenge,
       ready(...args) {
-        closeDetached();
-        known = true;
+        detached?.(1006, "");
+        known = target.url;
         readyAt = Date.now();
         welcomed = args;
         status = "READY";
@@ -133,7 +126,7 @@ export function createReconnector(
         events.emit("updated", status);
         if (status === "READY") events.emit("ready", ...args);
       },
-      closed(outlook, code, reason, error) {
+      closed(code, reason, error, outlook) {
         const again = triesAgain(outlook, error);
         // A connection that ends is told by `closed`, and a final failure by the promises.
         const told = status === "READY" || (pending.length && !again);
@@ -146,7 +139,6 @@ export function createReconnector(
   /** Dials another target. The code closes the current connection; it is 1006 if there is none, or an attempt. */
   const jump = (url: string, identity = target.identity, meta = target.meta, code = 4000, reason = "jump") =>
     new Promise<any>((resolve, reject) => {
-      if (url !== target.url) known = false;
       target = { url, identity, meta };
       pending.push([resolve, reject]);
       leave("CONNECTING", code, reason);

@@ -67,10 +67,11 @@ export interface Session {
   receive(envelope: Envelope, size: number): boolean;
   /** Takes in a message of that size that the protocol cannot decode. */
   unreadable(size: number, raw: unknown): void;
-  /** Sends a call that every server answers, and drops the answer. Returns what {@link announced} does. */
+  /**
+   * Sends a call that every server answers, and drops the answer. Returns how many bytes the server
+   * has said to be on the way, and that have not come.
+   */
   probe(): number;
-  /** How many bytes the server has said to be on the way, and that have not come. */
-  announced(): number;
   /** Whether nothing was received or confirmed since the session was resumed. */
   stuck(): boolean;
 }
@@ -83,7 +84,6 @@ const BOUND = 2 ** 20;
 
 /** How often in a row a session is resumed without progress. */
 const ATTEMPTS = 8;
-
 
 /** `end` is called when the session cannot go on. It closes the session. */
 export function createSession(
@@ -253,7 +253,6 @@ export function createSession(
       handlers.unreadable(raw);
     },
     probe: () => (write(pack(protocol, PING, null, `${Date.now()}`)), announced),
-    announced: () => announced,
     stuck: () => resumes > 0,
   };
 }

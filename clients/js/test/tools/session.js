@@ -4,9 +4,9 @@
 import assert from "node:assert/strict";
 import { fakeClient, tick } from "./fake.js";
 
-/** Mocks the timers, which the test moves. The wait before an attempt is 500 ms. */
+/** Mocks the timers and the clock, which the test moves. The wait before an attempt is 500 ms. */
 export function still(t) {
-  t.mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+  t.mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
   t.mock.method(Math, "random", () => 1);
   return async (ms) => {
     t.mock.timers.tick(ms);

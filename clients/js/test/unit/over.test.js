@@ -71,8 +71,8 @@ test("a socket that takes no such reason is closed without one", async () => {
 
 test("a listener's name leaves nothing behind", () => {
   const set = new Set();
-  const { Map: Kept } = globalThis;
-  globalThis.Map = class extends Kept {
+  const { Set: Kept } = globalThis;
+  globalThis.Set = class extends Kept {
     constructor(...args) {
       super(...args);
       set.add(this);
@@ -82,7 +82,7 @@ test("a listener's name leaves nothing behind", () => {
   try {
     emitter = createEmitter(() => {});
   } finally {
-    globalThis.Map = Kept;
+    globalThis.Set = Kept;
   }
   const listener = () => {};
   for (let n = 0; n < 1000; n++) {
@@ -90,7 +90,7 @@ test("a listener's name leaves nothing behind", () => {
     emitter.once(`b${n}`, listener).emit(`b${n}`);
     emitter.on(`c${n}`, listener).off(`c${n}`);
   }
-  assert.deepEqual([...set].map((map) => map.size), [0]);
+  assert.deepEqual([...set].map((entries) => entries.size), [0]);
 });
 
 test("an error of the other module format's copy is one that was thrown on purpose", async () => {
