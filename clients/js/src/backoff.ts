@@ -27,7 +27,7 @@ const MOST_ASKED = 300_000;
 const FLOOR = 10;
 
 /**
- * Calls `attempt` after a random wait, and returns a function that cancels it.
+ * Calls `attempt` after a random wait. Returns what ends the wait: the attempt has to call it.
  *
  * The wait is drawn evenly from 0 to a ceiling, which doubles with every attempt that failed. If the
  * server has `asked` for a time, the wait is that time and up to a tenth more, 100 ms at most. When
@@ -35,17 +35,12 @@ const FLOOR = 10;
  */
 export function backoff({ min, max }: Bounds, failures: number, asked: any, attempt: () => void): () => void {
   const above0 = (ms: any, otherwise: number) => (ms > 0 ? ms : otherwise);
-  const cancel = () => {
+  const least = Math.min(MOST_ASKED, asked) || 0;
+  const ceiling = Math.max(FLOOR, Math.min(above0(max, 20_000), above0(min, 500) * 2 ** failures));
+  const timer = after(least + Math.random() * (Math.min(least / 10, 100) || ceiling), attempt);
+  const unwatch = onWake(attempt);
+  return () => {
     clearTimeout(timer);
     unwatch();
   };
-  const finish = () => {
-    cancel();
-    attempt();
-  };
-  const least = Math.min(MOST_ASKED, asked) || 0;
-  const ceiling = Math.max(FLOOR, Math.min(above0(max, 20_000), above0(min, 500) * 2 ** failures));
-  const timer = after(least + Math.random() * (Math.min(least / 10, 100) || ceiling), finish);
-  const unwatch = onWake(finish);
-  return cancel;
 }

@@ -61,7 +61,7 @@ export function createReconnector(
   let known = "";
   /** When the last welcome came. */
   let readyAt = 0;
-  let cancelBackoff = () => {};
+  let endWait = () => {};
 
   /** Ends the session, and rejects the calls that wait for an answer in it. */
   const endSession = (code = 1006, reason = "") => {
@@ -82,7 +82,7 @@ export function createReconnector(
     const lasted = status === "READY" && Date.now() - readyAt > SOON;
     status = next;
     current = undefined;
-    cancelBackoff();
+    endWait();
     if (previous === "READY") {
       detached = left;
       // A connection that is over at once, and did not help, is another attempt that failed.
@@ -95,7 +95,7 @@ export function createReconnector(
       known = "";
       pending.splice(0).forEach(([, reject]) => reject(error));
     } else if (next === "CONNECTING") attempt();
-    else cancelBackoff = backoff(re as Bounds, failures++, /^101[23].*? after=(\d+) /.exec(`${code} ${reason} `)?.[1], attempt);
+    else endWait = backoff(re as Bounds, failures++, /^101[23].*? after=(\d+) /.exec(`${code} ${reason} `)?.[1], attempt);
     if (left) events.emit("closed", code, reason);
     if (next !== previous && next === status) events.emit("updated", next);
   };
@@ -113,6 +113,7 @@ export function createReconnector(
   };
 
   const attempt = () => {
+    endWait();
     current = openConnection(options, protocol, target, session, {
       connected: () => events.emit("connected"),
       challenge,

@@ -99,16 +99,14 @@ export function createSession(
   let granted: Grant | undefined;
   /** Runs until the next ack, at the latest after a beat, or, while the session is parked, until its window is over. */
   let timer: ReturnType<typeof setTimeout> | undefined;
-  /** The envelopes that were sent and are not confirmed, by number. */
-  let sent = new Map<number, any>();
+  /** The envelopes that were sent and are not confirmed, in order; "" for one that was not kept, after which a cut ends the session. */
+  let sent: any[] = [];
   /** The size of these. */
   let sentSize = 0;
-  /** The number of the last envelope that was sent. */
-  let lastSent = 0;
-  /** The number of the last envelope that the server has confirmed. */
+  /** How many envelopes the server has confirmed. */
   let confirmed = 0;
-  /** The number of the last envelope that was sent and not kept. Until it is confirmed, a cut ends the session. */
-  let unkept = 0;
+  /** How many were not confirmed when the session ended. */
+  let lost = 0;
   /** How many envelopes were received. */
   let received = 0;
   /** The weight of those that are not acknowledged yet. */
@@ -135,20 +133,18 @@ export function createSession(
     const more = sentSize + size;
     const keeps = granted && more <= BOUND;
     const open = transmit(packed);
-    if (keeps) {
-      sent.set(++lastSent, packed);
-      sentSize = more;
-    } else if (open && granted) unkept = ++lastSent;
+    if (keeps) sentSize = more;
+    if (granted && (open || keeps)) sent.push(keeps ? packed : "");
     return open || keeps;
   };
 
   /** Forgets what the server has received. Returns false if that count is impossible. */
   const confirm = (seen: any) => {
-    if (!granted || seen >>> 0 !== seen || seen > lastSent) return false;
-    while (confirmed < seen) {
+    if (!granted || seen >>> 0 !== seen || seen > confirmed + sent.length) return false;
+    for (const packed of sent.splice(0, seen - confirmed)) {
+      confirmed++;
       resumes = 0;
-      sentSize -= sizeOf(sent.get(++confirmed) ?? "");
-      sent.delete(confirmed);
+      sentSize -= sizeOf(packed);
     }
     return true;
   };
@@ -188,19 +184,21 @@ export function createSession(
     welcome(next, grant) {
       if (!resume || !grant?.session) grant = undefined;
       const resumed = !!grant?.resumed;
-      let lost = 0;
-      if (!resumed) {
+      if (resumed) {
+        resumes++;
+        if (!confirm(grant!.seen)) return;
+      } else {
         end();
-        lost = lastSent - confirmed;
-        lastSent = confirmed = unkept = sentSize = received = unacked = resumes = 0;
-      } else if (resumes++, !confirm(grant!.seen)) return;
+        confirmed = sentSize = received = unacked = resumes = 0;
+      }
+      const arrival = { resumed, lost };
       granted = grant;
       socket = next;
-      announced = 0;
+      announced = lost = 0;
       if (resumed) ack();
       else scheduleBeat();
       sent.forEach(transmit);
-      return { resumed, lost };
+      return arrival;
     },
     park(lasted) {
       if (lasted) resumes = 0;
@@ -208,12 +206,13 @@ export function createSession(
         schedule(granted?.window, end);
         socket = undefined;
       }
-      return granted && confirmed >= unkept && resumes < ATTEMPTS;
+      return granted && !sent.includes("") && resumes < ATTEMPTS;
     },
     close() {
       if (unacked) ack();
       schedule();
-      sent = new Map();
+      lost += sent.length;
+      sent = [];
       socket = granted = undefined;
     },
     send(type, payload, stamp) {
@@ -232,7 +231,7 @@ export function createSession(
     receive(envelope, size) {
       const { type, payload, stamp } = envelope;
       if (type === types.ack) {
-        announced = Number(stamp) || 0;
+        announced = +stamp! || 0;
         return confirm(payload);
       }
       const ok = type === types.response;
@@ -241,7 +240,7 @@ export function createSession(
       count(size);
       if (answer) calls.answer(stamp, ok, payload);
       else if (stamp) {
-        const current = sent; // every session has a map of its own
+        const current = sent; // every session has a list of its own
         handlers.call(envelope, (ok, answer) => {
           if (current === sent && !write(pack(protocol, ok ? types.response : types.response_error, answer, stamp)) && granted) end();
         });
@@ -252,7 +251,7 @@ export function createSession(
       count(size);
       handlers.unreadable(raw);
     },
-    probe: () => (write(pack(protocol, PING, null, `${Date.now()}`)), announced),
+    probe: () => (write(pack(protocol, PING, null, `${confirmed + sent.length}`)), announced),
     stuck: () => resumes > 0,
   };
 }

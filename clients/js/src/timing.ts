@@ -5,8 +5,7 @@
  * Calls `run` after so many milliseconds. A time that is longer than a timer can count (2^31 - 1) never
  * comes, nor does a negative one or `NaN`.
  */
-export const after = (ms: any, run: () => void): ReturnType<typeof setTimeout> | undefined =>
-  ms >= 0 && ms < 2 ** 31 ? setTimeout(run, ms) : undefined;
+export const after = (ms: any, run: () => void): any => ms >= 0 && ms < 2 ** 31 && setTimeout(run, ms);
 
 /**
  * Calls `wake` when the network has changed and when the page is shown again. Returns what ends that.
