@@ -130,9 +130,7 @@ export class WseClient<C extends Contract = any> {
       message: (type, payload) => channel.emit(type, payload) || events.emit("ignored", type, payload),
       unreadable,
       call: (call, reply) =>
-        answerCall(this.#procedures.get(call.type), call, reply, exposeErrors, (error) =>
-          report(WSE_ERROR.RP_EXECUTION_FAILED, error, { rp: call.type }),
-        ),
+        answerCall(this.#procedures.get(call[0]), call, reply, exposeErrors, (error) => report(WSE_ERROR.RP_EXECUTION_FAILED, error, { rp: call[0] })),
     });
     this.channel = channel as any;
     this.when = {

@@ -3,7 +3,7 @@
 
 import { WSE_REASON } from "./constants.js";
 import { closedError, WSE_ERROR, wrap, type WseError } from "./error.js";
-import { type Envelope, pack, type Protocol, readEnvelope, sizeOf } from "./protocol.js";
+import { pack, type Protocol, readEnvelope, type Received, sizeOf } from "./protocol.js";
 import type { Arrival, Session } from "./session.js";
 import { OPEN, type Socket, type SocketConstructor } from "./socket.js";
 import { after, onWake } from "./timing.js";
@@ -139,20 +139,19 @@ export function openConnection(
   };
 
   /** Handles an envelope. Returns false if the protocol does not allow it in the current state. */
-  const dispatch = (envelope: Envelope | undefined, size: number) => {
+  const dispatch = (envelope: Received | undefined, size: number) => {
     if (!envelope || state === State.SOLVING || state === State.ENDED) return false;
     if (state === State.OPEN) return session.receive(envelope, size);
-    const { type, payload, stamp: grant }: { type: string; payload: any; stamp: any } = envelope;
+    const [type, payload, grant] = envelope;
     if (type === types.challenge) void solve(payload);
     else if (type === types.welcome) {
       state = State.OPEN;
       timer = clearTimeout(timer);
-      const quiet = grant?.beat + 7000;
       // A server with a beat says something that often, except while the page or the machine sleeps.
-      if (grant?.beat > 0) interval = setInterval(() => Date.now() - heard > quiet && probe(), Math.min(quiet / 4, 2 ** 31 - 1));
+      interval = setInterval(() => grant?.beat > 0 && Date.now() - heard > grant.beat + 7000 && probe(), 8000);
       unwatch = onWake(probe);
       const arrival = session.welcome(socket!, grant);
-      if (arrival) owner.ready(payload, ...(grant || arrival.lost ? [arrival] : []));
+      if (arrival) owner.ready(payload, ...arrival);
       else end();
     } else return false;
     return true;
@@ -160,7 +159,7 @@ export function openConnection(
 
   const read = ({ data }: { data: unknown }) => {
     const size = sizeOf(data);
-    let envelope: Envelope | undefined;
+    let envelope: Received | undefined;
     heard = Date.now();
     if (state === State.OPEN) timer &&= clearTimeout(timer);
     try {

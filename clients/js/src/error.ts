@@ -50,16 +50,16 @@ export class WseError extends Error {
   /** More about it. It is always an object, which may be empty. */
   declare readonly details: Record<string, any>;
 
-  /** The message is for people. If it is left out, it is the code, and is not sent to the caller. */
-  constructor(code: string, details: Record<string, any> = {}, message = code) {
-    super(message);
+  /** The message is for people. If it is left out or empty, it is the code, and is not sent to the caller. */
+  constructor(code: string, details: Record<string, any> = {}, message?: string) {
+    super(message || code);
     Object.assign(this, { code, details, name: "WseError" });
   }
 }
 
 /** Wraps an error of the application or the platform. The error is in `details.raw`, which is never sent. */
 export const wrap = (code: string, raw: any, about?: object): WseError =>
-  new WseError(code, { ...about, raw }, raw?.message || undefined);
+  new WseError(code, { ...about, raw }, raw?.message);
 
 /** The error for an end of a connection that no other error explains. A refusal's code is its reason. */
 export const closedError = (code: number, reason: string): WseError =>

@@ -2,7 +2,7 @@
 // The text of an error stays here unless the application meant it for the server.
 
 import { asDetails, WSE_ERROR } from "./error.js";
-import type { Envelope } from "./protocol.js";
+import type { Received } from "./protocol.js";
 
 /** A procedure. It returns the result, or a promise of it. */
 export type Procedure = (payload: any, stamp: string) => unknown;
@@ -19,7 +19,7 @@ const repeats = (value: unknown) => {
 };
 
 /** Returns the error object of a failed call. Hands an error that was not thrown on purpose to `onError`. */
-function errorObject(error: any, { type, payload }: Envelope, expose: boolean | undefined, onError: (error: unknown) => void) {
+function errorObject(error: any, [type, payload]: Received, expose: boolean | undefined, onError: (error: unknown) => void) {
   /** Fills in the name, for old and new peers, and the payload, where the application has not set them itself. */
   const make = (message?: string, given?: unknown, code: string = WSE_ERROR.RP_EXECUTION_FAILED) => {
     const details = { ...asDetails(given) };
@@ -43,14 +43,15 @@ function errorObject(error: any, { type, payload }: Envelope, expose: boolean | 
 /** Runs a procedure and replies exactly once, whatever the procedure does. */
 export async function answerCall(
   procedure: Procedure | undefined,
-  call: Envelope,
+  call: Received,
   reply: Reply,
   expose: boolean | undefined,
   onError: (error: unknown) => void,
 ): Promise<void> {
-  if (!procedure) return reply(false, { code: WSE_ERROR.RP_NOT_REGISTERED, details: { rp: repeats(call.type) ? call.type : undefined } });
+  const [type, payload, stamp] = call;
+  if (!procedure) return reply(false, { code: WSE_ERROR.RP_NOT_REGISTERED, details: { rp: repeats(type) ? type : undefined } });
   try {
-    reply(true, await procedure(call.payload, call.stamp!));
+    reply(true, await procedure(payload, stamp));
   } catch (error) {
     try {
       reply(false, errorObject(error, call, expose, onError));

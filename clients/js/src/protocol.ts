@@ -54,9 +54,9 @@ const NO_JSON = /^(Map|Set|Blob|File)$|Array|View/;
 export function check(value: any, levels: number): void {
   const tag = value?.[Symbol.toStringTag];
   const inner = value?.toJSON?.() ?? value;
-  const nests = inner && typeof inner === "object";
+  const nests = Object(inner) === inner;
   if (NO_JSON.test(tag) || (nests ? !levels : typeof inner === "number" && !isFinite(inner)))
-    throw new WseError(WSE_ERROR.RP_INVALID, {}, `not within 128 levels of JSON: ${tag ?? typeof inner}`);
+    throw new WseError(WSE_ERROR.RP_INVALID, {}, `not for JSON: ${tag ?? typeof inner}`);
   if (nests) Object.values(inner).forEach((child) => check(child, levels - 1));
 }
 
@@ -94,16 +94,18 @@ export const pack = (
  */
 export const sizeOf = (packed: any): number => packed.byteLength ?? unescape(encodeURI(packed)).length;
 
+/** An envelope that was read: the stamp is text, except in a welcome, where it may be an object. */
+export type Received = [type: string, payload: any, stamp: any];
+
 /**
  * Reads what a protocol has decoded, and returns `undefined` if it is no envelope. A missing payload or stamp
- * becomes `null`, and so does an empty stamp. The stamp is text, except in a welcome: there it may be an object, or the
- * JSON text of one.
+ * becomes `null`, and so does an empty stamp. That of a welcome may be the JSON text of an object.
  */
-export function readEnvelope(protocol: Protocol, packed: any): Envelope | undefined {
+export function readEnvelope(protocol: Protocol, packed: any): Received | undefined {
   const places = Array.isArray(packed) ? packed : [packed?.type, packed?.payload, packed?.stamp];
   let [type, payload = null, stamp] = places;
   if (type === protocol.internal_types.welcome) {
     if (/^{/.test(stamp)) stamp = JSON.parse(stamp);
   } else if (typeof (stamp ?? "") !== "string") return;
-  if (places.length < 4 && type && typeof type === "string") return { type, payload, stamp: stamp || null };
+  if (places.length < 4 && type && typeof type === "string") return [type, payload, stamp || null];
 }

@@ -50,8 +50,6 @@ export function createReconnector(
   let status: WseStatus = "IDLE";
   let target: Target = { url, identity: "", meta: {} };
   let welcomed: any[] = [];
-  /** The promises of `connect` and `jump` that wait for the welcome. */
-  let pending: [resolve: (welcome: unknown) => void, reject: (error: WseError) => void][] = [];
   /** Closes the current attempt or connection; `undefined` while there is none. */
   let current: Close | undefined;
   /** Closes the last connection, which ended without a close frame of this client. A close frame would end the session. */
@@ -74,12 +72,12 @@ export function createReconnector(
 
   /**
    * Leaves the current attempt or connection, if there is one, for the next status. Settles promises
-   * before it emits events.
+   * before it emits events, and returns whether it rejected one.
    */
   const leave = (next: WseStatus, code: number, reason: string, error = closedError(code, reason)) => {
     const previous = status;
     const left = current;
-    const lasted = status === "READY" && Date.now() - readyAt > SOON;
+    const lasted = previous === "READY" && Date.now() - readyAt > SOON;
     status = next;
     current = undefined;
     endWait();
@@ -90,14 +88,16 @@ export function createReconnector(
     } else left?.(code, reason); // before the welcome a close frame ends the attempt only
     const ends = next === "OFFLINE" || ((next === "CONNECTING" || previous === "READY") && PARTING.test(`${code}`));
     if (ends || !session.park(lasted)) endSession(code, reason);
+    let told = false;
     if (next === "OFFLINE") {
       failures = 0;
       known = "";
-      pending.splice(0).forEach(([, reject]) => reject(error));
+      told = events.emit("settled", error);
     } else if (next === "CONNECTING") attempt();
     else endWait = backoff(re as Bounds, failures++, /^101[23].*? after=(\d+) /.exec(`${code} ${reason} `)?.[1], attempt);
     if (left) events.emit("closed", code, reason);
     if (next !== previous && next === status) events.emit("updated", next);
+    return told;
   };
 
   /** Whether another attempt follows this end. */
@@ -123,16 +123,14 @@ export function createReconnector(
         readyAt = Date.now();
         welcomed = args;
         status = "READY";
-        pending.splice(0).forEach(([resolve]) => resolve(welcomed[0]));
+        events.emit("settled", null, welcomed[0]);
         events.emit("updated", status);
         if (status === "READY") events.emit("ready", ...args);
       },
       closed(code, reason, error, outlook) {
-        const again = triesAgain(outlook, error);
         // A connection that ends is told by `closed`, and a final failure by the promises.
-        const told = status === "READY" || (pending.length && !again);
-        leave(again ? "RE_CONNECTING" : "OFFLINE", code, reason, error);
-        if (!told) events.emit("error", error);
+        const told = status === "READY";
+        if (!leave(triesAgain(outlook, error) ? "RE_CONNECTING" : "OFFLINE", code, reason, error) && !told) events.emit("error", error);
       },
     });
   };
@@ -141,7 +139,8 @@ export function createReconnector(
   const jump = (url: string, identity = target.identity, meta = target.meta, code = 4000, reason = "jump") =>
     new Promise<any>((resolve, reject) => {
       target = { url, identity, meta };
-      pending.push([resolve, reject]);
+      // What waits for the welcome, as a listener of an event that no hook has.
+      events.once("settled", (error, welcome) => (error ? reject(error) : resolve(welcome)));
       leave("CONNECTING", code, reason);
     });
 

@@ -4,7 +4,7 @@
 import type { Calls } from "./calls.js";
 import { WSE_ERROR, WseError, wrap } from "./error.js";
 import type { Reply } from "./procedures.js";
-import { type Envelope, pack, type Protocol, sizeOf } from "./protocol.js";
+import { pack, type Protocol, type Received, sizeOf } from "./protocol.js";
 import { OPEN, type Socket } from "./socket.js";
 import { after } from "./timing.js";
 
@@ -41,7 +41,7 @@ export interface Handlers {
   /** A message came that the protocol cannot decode. */
   unreadable(raw: unknown): void;
   /** `reply` sends the answer. It does nothing when the session of the call has ended. */
-  call(call: Envelope, reply: Reply): void;
+  call(call: Received, reply: Reply): void;
 }
 
 /** One session after another, each over one connection or several. */
@@ -50,9 +50,10 @@ export interface Session {
   hi(): any;
   /**
    * Begins a session over a socket, or resumes the current one and sends again what the server has
-   * not received. Returns `undefined` if the grant resumes a session that is not the current one.
+   * not received. Returns the arrival where a session begins, goes on or was lost, and `undefined` if the
+   * grant resumes a session that is not the current one.
    */
-  welcome(socket: Socket, grant?: Grant): Arrival | undefined;
+  welcome(socket: Socket, grant?: Grant): Arrival[] | undefined;
   /**
    * Parks the session, because its connection was cut. Returns a falsy value if it cannot be
    * resumed: the server granted none, an envelope that is not confirmed was not kept, or it was resumed
@@ -64,7 +65,7 @@ export interface Session {
   /** Sends a message or, with a stamp, a call. Throws if it cannot be encoded, or neither sent nor kept. Keeps nothing then. */
   send(type: string, payload: unknown, stamp?: string): void;
   /** Takes in an envelope of that size. Returns false if the protocol does not allow it here. */
-  receive(envelope: Envelope, size: number): boolean;
+  receive(envelope: Received, size: number): boolean;
   /** Takes in a message of that size that the protocol cannot decode. */
   unreadable(size: number, raw: unknown): void;
   /**
@@ -191,7 +192,7 @@ export function createSession(
         end();
         confirmed = sentSize = received = unacked = resumes = 0;
       }
-      const arrival = { resumed, lost };
+      const arrival = grant || lost ? [{ resumed, lost }] : [];
       granted = grant;
       socket = next;
       announced = lost = 0;
@@ -229,9 +230,9 @@ export function createSession(
       throw new WseError(WSE_ERROR.CONNECTION_NOT_READY, { type });
     },
     receive(envelope, size) {
-      const { type, payload, stamp } = envelope;
+      const [type, payload, stamp] = envelope;
       if (type === types.ack) {
-        announced = +stamp! || 0;
+        announced = +stamp || 0;
         return confirm(payload);
       }
       const ok = type === types.response;
