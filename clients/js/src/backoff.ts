@@ -20,11 +20,13 @@ export interface Bounds {
   final?(cause: WseError): boolean;
 }
 
-/** The longest wait that a server can ask for, in milliseconds. */
-const MOST_ASKED = 300_000;
-
-/** The lowest ceiling, in milliseconds, so that no bounds let a client try without a pause. */
-const FLOOR = 10;
+/** Times in milliseconds. */
+const enum Wait {
+  /** The longest that a server can ask for. */
+  MOST_ASKED = 300_000,
+  /** The lowest ceiling, so that no bounds let a client try without a pause. */
+  FLOOR = 10,
+}
 
 /**
  * Calls `attempt` after a random wait. Returns what ends the wait: the attempt has to call it.
@@ -34,9 +36,8 @@ const FLOOR = 10;
  * the network has changed or the page is shown again, the wait ends at once.
  */
 export function backoff({ min, max }: Bounds, failures: number, asked: any, attempt: () => void): () => void {
-  const above0 = (ms: any, otherwise: number) => (ms > 0 ? ms : otherwise);
-  const least = Math.min(MOST_ASKED, asked) || 0;
-  const ceiling = Math.max(FLOOR, Math.min(above0(max, 20_000), above0(min, 500) * 2 ** failures));
+  const least = Math.min(Wait.MOST_ASKED, asked) || 0;
+  const ceiling = Math.max(Wait.FLOOR, Math.min(max! > 0 ? max! : 20_000, (min! > 0 ? min! : 500) * 2 ** failures));
   const timer = after(least + Math.random() * (Math.min(least / 10, 100) || ceiling), attempt);
   const unwatch = onWake(attempt);
   return () => {

@@ -42,8 +42,8 @@ export function createCalls(defaultTimeout: number): Calls {
       new Promise((resolve, reject) => {
         const stamp = newStamp();
         const settle: Settle = (error, result) => {
-          pending.delete(stamp);
           clearTimeout(timer);
+          pending.delete(stamp);
           signal?.removeEventListener("abort", abort);
           if (error) reject(error);
           else resolve(result);

@@ -26,7 +26,7 @@ export interface ConnectionOptions {
 
 /** What an end says about another attempt. */
 export const enum Outlook {
-  /** The configuration does not work. */
+  /** The configuration does not work: nothing is tried again. */
   INVALID,
   /** The server, or the protocol, wants no other attempt. */
   FINAL,
@@ -38,7 +38,7 @@ export const enum Outlook {
 
 /** What the code of an end says. A client that was never welcomed stays away after an unknown one, too. */
 const outlookOf = (code: number) =>
-  /^(100[0237-9]|1010)$/.test(`${code}`) ? Outlook.FINAL : code === 1001 || (code > 1014 && code !== 4000) ? Outlook.UNCLEAR : Outlook.TEMPORARY;
+  /100[0237-9]|1010/.test(code as any) ? Outlook.FINAL : code === 1001 || (code > 1014 && code !== 4000) ? Outlook.UNCLEAR : Outlook.TEMPORARY;
 
 /** What a connection reports to, and asks for the solution of a challenge. */
 export interface Owner {
@@ -69,8 +69,15 @@ const enum State {
   ENDED,
 }
 
-/** How long the server may take to show that it is there, in milliseconds. */
-const PATIENCE = 3000;
+/** Times in milliseconds. */
+const enum Patience {
+  /** How long the server may take to show that it is there. */
+  ANSWER = 3000,
+  /** How much longer than its beat the server may say nothing before it is asked. */
+  QUIET = 7000,
+  /** How often the client looks. */
+  LOOK = 8000,
+}
 
 /** Cuts a reason at a character, because a close frame has room for 123 bytes of text. */
 const cut = (reason: string) => {
@@ -123,7 +130,7 @@ export function openConnection(
 
   /** Asks the server for a sign of life. What it has announced may be on the way, at 1 kB/s. */
   const probe = () => {
-    timer ||= after(PATIENCE + session.probe(), () => end(1006, "wse.silent"));
+    timer ||= after(Patience.ANSWER + session.probe(), () => end(1006, "wse.silent"));
   };
 
   const solve = async (quest: unknown) => {
@@ -148,7 +155,7 @@ export function openConnection(
       state = State.OPEN;
       timer = clearTimeout(timer);
       // A server with a beat says something that often, except while the page or the machine sleeps.
-      interval = setInterval(() => grant?.beat > 0 && Date.now() - heard > grant.beat + 7000 && probe(), 8000);
+      interval = setInterval(() => grant?.beat > 0 && Date.now() - heard > grant.beat + Patience.QUIET && probe(), Patience.LOOK);
       unwatch = onWake(probe);
       const arrival = session.welcome(socket!, grant);
       if (arrival) owner.ready(payload, ...arrival);
@@ -166,7 +173,7 @@ export function openConnection(
       envelope = readEnvelope(protocol, protocol.unpack(data));
     } catch (raw) {
       // After the welcome, what cannot be decoded concerns that message only.
-      if (state === State.OPEN) return session.unreadable(size, raw);
+      if (state === State.OPEN) return session.error(size, raw);
     }
     // npm wse 2 calls another format by the same name.
     if (!dispatch(envelope, size)) end(1000, WSE_REASON.PROTOCOL_ERR + (/^{"c":/.test(data as string) ? ": the format of npm wse 2" : ""));
@@ -182,7 +189,7 @@ export function openConnection(
       outlook = Outlook.INVALID;
       if (!WebSocket) throw new Error("no WebSocket");
       // Some platforms take such an address, and the others say nothing that helps.
-      if (/^\s*http/i.test(url)) throw new Error("write ws: instead of http:");
+      if (/^\s*http/i.test(url)) throw new Error("use ws:");
       socket = new WebSocket(url, [protocol.name], options);
       outlook = Outlook.TEMPORARY;
       socket.binaryType = "arraybuffer";

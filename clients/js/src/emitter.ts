@@ -20,6 +20,8 @@ export interface Emitter {
   once(name: string, listener: Listener): this;
   /** Removes a listener, once if it was added twice. Without a listener, removes all of that name. */
   off(name: string, listener?: Listener): this;
+  /** Adds a listener, calls it with the arguments that it missed, and returns what removes it. */
+  when(name: string, listener: Listener, missed?: unknown[] | false): Off;
   /** Calls the listeners of a name. Returns false if there are none. */
   emit(name: string, ...args: unknown[]): boolean;
 }
@@ -28,8 +30,13 @@ export interface Emitter {
 export function createEmitter(onError: (error: unknown, name: string) => void): Emitter {
   const entries = new Set<Entry>();
   const of = (name: string) => [...entries].filter((entry) => entry.name === name);
-  /** Turns what a listener throws into a rejection. */
-  const run = async (listener: Listener, args: unknown[]) => listener(...args);
+  const run = async ({ name, listener }: Entry, args: unknown[]) => {
+    try {
+      await listener(...args);
+    } catch (error) {
+      onError(error, name);
+    }
+  };
   const emitter: Emitter = {
     on(name, listener, once) {
       entries.add({ name, listener, once });
@@ -44,11 +51,17 @@ export function createEmitter(onError: (error: unknown, name: string) => void): 
       }
       return emitter;
     },
+    when(name, listener, missed) {
+      const entry = { name, listener };
+      entries.add(entry);
+      if (missed) void run(entry, missed);
+      return () => void entries.delete(entry);
+    },
     emit(name, ...args) {
       const called = of(name);
       for (const entry of called) {
         if (entry.once) entries.delete(entry);
-        run(entry.listener, args).catch((error) => onError(error, name));
+        void run(entry, args);
       }
       return called.length > 0;
     },

@@ -72,5 +72,5 @@ export const asDetails = (value: any): Record<string, any> =>
 /** Reads the error object of a failed call. A malformed one is read too. */
 export const readError = (error: any): WseError =>
   typeof error?.code === "string"
-    ? new WseError(error.code, asDetails(error.details), typeof error.message === "string" ? error.message : undefined)
+    ? new WseError(error.code, asDetails(error.details), (typeof error.message === "string" && error.message) as string)
     : new WseError(WSE_ERROR.RP_EXECUTION_FAILED, asDetails(error));

@@ -1,8 +1,9 @@
 // The public names of `wse-client`. Importing them does nothing.
-// To read the sources, follow a connection: client, reconnect, connection, session, protocol.
+// To read the sources, follow a connection: client, connection, session, protocol.
 
 export { WseClient } from "./client.js";
-export type { Challenge, Identity, Options, When } from "./client.js";
+export type { When } from "./methods.js";
+export type { Challenge, Identity, Options } from "./options.js";
 export type { CallOptions } from "./calls.js";
 export { WSE_ERROR, WseError } from "./error.js";
 export { WSE_REASON, WSE_STATUS, type WseStatus } from "./constants.js";

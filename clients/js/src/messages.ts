@@ -1,31 +1,37 @@
 // The messages of one type as an async iterator.
-// It loses no message between two steps.
+// It is an entry of its own, so that the client stays small. It loses no message between two steps.
 
-import type { WseStatus } from "./constants.js";
-import type { Emitter } from "./emitter.js";
+import type { WseClient } from "./client.js";
+import type { Contract, Name, Part } from "./contract.js";
 
 /**
- * Listens from now on, and keeps each message until it is asked for. When the client goes `OFFLINE`,
- * the iterator returns the messages that it has kept, then ends. Leaving the loop, or `return()`,
- * stops listening at once.
+ * Returns the messages of one type, for `for await`. It listens from now on, across reconnects, and
+ * keeps each message until the loop asks for it, without a bound. When the client goes `OFFLINE`, the
+ * loop gets the messages that were kept, then ends. Leaving the loop, or `return()`, stops listening
+ * at once.
  */
-export function iterateMessages<M>(channel: Emitter, type: string, events: Emitter): AsyncIterableIterator<M> {
-  const queue: M[] = [];
+export function messages<C extends Contract, K extends Name<C, "channel">>(
+  client: WseClient<C>,
+  type: K,
+): AsyncIterableIterator<Part<C, "channel">[K]> {
+  const queue: Part<C, "channel">[K][] = [];
+  let begun = false;
   let ended = false;
   let wake = () => {};
-  const push = (message: M) => {
+  const push = (message: Part<C, "channel">[K]) => {
     queue.push(message);
     wake();
   };
-  const check = (status: WseStatus) => status === "OFFLINE" && stop();
   const stop = () => {
     ended = true;
-    channel.off(type, push);
-    events.off("updated", check);
+    client.channel.off(type, push);
+    off();
     wake();
   };
-  channel.on(type, push);
-  events.on("updated", check);
+  // The hook tells a new listener the present status, which ends nothing.
+  const off = client.when.updated((status) => begun && status === "OFFLINE" && stop());
+  begun = true;
+  client.channel.on(type, push);
   const iterator = (async function* () {
     while (queue.length || !ended) {
       if (queue.length) yield queue.shift()!;

@@ -18,43 +18,40 @@ const repeats = (value: unknown) => {
   return text.length <= 16_384 && text.split(/[[{]/).length <= 126;
 };
 
-/** Returns the error object of a failed call. Hands an error that was not thrown on purpose to `onError`. */
-function errorObject(error: any, [type, payload]: Received, expose: boolean | undefined, onError: (error: unknown) => void) {
+/**
+ * Runs a procedure and replies exactly once, whatever the procedure does. Hands an error that was not
+ * thrown on purpose to `onError`.
+ */
+export async function answerCall(
+  procedure: Procedure | undefined,
+  [type, payload, stamp]: Received,
+  reply: Reply,
+  expose: boolean | undefined,
+  onError: (error: unknown) => void,
+): Promise<void> {
   /** Fills in the name, for old and new peers, and the payload, where the application has not set them itself. */
-  const make = (message?: string, given?: unknown, code: string = WSE_ERROR.RP_EXECUTION_FAILED) => {
+  const fail = (message?: string, given?: unknown, code: string = WSE_ERROR.RP_EXECUTION_FAILED) => {
     const details = { ...asDetails(given) };
     if (repeats(type)) {
       details.rp ||= type;
       details.rpc ||= type;
     }
     if (!details.payload && repeats(payload)) details.payload = payload;
-    return { code, message, details };
+    reply(false, { code, message, details });
   };
-  const { code, message, details, name } = error ?? {};
-  if (code === WSE_ERROR.RP_INVALID) onError(error); // the result cannot be sent
-  if (typeof code === "string" && details) return make(message === code ? undefined : message, details, code);
-  if (Object(error) === error && !(error instanceof Error || "stack" in error)) return make(FAILED, error);
-  onError(error);
-  if (!expose) return make(FAILED);
-  const origin = { name, message: message ?? `${error}` };
-  return make(origin.message || "Unexpected error", { origin });
-}
-
-/** Runs a procedure and replies exactly once, whatever the procedure does. */
-export async function answerCall(
-  procedure: Procedure | undefined,
-  call: Received,
-  reply: Reply,
-  expose: boolean | undefined,
-  onError: (error: unknown) => void,
-): Promise<void> {
-  const [type, payload, stamp] = call;
   if (!procedure) return reply(false, { code: WSE_ERROR.RP_NOT_REGISTERED, details: { rp: repeats(type) ? type : undefined } });
   try {
     reply(true, await procedure(payload, stamp));
-  } catch (error) {
+  } catch (error: any) {
     try {
-      reply(false, errorObject(error, call, expose, onError));
+      const { code, message, details, name } = error ?? {};
+      if (code === WSE_ERROR.RP_INVALID) onError(error); // the result cannot be sent
+      if (typeof code === "string" && details) return fail(message === code ? undefined : message, details, code);
+      if (Object(error) === error && !(error instanceof Error || "stack" in error)) return fail(FAILED, error);
+      onError(error);
+      if (!expose) return fail(FAILED);
+      const text = message ?? `${error}`;
+      fail(text || "Unexpected error", { origin: { name, message: text } });
     } catch (unreadable) {
       reply(false, { code: WSE_ERROR.RP_EXECUTION_FAILED, message: FAILED });
       onError(unreadable);

@@ -47,16 +47,14 @@ export interface Protocol {
   };
 }
 
-/** What `JSON.stringify` turns into something else without a word. */
-const NO_JSON = /^(Map|Set|Blob|File)$|Array|View/;
-
 /** Throws for a value that JSON cannot carry, and for one that nests deeper than so many levels. */
 export function check(value: any, levels: number): void {
   const tag = value?.[Symbol.toStringTag];
   const inner = value?.toJSON?.() ?? value;
   const nests = Object(inner) === inner;
-  if (NO_JSON.test(tag) || (nests ? !levels : typeof inner === "number" && !isFinite(inner)))
-    throw new WseError(WSE_ERROR.RP_INVALID, {}, `not for JSON: ${tag ?? typeof inner}`);
+  // `JSON.stringify` turns these into something else without a word.
+  if (/^(Map|Set|Blob|File)$|Array|View/.test(tag) || (nests ? !levels : typeof inner === "number" && !isFinite(inner)))
+    throw new WseError(WSE_ERROR.RP_INVALID, {}, `no JSON: ${tag ?? typeof inner}`);
   if (nests) Object.values(inner).forEach((child) => check(child, levels - 1));
 }
 

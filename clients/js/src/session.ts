@@ -39,7 +39,7 @@ export interface Arrival {
 export interface Handlers {
   message(type: string, payload: unknown): void;
   /** A message came that the protocol cannot decode. */
-  unreadable(raw: unknown): void;
+  error(raw: unknown): void;
   /** `reply` sends the answer. It does nothing when the session of the call has ended. */
   call(call: Received, reply: Reply): void;
 }
@@ -67,7 +67,7 @@ export interface Session {
   /** Takes in an envelope of that size. Returns false if the protocol does not allow it here. */
   receive(envelope: Received, size: number): boolean;
   /** Takes in a message of that size that the protocol cannot decode. */
-  unreadable(size: number, raw: unknown): void;
+  error(size: number, raw: unknown): void;
   /**
    * Sends a call that every server answers, and drops the answer. Returns how many bytes the server
    * has said to be on the way, and that have not come.
@@ -80,19 +80,21 @@ export interface Session {
 /** The name of the call that every server answers. The application cannot use it. */
 export const PING = "~wse:ping";
 
-/** How much is kept at most, encoded. */
-const BOUND = 2 ** 20;
-
-/** How often in a row a session is resumed without progress. */
-const ATTEMPTS = 8;
+/** Bounds of a session. */
+const enum Most {
+  /** How many bytes are kept, encoded. */
+  KEPT = 1_048_576,
+  /** How often in a row a session is resumed without progress. */
+  RESUMES = 8,
+}
 
 /** `end` is called when the session cannot go on. It closes the session. */
 export function createSession(
   protocol: Protocol,
   resume: unknown,
   calls: Calls,
-  handlers: Handlers,
   end: () => void,
+  handlers: Handlers,
 ): Session {
   const types = { ack: "~wse:ack", ...protocol.internal_types };
   const reserved = Object.values(types);
@@ -132,7 +134,7 @@ export function createSession(
     const most: any = granted?.message_bytes;
     if (size > most) throw new WseError(WSE_ERROR.RP_INVALID, {}, `over ${most} bytes`);
     const more = sentSize + size;
-    const keeps = granted && more <= BOUND;
+    const keeps = granted && more <= Most.KEPT;
     const open = transmit(packed);
     if (keeps) sentSize = more;
     if (granted && (open || keeps)) sent.push(keeps ? packed : "");
@@ -207,7 +209,7 @@ export function createSession(
         schedule(granted?.window, end);
         socket = undefined;
       }
-      return granted && !sent.includes("") && resumes < ATTEMPTS;
+      return granted && !sent.includes("") && resumes < Most.RESUMES;
     },
     close() {
       if (unacked) ack();
@@ -223,9 +225,9 @@ export function createSession(
       } catch (raw) {
         const { name, message, code } = Object(raw);
         if (!stamp || code === WSE_ERROR.RP_INVALID) throw wrap(WSE_ERROR.RP_INVALID, raw, { type });
-        const about = { rp: type, origin: { name, message } };
-        // The payload may be what `JSON.stringify` throws for, so it is left out there.
-        throw new WseError(WSE_ERROR.RP_SEND_FAILED, Object.defineProperty({ ...about, payload }, "toJSON", { value: () => about }), message);
+        const details = { rp: type, origin: { name, message } };
+        // The payload may be what `JSON.stringify` throws for, which leaves out what cannot be enumerated.
+        throw new WseError(WSE_ERROR.RP_SEND_FAILED, Object.defineProperty(details, "payload", { value: payload }), message);
       }
       throw new WseError(WSE_ERROR.CONNECTION_NOT_READY, { type });
     },
@@ -248,9 +250,9 @@ export function createSession(
       } else handlers.message(type, payload);
       return true;
     },
-    unreadable(size, raw) {
+    error(size, raw) {
       count(size);
-      handlers.unreadable(raw);
+      handlers.error(raw);
     },
     probe: () => (write(pack(protocol, PING, null, `${confirmed + sent.length}`)), announced),
     stuck: () => resumes > 0,

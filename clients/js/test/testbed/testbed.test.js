@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import tls from "node:tls";
 import { WseError } from "../../dist/index.js";
+import { messages } from "../../dist/messages.js";
 import { client, closing, native, next, status, testbed, withTestbed } from "../tools/testbed.js";
 
 const fast = { re: { min: 20, max: 100 } };
@@ -221,10 +222,10 @@ test("messages arrive in order through for await", withTestbed, async (t) => {
   const bed = await testbed(t);
   const ann = client(t, bed.url);
   await ann.connect("user-ann");
-  const messages = ann.messages("echo");
+  const iterator = messages(ann, "echo");
   for (let n = 0; n < 500; n++) ann.send("echo", n);
   let expected = 0;
-  for await (const n of messages) {
+  for await (const n of iterator) {
     assert.equal(n, expected++);
     if (expected === 500) break;
   }

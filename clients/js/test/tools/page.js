@@ -5,6 +5,8 @@
 export function browserPage(t) {
   const scope = new EventTarget();
   const document = new EventTarget();
+  // Its events bubble to the window.
+  document.dispatchEvent = (event) => scope.dispatchEvent(event);
   const listeners = new Set();
   const counted = (target) => ({
     addEventListener(type, listener) {
@@ -16,7 +18,7 @@ export function browserPage(t) {
       EventTarget.prototype.removeEventListener.call(target, type, listener);
     },
   });
-  Object.assign(globalThis, counted(scope), { document: Object.assign(document, counted(document)) });
+  Object.assign(globalThis, counted(scope), { document });
   t.after(() => ["addEventListener", "removeEventListener", "document"].forEach((name) => delete globalThis[name]));
   return { scope, document, listeners };
 }

@@ -2,6 +2,7 @@
 
 import WebSocket from "ws";
 import { type Arrival, type Contract, type Protocol, WSE_ERROR, WSE_STATUS, WseClient, WseError, type WseStatus } from "wse-client";
+import { messages } from "wse-client/messages";
 
 interface Line {
   from: string;
@@ -62,9 +63,9 @@ export async function typed() {
   chat.channel.on("lines", () => {});
   // @ts-expect-error the payload is an object
   chat.channel.on("line", (line: string) => line);
-  for await (const { text } of chat.messages("line")) text.length;
+  for await (const { text } of messages(chat, "line")) text.length;
   // @ts-expect-error no such message
-  chat.messages("say");
+  messages(chat, "say");
 
   chat.register("whoami", () => "a phone");
   chat.register("double", async (n, stamp) => 2 * n + stamp.length);

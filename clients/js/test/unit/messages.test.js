@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { messages } from "wse-client/messages";
 import { fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
 
 test("send writes all three places of an envelope", async () => {
@@ -131,13 +132,13 @@ test("status is set before hooks are told", async () => {
 test("messages() loses nothing between two steps, spans reconnects and ends with the client", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const { client, socket, sockets } = await readyClient({ re: true });
-  const messages = client.messages("chat");
+  const iterator = messages(client, "chat");
   socket.say("chat", 1);
   socket.say("chat", 2);
   socket.end();
   const heard = [];
   const loop = (async () => {
-    for await (const message of messages) heard.push(message);
+    for await (const message of iterator) heard.push(message);
   })();
   t.mock.timers.tick(500);
   await tick();
@@ -154,7 +155,7 @@ test("messages() loses nothing between two steps, spans reconnects and ends with
 test("leaving the loop stops listening", async () => {
   const { client, socket, told } = await readyClient();
   const loop = (async () => {
-    for await (const message of client.messages("chat")) return message;
+    for await (const message of messages(client, "chat")) return message;
   })();
   socket.say("chat", 1);
   assert.equal(await loop, 1);
@@ -213,12 +214,12 @@ test("a listener that was added stays, although it was added for once too", asyn
 
 test("return stops listening at once: before the first step, and while one waits", async () => {
   const { client, socket, told } = await readyClient();
-  const early = client.messages("chat");
+  const early = messages(client, "chat");
   assert.equal((await early.return()).done, true);
   socket.say("chat", 1);
   assert.deepEqual(told, ["ignored chat 1"], "nobody listens");
   assert.equal((await early.next()).done, true);
-  const late = client.messages("chat");
+  const late = messages(client, "chat");
   const step = late.next();
   assert.equal((await late.return()).done, true);
   assert.equal((await step).done, true);
@@ -227,8 +228,8 @@ test("return stops listening at once: before the first step, and while one waits
 });
 
 test("a late listener of a hook that fails is printed", async (t) => {
-  const { client } = await readyClient();
   const said = t.mock.method(console, "error", () => {});
+  const { client } = await readyClient();
   client.when.ready(() => { throw new Error("at once"); });
   client.when.updated(async () => { throw new Error("later"); });
   await tick();

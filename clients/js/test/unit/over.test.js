@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import { WseClient } from "../../dist/index.js";
+import { messages } from "wse-client/messages";
 import { createEmitter } from "../tools/emitter.js";
 import { fakeClient, FakeSocket, readyClient, refusal, tick } from "../tools/fake.js";
 import { sessionClient, still } from "../tools/session.js";
@@ -37,7 +38,7 @@ test("close never throws and settles everything, without TextEncoder and with so
       const { client, socket } = await sessionClient();
       const call = refusal(client.call("x"));
       const loop = (async () => {
-        for await (const message of client.messages("m")) void message;
+        for await (const message of messages(client, "m")) void message;
       })();
       socket.say("m", 1, null);
       breaks(socket);
@@ -252,7 +253,7 @@ test("bounds that are no bounds leave a wait, and Infinity waits for an event", 
 test("an address of HTTP is told what to write instead, and it is final", async () => {
   for (const url of ["http://a.test/", "https://a.test/", " HTTPS://a.test/"]) {
     const { client, sockets } = fakeClient({ url, re: true });
-    assert.equal(await refusal(client.connect()), "wse.client.ws-error write ws: instead of http:");
+    assert.equal(await refusal(client.connect()), "wse.client.ws-error use ws:");
     assert.deepEqual([client.status, sockets.length], ["OFFLINE", 0]);
   }
 });

@@ -15,6 +15,8 @@ test("ESM and CommonJS give the same names by the package's own name", async () 
   assert.deepEqual(Object.keys(require("wse-client")).sort(), NAMES);
   assert.deepEqual(Object.keys(await import("wse-client/json")), ["jsonProtocol"]);
   assert.deepEqual(Object.keys(require("wse-client/json")), ["jsonProtocol"]);
+  assert.deepEqual(Object.keys(await import("wse-client/messages")), ["messages"]);
+  assert.deepEqual(Object.keys(require("wse-client/messages")), ["messages"]);
   assert.deepEqual(Object.keys(await import("wse-client/react")).sort(), HOOKS);
   assert.deepEqual(Object.keys(require("wse-client/react")).sort(), HOOKS);
 });
@@ -58,7 +60,7 @@ test("no source imports another one that imports it in turn, types included", ()
     before = imports.size;
     for (const [file, names] of imports) if (!names.some((name) => imports.has(name))) imports.delete(file);
   }
-  assert.ok(files.includes("reconnect.ts"));
+  assert.ok(files.includes("client.ts"));
   assert.deepEqual([...imports.keys()], []);
 });
 
@@ -69,7 +71,17 @@ test("the hooks say that they are for the browser, to bundlers for server compon
 
 test("a resolver that knows no exports finds the types of the other entries", () => {
   const { typesVersions } = JSON.parse(text("package.json"));
-  for (const [file] of Object.values(typesVersions["*"])) assert.match(text(file), /useCall|jsonProtocol/);
+  for (const [file] of Object.values(typesVersions["*"])) assert.match(text(file), /useCall|jsonProtocol|messages/);
+});
+
+test("what the build shortens is named in the sources, and by nobody else", async () => {
+  const { mangleProps } = await import("../../scripts/names.js");
+  const sources = readdirSync(new URL("../../src/", import.meta.url)).map((file) => text(`src/${file}`)).join("");
+  for (const name of mangleProps.source.slice(2, -2).split("|")) {
+    assert.match(sources, new RegExp(`\\.${name}\\b`));
+    assert.doesNotMatch(text("dist/index.js"), new RegExp(`\\.${name}\\b`));
+    assert.doesNotMatch(text("README.md"), new RegExp(`[.\`]${name}\\b`));
+  }
 });
 
 test("the types need no library that is younger than TypeScript 5.4", () => {
