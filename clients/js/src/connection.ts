@@ -75,8 +75,6 @@ const enum Patience {
   ANSWER = 3000,
   /** How much longer than its beat the server may say nothing before it is asked. */
   QUIET = 7000,
-  /** How often the client looks. */
-  LOOK = 8000,
 }
 
 /** Cuts a reason at a character, because a close frame has room for 123 bytes of text. */
@@ -106,13 +104,13 @@ export function openConnection(
   let heard = 0;
   /** Runs until the welcome, and later while the server has to show that it is there. */
   let timer: any;
-  let interval: any;
+  let looking: any;
   let unwatch = () => {};
 
   const stop = () => {
     state = State.ENDED;
     clearTimeout(timer);
-    clearInterval(interval);
+    clearInterval(looking);
     unwatch();
   };
 
@@ -131,6 +129,15 @@ export function openConnection(
   /** Asks the server for a sign of life. What it has announced may be on the way, at 1 kB/s. */
   const probe = () => {
     timer ||= after(Patience.ANSWER + session.probe(), () => end(1006, "wse.silent"));
+  };
+
+  /** Asks after so many milliseconds without a message, and when its timer is late, because the machine has slept. */
+  const look = (quiet: number) => {
+    let looked = heard;
+    looking = setInterval(() => {
+      if (Date.now() > Math.min(heard + quiet, looked + quiet / 2)) probe();
+      looked = Date.now();
+    }, Math.min(quiet / 4, 2 ** 31 - 1));
   };
 
   const solve = async (quest: unknown) => {
@@ -155,7 +162,7 @@ export function openConnection(
       state = State.OPEN;
       timer = clearTimeout(timer);
       // A server with a beat says something that often, except while the page or the machine sleeps.
-      interval = setInterval(() => grant?.beat > 0 && Date.now() - heard > grant.beat + Patience.QUIET && probe(), Patience.LOOK);
+      if (grant?.beat > 0) look(grant.beat + Patience.QUIET);
       unwatch = onWake(probe);
       const arrival = session.welcome(socket!, grant);
       if (arrival) owner.ready(payload, ...arrival);

@@ -12,9 +12,11 @@ export const after = (ms: any, run: () => void): any => ms >= 0 && ms < 2 ** 31 
  * Where there is no page, nothing happens.
  */
 export function onWake(wake: () => void): () => void {
-  const awake = ({ type }: Event) => (type === "visibilitychange" && document.hidden) || wake();
+  const { document } = globalThis as any;
+  const visible = () => document.hidden || wake();
   const listen = (how: "addEventListener" | "removeEventListener") => {
-    for (const type of ["online", "offline", "pageshow", "visibilitychange"]) globalThis[how]?.(type, awake as () => void);
+    for (const type of ["online", "offline", "pageshow"]) globalThis[how]?.(type, wake);
+    document?.[how]("visibilitychange", visible);
   };
   listen("addEventListener");
   return () => listen("removeEventListener");

@@ -5,8 +5,6 @@
 export function browserPage(t) {
   const scope = new EventTarget();
   const document = new EventTarget();
-  // Its events bubble to the window.
-  document.dispatchEvent = (event) => scope.dispatchEvent(event);
   const listeners = new Set();
   const counted = (target) => ({
     addEventListener(type, listener) {
@@ -18,7 +16,7 @@ export function browserPage(t) {
       EventTarget.prototype.removeEventListener.call(target, type, listener);
     },
   });
-  Object.assign(globalThis, counted(scope), { document });
+  Object.assign(globalThis, counted(scope), { document: Object.assign(document, counted(document)) });
   t.after(() => ["addEventListener", "removeEventListener", "document"].forEach((name) => delete globalThis[name]));
   return { scope, document, listeners };
 }
