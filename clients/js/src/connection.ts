@@ -3,7 +3,7 @@
 
 import { WSE_REASON } from "./constants.js";
 import { closedError, WSE_ERROR, wrap, type WseError } from "./error.js";
-import { pack, type Protocol, readEnvelope, type Received, sizeOf } from "./protocol.js";
+import { pack, type Protocol, readEnvelope, type Received } from "./protocol.js";
 import type { Arrival, Session } from "./session.js";
 import { OPEN, type Socket, type SocketConstructor } from "./socket.js";
 import { after, onWake } from "./timing.js";
@@ -77,16 +77,6 @@ const enum Patience {
   QUIET = 7000,
 }
 
-/** Cuts a reason at a character, because a close frame has room for 123 bytes of text. */
-const cut = (reason: string) => {
-  let text = "";
-  for (const character of String(reason)) {
-    if (sizeOf(text + character) > 123) break;
-    text += character;
-  }
-  return text;
-};
-
 /** Begins to connect, and returns what closes the connection. The owner is not told anything before it returns. */
 export function openConnection(
   { connectTimeout = 10_000, WebSocket = globalThis.WebSocket as unknown as SocketConstructor, ...options }: ConnectionOptions,
@@ -153,9 +143,9 @@ export function openConnection(
   };
 
   /** Handles an envelope. Returns false if the protocol does not allow it in the current state. */
-  const dispatch = (envelope: Received | undefined, size: number) => {
+  const dispatch = (data: unknown, envelope?: Received) => {
     if (!envelope || state === State.SOLVING || state === State.ENDED) return false;
-    if (state === State.OPEN) return session.receive(envelope, size);
+    if (state === State.OPEN) return session.receive(data, envelope);
     const [type, payload, grant] = envelope;
     if (type === types.challenge) void solve(payload);
     else if (type === types.welcome) {
@@ -163,7 +153,7 @@ export function openConnection(
       timer = clearTimeout(timer);
       // A server with a beat says something that often, except while the page or the machine sleeps.
       if (grant?.beat > 0) look(grant.beat + Patience.QUIET);
-      unwatch = onWake(probe);
+      unwatch = onWake(probe, () => socket!.close(1000, WSE_REASON.BY_CLIENT));
       const arrival = session.welcome(socket!, grant);
       if (arrival) owner.ready(payload, ...arrival);
       else end();
@@ -172,7 +162,6 @@ export function openConnection(
   };
 
   const read = ({ data }: { data: unknown }) => {
-    const size = sizeOf(data);
     let envelope: Received | undefined;
     heard = Date.now();
     if (state === State.OPEN) timer &&= clearTimeout(timer);
@@ -180,10 +169,10 @@ export function openConnection(
       envelope = readEnvelope(protocol, protocol.unpack(data));
     } catch (raw) {
       // After the welcome, what cannot be decoded concerns that message only.
-      if (state === State.OPEN) return session.error(size, raw);
+      if (state === State.OPEN) return session.error(data, raw);
     }
     // npm wse 2 calls another format by the same name.
-    if (!dispatch(envelope, size)) end(1000, WSE_REASON.PROTOCOL_ERR + (/^{"c":/.test(data as string) ? ": the format of npm wse 2" : ""));
+    if (!dispatch(data, envelope)) end(1000, WSE_REASON.PROTOCOL_ERR + (/^{"c":/.test(data as string) ? ": the format of npm wse 2" : ""));
   };
 
   const dial = async () => {
@@ -219,11 +208,13 @@ export function openConnection(
   void dial();
   return (code, reason) => {
     stop();
-    for (const text of [code === 1006 ? WSE_REASON.BY_CLIENT : reason, ""])
+    const text = [...String(code === 1006 ? WSE_REASON.BY_CLIENT : reason)];
+    // A close frame has room for 123 bytes of text. A longer reason is cut where the socket takes it.
+    for (let length = 124; length--; )
       try {
-        return socket?.close(code === 4000 ? code : 1000, cut(text));
+        return socket?.close(code === 4000 ? code : 1000, text.slice(0, length).join(""));
       } catch {
-        // A text that is not well-formed is left out.
+        // The next is shorter.
       }
   };
 }

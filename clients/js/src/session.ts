@@ -4,7 +4,7 @@
 import type { Calls } from "./calls.js";
 import { WSE_ERROR, WseError, wrap } from "./error.js";
 import type { Reply } from "./procedures.js";
-import { pack, type Protocol, type Received, sizeOf } from "./protocol.js";
+import { bytesOf, pack, type Protocol, type Received, sizeOf } from "./protocol.js";
 import { OPEN, type Socket } from "./socket.js";
 import { after } from "./timing.js";
 
@@ -64,10 +64,10 @@ export interface Session {
   close(): void;
   /** Sends a message or, with a stamp, a call. Throws if it cannot be encoded, or neither sent nor kept. Keeps nothing then. */
   send(type: string, payload: unknown, stamp?: string): void;
-  /** Takes in an envelope of that size. Returns false if the protocol does not allow it here. */
-  receive(envelope: Received, size: number): boolean;
-  /** Takes in a message of that size that the protocol cannot decode. */
-  error(size: number, raw: unknown): void;
+  /** Takes in an envelope, as it came and as it was read. Returns false if the protocol does not allow it here. */
+  receive(data: any, envelope: Received): boolean;
+  /** Takes in a message that the protocol cannot decode. */
+  error(data: any, raw: unknown): void;
   /**
    * Sends a call that every server answers, and drops the answer. Returns how many bytes the server
    * has said to be on the way, and that have not come.
@@ -132,7 +132,8 @@ export function createSession(
   const write = (packed: any) => {
     const size = sizeOf(packed);
     const most: any = granted?.message_bytes;
-    if (size > most) throw new WseError(WSE_ERROR.RP_INVALID, {}, `over ${most} bytes`);
+    // A character has three bytes at the most, and few texts need to be counted.
+    if (3 * size > most && bytesOf(packed) > most) throw new WseError(WSE_ERROR.RP_INVALID, {}, `over ${most} bytes`);
     const more = sentSize + size;
     const keeps = granted && more <= Most.KEPT;
     const open = transmit(packed);
@@ -170,15 +171,15 @@ export function createSession(
     }
   }
 
-  /** Counts a message of that size, and acknowledges it in time. */
-  const count = (size: number) => {
-    announced = Math.max(0, announced - size);
+  /** Counts a message, and acknowledges it in time. */
+  const count = (data: any) => {
+    announced &&= Math.max(0, announced - bytesOf(data));
     if (!granted) return;
     received++;
     resumes = 0;
     if (!unacked) schedule(1000);
     // An ack is due after 64 KiB or 32 envelopes: each counts as 2 KiB more than its size.
-    unacked += size + 2048;
+    unacked += sizeOf(data) + 2048;
     if (unacked > 65_535) ack();
   };
 
@@ -231,7 +232,7 @@ export function createSession(
       }
       throw new WseError(WSE_ERROR.CONNECTION_NOT_READY, { type });
     },
-    receive(envelope, size) {
+    receive(data, envelope) {
       const [type, payload, stamp] = envelope;
       if (type === types.ack) {
         announced = +stamp || 0;
@@ -240,7 +241,7 @@ export function createSession(
       const ok = type === types.response;
       const answer = ok || type === types.response_error;
       if (!answer && reserved.includes(type)) return false;
-      count(size);
+      count(data);
       if (answer) calls.answer(stamp, ok, payload);
       else if (stamp) {
         const current = sent; // every session has a list of its own
@@ -250,8 +251,8 @@ export function createSession(
       } else handlers.message(type, payload);
       return true;
     },
-    error(size, raw) {
-      count(size);
+    error(data, raw) {
+      count(data);
       handlers.error(raw);
     },
     probe: () => (write(pack(protocol, PING, null, `${confirmed + sent.length}`)), announced),

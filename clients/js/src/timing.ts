@@ -8,14 +8,17 @@
 export const after = (ms: any, run: () => void): any => ms >= 0 && ms < 2 ** 31 && setTimeout(run, ms);
 
 /**
- * Calls `wake` when the network has changed and when the page is shown again. Returns what ends that.
- * Where there is no page, nothing happens.
+ * Calls `wake` when the network has changed and when the page is shown again, and `leave` when it is left
+ * for good. Returns what ends that. Where there is no page, nothing happens.
  */
-export function onWake(wake: () => void): () => void {
+export function onWake(wake: () => void, leave: () => void = () => {}): () => void {
   const { document } = globalThis as any;
   const visible = () => document.hidden || wake();
+  // A page that is kept may come back, and its session with it.
+  const hide = (event: any) => event.persisted || leave();
   const listen = (how: "addEventListener" | "removeEventListener") => {
     for (const type of ["online", "offline", "pageshow"]) globalThis[how]?.(type, wake);
+    globalThis[how]?.("pagehide", hide);
     document?.[how]("visibilitychange", visible);
   };
   listen("addEventListener");

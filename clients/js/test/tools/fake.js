@@ -17,6 +17,7 @@ export class FakeSocket {
     this.sent.push(data);
   }
   close(code, reason) {
+    if (Buffer.byteLength(`${reason}`) > 123) throw new SyntaxError("the reason is too long");
     if (this.readyState > 1) return;
     this.readyState = 2;
     this.closedWith = [code, reason];

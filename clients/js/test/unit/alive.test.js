@@ -118,6 +118,16 @@ test("when the network changes or the page is shown, a READY client asks the ser
   }
 });
 
+test("a page that is left for good closes, and one that is kept does not", async (t) => {
+  const { scope } = browserPage(t);
+  for (const persisted of [true, false]) {
+    const { client, socket } = await sessionClient();
+    scope.dispatchEvent(Object.assign(new Event("pagehide"), { persisted }));
+    assert.deepEqual(socket.closedWith, persisted ? undefined : [1000, "wse.by-client"]);
+    client.close();
+  }
+});
+
 test("any message answers the probe, and the next event asks again", async (t) => {
   const page = browserPage(t);
   const pass = still(t);

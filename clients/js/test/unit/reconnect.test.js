@@ -200,9 +200,9 @@ test("listeners on the page are there only while it waits or is connected", asyn
   const { listeners } = browserPage(t);
   const pass = still(t);
   const { client, socket } = await readyClient({ re: true });
-  assert.equal(listeners.size, 4, "a connection is probed when the page wakes");
+  assert.equal(listeners.size, 5, "a connection is probed when the page wakes");
   socket.end();
-  assert.equal(listeners.size, 4);
+  assert.equal(listeners.size, 5);
   await pass(500);
   assert.equal(listeners.size, 0);
   client.close();
