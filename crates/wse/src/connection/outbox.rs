@@ -252,9 +252,10 @@ impl Outbox {
         was_late
     }
 
-    /// Whether more than the limit waits, without a pause since that was signalled.
+    /// Whether more than the limit waits, without a pause since the task was told so.
     pub(crate) fn is_late(&self) -> bool {
-        self.lock().late
+        let state = self.lock();
+        state.late && !state.became_late
     }
 
     /// Bytes that wait beyond the limit.
