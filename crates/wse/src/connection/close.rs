@@ -100,6 +100,10 @@ impl<O: Owner> Connection<O> {
         self.close_deadline = self.now + self.owner.env().limits.close_timeout;
         self.progressed = true; // the timer has to learn the new deadline
         let last = self.machine.close(self.now.into_std());
+        if closed == Closed::slow() {
+            // What is too much is not kept until the peer has read it.
+            self.handle.written(self.writing.drop_rest());
+        }
         if self.io.is_some() {
             self.handle.goodbye(last.as_ref(), &closed);
         }

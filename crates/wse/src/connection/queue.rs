@@ -149,6 +149,14 @@ impl Queue {
             self.rest = VecDeque::new();
         }
     }
+
+    /// Drops the frames behind those that are written next, of which one may be written in part. Returns
+    /// how many bytes they had.
+    pub(crate) fn drop_rest(&mut self) -> usize {
+        let before = self.len();
+        self.rest.truncate(usize::from(self.first.is_empty()));
+        before - self.len()
+    }
 }
 
 impl Chunk {
@@ -208,6 +216,20 @@ mod tests {
             assert_eq!(queue.behind_mark(), if marked { 4 } else { 12 });
             queue.put_at_mark(b"!");
             assert_eq!(flatten(&queue, 4), expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_frame_that_was_begun_is_kept_when_the_rest_is_dropped() {
+        for (written, kept) in [(0, 5), (3, 2), (5, SMALL + 1), (6, SMALL)] {
+            let mut queue = Queue::default();
+            queue.put(Out::Own(b"small"));
+            for byte in [1, 2] {
+                queue.put(Out::Shared(&Bytes::from(vec![byte; SMALL + 1])));
+            }
+            queue.advance(written);
+            let before = queue.len();
+            assert_eq!((queue.drop_rest(), queue.len()), (before - kept, kept), "{written}");
         }
     }
 

@@ -72,6 +72,37 @@ async fn a_reader_that_catches_up_in_time_stays_and_has_as_much_time_the_next_ti
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reader_that_is_late_again_just_when_the_first_clock_ends_has_its_whole_time() {
+    let server = server(|builder| builder.limits(ten()));
+    let (mut peer, _ended, conn) = device(&server, "ann").await;
+    let second = sleep(2 * S);
+    send(&conn, 20).expect("it is late");
+    for _ in 0..20 {
+        peer.next().await;
+    }
+    second.await;
+    send(&conn, 20).expect("it is late again, before its task has looked at the clock");
+    sleep(S * 19 / 10).await;
+    assert!(conn.is_open());
+    sleep(S / 5).await;
+    assert!(!conn.is_open());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_device_is_dropped_when_it_is_closed_as_slow() {
+    let server = server(|builder| builder.limits(Limits { queue_bytes: 100 * MESSAGE, ..Limits::default() }));
+    let (mut peer, _ended, conn) = device(&server, "ann").await;
+    send(&conn, 400).expect("it is late");
+    sleep(3 * S).await;
+    assert!(!conn.is_open());
+    let mut read = 0;
+    while let Got::Text(_) = peer.next().await {
+        read += 1;
+    }
+    assert!(read < 100, "{read} of 400 were kept");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_late_device_that_is_dropped_is_cut_when_its_close_frame_was_not_read_in_time() {
     let server = server(|builder| builder.limits(Limits { close_timeout: 5 * S, ..ten() }));
     let (_peer, ended, conn) = device(&server, "ann").await;
