@@ -47,7 +47,7 @@ pub(crate) struct ClientTask {
     /// The last connection, once it is lost, and its session. After the session's end it still tells
     /// how much was lost.
     previous: Option<Link>,
-    /// A jump begins anew.
+    /// It begins anew with another address, and when the client was offline.
     standing: Standing,
 }
 
@@ -87,7 +87,7 @@ impl ClientTask {
 
     /// Connects again and again, from the first attempt until no other one follows.
     async fn stay_connected(&mut self) {
-        self.standing.failures = 0;
+        self.standing = Standing::default();
         self.set_status(Status::Connecting);
         loop {
             let before = self.previous.as_ref().map(Link::progress);
@@ -229,8 +229,9 @@ impl ClientTask {
     fn retarget(&mut self, target: Target, reply: Reply) {
         self.reply(Err(ConnectError::Cancelled));
         self.state.set_url(&target.url);
+        let welcomed = self.standing.welcomed && target.url == self.target.url;
+        self.standing = Standing { welcomed, ..Standing::default() };
         (self.target, self.connecting) = (target, Some(reply));
-        self.standing = Standing::default();
     }
 
     /// Ends the session of the last connection. The next welcome still tells how much it has lost.

@@ -252,6 +252,32 @@ async fn a_jump_is_a_first_attempt_again() {
     dials.none_within(LONG).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_jump_to_the_same_address_is_none() {
+    let (builder, mut dials) = scripted();
+    let (client, wire) = tokio::join!(builder.reconnect(Backoff::default()).connect(), dials.welcomed());
+    let client = client.unwrap();
+    let url = client.url();
+    let (jumped, _, _wire) = tokio::join!(client.jump(&url), wire.closed(), async {
+        dials.next().await.request().await.answer("404 None", "Content-Length: 0\r\n").await;
+        dials.welcomed().await
+    });
+    jumped.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_after_a_close_is_a_first_attempt_again() {
+    let (builder, mut dials) = scripted();
+    let (client, wire) = tokio::join!(builder.reconnect(Backoff::default()).connect(), dials.welcomed());
+    let client = client.unwrap();
+    tokio::join!(client.close(""), wire.closed());
+    let (connected, ()) = tokio::join!(client.connect(), async {
+        dials.next().await.request().await.answer("404 None", "Content-Length: 0\r\n").await;
+    });
+    assert!(matches!(connected, Err(ConnectError::UpgradeRefused { status: 404, .. })));
+    dials.none_within(LONG).await;
+}
+
 /// The time until the next dial after a connection that was closed as too slow, `lasted` after its welcome.
 async fn back_after(wire: RawServer, dials: &mut Dials, lasted: Duration) -> Duration {
     tokio::time::sleep(lasted).await;
