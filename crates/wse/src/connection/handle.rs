@@ -248,7 +248,7 @@ impl Handle {
 
     /// Whether a message of that number has arrived, or what to wait for.
     pub(super) fn arrival(&self, number: u64) -> Arrival {
-        self.outbox.session(|session| session.arrival(number)).unwrap_or(Arrival::Unknown)
+        self.outbox.arrival(number)
     }
 
     /// Queues an envelope of the protocol.

@@ -11,7 +11,7 @@ use std::{
 };
 use tokio::{
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use wse::{Closed, Conn, Limits, SendError, Server};
 use wse_test::Net;
@@ -212,6 +212,37 @@ async fn acknowledgements_that_free_room_are_read_behind_a_full_inbox() {
             taken += 1;
             peer.say("~wse:ack", json!(taken)).await;
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_begins_to_wait_behind_a_full_inbox_has_it_read_at_once() {
+    let limits = Limits { handlers_per_conn: 1, inbox_bytes: 20_000, session_bytes: 100_000, ..Limits::default() };
+    let server = server(|builder| {
+        let builder = builder.limits(limits);
+        builder.on("m", async |conn: Conn, waits_for: String| {
+            let waiting = tokio::spawn(async move {
+                let receipt = conn.send("h", "x".repeat(60_000))?;
+                settle().await; // the inbox is full now, and its connection sleeps
+                if waits_for.starts_with("receipt") { receipt.delivered().await } else { conn.ready().await }
+            });
+            Ok(waiting.await??)
+        })
+    });
+    for waits_for in ["receipt", "room"] {
+        let (mut peer, _) = begin(&server, "ann", json!({})).await;
+        let start = Instant::now();
+        for _ in 0..5 {
+            peer.say("m", json!(format!("{waits_for} {}", "x".repeat(9000)))).await;
+        }
+        let mut taken = 0;
+        while taken < 5 {
+            if peer.json().await[0] == "h" {
+                taken += 1;
+                peer.say("~wse:ack", json!(taken)).await;
+            }
+        }
+        assert!(start.elapsed() < S / 2, "{waits_for}: {:?}", start.elapsed());
     }
 }
 

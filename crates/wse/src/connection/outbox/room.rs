@@ -15,13 +15,15 @@ impl Outbox {
     /// Waits until half of the limit is free, so that what is sent next makes no peer late.
     pub(crate) async fn ready(&self) -> Result<(), SendError> {
         self.when(|| {
-            let mut state = self.lock();
+            let state = self.lock();
             if state.closed.is_some() {
                 return Err(SendError::NotReady);
             }
-            let room = self.has_room(&state, self.half());
-            state.awaited |= !room;
-            Ok(room.then_some(()))
+            if self.has_room(&state, self.half()) {
+                return Ok(Some(()));
+            }
+            Self::note_waiting(state);
+            Ok(None)
         })
         .await
     }
@@ -30,9 +32,9 @@ impl Outbox {
     pub(crate) async fn send_when_ready(&self, frame: &Bytes) -> Result<Queued, SendError> {
         self.can_hold(frame.len())?;
         self.when(|| {
-            let mut state = self.lock();
+            let state = self.lock();
             if state.closed.is_none() && !self.has_room(&state, frame.len()) {
-                state.awaited = true;
+                Self::note_waiting(state);
                 return Ok(None);
             }
             self.admit_in(state, Out::Shared(frame), true).map(Some)
@@ -48,6 +50,15 @@ impl Outbox {
                 return Ok(result);
             }
             freed.await;
+        }
+    }
+
+    /// Notes that someone waits for room. An acknowledgement may free it, so the task reads behind a full
+    /// inbox from now on.
+    fn note_waiting(mut state: MutexGuard<'_, State>) {
+        let awaited = std::mem::replace(&mut state.awaited, true);
+        if !awaited && state.session.is_some() {
+            Self::wake(state);
         }
     }
 

@@ -5,7 +5,7 @@ use crate::{
         outbox::Outbox,
         queue::{Out, Queue},
     },
-    session::sent::{SentFrames, resolve},
+    session::sent::{Arrival, SentFrames, resolve},
 };
 use wse_frame::put_again;
 use wse_proto::{ProtocolError, Token};
@@ -80,6 +80,18 @@ impl Outbox {
         self.freed_by(state);
         resolve(receipts.unwrap_or_default());
         Ok(())
+    }
+
+    /// Whether a frame of that number has arrived, or what to wait for: the task reads behind a full inbox
+    /// from then on.
+    pub(crate) fn arrival(&self, number: u64) -> Arrival {
+        let mut state = self.lock();
+        let Some(session) = &mut state.session else { return Arrival::Unknown };
+        let arrival = session.arrival(number);
+        if let Arrival::Wait(_) = arrival {
+            Self::wake(state);
+        }
+        arrival
     }
 
     /// Drops every receipt that still waits, when nothing more comes from the peer.
