@@ -44,9 +44,10 @@ impl<O: Owner> Connection<O> {
     }
 
     /// Ends the connection when nothing but the peer can free its inbox, and more waits there than may come
-    /// before an answer.
+    /// before an answer. Of a listener that handlers wait for it is not known whether it waits for the peer.
     pub(super) fn check_inbox(&mut self) {
         if self.cause.is_none()
+            && self.ready.is_none()
             && self.inbox.is_beyond_answers(self.owner.env().limits.inbox_bytes)
             && self.handle.awaits_peer()
             && self.running.iter().all(|running| running.waits.for_peer())

@@ -268,6 +268,32 @@ async fn a_device_that_puts_too_much_before_its_answers_is_told_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_device_whose_messages_wait_for_a_slow_listener_is_slowed_and_not_closed() {
+    const MESSAGES: usize = 300;
+    let (answered, mut told) = Answered::of(MESSAGES);
+    let server = server(|builder| {
+        let builder = builder.limits(small_inbox()).when(async |event| {
+            if let Event::Connected(conn) = event {
+                tokio::spawn(async move { conn.call::<_, Value>("back", 1).await });
+                tokio::time::sleep(5 * S).await;
+            }
+        });
+        builder.on("m", async move |_, _: Value| {
+            answered.one_more();
+            Ok(())
+        })
+    });
+    let net = Net::new(&server);
+    let never = async |_, _: Value| std::future::pending::<Result<Value, wse::RpError>>().await;
+    let client = soon(net.client().identity("ann").register("back", never).connect()).await.expect("it is let in");
+    for number in 0..MESSAGES {
+        client.send("m", payload(number, 1000)).expect("it fits into the queue");
+    }
+    soon(told.recv()).await.expect("all are handled");
+    assert_eq!(net.counts().connections, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_device_whose_handlers_wait_for_something_else_is_slowed_and_not_closed() {
     const MESSAGES: usize = 300;
     let permits = Arc::new(Semaphore::new(0));
