@@ -8,6 +8,7 @@ mod cookie_date;
 mod cookies;
 mod dial;
 mod event;
+mod handlers;
 mod http_error;
 #[cfg(feature = "tls")]
 mod issuer;
@@ -31,27 +32,23 @@ pub use event::ClientEvent;
 pub use status::Status;
 
 use crate::{
-    app::{
-        handler_id::HandlerId,
-        names::{Message, Procedure},
-    },
+    app::names::{Message, Procedure},
     client::{
         event::handle_events,
         reconnect::{ClientTask, Command, Reply},
         state::{ClientState, Target, fixed_identity},
     },
     connection::{handle::Handle, receipt::Receipt, send},
-    error::{CallError, ConnectError, RegisterError, SendError},
+    error::{CallError, ConnectError, SendError},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fmt,
-    future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use wse_proto::{DecodeError, Payload, Reason, RpError};
+use wse_proto::{DecodeError, Payload, Reason};
 
 /// Why a command was not done that the client's task had taken.
 const RUNTIME_ENDED: &str = "the runtime has ended in which the client ran";
@@ -285,76 +282,6 @@ impl Client {
     /// The address of the server that the client is, or was last, connected to.
     pub fn url(&self) -> String {
         self.0.state.url()
-    }
-
-    /// Adds a handler, as [`ClientBuilder::on`] does.
-    pub fn on<P, F, Fut>(&self, message: impl Message<P>, handler: F) -> HandlerId
-    where
-        P: DeserializeOwned + Send + 'static,
-        F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), RpError>> + Send + 'static,
-    {
-        self.0.state.env.handlers.add(message, handler)
-    }
-
-    /// Adds a handler for the next message of a type.
-    pub fn once<P, F, Fut>(&self, message: impl Message<P>, handler: F) -> HandlerId
-    where
-        P: DeserializeOwned + Send + 'static,
-        F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), RpError>> + Send + 'static,
-    {
-        self.0.state.env.handlers.add_once(message, handler)
-    }
-
-    /// Removes a handler or a listener of events. False when it is not there: removed before, or a
-    /// `once` that has run. What is being handled at that moment may still reach it.
-    pub fn off(&self, handler: &HandlerId) -> bool {
-        self.0.state.env.handlers.off(handler) || self.0.state.listeners.off(handler)
-    }
-
-    /// Removes all handlers of a message, those of the builder too. Returns how many there were.
-    pub fn off_all(&self, name: &str) -> usize {
-        self.0.state.env.handlers.off_all(name)
-    }
-
-    /// Registers a procedure.
-    ///
-    /// # Errors
-    /// When a procedure has that name already, or the name is one of the protocol's own (`~wse:ping`).
-    pub fn register<P, R, F, Fut>(&self, rp: impl Procedure<P, R>, handler: F) -> Result<(), RegisterError>
-    where
-        P: DeserializeOwned + Send + 'static,
-        R: Serialize + 'static,
-        F: FnOnce(Client, P) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Result<R, RpError>> + Send + 'static,
-    {
-        self.0.state.env.handlers.try_register(rp, handler)
-    }
-
-    /// Removes a procedure.
-    ///
-    /// # Errors
-    /// When no procedure has that name.
-    pub fn unregister(&self, name: &str) -> Result<(), RegisterError> {
-        self.0.state.env.handlers.unregister(name)
-    }
-
-    /// Adds a listener of events: `async |event|`. It hears what happens from now on, each event
-    /// after the listeners that were there before it. [`off`](Self::off) removes it.
-    ///
-    /// ```
-    /// # fn example(client: wse::Client) {
-    /// let id = client.when(async |event| println!("{event:?}"));
-    /// assert!(client.off(&id));
-    /// # }
-    /// ```
-    pub fn when<F, Fut>(&self, listener: F) -> HandlerId
-    where
-        F: FnOnce(ClientEvent) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        self.0.state.listeners.add(listener)
     }
 }
 

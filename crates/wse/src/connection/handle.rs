@@ -2,15 +2,7 @@
 //! the application's types encode themselves, and it never touches a stream.
 
 use crate::{
-    connection::{
-        backlog::{Account, Backlogs, LateQueue},
-        calls::Calls,
-        outbox::Outbox,
-        parked::Parked,
-        queue::Out,
-        spoken::Spoken,
-        turn,
-    },
+    connection::{backlog::Account, calls::Calls, outbox::Outbox, parked::Parked, queue::Out, spoken::Spoken, turn},
     error::SendError,
     session::sent::{Arrival, SentFrames},
 };
@@ -36,7 +28,7 @@ pub(crate) struct Handle {
     calls: Calls,
     masked: bool,
     /// What the queue holds beyond its limit counts here, for a server.
-    account: OnceLock<Account>,
+    pub(super) account: OnceLock<Account>,
 }
 
 thread_local! {
@@ -62,12 +54,6 @@ impl Handle {
             masked,
             account: OnceLock::new(),
         }
-    }
-
-    /// Counts with all connections of a server what the queue holds beyond its limit.
-    pub(crate) fn count_with(self: &Arc<Self>, backlogs: &Arc<Backlogs>) {
-        let queue: Arc<dyn LateQueue> = self.clone();
-        let _ = self.account.set(Account::new(backlogs, Arc::downgrade(&queue))); // a new handle has none
     }
 
     /// Sends no message of the application that is larger than the peer takes.
@@ -223,21 +209,6 @@ impl Handle {
         self.frame(self.opcode(), encode, |frame| Ok(Bytes::copy_from_slice(frame)))
     }
 
-    /// Counts what the queue holds beyond its limit. This connection, or others, may end.
-    #[cold]
-    pub(super) fn count_excess(&self) {
-        if let Some(account) = self.account.get() {
-            account.count(|| self.outbox.excess());
-        }
-    }
-
-    /// Notes that the stream is gone, and the queue with it.
-    pub(super) fn forget_queue(&self) {
-        if let Some(account) = self.account.get() {
-            account.count(|| 0);
-        }
-    }
-
     /// Notes that so many bytes were written to the stream.
     #[inline]
     pub(super) fn written(&self, bytes: usize) {
@@ -336,13 +307,6 @@ impl Handle {
 
     pub(super) fn opcode(&self) -> Opcode {
         if self.codec().binary() { Opcode::Binary } else { Opcode::Text }
-    }
-}
-
-impl LateQueue for Handle {
-    fn shed(&self) {
-        self.outbox.shed();
-        self.parked.free_slot();
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod backlog;
 pub(crate) mod calls;
 mod close;
 mod dispatch;
+mod excess;
 pub(crate) mod handle;
 mod inbox;
 mod outbox;
