@@ -76,9 +76,9 @@ impl Received {
         self.taken
     }
 
-    /// The count to acknowledge before a close frame; `None` when all of it is acknowledged.
+    /// The count to acknowledge before a close frame; `None` when all of it is acknowledged, and none is due.
     pub fn acknowledge_rest(&mut self, now: Instant) -> Option<u64> {
-        (self.taken > self.acknowledged).then(|| self.mark_acknowledged(now))
+        (self.taken > self.acknowledged || now >= self.due).then(|| self.mark_acknowledged(now))
     }
 
     /// Stops counting. Unless `whole`, some envelopes that were counted will not be handled: then all
@@ -123,6 +123,8 @@ mod tests {
         let mut received = Received::new(25 * S, 60 * S, start);
         assert_eq!(received.acknowledge_rest(start), None);
         received.take(1, start);
+        assert_eq!((received.acknowledge_rest(start), received.acknowledge_rest(start)), (Some(1), None));
+        received.acknowledge_at_once(start); // the other side takes a close frame without it for that of an attempt
         assert_eq!((received.acknowledge_rest(start), received.acknowledge_rest(start)), (Some(1), None));
     }
 
