@@ -82,17 +82,18 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
     const left = current;
     const wasReady = previous === "READY";
     const lasted = wasReady && Date.now() - readyAt > 10_000;
+    const stuck = session.stuck(lasted);
     status = next;
     current = undefined;
     endWait();
     if (wasReady) {
       detached = left;
-      // A connection that is over at once, and did not help, is another attempt that failed.
-      if (lasted || (code !== 1013 && !session.stuck())) failures = 0;
+      // A connection that did not help is another attempt that failed.
+      if (!stuck && (lasted || code !== 1013)) failures = 0;
     } else left?.(code, reason); // before the welcome a close frame ends the attempt only
     // Every other end than these may be that of the network, and the session goes on.
     const parting = next === "OFFLINE" || code === 4000 || (wasReady && /100[^146]|101[023]/.test(code as any));
-    if (parting || !session.park(lasted)) endSession(code, reason);
+    if (parting || !session.park(stuck)) endSession(code, reason);
     if (next === "OFFLINE") {
       failures = 0;
       known = "";

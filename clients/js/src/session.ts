@@ -56,10 +56,10 @@ export interface Session {
   welcome(socket: Socket, grant?: Grant): Arrival[] | undefined;
   /**
    * Parks the session, because its connection was cut. Returns a falsy value if it cannot be
-   * resumed: the server granted none, an envelope that is not confirmed was not kept, or it was resumed
-   * eight times in a row without progress. A connection that `lasted` is progress.
+   * resumed: the server granted none, an envelope that is not confirmed was not kept, or it was
+   * {@link stuck} eight times in a row.
    */
-  park(lasted: boolean): boolean | undefined;
+  park(stuck: number): boolean | undefined;
   /** Ends the session. Before that it tells the server what was received, if the socket is open. */
   close(): void;
   /** Sends a message or, with a stamp, a call. Throws if it cannot be encoded, or neither sent nor kept. Keeps nothing then. */
@@ -73,8 +73,11 @@ export interface Session {
    * has said to be on the way, and that have not come.
    */
   probe(): number;
-  /** Whether nothing was received or confirmed since the session was resumed. */
-  stuck(): boolean;
+  /**
+   * Returns how often in a row the session was resumed, and nothing was received or confirmed. A connection
+   * that `lasted` has helped all the same, unless something that was sent is not confirmed.
+   */
+  stuck(lasted: boolean): number;
 }
 
 /** The name of the call that every server answers. The application cannot use it. */
@@ -204,8 +207,8 @@ export function createSession(
       sent.forEach(transmit);
       return arrival;
     },
-    park(lasted) {
-      if (lasted) resumes = 0;
+    park(stuck) {
+      resumes = stuck;
       if (socket) {
         schedule(granted?.window, end);
         socket = undefined;
@@ -256,6 +259,6 @@ export function createSession(
       handlers.error(raw);
     },
     probe: () => (write(pack(protocol, PING, null, `${confirmed + sent.length}`)), announced),
-    stuck: () => resumes > 0,
+    stuck: (lasted) => (!lasted || sent.length) && resumes,
   };
 }

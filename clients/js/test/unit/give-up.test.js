@@ -290,6 +290,24 @@ test("a connection that stood for more than 10 s is progress, although nothing h
   }
 });
 
+test("but not while something waits to be acknowledged: a network may swallow it", async (t) => {
+  const pass = clock(t);
+  const fake = await sessionClient();
+  fake.client.send("poison");
+  fake.socket.end();
+  for (let n = 1; n <= 8; n++) {
+    const { socket, asked } = await again(fake, pass);
+    assert.ok(asked.resume, `${n}`);
+    resumed(socket, 0);
+    await pass(35_000);
+    socket.end();
+  }
+  const { socket, asked } = await again(fake, pass);
+  assert.deepEqual(asked, {});
+  socket.say("~wse:welcome", null, grant());
+  assert.deepEqual(fake.arrivals.at(-1), { resumed: false, lost: 1 });
+});
+
 test("one envelope that was taken in or acknowledged is progress", async (t) => {
   const pass = clock(t);
   for (const progress of [(socket) => socket.say("m", 1), (socket) => socket.say("~wse:ack", 1)]) {
