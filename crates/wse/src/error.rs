@@ -164,10 +164,13 @@ pub enum ConnectError {
         /// most 5 minutes. A client that reconnects waits that long.
         retry_after: Option<Duration>,
     },
-    /// The server refused the identity, or the solution of its challenge.
+    /// The server refused the identity, or the solution of its challenge: 1000 `wse.not-authorized`, on
+    /// `ws-messaging` 4003. A refusal with a text of its own, `refuse().reason("text")`, is 1000 and that
+    /// text, so it comes as `Closed`.
     #[error("refused: {0}")]
     Refused(Closed),
-    /// The connection ended before the welcome, and that is no refusal of the identity.
+    /// The connection ended before the welcome, with another code or reason than those of `Refused`. To
+    /// [`give_up_on`](crate::ClientBuilder::give_up_on) a connection that ended after it is shown so too.
     #[error("closed before the welcome: {0}")]
     Closed(Closed),
     /// The challenge was not solved: there is no handler, or it failed.
