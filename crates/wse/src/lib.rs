@@ -1,7 +1,7 @@
 //! The messaging layer for authenticated users on many devices over WebSocket.
 //!
 //! A [`Server`] asks `identify`, an async function of the application, about every device. Its
-//! [`Verdict`] accepts or refuses the device. All devices accepted under one [`Cid`] are one
+//! [`Verdict`] accepts the device, refuses it, challenges it, or tells it to come later. All devices accepted under one [`Cid`] are one
 //! [`User`]; each is a [`Conn`]. Each side sends messages to the other and calls its procedures. A
 //! [`Client`] is one device.
 //!
@@ -77,7 +77,7 @@
 //!   [`Limits::resume_window`]. A client that [reconnects](ClientBuilder::reconnect) asks for a
 //!   session by default. [`Receipt::delivered`] tells when a message has arrived.
 //! - A call ends exactly once: result, error, timed out, disconnected, or dropped by its caller.
-//! - Sending never waits, unless it [is to](Conn::send_when_ready). A device that does not read is
+//! - `send` never waits; [`send_when_ready`](Conn::send_when_ready) waits for room. A device that does not read is
 //!   closed as slow once more than [`Limits::queue_bytes`] have waited for it for
 //!   [`Limits::slow_timeout`]; other devices are not affected.
 //! - What passes by itself is never final. A client that was welcomed and reconnects comes back after
