@@ -133,7 +133,7 @@ impl Owner for ServerOwner {
             if let Life::Ended(closed) = life {
                 // The permit stays until the task ends, since listeners may still run for this device.
                 self.request = None;
-                tracing::debug!(%closed, remote_addr = ?self.remote_addr, "unauthenticated connection closed");
+                tracing::debug!(%closed, remote_addr = self.remote_addr.map(tracing::field::display), "unauthenticated connection closed");
             }
             return;
         };
@@ -173,7 +173,10 @@ impl Owner for ServerOwner {
             }
             Report::Late => {
                 // Its future is dropped without an error, so nothing else tells the operator.
-                tracing::warn!(remote_addr = ?self.remote_addr, "identify was late, connection closed");
+                tracing::warn!(
+                    remote_addr = self.remote_addr.map(tracing::field::display),
+                    "identify was late, connection closed"
+                );
                 return None;
             }
             Report::Rejected(error) => {

@@ -108,7 +108,10 @@ impl Server {
                 Ok(Err(status)) if status.is_informational() => return upgrade::refused_by(StatusCode::FORBIDDEN),
                 Ok(Err(status)) => return upgrade::refused_by(status),
                 Err(_) => {
-                    tracing::warn!(remote_addr = ?addr, "upgrade hook was late, request refused");
+                    tracing::warn!(
+                        remote_addr = addr.map(tracing::field::display),
+                        "upgrade hook was late, request refused"
+                    );
                     return upgrade::full("the server is busy");
                 }
             }

@@ -17,7 +17,7 @@ impl Unreadable {
         if !told.contains(&kind) {
             told.push(kind);
             drop(told);
-            tracing::warn!(kind, ?proxy, "address from a trusted proxy unreadable");
+            tracing::warn!(kind, proxy = proxy.map(tracing::field::display), "address from a trusted proxy unreadable");
         }
     }
 }
