@@ -217,7 +217,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = server(options.conns_per_user.get());
     let page = FILES.into_iter().fold(Router::new(), |page, (path, kind, text)| page.route(path, file(kind, text)));
     let router = page.route_service("/ws", server.service()).layer(from_fn(remote_addr));
-    let listener = tokio::net::TcpListener::bind((options.host, options.port)).await?;
+    let (host, port) = (options.host, options.port);
+    let listener = tokio::net::TcpListener::bind((&*host, port)).await;
+    let listener = listener.map_err(|error| format!("cannot listen on {host}:{port}: {error}"))?;
     println!("the chat is at http://{} (open it in two tabs; Ctrl-C stops)", listener.local_addr()?);
     let listener = listener.tap_io(|tcp| _ = tcp.set_nodelay(true));
     // Not axum's own graceful shutdown: it waits for every request, even for one that never comes to its end.
