@@ -18,7 +18,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
-use wse::{Client, ConnectError, RpError, Server, service::RemoteAddr};
+use wse::{Client, ConnectError, RpError, Server, Stranger, codec::Payload, service::RemoteAddr};
 
 /// The account that the middleware has found out. identify finds it in the request.
 #[derive(Clone)]
@@ -41,7 +41,7 @@ async fn remote_addr(ConnectInfo(addr): ConnectInfo<SocketAddr>, mut request: Re
 /// The server for accounts that the middleware has authenticated.
 fn members() -> Server {
     Server::builder()
-        .identify(async |stranger, (): ()| {
+        .identify(async |stranger: Stranger, _: Payload<'static>| {
             let Some(&Account(name)) = stranger.request().extensions.get() else { return Ok(stranger.refuse()) };
             Ok(stranger.accept(name))
         })
@@ -59,7 +59,7 @@ fn guests() -> Server {
 
 async fn show(addr: SocketAddr) -> Result<(), Box<dyn Error>> {
     let members = format!("ws://{addr}/members");
-    let ann = Client::builder(&members).identity(&()).header("authorization", "Bearer token-of-ann").connect().await?;
+    let ann = Client::builder(&members).header("authorization", "Bearer token-of-ann").connect().await?;
     let whoami: String = ann.call("whoami", ()).await?;
     println!("/members knows {whoami}");
     assert_eq!(whoami, "ann from 127.0.0.1");

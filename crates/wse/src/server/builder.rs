@@ -73,7 +73,8 @@ impl ServerBuilder {
     /// time. The server hands out these turns so that the returns stay a tenth below
     /// [`Limits::returns_per_second`]. There is one exception: what the device said of itself is not of the
     /// type asked for (a [`DecodeError`](crate::codec::DecodeError), of the identity or by `?`). That is
-    /// reported too, and refuses the device, since it is the same the next time.
+    /// reported too, and refuses the device, since it is the same the next time. A client without an
+    /// identity sends the empty text: take a [`Payload`](crate::codec::Payload) where the request says all.
     ///
     /// ```
     /// let server = wse::Server::builder().identify(async |stranger, token: String| {

@@ -6,14 +6,13 @@
 /// an extension of the request. Where another server ends TLS (axum, hyper), it can do the same.
 ///
 /// ```
-/// use wse::{Server, Stranger};
+/// use wse::{Server, Stranger, codec::Payload};
 ///
-/// let server = Server::builder().identify(async |stranger: Stranger, (): ()| {
+/// let server = Server::builder().identify(async |stranger: Stranger, _: Payload<'static>| {
 ///     let certificate = stranger.tls().and_then(|tls| tls.peer_certificates.first());
-///     let name = certificate.map(|der| format!("a certificate of {} bytes", der.len()));
-///     Ok(match name {
-///         Some(name) => stranger.accept(name),
-///         None => stranger.refuse(),
+///     Ok(match certificate {
+///         Some(der) if der == b"the certificate of ann" => stranger.accept("ann"),
+///         _ => stranger.refuse(),
 ///     })
 /// });
 /// ```
