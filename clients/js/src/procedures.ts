@@ -47,7 +47,7 @@ export async function answerCall(
       const { code, message, details, name } = error ?? {};
       if (code === WSE_ERROR.RP_INVALID) onError(error); // the result cannot be sent
       if (typeof code === "string" && details) return fail(message === code ? undefined : message, details, code);
-      if (Object(error) === error && !(error instanceof Error || "stack" in error)) return fail(FAILED, error);
+      if (Object(error) === error && !("stack" in error)) return fail(FAILED, error);
       onError(error);
       if (!expose) return fail(FAILED);
       const text = message ?? `${error}`;

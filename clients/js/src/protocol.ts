@@ -54,7 +54,7 @@ export function check(value: any, levels: number): void {
   const nests = Object(inner) === inner;
   // `JSON.stringify` turns these into something else without a word.
   if (/^(Map|Set|Blob|File)$|Array|View/.test(tag) || (nests ? !levels : typeof inner === "number" && !isFinite(inner)))
-    throw new WseError(WSE_ERROR.RP_INVALID, {}, `no JSON: ${tag ?? (nests ? typeof inner : inner)}`);
+    throw new WseError(WSE_ERROR.RP_INVALID, {}, `no JSON: ${tag ?? (nests ? "too deep" : inner)}`);
   if (nests) Object.values(inner).forEach((child) => check(child, levels - 1));
 }
 
