@@ -49,6 +49,7 @@ impl<O: Owner> Connection<O> {
         if self.cause.is_none()
             && self.ready.is_none()
             && self.inbox.is_beyond_answers(self.owner.env().limits.inbox_bytes)
+            && !self.may_start() // else the next turn takes from the inbox
             && self.handle.awaits_peer()
             && self.running.iter().all(|running| running.waits.for_peer())
             && self.checking.as_ref().is_none_or(|checking| checking.waits.for_peer())

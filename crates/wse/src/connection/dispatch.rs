@@ -113,7 +113,7 @@ impl<O: Owner> Connection<O> {
         if self.inbox.is_empty() && self.may_start() { self.start(envelope, cx) } else { self.inbox.push(envelope) }
     }
 
-    fn may_start(&self) -> bool {
+    pub(super) fn may_start(&self) -> bool {
         let full = self.running.len() >= self.owner.env().limits.handlers_per_conn;
         self.welcomed && self.ready.is_none() && self.checking.is_none() && !full
     }

@@ -340,3 +340,33 @@ async fn a_device_whose_handlers_wait_for_something_else_is_slowed_and_not_close
     tokio::time::sleep(30 * S).await; // the call of the first handler is not answered
     assert_eq!((handled.len(), server.conn_count()), (MESSAGES - 1, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_device_whose_waiting_messages_are_handled_in_several_turns_is_not_closed() {
+    let gate = Arc::new(Semaphore::new(0));
+    let permits = gate.clone();
+    let server = server(|builder| {
+        builder.limits(small_inbox()).on("m", async move |conn: Conn, what: String| {
+            if what == "wait" {
+                gate.acquire().await?.forget();
+            }
+            conn.send("m", "x".repeat(100_000))?; // this ends a turn
+            Ok(())
+        })
+    });
+    let mut device = enter(&server, "ann").await;
+    let conn = server.user("ann").conns().remove(0);
+    let outside = tokio::spawn(async move { conn.call::<_, Value>("back", 1).await });
+    let call = device.json().await;
+    let waiting = [4, 4, 1, 1, 1, 1, BEFORE_ANSWERS - 8000, BEFORE_ANSWERS].map(|size| "x".repeat(size));
+    for what in ["wait", "wait"].into_iter().chain(waiting.iter().map(String::as_str)) {
+        device.say("m", json!(what)).await;
+        settle().await;
+    }
+    permits.add_permits(2);
+    for number in 0..2 + waiting.len() {
+        assert_eq!(soon(device.json()).await[0], "m", "message {number} is handled");
+    }
+    device.send(&json!(["~wse:response", 1, call[2]]).to_string()).await;
+    assert_eq!(soon(outside).await.expect("no panic").expect("the device stays"), json!(1));
+}
