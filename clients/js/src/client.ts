@@ -68,8 +68,10 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
   const session = createSession(protocol, re && resume, calls, endSession, {
     message: (type, payload) => channel.emit(type, payload) || events.emit("ignored", type, payload),
     error: unreadable,
-    call: (call, reply) =>
-      answerCall(procedures.get(call[0]), call, reply, exposeErrors, (error) => report(WSE_ERROR.RP_EXECUTION_FAILED, error, { rp: call[0] })),
+    call: (call, reply) => {
+      const failed = (error: unknown) => report(WSE_ERROR.RP_EXECUTION_FAILED, error, { rp: call[0] });
+      answerCall(procedures.get(call[0]), call, reply, exposeErrors, failed).catch(failed);
+    },
   });
 
   /**
@@ -132,7 +134,12 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
         events.emit("updated", status);
         if (status === "READY") events.emit("ready", ...args);
       },
-      closed: (code, reason, error, outlook) => leave(triesAgain(outlook, error) ? "RE_CONNECTING" : "OFFLINE", code, reason, error),
+      closed(code, reason, error, outlook) {
+        const ended = current;
+        const again = triesAgain(outlook, error);
+        // Else `final` has called `close`, or has dialled elsewhere.
+        if (ended === current) leave(again ? "RE_CONNECTING" : "OFFLINE", code, reason, error);
+      },
     });
   };
 

@@ -50,7 +50,7 @@ export interface Protocol {
 /** Throws for a value that JSON cannot carry, and for one that nests deeper than so many levels. */
 export function check(value: any, levels: number): void {
   const tag = value?.[Symbol.toStringTag];
-  const inner = value?.toJSON?.() ?? value;
+  const inner = typeof value?.toJSON === "function" ? value.toJSON() : value;
   const nests = Object(inner) === inner;
   // `JSON.stringify` turns these into something else without a word.
   if (/^(Map|Set|Blob|File)$|Array|View/.test(tag) || (nests ? !levels : typeof inner === "number" && !isFinite(inner)))

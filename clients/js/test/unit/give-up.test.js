@@ -153,6 +153,25 @@ test("a predicate decides instead of the codes, before the first welcome and aft
   assert.deepEqual([fake.client.status, printed.mock.calls[0].arguments[0].message], ["RE_CONNECTING", "a bug"]);
 });
 
+test("a predicate that connects as another user, or calls close, has its way, whatever it returns", async (t) => {
+  const pass = still(t);
+  for (const verdict of [true, false]) {
+    let act = () => fake.client.connect("ben").catch(() => {});
+    const fake = await readyClient({ re: { final: () => (act(), verdict) } });
+    fake.client.close();
+    const { socket } = await dial(fake, "ann");
+    socket.end();
+    await tick();
+    assert.equal(fake.client.status, "CONNECTING");
+    fake.sockets.at(-1).open();
+    assert.equal(fake.sockets.at(-1).take()[0][1].identity, "ben");
+    act = () => fake.client.close();
+    fake.sockets.at(-1).end();
+    await pass(60_000);
+    assert.deepEqual([fake.client.status, fake.sockets.length], ["OFFLINE", 3], `${verdict}`);
+  }
+});
+
 test("connect with another identity while an attempt runs abandons it, and nobody comes back as the old user", async (t) => {
   const pass = still(t);
   for (const welcomed of [false, true]) {

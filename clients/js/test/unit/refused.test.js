@@ -50,7 +50,7 @@ test("what JSON can carry goes as it did", async () => {
   class Point {
     x = 1;
   }
-  const fit = [nested(127), new Date(0), new Point(), Object.create({ inherited: new Map() }), Object.create(null), { a: undefined, f() {} }, [undefined], new URL("ws://a.test/"), -0, "NaN", new Date(NaN), null];
+  const fit = [nested(127), new Date(0), new Point(), Object.create({ inherited: new Map() }), Object.create(null), { a: undefined, f() {} }, [undefined], new URL("ws://a.test/"), { toJSON: 1 }, [{ toJSON: {} }], -0, "NaN", new Date(NaN), null];
   for (const payload of fit) {
     client.send("m", payload);
     assert.equal(socket.sent.pop(), JSON.stringify(["m", payload, null]));
@@ -107,6 +107,19 @@ test("the caller of a procedure whose result cannot be sent gets an error, and t
     assert.match(told.join(), /^error wse.server.rp.failed (no JSON: (?!number)|over 1000 bytes)/, what);
   }
   assert.equal(client.status, "READY");
+});
+
+test("a server that takes no envelope gets no answer, and the application is told", async (t) => {
+  still(t);
+  for (const message_bytes of [0, -1, 5]) {
+    const { client, socket, told } = await sessionClient({ message_bytes });
+    client.register("p", () => 1);
+    for (const rp of ["p", "none"]) socket.say(rp, null, "s");
+    await tick();
+    assert.ok(told.length && told.every((text) => text === `error wse.server.rp.failed over ${message_bytes} bytes`), told.join());
+    assert.deepEqual(socket.take(), []);
+    client.close();
+  }
 });
 
 test("another protocol may carry what JSON cannot", async () => {
