@@ -5,7 +5,7 @@ import { build } from "esbuild";
 import { gzipSync } from "node:zlib";
 import { mangleProps } from "./names.js";
 
-const LIMITS = { "src/index.ts": 5324, "src/json.ts": 1200, "src/messages.ts": 300, "src/react.ts": 800 };
+const LIMITS = { "src/index.ts": 5350, "src/json.ts": 1200, "src/messages.ts": 300, "src/react.ts": 800 };
 
 /** Returns the size of one entry, gzipped, in bytes. */
 export async function size(entry) {
