@@ -15,8 +15,9 @@ pub enum SendError {
     /// or the message is larger than the server takes, as the welcome of a client's session has told.
     #[error("a frame of {0} bytes is larger than the send queue or than the peer takes")]
     TooBig(usize),
-    /// The queue of the connection is full ([`Limits::queue_bytes_max`](crate::Limits::queue_bytes_max)): the
-    /// connection is being closed as slow, with 1013 `wse.slow`. Without a connection: the session keeps more than its limit, and has ended.
+    /// The queue of the connection is full ([`Limits::queue_bytes_max`](crate::Limits::queue_bytes_max)):
+    /// the connection is being closed as slow, with 1013 `wse.slow`. Without a connection: the session
+    /// keeps more than its limit, and has ended.
     #[error("the send queue is full, the peer reads too slowly")]
     Slow,
     /// The payload does not encode, or the protocol of that connection cannot carry the name.

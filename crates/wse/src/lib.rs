@@ -1,9 +1,9 @@
 //! The messaging layer for authenticated users on many devices over WebSocket.
 //!
-//! A [`Server`] asks `identify`, an async function of the application, about every device. Its
-//! [`Verdict`] accepts the device, refuses it, challenges it, or tells it to come later. All devices accepted under one [`Cid`] are one
-//! [`User`]; each is a [`Conn`]. Each side sends messages to the other and calls its procedures. A
-//! [`Client`] is one device.
+//! A [`Server`] asks `identify`, an async function of the application, about every device. Its [`Verdict`]
+//! accepts the device, refuses it, challenges it, or tells it to come later. All devices accepted under one
+//! [`Cid`] are one [`User`]; each is a [`Conn`]. Each side sends messages to the other and calls its
+//! procedures. A [`Client`] is one device.
 //!
 //! It speaks the wires of npm `wse` 4.12 and 5.1 (subprotocol `wse-default-json`, in MessagePack
 //! `wse-msgpack`) and npm `ws-messaging` 2.0: see [`Protocol`]. The [`guide`] shows how to use it.

@@ -119,8 +119,8 @@ impl<W: Send + 'static> Handlers<W> {
     /// Registers a procedure: `async |who, argument| -> Result<result, RpError>`.
     ///
     /// # Panics
-    /// When a procedure has that name already, or the name is one of the protocol's own; [`try_register`](Self::try_register) returns an error
-    /// instead.
+    /// When a procedure has that name already, or the name is one of the protocol's own;
+    /// [`try_register`](Self::try_register) returns an error instead.
     #[track_caller]
     pub fn register<P, R, F, Fut>(self, rp: impl Procedure<P, R>, handler: F) -> Self
     where

@@ -197,8 +197,8 @@ impl ClientBuilder {
     /// Registers a procedure that the server may call: `async |client, argument| -> Result<result, RpError>`.
     ///
     /// # Panics
-    /// When a procedure has that name already, or the name is one of the protocol's own. On a [running client](Client::register) that is an
-    /// error instead.
+    /// When a procedure has that name already, or the name is one of the protocol's own. On a [running
+    /// client](Client::register) that is an error instead.
     #[track_caller]
     pub fn register<P, R, F, Fut>(mut self, rp: impl Procedure<P, R>, handler: F) -> Self
     where

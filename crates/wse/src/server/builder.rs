@@ -180,8 +180,8 @@ impl<I> ServerBuilder<I> {
     /// is `null` on the wire.
     ///
     /// # Panics
-    /// When a procedure has that name already, or the name is one of the protocol's own. On a [running server](Server::register) that is an
-    /// error instead.
+    /// When a procedure has that name already, or the name is one of the protocol's own. On a [running
+    /// server](Server::register) that is an error instead.
     #[track_caller]
     pub fn register<P, R, F, Fut>(mut self, rp: impl Procedure<P, R>, handler: F) -> Self
     where

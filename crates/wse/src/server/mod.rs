@@ -269,10 +269,10 @@ impl Server {
 
     /// Runs a connection over a stream that was upgraded elsewhere.
     ///
-    /// The request is that of the upgrade: its `Sec-WebSocket-Protocol` chooses the protocol; without
-    /// the header it is the server's first. The connection does not count as a stranger, and is never one
-    /// too many for [`Limits::connections`](crate::Limits::connections). It must be called within a tokio runtime. The returned handle tells how the connection ended, and may be
-    /// dropped.
+    /// The request is that of the upgrade: its `Sec-WebSocket-Protocol` chooses the protocol; without the
+    /// header it is the server's first. The connection does not count as a stranger, and is never one too
+    /// many for [`Limits::connections`](crate::Limits::connections). It must be called within a tokio
+    /// runtime. The returned handle tells how the connection ended, and may be dropped.
     ///
     /// # Errors
     /// When the server was shut down.

@@ -83,9 +83,9 @@ impl Server {
     /// this is awaited in a task while handlers block every worker, this too waits for such a handler.
     ///
     /// A few connections are closed at once, many over a spread of time: 20 in a second for each of
-    /// [`Limits::returns_per_second`](crate::Limits::returns_per_second), within half of the grace. Until its turn a connection is served
-    /// as before. `MS` tells each client when to come back: the first comes a second after the last
-    /// close, and the others follow evenly, a tenth below that rate.
+    /// [`Limits::returns_per_second`](crate::Limits::returns_per_second), within half of the grace. Until
+    /// its turn a connection is served as before. `MS` tells each client when to come back: the first comes
+    /// a second after the last close, and the others follow evenly, a tenth below that rate.
     ///
     /// A supervisor (systemd, Docker, Kubernetes) asks a process to end by SIGTERM, a terminal by SIGINT:
     ///
