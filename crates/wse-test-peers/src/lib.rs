@@ -25,5 +25,5 @@ pub use http::{Answer, ask_upgrade, dial, request, upgrade};
 pub use raw::{Raw, RawClient, RawServer};
 pub use servers::{PIPE, attach, attach_with, end, enter, pipe_to, server};
 pub use session::{begin, counting, resent, resume, three_devices};
-pub use time::{WAIT, about, settle, soon, timed};
+pub use time::{WAIT, about, next_in_line, settle, soon, timed};
 pub use ws_messaging::{attach_to, enter_messaging, messaging, offering, pack, unpack};

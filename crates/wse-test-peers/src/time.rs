@@ -1,6 +1,6 @@
 //! Helpers for time in tests, paused or real: how long to wait, what to wait for, how to compare.
 
-use std::time::Duration;
+use std::{task::Poll, time::Duration};
 
 /// Longer than anything takes. In tests with paused time it costs nothing.
 pub const WAIT: Duration = Duration::from_secs(300);
@@ -8,6 +8,19 @@ pub const WAIT: Duration = Duration::from_secs(300);
 /// Lets all tasks run until none has anything left to do. For paused time.
 pub async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// Lets every task that is ready now be polled once. `yield_now` would let them run until none is.
+pub async fn next_in_line() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// What a future returns, which must be within [`WAIT`].

@@ -2,10 +2,10 @@
 
 use http::Request;
 use serde_json::json;
-use std::{sync::Arc, task::Poll, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::runtime::{Builder, Runtime};
 use wse::{Event, Limits, Server};
-use wse_test_peers::{Events, attach_with, enter, events, line, log, number, server, soon};
+use wse_test_peers::{Events, attach_with, enter, events, line, log, next_in_line, number, server, soon};
 
 fn runtimes() -> [Runtime; 2] {
     let [mut one, mut many] = [Builder::new_current_thread(), Builder::new_multi_thread()];
@@ -104,19 +104,6 @@ fn what_a_thread_with_a_runtime_of_its_own_does_to_a_user_is_told_where_the_user
         });
         drop(idle);
     }
-}
-
-/// Lets every task that is ready now be polled once.
-async fn next_in_line() {
-    let mut yielded = false;
-    std::future::poll_fn(|cx| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// A user with one device in each of two runtimes, of which one ends after so many steps.

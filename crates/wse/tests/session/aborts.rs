@@ -3,13 +3,13 @@
 
 use http::Request;
 use serde_json::{Value, json};
-use std::{task::Poll, time::Duration};
+use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     task::JoinHandle,
 };
 use wse::Conn;
-use wse_test_peers::{attach_with, events, server, settle, text};
+use wse_test_peers::{attach_with, events, next_in_line, server, settle, text};
 
 /// Small, so that a hi and a welcome take many polls each.
 const PIPE: usize = 24;
@@ -21,19 +21,6 @@ enum Task {
     Parked,
     /// That of the connection which resumes it.
     Resuming,
-}
-
-/// Lets every task that is ready now be polled once. `yield_now` would let them run until none is.
-async fn next_in_line() {
-    let mut yielded = false;
-    std::future::poll_fn(|cx| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// A device is parked and comes back over a second stream; so many polls later a task is aborted.
