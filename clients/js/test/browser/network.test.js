@@ -1,8 +1,8 @@
 // The client in a real page whose network, server or computer stops for a while.
 
 import assert from "node:assert/strict";
-import { connect, createServer } from "node:net";
 import { faults } from "../tools/faults.js";
+import { front } from "../tools/front.js";
 import { client } from "../tools/testbed.js";
 import { pageTest, tells, timed } from "./page.js";
 import { launched } from "./tools.js";
@@ -17,23 +17,6 @@ const offline = (cdp, offline) =>
 
 /** What Chromium prints about an attempt that the client gives up. */
 const GIVEN_UP = /WebSocket connection to '\S+' failed: WebSocket is closed before the connection is established/;
-
-/** A way to the testbed on which `takes` says what becomes of a connection: it returns true for one that it keeps. */
-async function front(t, bed, takes) {
-  const sockets = new Set();
-  const server = createServer((socket) => {
-    sockets.add(socket.on("error", () => {}));
-    if (takes(socket)) return;
-    const back = connect(Number(bed.port), "127.0.0.1").on("error", () => {});
-    socket.pipe(back).pipe(socket);
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  return `ws://127.0.0.1:${server.address().port}/`;
-}
 
 pageTest("an attempt whose handshake is never answered does not hold up the next one", { allowed: [GIVEN_UP] }, async ({ t, bed, page }) => {
   let hanging = 0;

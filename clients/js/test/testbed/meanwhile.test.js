@@ -1,27 +1,19 @@
 // What answers in place of a server for a while: a captive portal, a rollout, a hung machine.
 
 import assert from "node:assert/strict";
-import { connect, createServer } from "node:net";
 import { test } from "node:test";
+import { front } from "../tools/front.js";
 import { client, next, status, testbed, withTestbed } from "../tools/testbed.js";
 
 /** A way to the testbed on which the next connections are handled by `takes`, one each. */
-async function front(t, bed) {
+async function queueing(t, bed) {
   const takes = [];
-  const sockets = new Set();
-  const server = createServer((socket) => {
-    sockets.add(socket.on("error", () => {}));
+  const url = await front(t, bed, (socket) => {
     const take = takes.shift();
-    if (take) return take(socket);
-    const back = connect(Number(bed.port), "127.0.0.1").on("error", () => {});
-    socket.pipe(back).pipe(socket);
+    take?.(socket);
+    return take;
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  return { url: `ws://127.0.0.1:${server.address().port}/`, takes };
+  return { url, takes };
 }
 
 const answers = (status) => (socket) =>
@@ -29,7 +21,7 @@ const answers = (status) => (socket) =>
 
 test("a client comes back in its session, whatever answers in place of its server meanwhile", withTestbed, async (t) => {
   const bed = await testbed(t);
-  const { url, takes } = await front(t, bed);
+  const { url, takes } = await queueing(t, bed);
   const ann = client(t, url, { re: { min: 10, max: 20 }, connectTimeout: 5000 });
   await ann.connect("user-ann");
   takes.push(...[200, 302, 400, 401, 403, 404, 502, 503].map(answers), (socket) => socket.end("SSH-2.0-none\r\n"), (socket) => socket.destroy());
@@ -44,7 +36,7 @@ test("a client comes back in its session, whatever answers in place of its serve
 
 test("an attempt whose handshake is never answered is closed when its time is over", withTestbed, async (t) => {
   const bed = await testbed(t);
-  const { url, takes } = await front(t, bed);
+  const { url, takes } = await queueing(t, bed);
   let gone;
   const closed = new Promise((resolve) => (gone = resolve));
   takes.push((socket) => socket.on("data", () => {}).on("end", gone).on("close", gone));
@@ -55,7 +47,7 @@ test("an attempt whose handshake is never answered is closed when its time is ov
 
 test("connect with another identity while the client comes back makes it the other user", withTestbed, async (t) => {
   const bed = await testbed(t);
-  const { url, takes } = await front(t, bed);
+  const { url, takes } = await queueing(t, bed);
   const device = client(t, url, { re: { min: 10, max: 20 } });
   await device.connect("user-ann");
   let hangs;
