@@ -3,7 +3,7 @@
 //! lets no other one take its place before something wakes it. It must never touch a connection.
 
 use std::{
-    cell::RefCell,
+    cell::OnceCell,
     future::Future,
     pin::Pin,
     sync::{
@@ -50,7 +50,8 @@ static WATCH: Mutex<Option<Arc<Watch>>> = Mutex::new(None);
 static AWAKE: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    static WORKER: RefCell<Option<Arc<Worker>>> = const { RefCell::new(None) };
+    /// This thread; `None` where it is no worker beside others. Found out once, and not at every poll.
+    static WORKER: OnceCell<Option<Arc<Worker>>> = const { OnceCell::new() };
 }
 
 /// A future that runs code of the application.
@@ -60,13 +61,7 @@ impl<F: Future + Unpin> Future for Watched<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let worker = WORKER.with_borrow_mut(|worker| match worker {
-            Some(worker) => Some(worker.clone()),
-            none => {
-                *none = enter();
-                none.clone()
-            }
-        });
+        let worker = WORKER.with(|worker| worker.get_or_init(enter).clone());
         let _turn = worker.map(Turn::begin);
         Pin::new(&mut self.0).poll(cx)
     }
