@@ -84,6 +84,20 @@ export async function readyClient(options) {
   return { ...fake, socket };
 }
 
+/** Returns a client whose server has asked it this, its socket, and the promise of its welcome. The hi is taken. */
+export async function challengedClient(handler, quest = 1) {
+  const { client, sockets } = fakeClient();
+  client.challenge(handler);
+  const welcome = client.connect();
+  welcome.catch(() => {});
+  await tick();
+  const [socket] = sockets;
+  socket.open();
+  socket.take();
+  socket.say("~wse:challenge", quest, null);
+  return { client, socket, welcome };
+}
+
 /** Resolves to what a promise rejects with, as `code message`. */
 export const refusal = (promise) =>
   promise.then(

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WSE_ERROR, WSE_REASON, WSE_STATUS, WseClient, WseError } from "../../dist/index.js";
-import { fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
+import { challengedClient, fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
 
 test("a new client is idle and touches nothing", () => {
   const { client, sockets, told } = fakeClient();
@@ -212,32 +212,20 @@ test("a challenge is solved by what the handler returns, resolves to, or gives t
     },
   ];
   for (const handler of handlers) {
-    const { client, sockets } = fakeClient();
-    client.challenge(handler);
-    const welcome = client.connect("alice");
-    await tick();
-    sockets[0].open();
-    sockets[0].take();
-    sockets[0].say("~wse:challenge", { a: 1, b: 2 }, null);
+    const { socket, welcome } = await challengedClient(handler, { a: 1, b: 2 });
     await tick();
     await tick();
-    assert.deepEqual(sockets[0].take(), [["~wse:challenge", 3, null]]);
-    sockets[0].say("~wse:welcome", "in", null);
+    assert.deepEqual(socket.take(), [["~wse:challenge", 3, null]]);
+    socket.say("~wse:welcome", "in", null);
     assert.equal(await welcome, "in");
   }
 });
 
 test("null, false and 0 are solutions too", async () => {
   for (const solution of [null, false, 0]) {
-    const { client, sockets } = fakeClient();
-    client.challenge(() => solution);
-    client.connect().catch(() => {});
+    const { client, socket } = await challengedClient(() => solution);
     await tick();
-    sockets[0].open();
-    sockets[0].take();
-    sockets[0].say("~wse:challenge", 1, null);
-    await tick();
-    assert.deepEqual(sockets[0].take(), [["~wse:challenge", solution, null]]);
+    assert.deepEqual(socket.take(), [["~wse:challenge", solution, null]]);
     client.close();
   }
 });

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { WseClient } from "../../dist/index.js";
 import { messages } from "wse-client/messages";
 import { createEmitter } from "../tools/emitter.js";
-import { fakeClient, FakeSocket, readyClient, refusal, tick } from "../tools/fake.js";
+import { challengedClient, fakeClient, FakeSocket, readyClient, refusal, tick } from "../tools/fake.js";
 import { sessionClient, still } from "../tools/session.js";
 
 const require = createRequire(import.meta.url);
@@ -131,49 +131,31 @@ test("a challenge handler may return the solution or call solve, however it decl
     async (quest, solve) => { solve(3); throw new Error("too late"); },
   ];
   for (const handler of handlers) {
-    const { client, sockets } = fakeClient();
-    client.challenge(handler);
-    client.connect().catch(() => {});
-    await tick();
-    sockets[0].open();
-    sockets[0].take();
-    sockets[0].say("~wse:challenge", { a: 1 }, null);
-    for (let turns = 0; turns < 1000 && !sockets[0].sent.length; turns++) await tick();
-    assert.deepEqual(sockets[0].take(), [["~wse:challenge", 3, null]], `${handler}`);
+    const { client, socket } = await challengedClient(handler, { a: 1 });
+    for (let turns = 0; turns < 1000 && !socket.sent.length; turns++) await tick();
+    assert.deepEqual(socket.take(), [["~wse:challenge", 3, null]], `${handler}`);
     client.close();
   }
 });
 
 test("a handler that returns nothing has not solved the challenge yet, and solve may say nothing", async () => {
-  const { client, sockets } = fakeClient();
   let solve;
-  client.challenge((quest, solved) => void (solve = solved));
-  client.connect().catch(() => {});
+  const { socket } = await challengedClient((quest, solved) => void (solve = solved));
   await tick();
-  sockets[0].open();
-  sockets[0].take();
-  sockets[0].say("~wse:challenge", 1, null);
-  await tick();
-  assert.deepEqual(sockets[0].take(), []);
+  assert.deepEqual(socket.take(), []);
   solve();
   await tick();
-  assert.deepEqual(sockets[0].take(), [["~wse:challenge", null, null]]);
+  assert.deepEqual(socket.take(), [["~wse:challenge", null, null]]);
 });
 
 test("a solution is not sent over a socket that is closing", async () => {
-  const { client, sockets } = fakeClient();
   let solve;
-  client.challenge((quest, solved) => void (solve = solved));
-  client.connect().catch(() => {});
+  const { socket } = await challengedClient((quest, solved) => void (solve = solved));
   await tick();
-  sockets[0].open();
-  sockets[0].take();
-  sockets[0].say("~wse:challenge", 1, null);
-  await tick();
-  sockets[0].readyState = 2;
+  socket.readyState = 2;
   solve(1);
   await tick();
-  assert.deepEqual(sockets[0].take(), []);
+  assert.deepEqual(socket.take(), []);
 });
 
 test("nothing is sent over a socket that is closing or closed", async (t) => {
