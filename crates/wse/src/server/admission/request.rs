@@ -51,7 +51,7 @@ impl Server {
                     return Ok::<_, Infallible>(last(server.health(request.method())));
                 }
                 if server.0.rules.path.as_ref().is_some_and(|served| served != path) {
-                    return Ok(last(upgrade::refuse(StatusCode::NOT_FOUND, "nothing here")));
+                    return Ok(last(upgrade::one_line(StatusCode::NOT_FOUND, "nothing here")));
                 }
                 peer.mark(request.extensions_mut());
                 if let Some(tls) = tls {
@@ -80,12 +80,12 @@ impl Server {
     /// The answer to a request for the health path.
     fn health(&self, method: &Method) -> HttpAnswer {
         if !matches!(*method, Method::GET | Method::HEAD) {
-            return upgrade::refuse(StatusCode::METHOD_NOT_ALLOWED, "health is asked for by GET or HEAD");
+            return upgrade::one_line(StatusCode::METHOD_NOT_ALLOWED, "health is asked for by GET or HEAD");
         }
         if self.0.connections.is_down() {
             return upgrade::full("the server is shutting down");
         }
-        upgrade::refuse(StatusCode::OK, "ok")
+        upgrade::one_line(StatusCode::OK, "ok")
     }
 }
 

@@ -29,18 +29,18 @@ pub(crate) fn negotiate(request: &Parts, protocols: &[Protocol], origins: &Origi
     let headers = &request.headers;
     let over_http_2 = asks(request)?;
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        let mut answer = refuse(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 only");
+        let mut answer = one_line(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 only");
         answer.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         return Err(answer.into());
     }
     let accept = if over_http_2 { None } else { Some(accept(headers)?) };
     if let Err(status) = origins.check(headers) {
         let why = if status == StatusCode::FORBIDDEN { "this origin is not allowed" } else { "more than one origin" };
-        return Err(refuse(status, why).into());
+        return Err(one_line(status, why).into());
     }
     let Ok(protocol) = choose(headers, protocols) else {
         let names: Vec<&str> = protocols.iter().map(Protocol::name).collect();
-        return Err(refuse(StatusCode::BAD_REQUEST, format!("the subprotocols here: {}", names.join(", "))).into());
+        return Err(one_line(StatusCode::BAD_REQUEST, format!("the subprotocols here: {}", names.join(", "))).into());
     };
     Ok(Agreed { accept, protocol })
 }
@@ -50,7 +50,9 @@ fn asks(request: &Parts) -> Result<bool, Box<HttpAnswer>> {
     let headers = &request.headers;
     match (&request.method, request.extensions.get::<hyper::ext::Protocol>()) {
         (&Method::CONNECT, Some(asked)) if asked.as_str() == "websocket" => Ok(true),
-        (&Method::CONNECT, Some(_)) => Err(refuse(StatusCode::NOT_IMPLEMENTED, "only WebSocket is spoken here").into()),
+        (&Method::CONNECT, Some(_)) => {
+            Err(one_line(StatusCode::NOT_IMPLEMENTED, "only WebSocket is spoken here").into())
+        }
         (&Method::GET, _) => {
             let asks = request.version == Version::HTTP_11
                 && has_token(headers, &header::CONNECTION, "upgrade")
@@ -58,14 +60,14 @@ fn asks(request: &Parts) -> Result<bool, Box<HttpAnswer>> {
             if asks {
                 return Ok(false);
             }
-            let mut answer = refuse(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket endpoint");
+            let mut answer = one_line(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket endpoint");
             if request.version < Version::HTTP_2 {
                 answer.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             }
             Err(answer.into())
         }
-        _ => Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket is opened by GET").into()),
+        _ => Err(one_line(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket is opened by GET").into()),
     }
 }
 
@@ -75,7 +77,7 @@ fn accept(headers: &HeaderMap) -> Result<String, Box<HttpAnswer>> {
     if STANDARD.decode(key).is_ok_and(|key| key.len() == 16) {
         return Ok(accept_key(key));
     }
-    Err(refuse(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64").into())
+    Err(one_line(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64").into())
 }
 
 /// The client offers subprotocols, but none that the server speaks.
@@ -109,18 +111,20 @@ impl Agreed {
             answer = answer.header(name, value);
         }
         // Fails only for a custom codec whose name is not a token, which no client could have offered.
-        answer.body(Full::default()).unwrap_or_else(|_| refuse(StatusCode::INTERNAL_SERVER_ERROR, "a bad subprotocol"))
+        answer
+            .body(Full::default())
+            .unwrap_or_else(|_| one_line(StatusCode::INTERNAL_SERVER_ERROR, "a bad subprotocol"))
     }
 }
 
 /// The answer of the application's hook.
 pub(crate) fn refused_by(status: StatusCode) -> HttpAnswer {
-    refuse(status, status.canonical_reason().unwrap_or("refused"))
+    one_line(status, status.canonical_reason().unwrap_or("refused"))
 }
 
 /// An answer of one line.
-pub(crate) fn refuse(status: StatusCode, why: impl Into<String>) -> HttpAnswer {
-    let mut answer = Response::new(Full::from(why.into() + "\n"));
+pub(crate) fn one_line(status: StatusCode, text: impl Into<String>) -> HttpAnswer {
+    let mut answer = Response::new(Full::from(text.into() + "\n"));
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     answer
@@ -129,7 +133,7 @@ pub(crate) fn refuse(status: StatusCode, why: impl Into<String>) -> HttpAnswer {
 /// The answer when the server takes no more: come back in a second. It is always the same, so that it
 /// does not tell how full the server is.
 pub(crate) fn full(why: &str) -> HttpAnswer {
-    let mut answer = refuse(StatusCode::SERVICE_UNAVAILABLE, why);
+    let mut answer = one_line(StatusCode::SERVICE_UNAVAILABLE, why);
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     answer
 }
