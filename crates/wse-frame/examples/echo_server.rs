@@ -2,12 +2,12 @@
 
 mod common;
 
-use common::{Result, accept, echo, header, read_head};
+use common::{Result, accept, echo, header, headers, read_head};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
 };
-use wse_frame::Role;
+use wse_frame::{Role, deflate::Deflate};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -27,11 +27,15 @@ async fn main() -> Result<()> {
 async fn serve(mut stream: TcpStream) -> Result<()> {
     let (head, behind) = read_head(&mut stream).await?;
     let key = header(&head, "Sec-WebSocket-Key").ok_or("no upgrade")?;
+    let agreed = Deflate::answer(headers(&head, "Sec-WebSocket-Extensions"));
+    let extension = agreed.map(|agreed| format!("Sec-WebSocket-Extensions: {}\r\n", agreed.response()));
     let answer = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
-        accept(key)
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\n{}\r\n",
+        accept(key),
+        extension.unwrap_or_default()
     );
     stream.write_all(answer.as_bytes()).await?;
-    echo(stream, Role::Server, behind).await?;
+    echo(stream, Role::Server, behind, agreed).await?;
     Ok(())
 }

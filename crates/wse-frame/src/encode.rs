@@ -1,12 +1,12 @@
-//! Encoding behind what is already in a write buffer: `put_frame` and `put_close`. May never hold a
-//! second buffer.
+//! Encoding into a write buffer: `put_frame` and `put_close` behind what is already there, `write_frame`
+//! alone. May never hold a second buffer.
 
 use std::convert::Infallible;
 
 use crate::{
     Opcode,
     close::CloseFrame,
-    header::{self, CONTROL_MAX},
+    header::{self, CONTROL_MAX, HEADER_MAX},
     mask,
 };
 
@@ -31,12 +31,40 @@ pub fn put_frame<E>(
     mask: Option<[u8; 4]>,
     write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut draft = Draft { start: out.len(), out, done: false };
-    let body = draft.start + if mask.is_some() { 6 } else { 2 };
-    draft.out.resize(body, 0);
-    write(draft.out)?;
-    draft.finish(opcode, mask, body);
-    Ok(())
+    let room = if mask.is_some() { 6 } else { 2 };
+    Draft::new(out, room).write(opcode, mask, write).map(drop)
+}
+
+/// Writes one final frame into `out`, which is emptied first, and returns where in `out` the frame begins;
+/// it ends where `out` does.
+///
+/// The payload stays where it was written, whatever its length: before it there is room for the longest
+/// header. So this is the way to write a large frame; [`put_frame`] is the way to write behind other frames.
+/// Everything else is as in [`put_frame`], and `out` is empty if `write` fails or panics.
+///
+/// ```
+/// use wse_frame::{Opcode, write_frame};
+///
+/// let mut out = Vec::new();
+/// let begin = write_frame(&mut out, Opcode::Text, None, |out| {
+///     out.extend_from_slice(b"hello");
+///     Ok::<_, std::convert::Infallible>(())
+/// })?;
+/// assert_eq!(&out[begin..], b"\x81\x05hello");
+/// # Ok::<(), std::convert::Infallible>(())
+/// ```
+///
+/// # Errors
+///
+/// The error of `write`; there is no other.
+pub fn write_frame<E>(
+    out: &mut Vec<u8>,
+    opcode: Opcode,
+    mask: Option<[u8; 4]>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<usize, E> {
+    out.clear();
+    Draft::new(out, HEADER_MAX).write(opcode, mask, write)
 }
 
 /// The bytes of one final frame around a payload of so many.
@@ -83,12 +111,29 @@ pub fn put_again(out: &mut Vec<u8>, frame: &[u8], key: [u8; 4]) {
 struct Draft<'o> {
     out: &'o mut Vec<u8>,
     start: usize,
+    /// Where the payload begins.
+    body: usize,
     done: bool,
 }
 
-impl Draft<'_> {
-    /// Writes the header before the payload, which begins at `body`, and masks the payload.
-    fn finish(&mut self, opcode: Opcode, key: Option<mask::Key>, body: usize) {
+impl<'o> Draft<'o> {
+    /// A draft with so much room for the header.
+    fn new(out: &'o mut Vec<u8>, room: usize) -> Self {
+        let start = out.len();
+        out.resize(start + room, 0);
+        Draft { body: start + room, start, out, done: false }
+    }
+
+    /// Writes the payload, then the header before it, and masks the payload. Returns where the frame begins:
+    /// behind the start by as much as the room is longer than the header.
+    fn write<E>(
+        mut self,
+        opcode: Opcode,
+        key: Option<mask::Key>,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        write(self.out)?;
+        let Draft { start, body, .. } = self;
         let out = &mut *self.out;
         if out.len() < body {
             out.resize(body, 0); // `write` has taken away what was not its own
@@ -98,17 +143,19 @@ impl Draft<'_> {
         }
         let len = out.len() - body;
         let (head, head_len) = header::encode(opcode, len, key);
-        let longer = head_len - (body - self.start);
+        let begin = body.saturating_sub(head_len).max(start);
+        let longer = begin + head_len - body;
         if longer > 0 {
             out.resize(out.len() + longer, 0);
             out.copy_within(body..body + len, body + longer);
         }
-        let (head_place, payload) = out[self.start..].split_at_mut(head_len);
+        let (head_place, payload) = out[begin..].split_at_mut(head_len);
         head_place.copy_from_slice(&head[..head_len]);
         if let Some(key) = key {
             mask::apply(key, payload);
         }
         self.done = true;
+        Ok(begin)
     }
 }
 
@@ -124,6 +171,7 @@ impl Drop for Draft<'_> {
 mod tests {
     use super::*;
     use crate::Frame;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     #[test]
     fn the_length_of_a_frame_is_known_beforehand() {
@@ -144,6 +192,18 @@ mod tests {
         });
     }
 
+    /// What `write_frame` makes of it in a buffer that was used before.
+    fn alone(opcode: Opcode, mask: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
+        let mut out = b"before".to_vec();
+        let Ok(begin) = write_frame(&mut out, opcode, mask, |out| {
+            assert!(out.len() <= HEADER_MAX, "what was there is in the way");
+            out.extend_from_slice(payload);
+            Ok::<_, Infallible>(())
+        });
+        assert!(opcode.is_control() || out.ends_with(payload) || mask.is_some());
+        out.split_off(begin)
+    }
+
     #[test]
     fn a_frame_has_the_shortest_header_at_every_edge_behind_what_was_there() {
         for (len, head) in [
@@ -158,6 +218,7 @@ mod tests {
             let mut out = b"before".to_vec();
             put(&mut out, Opcode::Binary, None, &payload);
             assert_eq!(out, [b"before", head, &payload].concat());
+            assert_eq!(alone(Opcode::Binary, None, &payload), out[6..]);
             assert_eq!(Frame::new(Opcode::Binary, &payload).as_bytes()[..], out[6..]);
         }
     }
@@ -167,6 +228,27 @@ mod tests {
         let mut out = Vec::new();
         put(&mut out, Opcode::Text, Some([0x37, 0xfa, 0x21, 0x3d]), b"Hello");
         assert_eq!(out, [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
+        assert_eq!(alone(Opcode::Text, Some([0x37, 0xfa, 0x21, 0x3d]), b"Hello"), out);
+    }
+
+    #[test]
+    fn a_frame_that_is_written_alone_is_the_frame_that_is_put_behind_others_and_its_payload_is_never_moved() {
+        for len in [0, 1, 125, 126, 65535, 65536] {
+            let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            for mask in [None, Some([1, 2, 3, 4])] {
+                let mut out = Vec::new();
+                put(&mut out, Opcode::Binary, mask, &payload);
+                assert_eq!(alone(Opcode::Binary, mask, &payload), out, "{len}");
+            }
+            let (mut out, mut place) = (Vec::with_capacity(HEADER_MAX + len), 0);
+            let Ok(begin) = write_frame(&mut out, Opcode::Binary, None, |out| {
+                place = out.len();
+                out.extend_from_slice(&payload);
+                Ok::<_, Infallible>(())
+            });
+            assert_eq!(out[place..], payload);
+            assert_eq!(out.len() - begin, frame_len(len, false));
+        }
     }
 
     #[test]
@@ -188,36 +270,42 @@ mod tests {
 
     #[test]
     fn a_writer_that_fails_leaves_nothing_behind() {
-        let mut out = b"before".to_vec();
-        let end = put_frame(&mut out, Opcode::Text, None, |out| {
+        let half = |out: &mut Vec<u8>| {
             out.extend_from_slice(b"half");
             Err("no")
-        });
+        };
+        let mut out = b"before".to_vec();
+        let end = put_frame(&mut out, Opcode::Text, None, half);
         assert_eq!((end, &out[..]), (Err("no"), &b"before"[..]));
+        let end = write_frame(&mut out, Opcode::Text, None, half);
+        assert_eq!((end, &out[..]), (Err("no"), &b""[..]));
     }
 
     #[test]
     fn a_writer_that_panics_leaves_nothing_behind() {
+        let panics = |out: &mut Vec<u8>| -> Result<(), ()> {
+            out.extend_from_slice(b"half");
+            panic!("a serialiser that panics")
+        };
         let mut out = b"before".to_vec();
-        let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            put_frame(&mut out, Opcode::Text, None, |out| -> Result<(), ()> {
-                out.extend_from_slice(b"half");
-                panic!("a serialiser that panics")
-            })
-        }));
-        assert!(end.is_err());
+        assert!(catch_unwind(AssertUnwindSafe(|| put_frame(&mut out, Opcode::Text, None, panics))).is_err());
         assert_eq!(out, b"before");
+        assert!(catch_unwind(AssertUnwindSafe(|| write_frame(&mut out, Opcode::Text, None, panics))).is_err());
+        assert_eq!(out, b"");
     }
 
     #[test]
     fn a_writer_that_takes_away_instead_does_not_panic() {
+        let takes = |out: &mut Vec<u8>| {
+            out.clear();
+            Ok::<_, ()>(())
+        };
         for mask in [None, Some([1, 2, 3, 4])] {
             let mut out = b"before".to_vec();
-            let end = put_frame(&mut out, Opcode::Text, mask, |out| {
-                out.clear();
-                Ok::<_, ()>(())
+            assert_eq!(put_frame(&mut out, Opcode::Text, mask, takes), Ok(()));
+            assert_eq!(write_frame(&mut out, Opcode::Text, mask, takes).map(|begin| out.len() - begin), {
+                Ok(frame_len(0, mask.is_some()))
             });
-            assert_eq!(end, Ok(()));
         }
     }
 
@@ -226,6 +314,7 @@ mod tests {
         let mut out = Vec::new();
         put(&mut out, Opcode::Ping, None, &[b'x'; 200]);
         assert_eq!(out, [&[0x89, 125], &[b'x'; 125][..]].concat());
+        assert_eq!(alone(Opcode::Ping, None, &[b'x'; 200]), out);
         assert_eq!(Frame::new(Opcode::Ping, &[b'x'; 200]).as_bytes()[..], out);
     }
 

@@ -60,8 +60,12 @@ pub enum FrameError {
     /// A text message or a close reason is not UTF-8 (section 8.1).
     #[error("text is not UTF-8")]
     NotUtf8,
-    /// A frame or its message is announced to be larger than [`Limits`](crate::Limits) allow
-    /// (section 10.4).
+    /// A compressed message does not inflate (RFC 7692 section 7.2.2). No RFC names the code for it; 1007 is for
+    /// content that is not what its kind of message says.
+    #[error("compressed data is damaged")]
+    BadDeflate,
+    /// A frame or its message is announced to be larger than [`Limits`](crate::Limits) allow,
+    /// or inflates to more (section 10.4).
     #[error("a message is too big")]
     TooBig,
     /// A message comes in more frames than [`Limits::fragments`](crate::Limits::fragments) allows
@@ -74,7 +78,7 @@ impl FrameError {
     /// The code to close the connection with: 1002, 1007 or 1009 (section 7.4.1).
     pub fn close_code(&self) -> u16 {
         match self {
-            FrameError::NotUtf8 => 1007,
+            FrameError::NotUtf8 | FrameError::BadDeflate => 1007,
             FrameError::TooBig | FrameError::TooManyFragments => 1009,
             _ => 1002,
         }

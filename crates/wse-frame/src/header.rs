@@ -63,6 +63,23 @@ pub(crate) fn read_len(second: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, 
     Ok(Some((len, rest)))
 }
 
+/// The opcode, key and payload of a whole final frame of text or binary, as this crate encodes it; `None` for anything else.
+pub(crate) fn open_data(frame: &[u8]) -> Option<(Opcode, Option<Key>, &[u8])> {
+    let [first, second, rest @ ..] = frame else { return None };
+    let Ok(Lead { fin: true, reserved: 0, opcode: opcode @ (Opcode::Text | Opcode::Binary) }) = Lead::read(*first)
+    else {
+        return None;
+    };
+    let (len, rest) = read_len(*second, rest).ok()??;
+    let (key, payload) = if is_masked(*second) {
+        let (key, payload) = rest.split_first_chunk()?;
+        (Some(*key), payload)
+    } else {
+        (None, rest)
+    };
+    (payload.len() as u64 == len).then_some((opcode, key, payload))
+}
+
 /// The header of a final frame: the bytes, and how many of them count.
 pub(crate) fn encode(opcode: Opcode, len: usize, key: Option<Key>) -> ([u8; HEADER_MAX], usize) {
     let mut bytes = [0; HEADER_MAX];

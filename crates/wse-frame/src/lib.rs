@@ -16,8 +16,13 @@
 //! # Writing
 //!
 //! [`put_frame`] appends a frame to a write buffer, the payload being written straight behind its
-//! header. [`Frame`] is a frame encoded once to be sent many times, as in a broadcast.
-//! [`put_close`] ends the conversation.
+//! header. [`write_frame`] writes one alone, and moves no payload of any size for that. [`Frame`] is
+//! a frame encoded once to be sent many times, as in a broadcast. [`put_close`] ends the
+//! conversation.
+//!
+//! # Compression
+//!
+//! [`deflate`] is permessage-deflate (RFC 7692): what two sides agree on, and messages compressed and inflated.
 //!
 //! # Example
 //!
@@ -69,6 +74,7 @@
 mod assembly;
 mod close;
 mod decoder;
+pub mod deflate;
 mod encode;
 mod error;
 mod frame;
@@ -81,7 +87,7 @@ mod role;
 
 pub use close::CloseFrame;
 pub use decoder::Decoder;
-pub use encode::{frame_len, put_again, put_close, put_frame};
+pub use encode::{frame_len, put_again, put_close, put_frame, write_frame};
 pub use error::FrameError;
 pub use frame::Frame;
 pub use item::{Control, Item, Message, Payload};

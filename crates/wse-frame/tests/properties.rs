@@ -6,7 +6,7 @@ mod streams;
 use std::convert::Infallible;
 
 use proptest::{collection::vec, prelude::*};
-use streams::{Seen, cut, read, streams};
+use streams::{Seen, cut, read, read_into_place, streams};
 use wse_frame::{Decoder, Frame, Limits, Opcode, Role, put_close, put_frame};
 
 const LIMITS: Limits = Limits { frame: 300, message: 400, fragments: 4 };
@@ -68,8 +68,10 @@ proptest! {
             put(&mut bytes, seen, masked.then_some(key));
         }
         let (seen, end) = read(&mut decoder(masked, Limits::default()), cut(&bytes, &sizes));
-        prop_assert_eq!(seen, sent);
+        prop_assert_eq!(&seen, &sent);
         prop_assert_eq!(end, Ok(()));
+        let placed = read_into_place(&mut decoder(masked, Limits::default()), cut(&bytes, &sizes), sizes[0]);
+        prop_assert_eq!(placed, (sent, Ok(())));
     }
 
     #[test]
@@ -97,6 +99,7 @@ proptest! {
         (masked, bytes) in any::<bool>().prop_flat_map(|masked| (Just(masked), streams(masked))),
         allowed in prop::sample::select(&[0u8, 0, 0x40, 0x70][..]),
         sizes in vec(0usize..50, 1..10),
+        least in 0usize..20,
     ) {
         let run = |pieces: Vec<&[u8]>| {
             let mut decoder = decoder(masked, LIMITS);
@@ -106,6 +109,11 @@ proptest! {
         let whole = run(vec![&bytes]);
         prop_assert_eq!(&run(cut(&bytes, &sizes)), &whole);
         prop_assert_eq!(&run(cut(&bytes, &[1])), &whole);
+        for sizes in [&sizes[..], &[1]] {
+            let mut decoder = decoder(masked, LIMITS);
+            decoder.allow_reserved(allowed);
+            prop_assert_eq!(&read_into_place(&mut decoder, cut(&bytes, sizes), least), &whole, "into place");
+        }
     }
 
     #[test]

@@ -76,6 +76,71 @@ fn an_announced_length_takes_no_memory() {
 }
 
 #[test]
+fn a_length_that_is_only_announced_makes_no_room() {
+    let mut decoder = Decoder::new(Role::Client, Limits::default());
+    let mut left = 1 << 20;
+    assert!(decoder.room(1).is_none());
+    assert_eq!(read_with(&mut decoder, &[0x82, 127, 0, 0, 0, 0, 0, 0x10, 0, 0]).1, Ok(()));
+    assert!(decoder.room(1).is_none());
+    assert_no_item(&mut decoder, &[0; 10]);
+    left -= 10;
+    assert_eq!(decoder.room(11).map(drop), None);
+    assert_eq!(decoder.room(1).map(|room| room.remaining_mut()), Some(10));
+    while left > 0 {
+        decoder.room(1).expect("more is missing").put_u8(0);
+        left -= 1;
+        let arrived = (1 << 20) - left;
+        assert!(decoder.buffered() <= 2 * arrived, "{} bytes for {arrived}", decoder.buffered());
+        let message = decoder.next(&mut &mut [][..]);
+        assert_eq!(message.is_ok_and(|item| item.is_some()), left == 0);
+    }
+    assert_eq!(decoder.buffered(), 0);
+}
+
+fn assert_no_item(decoder: &mut Decoder, bytes: &[u8]) {
+    assert_eq!(read_with(decoder, bytes), (vec![], Ok(())));
+}
+
+#[test]
+fn there_is_room_for_the_frame_that_has_begun_and_for_nothing_behind_it() {
+    let mut decoder = Decoder::new(Role::Client, Limits::default());
+    assert_no_item(&mut decoder, &[0x02, 100, 1, 2, 3]);
+    assert_no_item(&mut decoder, &[7; 90]);
+    assert_eq!(decoder.room(1).map(|room| room.remaining_mut()), Some(7));
+    assert_no_item(&mut decoder, &[7; 7]);
+    assert!(decoder.room(1).is_none(), "a header is next");
+    assert_no_item(&mut decoder, &[0x89, 5, 1]);
+    assert!(decoder.room(1).is_none(), "a ping is next");
+    assert_eq!(read_with(&mut decoder, &[1; 4]).0.len(), 1);
+    assert_no_item(&mut decoder, &[0x80, 50]);
+    assert_eq!(decoder.room(1).map(|room| room.remaining_mut()), Some(50));
+    assert_eq!(decoder.next(&mut &mut [1, 1][..]), Ok(None));
+    assert_no_item(&mut decoder, &[1; 47]);
+    assert_eq!(decoder.next(&mut &mut [7][..]).map(|item| item.is_some()), Ok(true));
+    assert_eq!(decoder.next(&mut &mut [0xf2, 0][..]), Err(FrameError::ReservedBits(0x70)));
+    assert!(decoder.room(1).is_none(), "nothing more counts");
+}
+
+#[test]
+fn a_message_in_pieces_is_put_together_in_memory_of_the_callers_if_that_is_neither_small_nor_large() {
+    for (lent, capacity) in [(0, 8), (7, 8), (8, 8), (10, 10), (12, 12), (13, 8)] {
+        let mut lent = Some(Vec::with_capacity(lent));
+        let mut decoder = Decoder::new(Role::Client, Limits::default());
+        let mut memory = |least, most| {
+            assert_eq!((least, most), (8, 12), "6 have arrived, and 2 are missing");
+            lent.take().expect("asked once")
+        };
+        let mut first = frame(0x82, &[7; 8]);
+        let mut last = first.split_off(8);
+        assert_eq!(decoder.next_in(&mut &mut first[..], &mut memory), Ok(None));
+        assert!(decoder.buffered() <= 12);
+        let Ok(Some(Item::Message(message))) = decoder.next_in(&mut &mut last[..], &mut memory) else { panic!() };
+        assert_eq!(message.payload.as_slice(), [7; 8]);
+        assert_eq!(message.payload.into_owned().capacity(), capacity);
+    }
+}
+
+#[test]
 fn a_message_in_pieces_ends_with_no_memory_to_spare_if_it_is_one_frame() {
     let mut decoder = Decoder::new(Role::Client, Limits::default());
     let bytes = frame(0x82, &[7; 100_000]);

@@ -1,6 +1,7 @@
 //! Streams of frames for the tests, good ones and bad ones, and what a decoder makes of them. May never use the crate's
 //! own encoder: what it gets wrong would go unseen.
 
+use bytes::BufMut;
 use proptest::{collection::vec, prelude::*};
 use wse_frame::{CloseFrame, Decoder, FrameError, Item, Opcode};
 
@@ -31,21 +32,43 @@ pub(crate) fn read<'p>(
     decoder: &mut Decoder,
     pieces: impl IntoIterator<Item = &'p [u8]>,
 ) -> (Vec<Seen>, Result<(), FrameError>) {
+    read_into_place(decoder, pieces, usize::MAX)
+}
+
+/// The same, but bytes are put into their place where there is room for at least `least`.
+pub(crate) fn read_into_place<'p>(
+    decoder: &mut Decoder,
+    pieces: impl IntoIterator<Item = &'p [u8]>,
+    least: usize,
+) -> (Vec<Seen>, Result<(), FrameError>) {
     let mut seen = Vec::new();
     let mut arrived = 0;
-    for piece in pieces {
-        let mut piece = piece.to_vec();
-        arrived += piece.len();
-        let mut input = &mut piece[..];
+    for mut piece in pieces {
         loop {
-            match decoder.next(&mut input) {
-                Ok(Some(item)) => seen.push(item.into()),
-                Ok(None) => break,
-                Err(error) => return (seen, Err(error)),
+            let placed = decoder.room(least).map_or(0, |mut room| {
+                let placed = piece.len().min(room.remaining_mut());
+                room.put_slice(&piece[..placed]);
+                placed
+            });
+            // Behind what is in its place comes nothing at first, or all the rest of the piece.
+            let end = if placed > 0 && arrived % 2 == 0 { placed } else { piece.len() };
+            let mut rest = piece[placed..end].to_vec();
+            piece = &piece[end..];
+            arrived += end;
+            let mut input = &mut rest[..];
+            loop {
+                match decoder.next(&mut input) {
+                    Ok(Some(item)) => seen.push(item.into()),
+                    Ok(None) => break,
+                    Err(error) => return (seen, Err(error)),
+                }
+            }
+            assert!(input.is_empty(), "a decoder leaves no input behind");
+            assert!(decoder.buffered() <= 2 * arrived.max(8), "a decoder holds no more than has arrived");
+            if piece.is_empty() {
+                break;
             }
         }
-        assert!(input.is_empty(), "a decoder leaves no input behind");
-        assert!(decoder.buffered() <= 2 * arrived.max(8), "a decoder holds no more than has arrived");
     }
     (seen, Ok(()))
 }
