@@ -58,6 +58,7 @@ pub use machine::{
         ws_messaging_server::WsMessagingServerMachine,
     },
     hello::{Hello, Question, Solution},
+    kept_hello::KeptHello,
 };
 pub use protocol::{Protocol, codec::Codec, ws_messaging::WsMessaging};
 pub use session::{

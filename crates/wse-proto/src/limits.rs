@@ -11,6 +11,22 @@ pub(crate) fn later(now: Instant, wait: Duration) -> Instant {
     now.checked_add(wait).unwrap_or_else(|| now + THIRTY_YEARS)
 }
 
+/// A duration that every connection keeps, in four bytes: milliseconds, rounded up. 49 days and more never end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Period(u32);
+
+impl Period {
+    pub(crate) const ENDLESS: Self = Period(u32::MAX);
+
+    pub(crate) fn of(duration: Duration) -> Self {
+        u32::try_from(duration.as_nanos().div_ceil(1_000_000)).map_or(Self::ENDLESS, Period)
+    }
+
+    pub(crate) fn duration(self) -> Duration {
+        if self.0 == Self::ENDLESS.0 { Duration::MAX } else { Duration::from_millis(self.0.into()) }
+    }
+}
+
 /// Bounds and intervals of a server or client, with their defaults.
 ///
 /// ```
@@ -19,7 +35,8 @@ pub(crate) fn later(now: Instant, wait: Duration) -> Instant {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Time for the whole HTTP upgrade request to arrive: 5 s. Then the socket is closed.
+    /// Time for the whole HTTP upgrade request to arrive, and as long for its answer to be taken: 5 s. Then the
+    /// socket is closed.
     pub http_timeout: Duration,
     /// Bytes of the HTTP upgrade request: 16 KiB; at least 8 KiB. Beyond: 431.
     pub http_bytes: usize,

@@ -4,7 +4,7 @@
 use crate::{
     calls::code::Code,
     wire::{
-        depth::{DEPTH, nests_deeper_than},
+        depth::DEPTH,
         error::DecodeError,
         payload::{Format, Payload},
     },
@@ -22,7 +22,7 @@ const REPEATED: usize = 16 << 10;
 
 /// The payload is left out also when it nests deeper than this. The details are nested in the error, and
 /// the error in the envelope, and a reader ends the connection over a frame that nests too deep.
-const DEPTH_IN_DETAILS: usize = DEPTH - 3;
+const DEPTH_IN_DETAILS: u8 = DEPTH - 3;
 
 /// The text that a peer gets in place of an error that is not meant for it.
 const HIDDEN: &str = "RPC execution failed";
@@ -132,7 +132,7 @@ impl RpError {
         }
         if payload.as_bytes().len() <= REPEATED
             && let Ok(payload) = payload.translated(Format::Json)
-            && !nests_deeper_than(payload.as_bytes(), DEPTH_IN_DETAILS)
+            && payload.depth() <= DEPTH_IN_DETAILS
         {
             details.fill("payload", &payload);
         }

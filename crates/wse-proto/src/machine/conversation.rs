@@ -22,7 +22,8 @@ pub struct Conversation<H> {
 
 #[derive(Debug)]
 enum Phase<H> {
-    Before(H),
+    /// Boxed, since it goes with the opening: a hundred bytes of a server's connection.
+    Before(Box<H>),
     Open,
     Closed,
 }
@@ -30,7 +31,7 @@ enum Phase<H> {
 impl<H> Conversation<H> {
     /// A conversation that begins with this handshake.
     pub(crate) fn begin(handshake: H, open: Open) -> Self {
-        Self { phase: Phase::Before(handshake), open }
+        Self { phase: Phase::Before(Box::new(handshake)), open }
     }
 }
 

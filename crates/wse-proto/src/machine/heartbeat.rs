@@ -1,7 +1,7 @@
 //! Finds dead peers: it asks for a ping after some silence, and for the end after some more. Time is an
 //! argument.
 
-use crate::limits::later;
+use crate::limits::{Period, later};
 use std::time::{Duration, Instant};
 
 /// What a tick asks for.
@@ -15,18 +15,19 @@ pub(crate) enum Beat {
 /// A peer takes at least so many bytes in a millisecond while it shows by taking them that it is there.
 const BYTES_PER_MS: u128 = 1;
 
+/// Every connection has one, so its periods and bytes are kept in four bytes each.
 #[derive(Debug)]
 pub(crate) struct Heartbeat {
-    interval: Duration,
-    timeout: Duration,
-    /// When the present period began, and when it ends.
-    since: Instant,
+    interval: Period,
+    timeout: Period,
+    /// When the present period ends.
     due: Instant,
-    pinged: bool,
-    /// Bytes moved in this period that the peer has made room for.
-    taken: u64,
+    /// Bytes moved in this period that the peer has made room for: as many as suffice for the longest.
+    taken: u32,
     /// Bytes moved in this period that may lie between here and a peer that is gone.
-    sent: u64,
+    sent: u32,
+    /// The present period is the timeout of a ping.
+    pinged: bool,
     /// Bytes of the second kind have put off the ping since the peer was heard.
     put_off: bool,
 }
@@ -34,15 +35,15 @@ pub(crate) struct Heartbeat {
 impl Heartbeat {
     pub(crate) fn new(interval: Duration, timeout: Duration, now: Instant) -> Self {
         // An interval of zero means no pings.
-        let interval = if interval.is_zero() { Duration::MAX } else { interval };
-        let due = later(now, interval);
-        Self { interval, timeout, since: now, due, pinged: false, taken: 0, sent: 0, put_off: false }
+        let interval = if interval.is_zero() { Period::ENDLESS } else { Period::of(interval) };
+        let due = later(now, interval.duration());
+        Self { interval, timeout: Period::of(timeout), due, taken: 0, sent: 0, pinged: false, put_off: false }
     }
 
     /// Notes that the peer has shown that it is there.
     pub(crate) fn heard(&mut self, now: Instant) {
         (self.pinged, self.put_off) = (false, false);
-        self.begin(now, self.interval);
+        self.begin(now);
     }
 
     /// Notes that so many bytes have moved. `proven` is for bytes that the peer has made room for, and
@@ -51,16 +52,23 @@ impl Heartbeat {
     /// At 1 kB/s over a whole period they stand for a sign of life: the ping waits behind them. Bytes that
     /// are not proven do so once, since a network may take some for a peer that is gone.
     pub(crate) fn moved(&mut self, bytes: u64, proven: bool) {
-        if proven { self.taken += bytes } else { self.sent += bytes }
+        let moved = if proven { &mut self.taken } else { &mut self.sent };
+        *moved = u32::try_from(bytes).map_or(u32::MAX, |bytes| moved.saturating_add(bytes));
     }
 
-    fn begin(&mut self, now: Instant, period: Duration) {
-        (self.since, self.due, self.taken, self.sent) = (now, later(now, period), 0, 0);
+    /// How long the present period lasts.
+    fn period(&self) -> Duration {
+        if self.pinged { self.timeout.duration() } else { self.interval.duration() }
     }
 
-    /// Whether so many bytes in this period show that the peer is there.
-    fn suffices(&self, bytes: u64, now: Instant) -> bool {
-        let needed = now.saturating_duration_since(self.since).as_millis() * BYTES_PER_MS;
+    fn begin(&mut self, now: Instant) {
+        (self.due, self.taken, self.sent) = (later(now, self.period()), 0, 0);
+    }
+
+    /// Whether so many bytes in this period, which has ended, show that the peer is there.
+    fn suffices(&self, bytes: u32, now: Instant) -> bool {
+        let passed = self.period().saturating_add(now.saturating_duration_since(self.due));
+        let needed = passed.as_millis() * BYTES_PER_MS;
         bytes > 0 && u128::from(bytes) >= needed
     }
 
@@ -72,7 +80,7 @@ impl Heartbeat {
             self.heard(now);
             return Beat::Nothing;
         }
-        if !self.put_off && self.suffices(self.taken + self.sent, now) {
+        if !self.put_off && self.suffices(self.taken.saturating_add(self.sent), now) {
             self.heard(now);
             self.put_off = true;
             return Beat::Nothing;
@@ -81,7 +89,7 @@ impl Heartbeat {
             return Beat::Dead;
         }
         self.pinged = true;
-        self.begin(now, self.timeout);
+        self.begin(now);
         Beat::Ping
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod conversation;
 pub(crate) mod handshake;
 pub(crate) mod heartbeat;
 pub(crate) mod hello;
+pub(crate) mod kept_hello;
 pub(crate) mod open;
 
 use crate::{

@@ -30,7 +30,8 @@ pub(crate) struct Open {
 #[derive(Debug)]
 struct SessionState {
     received: Received,
-    parked: Option<Parked>,
+    /// Boxed, since few sessions are parked at a time.
+    parked: Option<Box<Parked>>,
 }
 
 /// The session has no connection.
@@ -152,7 +153,7 @@ impl Open {
         let Some(session) = &mut self.session else { return false };
         if session.parked.is_none() {
             let until = later(now, session.received.window());
-            session.parked = Some(Parked { until, closed: closed.clone() });
+            session.parked = Some(Box::new(Parked { until, closed: closed.clone() }));
         }
         true
     }
@@ -215,7 +216,7 @@ impl Open {
     }
 
     fn parked(&self) -> Option<&Parked> {
-        self.session.as_deref()?.parked.as_ref()
+        self.session.as_deref()?.parked.as_deref()
     }
 
     /// How the connection of a peer ends that has not answered a ping.

@@ -6,7 +6,7 @@ use crate::{
     session::grant::SessionGrant,
     wire::{
         custom::CustomCodec,
-        depth::{DEPTH, refuse_deeper},
+        depth::refuse_deep,
         envelope::{Envelope, Kind},
         error::{EncodeError, ProtocolError},
         json, msgpack,
@@ -64,7 +64,7 @@ impl Codec {
             return Err(ProtocolError::new("Error: a frame of the wrong kind, text for binary or the reverse"));
         }
         let mut envelope = match self {
-            Codec::Json => json::read(message)?,
+            Codec::Json => json::envelope::read(message)?,
             Codec::MessagePack => msgpack::envelope::read(message)?,
             Codec::WsMessaging(options, Format::Json) => ws_messaging::json::read(message, options.skip_validation)?,
             Codec::WsMessaging(options, Format::MessagePack) => {
@@ -75,7 +75,9 @@ impl Codec {
         if envelope.name.is_empty() {
             return Err(ProtocolError::new("an empty type"));
         }
-        envelope.stamp = envelope.stamp.filter(|stamp| !stamp.is_empty());
+        if envelope.stamp.as_deref() == Some("") {
+            envelope.stamp = None;
+        }
         Ok(envelope)
     }
 
@@ -102,7 +104,7 @@ impl Codec {
     ) -> Result<(), EncodeError> {
         self.can_name(name)?;
         match self {
-            Codec::Json => json::write(out, name, payload, stamp),
+            Codec::Json => json::envelope::write(out, name, payload, stamp),
             Codec::MessagePack => msgpack::envelope::write(out, name, payload, stamp),
             Codec::WsMessaging(_, Format::Json) => ws_messaging::json::write(out, name, payload, stamp),
             Codec::WsMessaging(_, Format::MessagePack) => ws_messaging::msgpack::write(out, name, payload, stamp),
@@ -145,8 +147,8 @@ impl Codec {
         let payload = payload.translated(self.format())?;
         let granted = granted.write();
         match self {
-            Codec::Json => json::write_welcome(out, payload.as_bytes(), &granted),
-            Codec::MessagePack => msgpack::envelope::write_welcome(out, payload.as_bytes(), &granted),
+            Codec::Json => json::envelope::write_welcome(out, &payload, &granted),
+            Codec::MessagePack => msgpack::envelope::write_welcome(out, &payload, &granted),
             _ => self.write_encoded(out, Kind::Welcome.as_str(), &payload, Some(&granted)),
         }
     }
@@ -167,8 +169,8 @@ impl Codec {
             return self.write_encoded(out, name, &payload.translated(self.format())?, stamp);
         }
         match self {
-            Codec::Json => json::write_raw(out, name, payload.as_bytes(), stamp),
-            Codec::MessagePack => msgpack::envelope::write_raw(out, name, payload.as_bytes(), stamp),
+            Codec::Json => json::envelope::write_raw(out, name, payload, stamp),
+            Codec::MessagePack => msgpack::envelope::write_raw(out, name, payload, stamp),
             Codec::WsMessaging(_, format) => match (own_frame(name), format) {
                 (None, _) => self.write(out, name, payload, stamp),
                 (Some(own), Format::Json) => ws_messaging::json::write_own(out, &own?, payload, stamp),
@@ -176,7 +178,7 @@ impl Codec {
             },
             Codec::Custom(codec) => {
                 // One level is the envelope's, as on every other wire.
-                refuse_deeper(payload.as_bytes(), DEPTH - 1)?;
+                refuse_deep(1, payload.depth())?;
                 let payload = payload.borrowed();
                 codec.write(&Envelope { name: name.into(), payload, stamp: stamp.map(Into::into) }, out)
             }

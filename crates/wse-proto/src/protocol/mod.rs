@@ -83,7 +83,7 @@ impl Protocol {
         let format = self.client_codec().format();
         match self {
             Protocol::WsMessaging(_) => Payload::empty_object(format),
-            _ => Payload::constant(format, "\"\"", &[0xa0]),
+            _ => Payload::constant(format, "\"\"", &[0xa0], 0),
         }
     }
 

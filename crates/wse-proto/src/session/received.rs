@@ -1,13 +1,13 @@
 //! How many envelopes one side of a session has received, and when it acknowledges them. Time is an
 //! argument.
 
-use crate::limits::later;
+use crate::limits::{Period, later};
 use std::time::{Duration, Instant};
 
 /// After this many envelopes the acknowledgement is sent at once.
 const ENVELOPES: u64 = 32;
 /// After this many bytes it is sent at once.
-const BYTES: usize = 64 << 10;
+const BYTES: u32 = 64 << 10;
 /// The longest time from an envelope to its acknowledgement.
 const DELAY: Duration = Duration::from_secs(1);
 
@@ -18,9 +18,9 @@ pub struct Received {
     /// How many of them are acknowledged.
     acknowledged: u64,
     /// The bytes of those that are not.
-    owed: usize,
-    beat: Duration,
-    window: Duration,
+    owed: u32,
+    beat: Period,
+    window: Period,
     due: Instant,
     /// Nothing is counted any more.
     sealed: bool,
@@ -31,8 +31,9 @@ impl Received {
     /// or not something was received (zero: only when something was). Without a connection the session
     /// lasts for `window`.
     pub fn new(beat: Duration, window: Duration, now: Instant) -> Self {
-        let beat = if beat.is_zero() { Duration::MAX } else { beat };
-        Self { taken: 0, acknowledged: 0, owed: 0, beat, window, due: later(now, beat), sealed: false }
+        let beat = if beat.is_zero() { Period::ENDLESS } else { Period::of(beat) };
+        let (window, due) = (Period::of(window), later(now, beat.duration()));
+        Self { taken: 0, acknowledged: 0, owed: 0, beat, window, due, sealed: false }
     }
 
     /// How many envelopes were received.
@@ -42,7 +43,7 @@ impl Received {
 
     /// How long the session lasts without a connection.
     pub fn window(&self) -> Duration {
-        self.window
+        self.window.duration()
     }
 
     /// Counts one more envelope, of about so many bytes.
@@ -51,7 +52,7 @@ impl Received {
             return;
         }
         self.taken += 1;
-        self.owed += bytes;
+        self.owed = self.owed.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         let count = self.taken - self.acknowledged;
         if count >= ENVELOPES || self.owed >= BYTES {
             self.due = self.due.min(now);
@@ -72,7 +73,7 @@ impl Received {
 
     /// Notes that the count is acknowledged, as by a welcome, and returns it.
     pub fn mark_acknowledged(&mut self, now: Instant) -> u64 {
-        (self.acknowledged, self.owed, self.due) = (self.taken, 0, later(now, self.beat));
+        (self.acknowledged, self.owed, self.due) = (self.taken, 0, later(now, self.beat.duration()));
         self.taken
     }
 
@@ -110,7 +111,7 @@ mod tests {
         assert_eq!((received.acknowledge(start + S), received.due()), (None, start + 2 * S));
         received.take(10, start + S);
         assert_eq!((received.acknowledge(start + S), received.acknowledge(start + S)), (Some(32), None));
-        received.take(BYTES, start + 2 * S);
+        received.take(BYTES as usize, start + 2 * S);
         assert_eq!(received.acknowledge(start + 2 * S), Some(33));
         received.take(1, start + 3 * S);
         assert_eq!((received.acknowledge(start + 3 * S), received.acknowledge(start + 4 * S)), (None, Some(34)));

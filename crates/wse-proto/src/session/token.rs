@@ -2,7 +2,6 @@
 //! of a comparison must not tell how much of it was right.
 
 use std::{
-    collections::VecDeque,
     fmt,
     time::{Duration, Instant},
 };
@@ -95,8 +94,8 @@ impl fmt::Debug for Token {
 pub struct Tokens {
     current: Token,
     /// Those that were current since the client was last known to have one, and when each was used or
-    /// replaced.
-    before: VecDeque<(Token, Instant)>,
+    /// replaced. Most often there are none.
+    before: Box<[(Token, Instant)]>,
 }
 
 /// The result of checking a token.
@@ -121,14 +120,14 @@ const RACE: Duration = Duration::from_secs(1);
 impl Tokens {
     /// The tokens of a session that begins with this one.
     pub fn new(first: Token) -> Self {
-        Self { current: first, before: VecDeque::new() }
+        Self { current: first, before: Box::default() }
     }
 
     /// Checks the token of a client that comes back. `lost` says that the session has no connection.
     pub fn check(&self, token: &Token, lost: bool, now: Instant) -> TokenCheck {
         // All of them are always compared, so that the time does not tell which one it is.
         let mut check = if self.current == *token { TokenCheck::Good } else { TokenCheck::Unknown };
-        for (before, used) in &self.before {
+        for (before, used) in &*self.before {
             if before == token {
                 check = if lost || now >= *used + RACE { TokenCheck::Good } else { TokenCheck::TooSoon };
             }
@@ -139,22 +138,17 @@ impl Tokens {
     /// Uses up a good token: from now on `next` is the current one.
     pub fn use_up(&mut self, token: &Token, next: &Token, now: Instant) {
         // The used token stays good until the client is known to have the next.
-        let used = self
-            .before
-            .iter()
-            .position(|(before, _)| before == token)
-            .and_then(|place| self.before.remove(place))
-            .map(|(used, _)| used);
+        let mut before = std::mem::take(&mut self.before).into_vec();
+        let used = before.iter().position(|(before, _)| before == token).map(|place| before.remove(place).0);
         let given = std::mem::replace(&mut self.current, next.clone());
-        self.before.extend(used.into_iter().chain([given]).map(|before| (before, now)));
-        while self.before.len() > BEFORE {
-            self.before.pop_front();
-        }
+        before.extend(used.into_iter().chain([given]).map(|before| (before, now)));
+        before.drain(..before.len().saturating_sub(BEFORE));
+        self.before = before.into();
     }
 
     /// Notes that the client has the current token: those before it are no longer good.
     pub fn confirm(&mut self) {
-        self.before = VecDeque::new();
+        self.before = Box::default();
     }
 }
 

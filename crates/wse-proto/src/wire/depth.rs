@@ -4,16 +4,15 @@
 use crate::wire::error::EncodeError;
 
 /// The most arrays and objects inside one another; the envelope's own array is the first.
-pub(crate) const DEPTH: usize = 128;
+pub(crate) const DEPTH: u8 = 128;
+
+/// The depth of a value that nests deeper than [`DEPTH`], however deep that is.
+pub(crate) const TOO_DEEP: u8 = u8::MAX;
 
 /// Whether brackets open deeper than `depth`. Text that is not JSON may be counted wrong: the parser
-/// refuses it anyway.
-pub(crate) fn nests_deeper_than(text: &[u8], depth: usize) -> bool {
-    // One of these two checks settles most frames, without a look at quotes.
-    if text.len() <= depth || text.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() <= depth {
-        return false;
-    }
-    let (mut open, mut quoted, mut escaped) = (0usize, false, false);
+/// refuses it anyway. Only text that the scan has refused is asked about.
+pub(crate) fn nests_deeper_than(text: &[u8], depth: u8) -> bool {
+    let (mut open, mut quoted, mut escaped) = (0u8, false, false);
     for byte in text {
         match byte {
             _ if escaped => escaped = false,
@@ -21,10 +20,10 @@ pub(crate) fn nests_deeper_than(text: &[u8], depth: usize) -> bool {
             b'"' => quoted = !quoted,
             _ if quoted => {}
             b'[' | b'{' => {
-                open += 1;
-                if open > depth {
+                if open == depth {
                     return true;
                 }
+                open += 1;
             }
             b']' | b'}' => open = open.saturating_sub(1),
             _ => {}
@@ -33,14 +32,10 @@ pub(crate) fn nests_deeper_than(text: &[u8], depth: usize) -> bool {
     false
 }
 
-/// Refuses to send JSON text that a peer would answer by ending the connection.
-pub(crate) fn refuse_deep(frame: &[u8]) -> Result<(), EncodeError> {
-    refuse_deeper(frame, DEPTH)
-}
-
-/// The same for a part of a frame, which may nest as deep as that.
-pub(crate) fn refuse_deeper(text: &[u8], depth: usize) -> Result<(), EncodeError> {
-    if nests_deeper_than(text, depth) {
+/// Refuses to send a frame that a peer would answer by ending the connection: one that has so many levels
+/// around a payload that nests so deep.
+pub(crate) fn refuse_deep(around: u8, payload: u8) -> Result<(), EncodeError> {
+    if payload > DEPTH - around {
         return Err(EncodeError::new(format!("nested deeper than {DEPTH}")));
     }
     Ok(())

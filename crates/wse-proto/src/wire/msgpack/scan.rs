@@ -2,19 +2,29 @@
 //! what is only announced, and must not recurse.
 
 use crate::wire::{
-    depth::DEPTH,
-    error::{EncodeError, ProtocolError},
+    depth::TOO_DEEP,
+    error::ProtocolError,
     msgpack::token::{Reader, Token},
 };
+
+/// A value that was found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Where it ends.
+    pub(crate) end: usize,
+    /// How many arrays and maps are inside one another: 0 for a string, [`TOO_DEEP`] at most.
+    pub(crate) depth: u8,
+}
 
 /// Where the value ends that the bytes begin with.
 ///
 /// # Errors
-/// When more is announced than is there, or the value nests deeper than `depth`.
-pub(crate) fn scan(bytes: &[u8], depth: usize) -> Result<usize, ProtocolError> {
+/// When more is announced than is there, or the value nests deeper than `depth`; [`TOO_DEEP`] is no bound.
+pub(crate) fn scan(bytes: &[u8], depth: u8) -> Result<Found, ProtocolError> {
     let mut reader = Reader::new(bytes);
     // How many values are still missing from each open array or map.
     let mut open: Vec<usize> = Vec::new();
+    let mut deepest = 0;
     loop {
         let values = match reader.token()? {
             Token::Array(length) => length,
@@ -29,14 +39,17 @@ pub(crate) fn scan(bytes: &[u8], depth: usize) -> Result<usize, ProtocolError> {
         }
         // An empty array or map counts like a full one.
         let closed_at_once = values == 0 && reader.last_was_container();
-        if open.len() + usize::from(closed_at_once) > depth {
+        deepest = deepest.max(open.len() + usize::from(closed_at_once));
+        if deepest > usize::from(depth) && depth < TOO_DEEP {
             return Err(ProtocolError::new(format!("nested deeper than {depth}")));
         }
         if values > 0 {
             continue;
         }
         loop {
-            let Some(missing) = open.last_mut() else { return Ok(reader.position()) };
+            let Some(missing) = open.last_mut() else {
+                return Ok(Found { end: reader.position(), depth: deepest.min(TOO_DEEP.into()) as u8 });
+            };
             *missing -= 1;
             if *missing > 0 {
                 break;
@@ -46,16 +59,11 @@ pub(crate) fn scan(bytes: &[u8], depth: usize) -> Result<usize, ProtocolError> {
     }
 }
 
-/// One whole value, undecoded.
+/// One whole value, undecoded, and how deep it nests.
 ///
 /// # Errors
-/// As [`scan`], with the depth that a frame may have.
-pub(crate) fn next_value<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], ProtocolError> {
-    let end = scan(reader.rest(), DEPTH)?;
-    reader.take(end)
-}
-
-/// Refuses to send a frame that a peer would answer by ending the connection.
-pub(crate) fn refuse_deep(frame: &[u8]) -> Result<(), EncodeError> {
-    scan(frame, DEPTH).map(drop).map_err(EncodeError::new)
+/// As [`scan`].
+pub(crate) fn next_value<'a>(reader: &mut Reader<'a>, depth: u8) -> Result<(&'a [u8], u8), ProtocolError> {
+    let found = scan(reader.rest(), depth)?;
+    Ok((reader.take(found.end)?, found.depth))
 }

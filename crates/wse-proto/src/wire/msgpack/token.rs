@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, ProtocolError> {
-    std::str::from_utf8(bytes).map_err(|_| ProtocolError::new("a str that is not UTF-8"))
+    simdutf8::basic::from_utf8(bytes).map_err(|_| ProtocolError::new("a str that is not UTF-8"))
 }
 
 fn ended() -> ProtocolError {

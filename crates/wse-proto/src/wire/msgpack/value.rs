@@ -1,7 +1,7 @@
 //! Writes values of Rust as MessagePack, and reads them. Every type takes the shape that it has in
 //! JSON, so that one handler serves both formats.
 
-use crate::wire::error::EncodeError;
+use crate::wire::{depth::TOO_DEEP, error::EncodeError, msgpack::scan::scan};
 use serde::{Serialize, de::DeserializeOwned};
 use std::cell::Cell;
 
@@ -32,6 +32,14 @@ fn while_active<T>(work: impl FnOnce() -> T) -> T {
 pub(crate) fn encode<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), EncodeError> {
     let mut serializer = rmp_serde::Serializer::new(out).with_struct_map().with_human_readable();
     while_active(|| value.serialize(&mut serializer)).map_err(EncodeError::new)
+}
+
+/// Appends a value; returns how many arrays and maps are inside one another.
+pub(crate) fn encode_and_count<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<u8, EncodeError> {
+    let start = out.len();
+    encode(out, value)?;
+    let found = scan(&out[start..], TOO_DEEP).map_err(EncodeError::new)?;
+    Ok(found.depth)
 }
 
 /// Reads a value that was scanned.

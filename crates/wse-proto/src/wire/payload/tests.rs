@@ -1,6 +1,11 @@
 //! Payloads: what is kept, what is decoded, what is translated.
 
 use super::*;
+use crate::wire::{
+    json::envelope::{write, write_raw},
+    msgpack,
+};
+use serde::{Deserialize, Serializer, ser::Error};
 use serde_json::json;
 
 fn json(text: &str) -> Payload<'_> {
@@ -141,4 +146,122 @@ fn a_list_of_arguments_decodes_as_what_it_may_mean() {
     assert!(list("\"x\"").decode::<u8>().unwrap_err().to_string().contains("`u8`"));
     assert!(json("[]").decode::<()>().is_err(), "only a list of arguments");
     assert_eq!(json("{\"a\":1}").listed().decode::<serde_json::Value>().unwrap(), json!([{"a": 1}]));
+}
+
+/// Text that no parser and no scan would take for JSON, with a depth that is none of it.
+fn unlooked() -> Payload<'static> {
+    Payload::text("neither read nor scanned", 3)
+}
+
+#[test]
+fn a_payload_is_sent_as_it_stands() {
+    let payload = unlooked();
+    for write in [
+        |out: &mut Vec<u8>, payload: &Payload<'_>| write(out, "m", payload, None),
+        |out: &mut Vec<u8>, payload: &Payload<'_>| write(out, "m", &payload, None),
+        |out: &mut Vec<u8>, payload: &Payload<'_>| write_raw(out, "m", payload, None),
+    ] {
+        let mut out = Vec::new();
+        write(&mut out, &payload).unwrap();
+        assert_eq!(out, br#"["m",neither read nor scanned,null]"#);
+    }
+    let again = Payload::encode(Format::Json, &payload).unwrap();
+    assert_eq!((&again, again.depth()), (&payload, 3));
+    let packed = Payload::scanned(b"\xc1\xc1", 200);
+    assert_eq!(Payload::encode(Format::MessagePack, &packed).unwrap(), packed);
+    assert!(msgpack::envelope::write(&mut Vec::new(), "m", &packed, None).is_err(), "its depth is known");
+    assert!(write(&mut Vec::new(), "m", &Payload::text("0", 128), None).is_err());
+}
+
+#[test]
+fn a_payload_within_another_value_is_looked_at() {
+    assert!(Payload::encode(Format::Json, &Some(unlooked())).is_err());
+    assert!(Payload::encode(Format::Json, &[unlooked()]).is_err());
+    assert_eq!(serde_json::to_string(&json("[ 1 ]")).unwrap(), "[ 1 ]", "another serializer");
+    assert_eq!(serde_json::to_value(json("[ 1 ]")).unwrap(), json!([1]));
+}
+
+#[test]
+fn the_depth_of_what_is_written_is_counted_on_the_way() {
+    #[derive(Serialize)]
+    enum Shape<'a> {
+        Unit,
+        Newtype(&'a str),
+        Tuple(u8, u8),
+        Struct { inner: Vec<Shape<'a>>, map: std::collections::BTreeMap<&'a str, Option<(u8,)>> },
+        Payload(Payload<'a>),
+        Raw(&'a RawValue),
+    }
+    let raw: &RawValue = serde_json::from_str("[[[{}]]]").unwrap();
+    let map = std::collections::BTreeMap::from([("[[[[\"{", Some((1,)))]);
+    for (shape, depth) in [
+        (Shape::Unit, 0),
+        (Shape::Newtype("[[[["), 1),
+        (Shape::Tuple(1, 2), 2),
+        (Shape::Struct { inner: vec![], map: map.clone() }, 4),
+        (Shape::Struct { inner: vec![Shape::Tuple(1, 1), Shape::Unit], map }, 5),
+        (Shape::Payload(json("7")), 1),
+        (Shape::Payload(json(r#"{"a":[1,{}]}"#)), 4),
+        (Shape::Raw(raw), 5),
+    ] {
+        let payload = Payload::encode(Format::Json, &shape).unwrap();
+        let text = std::str::from_utf8(payload.as_bytes()).unwrap();
+        assert_eq!((payload.depth(), json(text).depth()), (depth, depth), "{text}");
+        let there = payload.translated(Format::MessagePack).unwrap();
+        assert_eq!(Payload::msgpack(there.as_bytes()).unwrap().depth(), there.depth());
+        if !matches!(shape, Shape::Raw(_)) {
+            let packed = Payload::encode(Format::MessagePack, &shape).unwrap();
+            assert_eq!(packed.depth(), depth, "{text}");
+        }
+    }
+}
+
+#[test]
+fn raw_json_counts_where_it_stands() {
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    for (depth, fits) in [(1, true), (125, true), (126, true), (127, false), (128, false), (129, false), (1000, false)]
+    {
+        let raw: &RawValue = &serde_json::from_str::<Box<RawValue>>(&nested(depth)).unwrap();
+        let alone = write(&mut Vec::new(), "m", raw, None);
+        assert_eq!(alone.is_ok(), depth <= 127, "{depth}");
+        assert_eq!(write(&mut Vec::new(), "m", &[raw], None).is_ok(), fits, "{depth}");
+        let payload = Payload::raw(raw);
+        assert_eq!(write(&mut Vec::new(), "m", &[&payload], None).is_ok(), fits, "{depth}");
+        assert_eq!(write(&mut Vec::new(), "m", &payload, None).is_ok(), depth <= 127, "{depth}");
+        let read: Payload<'static> = serde_json::from_str(&nested(depth)).unwrap();
+        assert_eq!(read.depth(), payload.depth(), "{depth}");
+    }
+}
+
+#[test]
+fn a_long_text_is_encoded_whatever_it_is_written_in() {
+    for text in ["x", "ß", "世界", "😀 und \"mehr\"\n", "\u{7f}\u{2028}"] {
+        for length in [0, 1, 5, 9, 20, 21, 22, 60, 61, 62, 63, 64, 65, 1000] {
+            let text = text.repeat(length);
+            let payload = Payload::encode(Format::Json, &text).unwrap();
+            assert_eq!(payload.as_bytes(), serde_json::to_vec(&text).unwrap());
+            assert_eq!(payload.decode::<String>().unwrap(), text);
+        }
+    }
+}
+
+#[test]
+fn what_nests_too_deep_is_refused_when_it_is_sent_in_either_format_however_deep_it_is() {
+    for depth in [128, 255, 300] {
+        let value = (0..depth).fold(json!(1), |inner, _| json!([inner]));
+        for format in [Format::Json, Format::MessagePack] {
+            let payload = Payload::encode(format, &value).unwrap();
+            let mut out = Vec::new();
+            let sent = match format {
+                Format::Json => [write(&mut out, "m", &value, None), write_raw(&mut out, "m", &payload, None)],
+                Format::MessagePack => [
+                    msgpack::envelope::write(&mut out, "m", &value, None),
+                    msgpack::envelope::write_raw(&mut out, "m", &payload, None),
+                ],
+            };
+            for refused in sent.map(Result::unwrap_err) {
+                assert!(format!("{refused:?}").contains("nested deeper than 128"), "{depth}: {refused:?}");
+            }
+        }
+    }
 }

@@ -43,7 +43,7 @@ impl<'a> FrameFields<'a> {
             (None, None, Some(id), Some(result), None) => Ok(answer(Kind::Response, id, result)),
             (None, None, Some(id), None, Some(error)) => Ok(answer(Kind::ResponseErr, id, error)),
             (Some(name), args, stamp, ..) if skip_validation => {
-                let payload = args.unwrap_or_else(|| Payload::constant(format, "[]", &[0x90]));
+                let payload = args.unwrap_or_else(|| Payload::constant(format, "[]", &[0x90], 1));
                 Ok(Envelope { name, payload: payload.of_arguments(), stamp })
             }
             (None, _, Some(id), _, Some(error)) if skip_validation => Ok(answer(Kind::ResponseErr, id, error)),
@@ -90,6 +90,17 @@ pub(crate) enum OwnFrame {
     Connect,
     /// An answer; the payload is in the field of that name.
     Answer(&'static str),
+}
+
+impl OwnFrame {
+    /// How many arrays and objects are around the payload.
+    pub(crate) fn levels(&self) -> u8 {
+        match self {
+            OwnFrame::Auth => 0,
+            OwnFrame::Connect => 2,
+            OwnFrame::Answer(_) => 1,
+        }
+    }
 }
 
 /// What an envelope of that type becomes; `None` for a name of the application's.

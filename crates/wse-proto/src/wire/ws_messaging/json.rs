@@ -1,10 +1,14 @@
 //! The frames of `ws-messaging` as JSON text. It must not decode a payload.
 
 use crate::wire::{
-    depth::refuse_deep,
+    depth::{DEPTH, refuse_deep},
     envelope::Envelope,
     error::{EncodeError, ProtocolError},
-    json::{Text, no_json, text},
+    json::{
+        envelope::{Text, no_json, text, unescaped},
+        scan::{Scanner, scan},
+        value::escape,
+    },
     payload::{Format, Payload},
     ws_messaging::{
         frame::{self, FrameFields, OwnFrame},
@@ -23,24 +27,91 @@ fn syntax(error: ProtocolError) -> ProtocolError {
     ProtocolError::new(format!("SyntaxError: {}", error.why()))
 }
 
+fn utf8(frame: &[u8]) -> Option<&str> {
+    simdutf8::basic::from_utf8(frame).ok()
+}
+
 /// Reads the first frame of a client, which may be any value.
 pub(crate) fn read_auth(frame: &[u8]) -> Result<Payload<'_>, ProtocolError> {
+    if let Some(found) = utf8(frame).and_then(|text| scan(text, DEPTH)) {
+        return Ok(Payload::found(found));
+    }
     let value = text(frame).and_then(|text| serde_json::from_str::<&RawValue>(text).map_err(no_json));
     value.map(Payload::raw).map_err(syntax)
 }
 
 /// Reads any other frame.
 pub(crate) fn read(frame: &[u8], skip_validation: bool) -> Result<Envelope<'_>, ProtocolError> {
+    let fields = utf8(frame).and_then(find).map_or_else(|| read_slowly(frame), Ok)?;
+    fields.envelope(Format::Json, skip_validation)
+}
+
+/// The fields of a text that is a frame, in one pass.
+fn find(text: &str) -> Option<FrameFields<'_>> {
+    let mut scanner = Scanner::new(text);
+    let mut fields = FrameFields::default();
+    let (b'{', mut next) = (scanner.next(), scanner.next()) else { return None };
+    while next == b'"' {
+        let key = unescaped(scanner.string()?)?;
+        let (b':', first) = (scanner.next(), scanner.next()) else { return None };
+        // As in JavaScript, the last of several fields of one name counts.
+        match (&*key, first) {
+            ("name", b'"') => fields.name = Some(Some(unescaped(scanner.string()?)?)),
+            ("args", b'[') => fields.args = Some(Some(find_arguments(&mut scanner)?)),
+            // What is wrong with them is found slowly.
+            ("name" | "args", _) => return None,
+            (key, _) => {
+                let value = scanner.value(first, DEPTH - 1)?;
+                match key {
+                    "id" => fields.id = Some(frame::id(value.text)),
+                    "result" => fields.result = Some(Payload::found(value)),
+                    "error" => fields.error = Some(Payload::found(value)),
+                    _ => fields.unknown = true,
+                }
+            }
+        }
+        next = match scanner.next() {
+            b',' => Some(scanner.next()).filter(|next| *next == b'"')?,
+            b'}' => b'}',
+            _ => return None, // a field follows without a comma, say
+        };
+    }
+    (next == b'}' && scanner.is_at_end()).then_some(fields)
+}
+
+/// The payload that a list of arguments means, whose opening bracket was taken: the argument itself where it
+/// is the only one and no array, the list otherwise.
+fn find_arguments<'a>(scanner: &mut Scanner<'a>) -> Option<Payload<'a>> {
+    let start = scanner.position() - 1;
+    let (mut single, mut depth) = (None, 0);
+    let mut first = scanner.next();
+    let mut more = false;
+    if first != b']' {
+        loop {
+            let value = scanner.value(first, DEPTH - 2)?;
+            depth = depth.max(value.depth);
+            single = (!more && first != b'[').then_some(value);
+            match scanner.next() {
+                b',' => (first, more) = (scanner.next(), true),
+                b']' => break,
+                _ => return None,
+            }
+        }
+    }
+    let list = || scanner.since(start).map(|list| Payload::text(list, depth + 1));
+    single.map(Payload::found).or_else(list)
+}
+
+/// Reads what [`find`] has refused, and says what is wrong with it and where.
+#[cold]
+fn read_slowly(frame: &[u8]) -> Result<FrameFields<'_>, ProtocolError> {
     let text = text(frame).map_err(syntax)?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let fields = deserializer.deserialize_map(FrameVisitor).and_then(|fields| deserializer.end().map(|()| fields));
-    match fields {
-        Ok(fields) => fields.envelope(Format::Json, skip_validation),
-        Err(_) => match serde_json::from_str::<IgnoredAny>(text) {
-            Ok(_) => Err(frame::invalid()),
-            Err(error) => Err(syntax(no_json(error))),
-        },
-    }
+    fields.map_err(|_| match serde_json::from_str::<IgnoredAny>(text) {
+        Ok(_) => frame::invalid(),
+        Err(error) => syntax(no_json(error)),
+    })
 }
 
 struct FrameVisitor;
@@ -111,14 +182,15 @@ pub(crate) fn write<P: Serialize + ?Sized>(
     payload: &P,
     id: Option<&str>,
 ) -> Result<(), EncodeError> {
-    let start = out.len();
     named(out, name)?;
     let list = out.len();
     out.push(b'[');
-    serde_json::to_writer(&mut *out, payload).map_err(EncodeError::new)?;
+    let depth = Payload::put(out, Format::Json, payload)?;
     if out.get(list + 1) == Some(&b'[') {
+        refuse_deep(1, depth)?;
         out.remove(list);
     } else {
+        refuse_deep(2, depth)?;
         out.push(b']');
     }
     if let Some(id) = id {
@@ -126,7 +198,7 @@ pub(crate) fn write<P: Serialize + ?Sized>(
         put_id(out, id)?;
     }
     out.push(b'}');
-    refuse_deep(&out[start..])
+    Ok(())
 }
 
 /// Appends a frame of the protocol's own.
@@ -136,7 +208,7 @@ pub(crate) fn write_own(
     payload: &Payload<'_>,
     id: Option<&str>,
 ) -> Result<(), EncodeError> {
-    let start = out.len();
+    refuse_deep(own.levels(), payload.depth())?;
     match own {
         OwnFrame::Auth => out.extend_from_slice(payload.as_bytes()),
         OwnFrame::Connect => {
@@ -155,17 +227,88 @@ pub(crate) fn write_own(
             out.push(b'}');
         }
     }
-    refuse_deep(&out[start..])
+    Ok(())
 }
 
 fn named(out: &mut Vec<u8>, name: &str) -> Result<(), EncodeError> {
-    out.extend_from_slice(b"{\"name\":");
-    serde_json::to_writer(&mut *out, name).map_err(EncodeError::new)?;
-    out.extend_from_slice(b",\"args\":");
+    out.extend_from_slice(b"{\"name\":\"");
+    escape(out, name)?;
+    out.extend_from_slice(b"\",\"args\":");
     Ok(())
 }
 
 fn put_id(out: &mut Vec<u8>, id: &str) -> Result<(), EncodeError> {
     out.extend_from_slice(frame::number(id)?.as_bytes());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What fields and their values are made of and broken with.
+    const PARTS: [&str; 32] = [
+        "\"name\":\"m\"",
+        "\"name\":",
+        "\"args\":[",
+        "\"args\":[]",
+        "\"args\":",
+        "\"id\":7",
+        "\"id\":",
+        "\"result\":",
+        "\"error\":",
+        "\"n\\u0061me\":\"\\u0061\"",
+        "\"\\ud800\":",
+        "\"more\":",
+        "null",
+        "1",
+        "1.0",
+        "-0",
+        "\"x\"",
+        "[1]",
+        "[[]]",
+        "{\"a\":[1]}",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ", ",
+        ":",
+        " ",
+        "\n",
+        "\"",
+        "ß",
+        "\u{1}",
+    ];
+
+    /// What a frame says: its envelope, or why there is none. The depth is what keeps it from being sent on.
+    fn told(fields: FrameFields<'_>, skip_validation: bool) -> String {
+        let envelope = fields.envelope(Format::Json, skip_validation);
+        format!(
+            "{:?}",
+            envelope.map(|Envelope { name, payload, stamp }| {
+                let arguments = payload.is_of_arguments();
+                (name, String::from_utf8_lossy(payload.as_bytes()).into_owned(), payload.depth(), arguments, stamp)
+            })
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_found_in_one_pass_is_what_serde_json_reads(
+            parts in proptest::collection::vec(proptest::sample::select(&PARTS[..]), 0..9),
+            comma in any::<bool>(),
+        ) {
+            let text = format!("{{{}}}", parts.join(if comma { "," } else { "" }));
+            let (found, read) = (|| find(&text), || read_slowly(text.as_bytes()));
+            for skip_validation in [false, true] {
+                if let Some(found) = found() {
+                    let told_of = |fields| told(fields, skip_validation);
+                    prop_assert_eq!(Ok(told_of(found)), read().map(told_of).map_err(|error| error.to_string()), "{}", text);
+                }
+            }
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! The frames of `ws-messaging` as MessagePack. It must not decode a payload.
 
 use crate::wire::{
-    depth::DEPTH,
+    depth::{DEPTH, refuse_deep},
     envelope::Envelope,
     error::{EncodeError, ProtocolError},
     msgpack::{
-        scan::{next_value, refuse_deep, scan},
+        scan::{next_value, scan},
         token::{Reader, Token, begins_list},
         value::encode,
     },
@@ -18,10 +18,10 @@ use crate::wire::{
 use serde::Serialize;
 use std::borrow::Cow;
 
-/// Checks that the frame is one whole value.
-fn whole(frame: &[u8]) -> Result<(), ProtocolError> {
+/// Checks that the frame is one whole value, and returns how deep it nests.
+fn whole(frame: &[u8]) -> Result<u8, ProtocolError> {
     match scan(frame, DEPTH) {
-        Ok(end) if end == frame.len() => Ok(()),
+        Ok(found) if found.end == frame.len() => Ok(found.depth),
         Ok(_) => Err(ProtocolError::new("Error: bytes after the frame")),
         Err(error) => Err(ProtocolError::new(format!("Error: {}", error.why()))),
     }
@@ -29,20 +29,30 @@ fn whole(frame: &[u8]) -> Result<(), ProtocolError> {
 
 /// Reads the first frame of a client, which may be any value.
 pub(crate) fn read_auth(frame: &[u8]) -> Result<Payload<'_>, ProtocolError> {
-    whole(frame)?;
-    Ok(Payload::scanned(frame))
+    let depth = whole(frame)?;
+    Ok(Payload::scanned(frame, depth))
 }
 
 /// Reads any other frame.
 pub(crate) fn read(frame: &[u8], skip_validation: bool) -> Result<Envelope<'_>, ProtocolError> {
-    whole(frame)?;
     let mut reader = Reader::new(frame);
+    let fields = match take(&mut reader) {
+        Ok(fields) if reader.left() == 0 => fields,
+        // What is wrong with the frame as a whole comes before what is wrong with a part of it.
+        taken => whole(frame).and(taken)?,
+    };
+    fields.envelope(Format::MessagePack, skip_validation)
+}
+
+/// Takes the fields of a frame, and looks at every byte once; only a list of one argument is looked at again.
+fn take<'a>(reader: &mut Reader<'a>) -> Result<FrameFields<'a>, ProtocolError> {
     let Token::Map(length) = reader.token()? else { return Err(frame::invalid()) };
     let mut fields = FrameFields::default();
     for _ in 0..length {
         // A key that is not a string is no field of a frame.
-        let key = next_value(&mut reader)?;
-        let value = Payload::scanned(next_value(&mut reader)?);
+        let (key, _) = next_value(reader, DEPTH - 1)?;
+        let (value, depth) = next_value(reader, DEPTH - 1)?;
+        let value = Payload::scanned(value, depth);
         match Reader::new(key).text() {
             Ok("name") => fields.name = Some(name(&value)),
             Ok("args") => fields.args = Some(arguments(value)),
@@ -52,7 +62,7 @@ pub(crate) fn read(frame: &[u8], skip_validation: bool) -> Result<Envelope<'_>, 
             _ => fields.unknown = true,
         }
     }
-    fields.envelope(Format::MessagePack, skip_validation)
+    Ok(fields)
 }
 
 fn name<'a>(value: &Payload<'a>) -> Option<Cow<'a, str>> {
@@ -67,7 +77,8 @@ fn arguments(list: Payload<'_>) -> Option<Payload<'_>> {
     if reader.array().ok()? != 1 {
         return Some(list);
     }
-    let single = Payload::scanned(next_value(&mut reader).ok()?);
+    let (single, depth) = next_value(&mut reader, DEPTH).ok()?;
+    let single = Payload::scanned(single, depth);
     if single.is_list() { Some(list) } else { Some(single.into_owned()) }
 }
 
@@ -91,21 +102,23 @@ pub(crate) fn write<P: Serialize + ?Sized>(
     payload: &P,
     id: Option<&str>,
 ) -> Result<(), EncodeError> {
-    let start = out.len();
     head(out, 2 + u32::from(id.is_some()))?;
     put(out, "name")?;
     put(out, name)?;
     put(out, "args")?;
     let list = out.len();
-    encode(out, payload)?;
-    if !begins_list(&out[list..]) {
+    let depth = Payload::put(out, Format::MessagePack, payload)?;
+    if begins_list(&out[list..]) {
+        refuse_deep(1, depth)?;
+    } else {
+        refuse_deep(2, depth)?;
         out.insert(list, 0x91);
     }
     if let Some(id) = id {
         put(out, "id")?;
         put_id(out, id)?;
     }
-    refuse_deep(&out[start..])
+    Ok(())
 }
 
 /// Appends a frame of the protocol's own.
@@ -115,7 +128,7 @@ pub(crate) fn write_own(
     payload: &Payload<'_>,
     id: Option<&str>,
 ) -> Result<(), EncodeError> {
-    let start = out.len();
+    refuse_deep(own.levels(), payload.depth())?;
     match own {
         OwnFrame::Auth => {}
         OwnFrame::Connect => {
@@ -133,7 +146,7 @@ pub(crate) fn write_own(
         }
     }
     out.extend_from_slice(payload.as_bytes());
-    refuse_deep(&out[start..])
+    Ok(())
 }
 
 fn head(out: &mut Vec<u8>, fields: u32) -> Result<(), EncodeError> {

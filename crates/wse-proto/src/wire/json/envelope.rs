@@ -5,7 +5,11 @@ use crate::wire::{
     depth::{DEPTH, nests_deeper_than, refuse_deep},
     envelope::{Envelope, Kind},
     error::{EncodeError, ProtocolError},
-    payload::Payload,
+    json::{
+        scan::{Quoted, Scanner},
+        value::escape,
+    },
+    payload::{Format, Payload},
 };
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -20,6 +24,46 @@ use std::{borrow::Cow, fmt};
 /// For more than three elements, a type that is not a string, a stamp that is neither a string nor
 /// null, and a nesting deeper than [`DEPTH`].
 pub(crate) fn read(frame: &[u8]) -> Result<Envelope<'_>, ProtocolError> {
+    let found = simdutf8::basic::from_utf8(frame).ok().and_then(find);
+    found.map_or_else(|| read_slowly(frame), Ok)
+}
+
+/// The envelope that a text is, in one pass.
+fn find(text: &str) -> Option<Envelope<'_>> {
+    let mut scanner = Scanner::new(text);
+    let (b'[', b'"') = (scanner.next(), scanner.next()) else { return None };
+    let name = unescaped(scanner.string()?)?;
+    let (mut payload, mut stamp, mut next) = (Payload::null(Format::Json), None, scanner.next());
+    if next == b',' {
+        let first = scanner.next();
+        payload = Payload::found(scanner.value(first, DEPTH - 1)?);
+        next = scanner.next();
+    }
+    if next == b',' {
+        stamp = match scanner.next() {
+            b'"' => Some(unescaped(scanner.string()?)?),
+            // A welcome may have an object in the place of the stamp. It stays text.
+            b'{' if name == Kind::Welcome.as_str() => Some(scanner.value(b'{', DEPTH - 1)?.text.into()),
+            b'n' => scanner.value(b'n', 0).map(|_| None)?,
+            _ => return None,
+        };
+        next = scanner.next();
+    }
+    (next == b']' && scanner.is_at_end()).then_some(Envelope { name, payload, stamp })
+}
+
+/// What a string says; `None` for half a character, which no text of Rust can hold.
+#[inline(always)]
+pub(crate) fn unescaped(quoted: Quoted<'_>) -> Option<Cow<'_, str>> {
+    if !quoted.escaped {
+        return Some(Cow::Borrowed(quoted.text));
+    }
+    serde_json::from_str(&format!("\"{}\"", quoted.text)).ok().map(Cow::Owned)
+}
+
+/// Reads what the scan has refused, and says what is wrong with it and where.
+#[cold]
+fn read_slowly(frame: &[u8]) -> Result<Envelope<'_>, ProtocolError> {
     let text = text(frame)?;
     match serde_json::from_str(text) {
         Ok(Array(envelope)) => Ok(envelope),
@@ -38,7 +82,7 @@ fn is_npm_wse_2(text: &str) -> bool {
     text.trim_start().starts_with('{') && serde_json::from_str::<Frame<'_>>(text).is_ok()
 }
 
-/// The frame as text.
+/// A frame that the scan has refused, as text.
 ///
 /// # Errors
 /// When it is not UTF-8, or nests deeper than [`DEPTH`].
@@ -63,44 +107,50 @@ pub(crate) fn write<P: Serialize + ?Sized>(
     payload: &P,
     stamp: Option<&str>,
 ) -> Result<(), EncodeError> {
-    let start = out.len();
     begin(out, name)?;
-    serde_json::to_writer(&mut *out, payload).map_err(EncodeError::new)?;
-    end(out, stamp)?;
-    refuse_deep(&out[start..])
+    refuse_deep(1, Payload::put(out, Format::Json, payload)?)?;
+    end(out, stamp)
 }
 
 /// Appends an envelope around a payload that is JSON text already.
-pub(crate) fn write_raw(out: &mut Vec<u8>, name: &str, payload: &[u8], stamp: Option<&str>) -> Result<(), EncodeError> {
-    let start = out.len();
+pub(crate) fn write_raw(
+    out: &mut Vec<u8>,
+    name: &str,
+    payload: &Payload<'_>,
+    stamp: Option<&str>,
+) -> Result<(), EncodeError> {
+    refuse_deep(1, payload.depth())?;
     begin(out, name)?;
-    out.extend_from_slice(payload);
-    end(out, stamp)?;
-    refuse_deep(&out[start..])
+    out.extend_from_slice(payload.as_bytes());
+    end(out, stamp)
 }
 
 /// Appends a welcome with an object in the third place; the object is given as text.
-pub(crate) fn write_welcome(out: &mut Vec<u8>, payload: &[u8], granted: &str) -> Result<(), EncodeError> {
-    let start = out.len();
+pub(crate) fn write_welcome(out: &mut Vec<u8>, payload: &Payload<'_>, granted: &str) -> Result<(), EncodeError> {
+    refuse_deep(1, payload.depth())?;
     begin(out, Kind::Welcome.as_str())?;
-    out.extend_from_slice(payload);
+    out.extend_from_slice(payload.as_bytes());
     out.push(b',');
     out.extend_from_slice(granted.as_bytes());
     out.push(b']');
-    refuse_deep(&out[start..])
+    Ok(())
 }
 
 fn begin(out: &mut Vec<u8>, name: &str) -> Result<(), EncodeError> {
-    out.push(b'[');
-    serde_json::to_writer(&mut *out, name).map_err(EncodeError::new)?;
-    out.push(b',');
+    out.extend_from_slice(b"[\"");
+    escape(out, name)?;
+    out.extend_from_slice(b"\",");
     Ok(())
 }
 
 fn end(out: &mut Vec<u8>, stamp: Option<&str>) -> Result<(), EncodeError> {
-    out.push(b',');
-    serde_json::to_writer(&mut *out, &stamp).map_err(EncodeError::new)?;
-    out.push(b']');
+    let Some(stamp) = stamp else {
+        out.extend_from_slice(b",null]");
+        return Ok(());
+    };
+    out.extend_from_slice(b",\"");
+    escape(out, stamp)?;
+    out.extend_from_slice(b"\"]");
     Ok(())
 }
 
@@ -230,19 +280,48 @@ mod tests {
         assert_eq!(out, br#"["a\"b",["x",1],"S"]"#);
         let envelope = read(&out).unwrap();
         let mut again = Vec::new();
-        write_raw(&mut again, &envelope.name, envelope.payload.as_bytes(), envelope.stamp.as_deref()).unwrap();
+        write_raw(&mut again, &envelope.name, &envelope.payload, envelope.stamp.as_deref()).unwrap();
         assert_eq!(out, again);
+    }
+
+    #[test]
+    fn names_and_stamps_are_escaped_where_they_have_to_be() {
+        for text in
+            ["\"", "a\"", "\"\"", "\\", "\n", "\u{0}", "\u{1f}", "\u{7f}ß😀\u{2028}", "plain", "a name of more bytes"]
+        {
+            let mut out = Vec::new();
+            write(&mut out, text, &1, Some(text)).unwrap();
+            let quoted = serde_json::to_string(text).unwrap();
+            assert_eq!(out, format!("[{quoted},1,{quoted}]").into_bytes());
+        }
     }
 
     #[test]
     fn depth_is_counted_outside_of_strings_only() {
         let nested = |depth: usize| format!("[\"m\",{}{}]", "[".repeat(depth), "]".repeat(depth));
-        assert!(read_text(&nested(DEPTH - 1)).is_ok());
-        assert!(read_text(&nested(DEPTH)).is_err());
+        assert!(read_text(&nested(usize::from(DEPTH) - 1)).is_ok());
+        assert!(read_text(&nested(DEPTH.into())).is_err());
         assert!(read_text(&nested(100_000)).is_err());
         assert!(read_text(&format!("[\"m\",\"{}\"]", "[".repeat(1000))).is_ok());
         assert!(read_text(&format!("[\"m\",\"\\\"{}\"]", "{".repeat(1000))).is_ok());
         assert!(read_text(&format!("[\"m\",[{}[]]]", "[],".repeat(1000))).is_ok());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_found_in_one_pass_is_what_serde_json_reads(
+            parts in proptest::collection::vec(proptest::sample::select(&[
+                "\"m\"", "\"~wse:welcome\"", "\"\\u0061\"", "\"\\ud800\"", "\"\"", "null", "1", "{}", "[[]]", "{\"a\":[]}",
+                ",", ", ", " ", "[", "]", "ß", "nul",
+            ][..]), 0..7),
+            comma in proptest::bool::ANY,
+        ) {
+            let text = format!("[{}]", parts.join(if comma { "," } else { "" }));
+            if let Some(found) = find(&text) {
+                let read = read_slowly(text.as_bytes()).map_err(|error| format!("{text}: {error}")).unwrap();
+                assert_eq!((found.payload.depth(), &found), (read.payload.depth(), &read), "{text}");
+            }
+        }
     }
 
     #[test]
