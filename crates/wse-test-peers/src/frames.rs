@@ -3,7 +3,11 @@
 use crate::time::WAIT;
 use std::{collections::VecDeque, convert::Infallible, io, marker::PhantomData};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
-use wse_frame::{CloseFrame, Decoder, Item, Limits, Opcode, Role, put_close, put_frame};
+use wse_frame::{
+    CloseFrame, Decoder, Item, Limits, Opcode, Payload, Role,
+    deflate::{Deflate, Deflater, Inflater, RSV1},
+    put_close, put_frame,
+};
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
@@ -55,6 +59,9 @@ pub enum Got {
 pub struct Reader<IO = DuplexStream> {
     io: ReadHalf<IO>,
     decoder: Decoder,
+    inflater: Inflater,
+    /// How many compressed messages have come.
+    compressed: usize,
     got: VecDeque<Got>,
 }
 
@@ -83,6 +90,17 @@ pub fn frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
 /// A text frame as a client sends it.
 pub fn text(text: &str) -> Vec<u8> {
     frame(Opcode::Text, text.as_bytes())
+}
+
+/// A frame as a client sends it, compressed; it must have become smaller.
+pub fn compressed(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    compressed_of::<ClientEnd>(opcode, payload)
+}
+
+fn compressed_of<E: End>(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let (plain, mut out) = (frame_of::<E>(opcode, payload), Vec::new());
+    assert!(Deflater::default().put_frame(&mut out, &plain, E::MASK, Deflate::default()), "not smaller");
+    out
 }
 
 /// The header of a client's frame whose payload is still to come.
@@ -124,6 +142,11 @@ impl<E: End, IO: AsyncRead + AsyncWrite + Unpin> Writer<E, IO> {
         self.write(&frame_of::<E>(opcode, payload)).await;
     }
 
+    /// Writes one final frame, compressed.
+    pub async fn compressed(&mut self, opcode: Opcode, payload: &[u8]) {
+        self.write(&compressed_of::<E>(opcode, payload)).await;
+    }
+
     /// Writes a close frame.
     pub async fn close(&mut self, code: u16, reason: &str) {
         let mut out = Vec::new();
@@ -141,7 +164,13 @@ impl<IO: AsyncRead + Unpin> Reader<IO> {
     /// Reads as that end, after bytes that were read of the stream before.
     pub(crate) fn new<E: End>(io: ReadHalf<IO>, ahead: &[u8]) -> Self {
         let limits = Limits { frame: 64 << 20, message: 64 << 20, fragments: 1 };
-        let mut reader = Self { io, decoder: Decoder::new(E::ROLE, limits), got: VecDeque::new() };
+        let mut reader = Self {
+            io,
+            decoder: Decoder::new(E::ROLE, limits),
+            inflater: Inflater::default(),
+            compressed: 0,
+            got: VecDeque::new(),
+        };
         reader.decode(&mut ahead.to_vec());
         reader
     }
@@ -149,6 +178,16 @@ impl<IO: AsyncRead + Unpin> Reader<IO> {
     /// What comes next.
     pub async fn next(&mut self) -> Got {
         tokio::time::timeout(WAIT, self.read()).await.expect("nothing came")
+    }
+
+    /// Inflates compressed messages from now on, which are no valid frames before.
+    pub fn inflate(&mut self) {
+        self.decoder.allow_reserved(RSV1);
+    }
+
+    /// How many compressed messages have been read.
+    pub fn compressed(&self) -> usize {
+        self.compressed
     }
 
     /// The next frame, which must be a text.
@@ -180,7 +219,18 @@ impl<IO: AsyncRead + Unpin> Reader<IO> {
     }
 
     fn decode(&mut self, mut input: &mut [u8]) {
-        while let Some(item) = self.decoder.next(&mut input).expect("the other end's frames are valid") {
+        let mut inflated = Vec::new();
+        while let Some(mut item) = self.decoder.next(&mut input).expect("the other end's frames are valid") {
+            if let Item::Message(message) = &mut item
+                && message.reserved != 0
+            {
+                let inflating =
+                    self.inflater.inflate(message.opcode, message.payload.as_slice(), 64 << 20, &mut inflated);
+                inflating.expect("what the other end compresses is valid");
+                message.payload = Payload::Owned(std::mem::take(&mut inflated));
+                message.reserved = 0;
+                self.compressed += 1;
+            }
             self.got.push_back(match item {
                 Item::Message(message) if message.opcode == Opcode::Text => {
                     Got::Text(message.text().expect("UTF-8").to_owned())

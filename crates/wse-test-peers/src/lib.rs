@@ -20,7 +20,7 @@ mod ws_messaging;
 pub use clients::{net, on_net, scripted};
 pub use dials::{Dial, Dials, UpgradeRequest, dials};
 pub use events::{Events, Log, Told, events, line, log, number};
-pub use frames::{ClientEnd, End, Got, Reader, ServerEnd, Writer, frame, header, text};
+pub use frames::{ClientEnd, End, Got, Reader, ServerEnd, Writer, compressed, frame, header, text};
 pub use http::{Answer, ask_upgrade, dial, request, upgrade};
 pub use raw::{Raw, RawClient, RawServer};
 pub use servers::{PIPE, attach, attach_with, end, enter, pipe_to, server};

@@ -46,6 +46,9 @@ struct Options {
     /// The subprotocol; `custom` is that of the testbed.
     #[arg(long, default_value = "wse-default-json", value_parser = protocol)]
     protocol: Protocol,
+    /// Offers permessage-deflate, and compresses messages whose frames have at least so many bytes.
+    #[arg(long)]
+    compress: Option<usize>,
     /// Speaks `ws-messaging` in MessagePack.
     #[arg(long)]
     messagepack: bool,
@@ -234,6 +237,9 @@ fn client(options: &Options) -> (Client, watch::Receiver<Status>) {
         .register("fail", async |_, how: String| fail(&how))
         .when(print)
         .limits(limits);
+    if let Some(bytes) = options.compress {
+        client = client.compress_from(bytes);
+    }
     if options.reconnect || options.resume || options.persistent {
         let (min, max, persistent) = (options.backoff_min, options.backoff_max, options.persistent);
         client = client.reconnect(Backoff { min, max, persistent, ..Backoff::default() });

@@ -284,7 +284,7 @@ impl RegisterError {
 #[non_exhaustive]
 pub enum ServeError {
     /// An address could not be bound. The text names it: "cannot listen on 127.0.0.1:80: Permission
-    /// denied".
+    /// denied". The same where the threads of [`cores`](crate::ServerBuilder::cores) could not be started.
     #[error("cannot listen on {0}")]
     Listen(std::io::Error),
     /// The server was shut down earlier.

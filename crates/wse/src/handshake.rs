@@ -2,7 +2,7 @@
 //! never decide whether a request is accepted.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha1::{Digest, Sha1};
 
 /// Appended to the client's key before the hash (RFC 6455 section 1.3).
@@ -15,11 +15,20 @@ pub(crate) fn accept_key(key: &[u8]) -> String {
 
 /// Whether a header that holds a list contains a token. Upper and lower case are the same.
 pub(crate) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
+    let lists = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    lists.flat_map(|list| list.split(|byte| *byte == b',')).any(|found| {
+        let found = found.trim_ascii();
+        found.eq_ignore_ascii_case(token.as_bytes())
+    })
 }
 
 /// The tokens of a header that holds a list, over all its lines.
 pub(crate) fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|token| !token.is_empty())
+}
+
+/// The lines that offer extensions, or answer such an offer.
+pub(crate) fn extensions(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS).iter().map(|value| value.to_str().unwrap_or("?"))
 }

@@ -144,6 +144,7 @@ macro_rules! guide_links {
             "[sessions]: crate::guide::sessions_and_receipts\n",
             "[admission]: crate::guide::letting_people_in\n",
             "[operating]: crate::guide::operating\n",
+            "[compression]: crate::guide::wires_and_codecs#compression\n",
             "[limits]: crate::Limits\n",
             "[errors]: crate::Code\n",
             "[ends]: crate::Closed\n",

@@ -279,3 +279,16 @@ fn a_forwarded_address_counts_only_as_far_as_trusted_proxies_wrote_it() {
         .await;
     });
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_take_its_answer_is_given_up() {
+    let server = serving(|builder| builder);
+    for headers in [&[][..], &[("Transfer-Encoding", "chunked")]] {
+        let (mut io, theirs) = tokio::io::duplex(8);
+        let (sent, served) = tokio::join!(
+            async move { io.write_all(request("/", headers).as_bytes()).await.map(|()| io) },
+            timeout(Duration::from_secs(60), server.serve_stream(theirs, None)),
+        );
+        assert!(sent.is_ok() && served.is_ok(), "{headers:?}");
+    }
+}

@@ -27,6 +27,7 @@ use options::Options;
 use std::{future::pending, net::SocketAddr, pin::pin, time::Duration};
 use tokio::{
     net::TcpListener,
+    runtime::Builder,
     signal::unix::{SignalKind, signal},
 };
 use wse::{Limits, Protocol, Server, WsMessaging, service::RemoteAddr, with};
@@ -69,6 +70,9 @@ fn server(options: &Options, path: &str) -> Server {
     if path != "*" {
         server = server.path(path);
     }
+    if let Some(bytes) = options.compress {
+        server = server.compress_from(bytes);
+    }
     for origin in &options.origin {
         server = server.origin(origin);
     }
@@ -78,7 +82,7 @@ fn server(options: &Options, path: &str) -> Server {
     if let Some(path) = &options.health {
         server = server.health(path);
     }
-    server.proxy_protocol(options.proxy_protocol).build()
+    server.proxy_protocol(options.proxy_protocol).cores(options.cores).build()
 }
 
 /// axum has accepted the connection, so it has to say from where.
@@ -145,10 +149,18 @@ async fn run(options: Options) -> Result<(), Failure> {
 fn main() -> Result<(), Failure> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
     let options = Options::parse();
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(workers) = options.workers {
-        runtime.worker_threads(workers);
-    }
+    let runtime = runtime(options.workers).enable_all().build()?;
     // Everything runs on the workers, so that their number is what is measured.
-    runtime.enable_all().build()?.block_on(async { tokio::spawn(run(options)).await? })
+    runtime.block_on(async { tokio::spawn(run(options)).await? })
+}
+
+/// On one core a current-thread runtime serves all connections alike, and a multi-thread one does not.
+fn runtime(workers: Option<usize>) -> Builder {
+    let Some(workers) = workers else { return Builder::new_multi_thread() };
+    if workers == 1 {
+        return Builder::new_current_thread();
+    }
+    let mut runtime = Builder::new_multi_thread();
+    runtime.worker_threads(workers);
+    runtime
 }

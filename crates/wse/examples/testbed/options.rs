@@ -62,6 +62,9 @@ pub(crate) struct Options {
     /// How long a session is kept without a connection; 0s: there are none.
     #[arg(long, default_value = "60s", value_parser = duration)]
     pub(crate) resume_window: Duration,
+    /// Agrees to permessage-deflate, and compresses messages whose frames have at least so many bytes.
+    #[arg(long, value_parser = bytes)]
+    pub(crate) compress: Option<usize>,
     #[arg(long)]
     pub(crate) origin: Vec<String>,
     #[arg(long)]
@@ -78,9 +81,12 @@ pub(crate) struct Options {
     /// The most connections; beyond: 503. Without it there is no bound.
     #[arg(long)]
     pub(crate) connections: Option<usize>,
-    /// Runtime threads; as many as there are cores by default.
+    /// Runtime threads; as many as there are cores by default. With 1 the runtime is a current-thread one.
     #[arg(long)]
     pub(crate) workers: Option<usize>,
+    /// Serves connections on so many threads of the server's own.
+    #[arg(long, default_value_t = 0, conflicts_with = "second_path")]
+    pub(crate) cores: usize,
     /// No event lines.
     #[arg(long)]
     pub(crate) quiet: bool,

@@ -1,7 +1,7 @@
 //! Runs the application's handlers, with their types erased and their panics caught. A handler
 //! returns a value and never touches a socket.
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::lazy};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     any::Any,
@@ -58,8 +58,7 @@ where
             Ok(argument) => argument,
             Err(error) => return Box::pin(ready(vec![error])),
         };
-        let handler = handler.clone();
-        let run = async move { errors(handler(who, argument).await) };
+        let run = started(handler.clone(), who, argument).map(errors);
         Box::pin(caught(run, |panic| vec![panic]))
     })
 }
@@ -79,8 +78,7 @@ where
             Ok(argument) => argument,
             Err(error) => return Box::pin(ready(Err(error.into()))),
         };
-        let handler = handler.clone();
-        let run = async move { Ok(encode(format, &handler(who, argument).await?).map_err(RpError::from)?) };
+        let run = started(handler.clone(), who, argument).map(move |result| encoded(format, result));
         Box::pin(caught(run, |panic| Err(panic.into())))
     })
 }
@@ -96,17 +94,25 @@ where
     let of_calls = handler.clone();
     Fallback {
         message: Box::new(move |who, envelope| {
-            let handler = handler.clone();
-            let run = async move { errors(handler(who, envelope).await) };
+            let run = started(handler.clone(), who, envelope).map(errors);
             Box::pin(caught(run, |panic| vec![panic]))
         }),
         call: Box::new(move |who, envelope| {
             let format = envelope.payload.format();
-            let handler = of_calls.clone();
-            let run = async move { Ok(encode(format, &handler(who, envelope).await?).map_err(RpError::from)?) };
+            let run = started(of_calls.clone(), who, envelope).map(move |result| encoded(format, result));
             Box::pin(caught(run, |panic| Err(panic.into())))
         }),
     }
+}
+
+/// Calls a handler when it is polled first, and then runs what that returns. What it was called with takes
+/// no room any more while it runs: in an `async` block it would, twice.
+fn started<W, P, Fut: Future>(
+    handler: impl FnOnce(W, P) -> Fut,
+    who: W,
+    argument: P,
+) -> impl Future<Output = Fut::Output> {
+    lazy(move |_| handler(who, argument)).flatten()
 }
 
 fn errors<R>(result: Result<R, RpError>) -> Vec<RpError> {
@@ -131,17 +137,32 @@ fn undecoded<P: 'static>(payload: &Payload<'_>) -> Option<P> {
     taken
 }
 
-/// Encodes a result. The result `()` is encoded already.
-fn encode<R: Serialize + 'static>(format: Format, result: &R) -> Result<Payload<'static>, EncodeError> {
-    if (result as &dyn Any).is::<()>() { Ok(Payload::null(format)) } else { Payload::encode(format, result) }
+fn encoded<R: Serialize + 'static>(
+    format: Format,
+    result: Result<R, RpError>,
+) -> Result<Payload<'static>, Box<RpError>> {
+    encode(format, result?).map_err(|error| RpError::from(error).into())
+}
+
+/// Encodes a result. The result `()` is encoded already, and so is a payload of the format: it is neither read
+/// nor copied.
+fn encode<R: Serialize + 'static>(format: Format, result: R) -> Result<Payload<'static>, EncodeError> {
+    let mut result = Some(result);
+    let any = &mut result as &mut dyn Any;
+    if any.is::<Option<()>>() {
+        return Ok(Payload::null(format));
+    }
+    let payload = any.downcast_mut::<Option<Payload<'static>>>();
+    match payload.and_then(|payload| payload.take_if(|payload| payload.format() == format)) {
+        Some(payload) => Ok(payload),
+        None => Payload::encode(format, &result),
+    }
 }
 
 /// Runs the application's code so that a panic in it becomes one error.
-pub(crate) async fn caught<T>(run: impl Future<Output = T>, otherwise: impl FnOnce(RpError) -> T) -> T {
-    match AssertUnwindSafe(run).catch_unwind().await {
-        Ok(result) => result,
-        Err(panic) => otherwise(panicked(&*panic)),
-    }
+pub(crate) fn caught<T>(run: impl Future<Output = T>, otherwise: impl FnOnce(RpError) -> T) -> impl Future<Output = T> {
+    let caught = AssertUnwindSafe(run).catch_unwind();
+    caught.map(|result| result.unwrap_or_else(|panic| otherwise(panicked(&*panic))))
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> RpError {

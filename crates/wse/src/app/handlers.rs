@@ -4,7 +4,7 @@
 
 use crate::{
     app::{
-        erased::{CallRun, MessageRun, StartMessage, erase_call, erase_fallback, erase_message, in_order},
+        erased::{StartMessage, erase_call, erase_fallback, erase_message},
         handler_id::HandlerId,
         names::{Message, Procedure},
         table::{MessageHandler, Table},
@@ -16,8 +16,8 @@ use std::{
     fmt,
     future::Future,
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, Ordering},
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 use wse_proto::{Envelope, Kind, RpError};
@@ -68,12 +68,14 @@ use wse_proto::{Envelope, Kind, RpError};
 /// ```
 #[must_use = "nothing is handled before a server or a client has it"]
 pub struct Handlers<W> {
-    table: RwLock<Table<W>>,
+    pub(super) table: RwLock<Arc<Table<W>>>,
+    /// The version of the table, readable without the lock.
+    pub(super) version: AtomicU64,
 }
 
 impl<W> Default for Handlers<W> {
     fn default() -> Self {
-        Self { table: RwLock::default() }
+        Self { table: RwLock::default(), version: AtomicU64::new(0) }
     }
 }
 
@@ -83,12 +85,20 @@ impl<W> Handlers<W> {
         Self::default()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Table<W>> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    /// The table as it is now.
+    pub(super) fn read(&self) -> Arc<Table<W>> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Table<W>> {
-        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    /// Changes the table, or a copy if a task looks into it. Drop what `change` returns, and nothing within:
+    /// a handler is dropped without the lock. The copy holds all handlers of the table that it replaces.
+    fn change<T>(&self, change: impl FnOnce(&mut Table<W>) -> T) -> T {
+        let mut shared = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let table = Arc::make_mut(&mut *shared);
+        let changed = change(table);
+        table.version += 1;
+        self.version.store(table.version, Ordering::Release);
+        changed
     }
 }
 
@@ -162,7 +172,8 @@ impl<W: Send + 'static> Handlers<W> {
         F: FnOnce(W, Envelope<'static>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<R, RpError>> + Send + 'static,
     {
-        let replaced = self.write().set_fallback(Arc::new(erase_fallback(handler)));
+        let fallback = Arc::new(erase_fallback(handler));
+        let replaced = self.change(|table| table.set_fallback(fallback));
         drop(replaced); // after unlocking
         self
     }
@@ -190,7 +201,7 @@ impl<W: Send + 'static> Handlers<W> {
     fn insert(&self, name: &str, once: Option<Arc<AtomicBool>>, start: StartMessage<W>) -> HandlerId {
         let id = HandlerId::of_message(name);
         let added = MessageHandler { number: id.number, once, start };
-        self.write().add(name.into(), &[added]);
+        self.change(|table| table.add(name.into(), &[added]));
         id
     }
 
@@ -210,8 +221,8 @@ impl<W: Send + 'static> Handlers<W> {
         self.retain(name, |_| false)
     }
 
-    fn retain(&self, name: &str, keep: impl Fn(&MessageHandler<W>) -> bool) -> usize {
-        let removed = self.write().retain(name, keep);
+    pub(super) fn retain(&self, name: &str, keep: impl Fn(&MessageHandler<W>) -> bool) -> usize {
+        let removed = self.change(|table| table.retain(name, keep));
         removed.len()
     }
 
@@ -229,7 +240,8 @@ impl<W: Send + 'static> Handlers<W> {
         if Kind::of(rp.name()).is_some() {
             return Err(RegisterError::Reserved);
         }
-        let registered = self.write().register(rp.name(), erase_call(handler));
+        let procedure = erase_call(handler);
+        let registered = self.change(|table| table.register(rp.name(), procedure));
         registered.map_err(|_| RegisterError::AlreadyRegistered)
     }
 
@@ -238,7 +250,7 @@ impl<W: Send + 'static> Handlers<W> {
     /// # Errors
     /// When no procedure has that name.
     pub fn unregister(&self, name: &str) -> Result<(), RegisterError> {
-        let removed = self.write().unregister(name);
+        let removed = self.change(|table| table.unregister(name));
         removed.map(drop).ok_or(RegisterError::NotRegistered)
     }
 
@@ -270,66 +282,12 @@ impl<W: Send + 'static> Handlers<W> {
 
     /// Merges, or returns the name of a procedure that both have.
     fn merge_or_name(&self, other: Handlers<W>) -> Result<(), Box<str>> {
-        let other = other.table.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut table = self.write();
-        if let Some(name) = table.procedure_of_both(&other) {
-            return Err(name);
-        }
-        let replaced = table.merge(other);
-        drop(table); // before what was replaced
-        drop(replaced);
-        Ok(())
-    }
-
-    /// Starts the procedure that a call names, or the fallback; `None` when there is neither.
-    pub(crate) fn invoke(&self, who: W, envelope: &Envelope<'_>) -> Option<CallRun> {
-        let table = self.read();
-        if let Some(start) = table.procedure(&envelope.name).cloned() {
-            drop(table);
-            return Some(start(who, &envelope.payload));
-        }
-        let fallback = table.fallback().cloned()?;
-        drop(table);
-        Some((fallback.call)(who, envelope.clone().into_owned()))
-    }
-}
-
-impl<W: Clone + Send + 'static> Handlers<W> {
-    /// Starts the handlers of a message, to run one after the other, or the fallback; `None` when
-    /// there is neither.
-    pub(crate) fn deliver(&self, who: W, envelope: &Envelope<'_>) -> Option<MessageRun> {
-        let table = self.read();
-        let handlers_of_name = table.handlers_of(&envelope.name).cloned();
-        let fallback = if handlers_of_name.is_none() { table.fallback().cloned() } else { None };
-        drop(table);
-        match handlers_of_name.as_deref() {
-            Some([MessageHandler { once: None, start, .. }]) => return Some(start(who, &envelope.payload)),
-            Some(several) => {
-                let runs = self.start(several, &who, envelope);
-                if !runs.is_empty() {
-                    return Some(in_order(runs));
-                }
-            }
-            None => {}
-        }
-        // Handlers that have all run once leave the message to the fallback.
-        let fallback = fallback.or_else(|| self.read().fallback().cloned())?;
-        Some((fallback.message)(who, envelope.clone().into_owned()))
-    }
-
-    /// Starts those of several handlers that may run. Each `once` is removed, as it does not run again.
-    fn start(&self, several: &[MessageHandler<W>], who: &W, envelope: &Envelope<'_>) -> Vec<MessageRun> {
-        let mut runs = Vec::with_capacity(several.len());
-        for MessageHandler { number, once, start } in several {
-            if let Some(once) = once {
-                if !once.swap(false, Ordering::Relaxed) {
-                    continue;
-                }
-                self.retain(&envelope.name, |other| other.number != *number);
-            }
-            runs.push(start(who.clone(), &envelope.payload));
-        }
-        runs
+        let other = Arc::unwrap_or_clone(other.table.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let merged = self.change(|table| match table.procedure_of_both(&other) {
+            Some(name) => Err((name, other)),
+            None => Ok(table.merge(other)),
+        });
+        merged.map(drop).map_err(|(name, _)| name)
     }
 }
 
@@ -337,7 +295,9 @@ impl<W> fmt::Debug for Handlers<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let table = self.read();
         let (messages, procedures) = table.names();
-        let (messages, procedures) = (Vec::from_iter(messages), Vec::from_iter(procedures));
+        let (mut messages, mut procedures) = (Vec::from_iter(messages), Vec::from_iter(procedures));
+        messages.sort_unstable();
+        procedures.sort_unstable();
         f.debug_struct("Handlers")
             .field("messages", &messages)
             .field("procedures", &procedures)

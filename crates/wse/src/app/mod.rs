@@ -4,6 +4,7 @@ pub(crate) mod erased;
 pub(crate) mod handler_id;
 pub(crate) mod handlers;
 pub(crate) mod hooks;
+pub(crate) mod known;
 pub(crate) mod listeners;
 pub(crate) mod names;
 mod table;

@@ -12,7 +12,7 @@ use crate::{
         owner::ClientOwner,
         retry::Interruption,
         state::{ClientState, Target},
-        upgrade::upgrade,
+        upgrade::{Upgraded, upgrade},
     },
     connection::{handle::Handle, task::Connection},
     error::ConnectError,
@@ -110,11 +110,13 @@ impl Attempt<'_> {
             None => dial::open(&uri, options.proxy_from_env, &options.wrap_tls, tried).await,
         };
         let heard = |answered: &HeaderMap| state.keep_cookies(&uri, answered);
-        let upgrading = upgrade(stream?, &uri, options.spoken.protocol.name(), headers, heard);
-        let (stream, ahead) = upgrading.await?;
+        let compresses = state.env.compress_from.is_some();
+        let upgrading = upgrade(stream?, &uri, options.spoken.protocol.name(), headers, compresses, heard);
+        let Upgraded { io, ahead, deflate } = upgrading.await?;
         upgraded.store(true, Ordering::Relaxed);
 
         let handle = Arc::new(Handle::new(options.spoken.clone(), &state.env.limits, true));
+        handle.agree(deflate);
         let now = Instant::now().into_std();
         let (machine, hi) = options.spoken.protocol.client_machine(&hello, wanted.as_ref(), &state.env.limits, now);
         handle.hi(hi).map_err(|error| ConnectError::Identity(RpError::from(error)))?;
@@ -134,7 +136,7 @@ impl Attempt<'_> {
             disconnect: Some(disconnect),
             drain: Some(drain),
         };
-        tokio::spawn(Watched(Connection::new(stream, ahead, Role::Client, machine, owner, handle)));
+        tokio::spawn(Watched(Connection::new(io, ahead, Role::Client, machine, owner, handle)));
         let welcomed = welcomed.await.unwrap_or_else(|_| Err(ConnectError::Closed(Closed::broken(Reason::default()))));
         let established = match welcomed {
             Ok(established) => established,

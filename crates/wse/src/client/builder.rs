@@ -160,6 +160,16 @@ impl ClientBuilder {
         self
     }
 
+    /// Offers the server compression (permessage-deflate, RFC 7692), and compresses messages and answers whose frames
+    /// have at least so many bytes, if the server agrees and that makes them smaller; 512 is a good number. By default
+    /// nothing is offered. Where a server agrees in a way that was not offered, the attempt fails:
+    /// [`ConnectError::Unreachable`]. [`ServerBuilder::compress_from`](crate::ServerBuilder::compress_from) says
+    /// what it costs, and when to leave it off.
+    pub fn compress_from(mut self, bytes: usize) -> Self {
+        self.env.compress_from = Some(bytes);
+        self
+    }
+
     /// Sets whether a client that [reconnects](ClientBuilder::reconnect) asks for a session: it does by
     /// default. Within a session that the server grants, a lost connection loses nothing: the
     /// messages, calls in flight and answers of both sides arrive once and in order over the next

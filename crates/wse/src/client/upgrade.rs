@@ -5,7 +5,7 @@ use crate::{
     client::{dial::host_and_port, http_error::io_error},
     connection::stream::Io,
     error::ConnectError,
-    handshake::{accept_key, has_token},
+    handshake::{accept_key, extensions, has_token},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -14,17 +14,28 @@ use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::io;
+use wse_frame::deflate::Deflate;
 use wse_proto::Hint;
 
-/// Asks for the upgrade and checks the answer, whose headers are told first, whatever it is. Returns the
-/// stream and the bytes read beyond the answer.
+/// A stream that the server has upgraded.
+pub(crate) struct Upgraded {
+    pub(crate) io: Io,
+    /// Bytes read beyond the answer.
+    pub(crate) ahead: Vec<u8>,
+    /// Compression, where the server has agreed to it.
+    pub(crate) deflate: Option<Deflate>,
+}
+
+/// Asks for the upgrade, and for compression if this side `compresses`. Checks the answer, whose headers are
+/// told first, whatever it is.
 pub(crate) async fn upgrade(
     io: Io,
     uri: &Uri,
     protocol: &str,
     headers: HeaderMap,
+    compresses: bool,
     heard: impl FnOnce(&HeaderMap),
-) -> Result<(Io, Vec<u8>), ConnectError> {
+) -> Result<Upgraded, ConnectError> {
     let key = STANDARD.encode(rand::random::<[u8; 16]>());
     let mut request = Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
         .header(header::HOST, host_and_port(uri))
@@ -36,6 +47,9 @@ pub(crate) async fn upgrade(
         .body(Empty::<Bytes>::new())
         .map_err(|error| ConnectError::BadUrl(error.to_string()))?;
     request.headers_mut().extend(headers);
+    if compresses {
+        request.headers_mut().insert(header::SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(Deflate::OFFER));
+    }
 
     let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(unreachable)?;
     let connection = tokio::spawn(connection.with_upgrades());
@@ -48,7 +62,7 @@ pub(crate) async fn upgrade(
     let headers = response.headers();
     let upgraded = has_token(headers, &header::UPGRADE, "websocket")
         && has_token(headers, &header::CONNECTION, "upgrade")
-        && !headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS);
+        && (compresses || !headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS));
     if !upgraded {
         return Err(not_a_server("it did not upgrade to WebSocket"));
     }
@@ -61,9 +75,14 @@ pub(crate) async fn upgrade(
     {
         return Err(not_a_server("it selected a subprotocol that was not offered"));
     }
+    let deflate = if compresses {
+        Deflate::accept(extensions(response.headers())).map_err(|error| not_a_server(&error.to_string()))?
+    } else {
+        None
+    };
     let upgraded = hyper::upgrade::on(response).await.map_err(unreachable)?;
     let parts = upgraded.downcast::<TokioIo<Io>>().map_err(|_| not_a_server("the stream was lost in the upgrade"))?;
-    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
+    Ok(Upgraded { io: parts.io.into_inner(), ahead: parts.read_buf.to_vec(), deflate })
 }
 
 /// The error for a status other than 101. `Retry-After` counts with 503 and 429 only.

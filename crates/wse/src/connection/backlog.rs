@@ -46,7 +46,8 @@ impl Total<Backlog> for BacklogBytes {
 pub(super) struct Account {
     backlogs: Arc<Backlogs>,
     queue: Weak<dyn LateQueue>,
-    place: Mutex<Option<Place<Backlog, BacklogBytes>>>,
+    /// In a box, since few have one at a time.
+    place: Mutex<Option<Box<Place<Backlog, BacklogBytes>>>>,
 }
 
 impl Backlogs {
@@ -76,7 +77,7 @@ impl Account {
         }
         let place = own.get_or_insert_with(|| {
             let backlog = Backlog { queue: self.queue.clone(), bytes: 0 };
-            queues.take(&mut queues.lock(), backlog)
+            Box::new(queues.take(&mut queues.lock(), backlog))
         });
         let mut slow = Vec::new();
         let mut taken = place.update(|backlog| backlog.bytes = bytes);

@@ -12,8 +12,15 @@ use wse_proto::{Payload, Pending, Settled, Stamp};
 /// An answer as it came, undecoded.
 pub(crate) type Answer = Result<Payload<'static>, Payload<'static>>;
 
+type InFlight = Pending<oneshot::Sender<Answer>>;
+
 /// The calls in flight of one connection or session.
-pub(crate) struct Calls(Mutex<Pending<oneshot::Sender<Answer>>>);
+pub(crate) struct Calls {
+    limit: u32,
+    numbered: bool,
+    /// Made for the first call: most connections are never called, and keep 72 bytes less.
+    pending: Mutex<Option<Box<InFlight>>>,
+}
 
 /// A call in flight. Dropping it forgets the call.
 pub(crate) struct Call<'a> {
@@ -24,18 +31,19 @@ pub(crate) struct Call<'a> {
 impl Calls {
     /// At most `limit` at a time, with numbers or random stamps.
     pub(crate) fn new(limit: usize, numbered: bool) -> Self {
-        Calls(Mutex::new(Pending::new(limit, numbered)))
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        Calls { limit, numbered, pending: Mutex::new(None) }
     }
 
     /// The stamp of a ping that is a call.
     pub(crate) fn ping(&self) -> Stamp {
-        self.lock().ping(rand::random())
+        self.pending(&mut self.lock()).ping(rand::random())
     }
 
     /// Hands an answer to its caller. One that no caller waits for is dropped. Returns true when it
     /// answers a ping.
     pub(crate) fn settle(&self, stamp: &str, answer: Result<Payload<'_>, Payload<'_>>) -> bool {
-        let settled = self.lock().settle(stamp);
+        let settled = self.lock().as_mut().map_or(Settled::Unknown, |pending| pending.settle(stamp));
         if let Settled::Call(waiter) = settled {
             let answer = match answer {
                 Ok(result) => Ok(result.into_owned()),
@@ -49,17 +57,21 @@ impl Calls {
 
     /// Whether a caller waits for an answer.
     pub(crate) fn in_flight(&self) -> bool {
-        !self.lock().is_empty()
+        self.lock().as_ref().is_some_and(|pending| !pending.is_empty())
     }
 
     /// Tells every caller that there will be no answer.
     pub(crate) fn disconnect(&self) {
-        let waiters = self.lock().drain();
+        let waiters = self.lock().as_mut().map(|pending| pending.drain());
         drop(waiters); // it wakes tasks, so the lock is released before
     }
 
-    fn lock(&self) -> MutexGuard<'_, Pending<oneshot::Sender<Answer>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Box<InFlight>>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pending<'a>(&self, pending: &'a mut Option<Box<InFlight>>) -> &'a mut InFlight {
+        pending.get_or_insert_with(|| Box::new(Pending::new(self.limit as usize, self.numbered)))
     }
 }
 
@@ -70,7 +82,8 @@ impl Calls {
     /// [`CallError::Busy`] when as many calls are in flight as the limit allows.
     pub(crate) fn open(&self) -> Result<(Call<'_>, oneshot::Receiver<Answer>), CallError> {
         let (waiter, answer) = oneshot::channel();
-        let stamp = self.lock().open(rand::random(), waiter).map_err(|_| CallError::Busy)?;
+        let opened = self.pending(&mut self.lock()).open(rand::random(), waiter);
+        let stamp = opened.map_err(|_| CallError::Busy)?;
         Ok((Call { calls: self, stamp }, answer))
     }
 }
@@ -83,7 +96,9 @@ impl Call<'_> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        self.calls.lock().cancel(&self.stamp);
+        if let Some(pending) = &mut *self.calls.lock() {
+            pending.cancel(&self.stamp);
+        }
     }
 }
 

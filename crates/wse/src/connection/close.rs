@@ -4,7 +4,7 @@ use crate::connection::{
     backlog::LateQueue,
     outbox::signals::Signals,
     owner::{Life, Owner},
-    task::Connection,
+    task::{Cause, Connection, Entering},
 };
 use wse_proto::{Closed, Machine, Reason};
 
@@ -13,17 +13,23 @@ const ABNORMAL: u16 = 1006;
 
 impl<O: Owner> Connection<O> {
     /// Ends the connection if its handle was closed. What the peer says is not handled from then on.
+    #[inline]
     pub(super) fn check_closed(&mut self) {
-        if self.cause.is_none()
-            && let Some(closed) = self.handle.closed()
-        {
+        if !self.handle.is_open() && self.cause.is_none() {
+            self.close_as_handle();
+        }
+    }
+
+    #[cold]
+    fn close_as_handle(&mut self) {
+        if let Some(closed) = self.handle.closed() {
             self.close_now(closed);
         }
     }
 
     pub(super) fn apply_signals(&mut self, Signals { drain, abort, cut, handover, became_late }: Signals) {
         if became_late {
-            self.late_until = Some(self.now + self.owner.env().limits.slow_timeout);
+            self.late_until = Some(Box::new(self.now + self.owner.env().limits.slow_timeout));
             self.progressed = true; // the timer has to learn the new deadline
         }
         if abort {
@@ -47,11 +53,11 @@ impl<O: Owner> Connection<O> {
     /// before an answer. Of a listener that handlers wait for it is not known whether it waits for the peer.
     pub(super) fn check_inbox(&mut self) {
         if self.cause.is_none()
-            && self.ready.is_none()
+            && !matches!(self.entering, Entering::Ready(_))
             && self.inbox.is_beyond_answers(self.owner.env().limits.inbox_bytes)
             && !self.may_start() // else the next turn takes from the inbox
             && self.handle.awaits_peer()
-            && self.running.iter().all(|running| running.waits.for_peer())
+            && self.running.wait_for_peer()
             && self.checking.as_ref().is_none_or(|checking| checking.waits.for_peer())
         {
             self.close_now(Closed::answers_behind());
@@ -99,22 +105,24 @@ impl<O: Owner> Connection<O> {
             return;
         }
         let closed = self.handle.close_as(closed);
-        self.close_deadline = self.now + self.owner.env().limits.close_timeout;
+        let deadline = self.now + self.owner.env().limits.close_timeout;
         self.progressed = true; // the timer has to learn the new deadline
         let last = self.machine.close(self.now.into_std());
         if closed == Closed::slow() {
             // What is too much is not kept until the peer has read it.
-            self.handle.written(self.writing.drop_rest());
+            self.handle.gone(self.writing.drop_rest());
         }
         if self.io.is_some() {
             self.handle.goodbye(last.as_ref(), &closed);
         }
-        self.asked = None;
+        if let Entering::Asked(_) = self.entering {
+            self.entering = Entering::Done;
+        }
         self.handle.calls().disconnect();
         if !self.welcomed {
             self.inbox.clear();
         }
         self.owner.on(Life::Ended(&closed));
-        self.cause = Some(closed);
+        self.cause = Some(Box::new(Cause { closed, deadline }));
     }
 }

@@ -5,13 +5,12 @@ use crate::{
     connection::{
         owner::{Opened, Owner, Report},
         running_handlers::{Checking, Finished, Running, RunningCall, Work},
-        task::{Connection, frame_limits},
+        task::{Connection, Entering, frame_limits},
         turn,
         waits::Waits,
     },
     error::SendError,
 };
-use futures_util::stream::StreamExt;
 use std::{
     future::Future,
     pin::Pin,
@@ -28,7 +27,7 @@ impl<O: Owner> Connection<O> {
             Step::Wait => {}
             Step::Hold(envelope) => self.inbox.push(envelope),
             Step::Ask(question) => {
-                self.asked = Some(self.owner.ask(question));
+                self.entering = Entering::Asked(self.owner.ask(question));
                 self.progressed = true;
             }
             Step::Send(envelope) => {
@@ -92,16 +91,19 @@ impl<O: Owner> Connection<O> {
         match opened {
             Opened::New { ready, received, provisional } => {
                 self.welcomed = true;
+                self.handle.outbox.compress_from(self.owner.env().compress_from());
                 if provisional {
                     self.probe();
                 }
-                self.ready = ready;
+                if let Some(ready) = ready {
+                    self.entering = Entering::Ready(ready);
+                }
                 if let Some(received) = received {
                     self.machine.keep(received);
                 }
             }
             // `hand_over` hands the stream over, after the bytes that are being decoded were put aside.
-            Opened::Resumed(handle, resumption) => self.found_session = Some(Box::new((handle, resumption))),
+            Opened::Resumed(handle, resumption) => self.entering = Entering::Found(Box::new((handle, resumption))),
         }
     }
 
@@ -115,7 +117,7 @@ impl<O: Owner> Connection<O> {
 
     pub(super) fn may_start(&self) -> bool {
         let full = self.running.len() >= self.owner.env().limits.handlers_per_conn;
-        self.welcomed && self.ready.is_none() && self.checking.is_none() && !full
+        self.welcomed && matches!(self.entering, Entering::Done) && self.checking.is_none() && !full
     }
 
     pub(super) fn start_waiting(&mut self, cx: &mut Context<'_>) {
@@ -129,7 +131,7 @@ impl<O: Owner> Connection<O> {
     /// Shows an envelope to the application's hook first, if there is one. Later envelopes wait for the
     /// hook, so that handlers start in order.
     fn start(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
-        let Some(hook) = self.owner.env().hooks.receive.clone() else { return self.handle_envelope(envelope, cx) };
+        let Some(hook) = &self.owner.env().hooks.receive else { return self.handle_envelope(envelope, cx) };
         let Some(who) = self.owner.who() else { return };
         let envelope = envelope.into_owned();
         let hook = hook(who, envelope.clone());
@@ -178,18 +180,19 @@ impl<O: Owner> Connection<O> {
     /// Runs the handlers of a message. Most finish at once: they take no place among the running ones, and
     /// nothing is copied.
     fn run_handlers(&mut self, who: O::Who, envelope: Envelope<'_>, cx: &mut Context<'_>) {
-        let Some(mut run) = self.owner.env().handlers.deliver(who, &envelope) else {
+        let Some(mut run) = self.owner.env().handlers.deliver(&mut self.known, who, &envelope) else {
             return self.report(Report::Ignored { name: &envelope.name, payload: &envelope.payload });
         };
         let mut waits = Waits::new(&self.handle);
         match waits.watch(|| run.as_mut().poll(cx)) {
+            Poll::Ready(errors) if errors.is_empty() => {}
             Poll::Ready(errors) => self.failed(errors, &envelope.name),
             Poll::Pending => self.run_beside(Work::Message(run, envelope.name.into_owned()), waits),
         }
     }
 
     fn run_procedure(&mut self, who: O::Who, envelope: Envelope<'_>, cx: &mut Context<'_>) {
-        let run = self.owner.env().handlers.invoke(who, &envelope);
+        let run = self.owner.env().handlers.invoke(&mut self.known, who, &envelope);
         let Envelope { name, payload, stamp: Some(stamp) } = envelope else { return };
         let Some(mut run) = run else { return self.not_registered(&name, &stamp) };
         let mut waits = Waits::new(&self.handle);
@@ -204,7 +207,7 @@ impl<O: Owner> Connection<O> {
     }
 
     pub(super) fn poll_running(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(finished)) = self.running.poll_next_unpin(cx) {
+        while let Poll::Ready(Some(finished)) = self.running.poll_next(cx) {
             self.progressed = true;
             match finished {
                 Finished::Message(errors, name) => self.failed(errors, &name),
@@ -275,11 +278,11 @@ impl<O: Owner> Connection<O> {
     }
 
     pub(super) fn poll_asked(&mut self, cx: &mut Context<'_>) {
-        if let Some(asked) = &mut self.asked
+        if let Entering::Asked(asked) = &mut self.entering
             && let Poll::Ready((answer, failed)) = asked.as_mut().poll(cx)
         {
             self.progressed = true;
-            self.asked = None;
+            self.entering = Entering::Done;
             match answer {
                 Ok(answer) => {
                     let step = self.machine.step(Input::Answer(answer), self.now.into_std());
@@ -291,11 +294,11 @@ impl<O: Owner> Connection<O> {
                 self.report(Report::Failed { code: Code::NOT_AUTHORIZED, name: None, error });
             }
         }
-        if let Some(ready) = &mut self.ready
+        if let Entering::Ready(ready) = &mut self.entering
             && Pin::new(ready).poll(cx).is_ready()
         {
             self.progressed = true;
-            self.ready = None;
+            self.entering = Entering::Done;
         }
     }
 }

@@ -2,7 +2,17 @@
 //! the application's types encode themselves, and it never touches a stream.
 
 use crate::{
-    connection::{backlog::Account, calls::Calls, outbox::Outbox, parked::Parked, queue::Out, spoken::Spoken, turn},
+    connection::{
+        backlog::Account,
+        calls::Calls,
+        outbox::{Outbox, Queued, compressed::Compressed, signals::Collected},
+        parked::Parked,
+        queue::{Out, Queue},
+        shared_frame::SharedFrame,
+        spare,
+        spoken::Spoken,
+        turn,
+    },
     error::SendError,
     session::sent::{Arrival, SentFrames},
 };
@@ -11,8 +21,9 @@ use serde::Serialize;
 use std::{
     cell::Cell,
     sync::{Arc, OnceLock},
+    task::Waker,
 };
-use wse_frame::{Opcode, frame_len, put_close, put_frame};
+use wse_frame::{Opcode, frame_len, put_close, put_frame, write_frame};
 use wse_proto::{Closed, Codec, EncodeError, Envelope, Kind, Limits, Payload, SessionGrant, Token};
 
 /// The handle to a connection, shared by the connection's task and all senders. It stays the same when
@@ -26,9 +37,8 @@ pub(crate) struct Handle {
     /// What replaces `spoken`, once the peer's first frame has chosen it.
     chosen: OnceLock<Arc<Spoken>>,
     calls: Calls,
-    masked: bool,
     /// What the queue holds beyond its limit counts here, for a server.
-    pub(super) account: OnceLock<Account>,
+    pub(super) account: Option<Account>,
 }
 
 thread_local! {
@@ -51,15 +61,19 @@ impl Handle {
             calls: Calls::new(limits.calls_per_conn, spoken.codec.numbers_calls()),
             spoken,
             chosen: OnceLock::new(),
-            masked,
-            account: OnceLock::new(),
+            account: None,
         }
     }
 
     /// Sends no message of the application that is larger than the peer takes.
     pub(crate) fn bound_messages(&self, bytes: u64) {
         let largest = usize::try_from(bytes).unwrap_or(usize::MAX);
-        self.outbox.bound_frames(frame_len(largest, self.masked));
+        self.outbox.bound_frames(frame_len(largest, self.masked()));
+    }
+
+    /// Whether its frames are masked: on the client's side.
+    pub(super) fn masked(&self) -> bool {
+        self.outbox.masked
     }
 
     pub(crate) fn spoken(&self) -> &Arc<Spoken> {
@@ -112,7 +126,7 @@ impl Handle {
 
     /// An end that this side chooses, in the form that its wire has for it.
     pub(crate) fn end(&self, closed: Closed) -> Closed {
-        self.codec().end(closed, self.masked)
+        self.codec().end(closed, self.masked())
     }
 
     /// Lets running handlers finish, then closes.
@@ -153,7 +167,7 @@ impl Handle {
         P: Serialize + ?Sized,
     {
         let encode = |out: &mut Vec<u8>| self.codec().write(out, name, payload, stamp);
-        self.frame(self.opcode(), encode, |frame| self.queue(Out::Own(frame)))
+        self.frame(self.opcode(), encode, |frame| self.queue(frame))
     }
 
     /// Queues an envelope of the application whose payload is encoded already.
@@ -164,19 +178,28 @@ impl Handle {
         stamp: Option<&str>,
     ) -> Result<Option<u64>, SendError> {
         let encode = |out: &mut Vec<u8>| self.codec().write_encoded(out, name, payload, stamp);
-        self.frame(self.opcode(), encode, |frame| self.queue(Out::Own(frame)))
+        self.frame(self.opcode(), encode, |frame| self.queue(frame))
     }
 
     /// Queues a frame that many connections share. For the server's role only.
-    pub(crate) fn send_shared(&self, frame: &Bytes) -> Result<Option<u64>, SendError> {
-        self.queue(Out::Shared(frame))
+    pub(crate) fn send_shared(&self, frame: &SharedFrame) -> Result<Option<u64>, SendError> {
+        if self.outbox.compresses(frame.plain().len()) {
+            return self.queued(self.send_shared_compressed(frame));
+        }
+        self.queue(Out::Shared(frame.plain()))
     }
 
     /// Queues a frame of the application. A parked session that takes too much ends, or makes others
     /// end.
     #[inline]
     pub(super) fn queue(&self, frame: Out<'_>) -> Result<Option<u64>, SendError> {
-        match self.outbox.send(frame) {
+        let compresses = self.outbox.compresses(frame.len());
+        self.queued(if compresses { self.send_compressed(frame) } else { self.outbox.send(frame) })
+    }
+
+    #[inline]
+    fn queued(&self, sent: Result<Queued, SendError>) -> Result<Option<u64>, SendError> {
+        match sent {
             Ok(queued) => {
                 if queued.counts {
                     self.count_kept();
@@ -200,19 +223,29 @@ impl Handle {
 
     /// Waits until a whole frame has room, and queues it.
     pub(super) async fn queue_when_ready(&self, frame: &Bytes) -> Result<Option<u64>, SendError> {
-        Ok(self.outbox.send_when_ready(frame).await?.number)
+        let compressed = self.compressed(frame);
+        Ok(self.outbox.send_when_ready(frame, compressed.as_ref().map(Compressed::from)).await?.number)
     }
 
     /// Encodes a message into its frame.
     pub(super) fn encode<P: Serialize + ?Sized>(&self, name: &str, payload: &P) -> Result<Bytes, SendError> {
         let encode = |out: &mut Vec<u8>| self.codec().write(out, name, payload, None);
-        self.frame(self.opcode(), encode, |frame| Ok(Bytes::copy_from_slice(frame)))
+        self.frame(self.opcode(), encode, |frame| Ok(frame.to_bytes()))
     }
 
-    /// Notes that so many bytes were written to the stream.
+    /// For the task: takes what is queued, and notes that so many bytes were written to the stream.
     #[inline]
-    pub(super) fn written(&self, bytes: usize) {
-        if self.outbox.written(bytes) {
+    pub(super) fn collect(&self, writing: &mut Queue, written: usize, waker: &Waker) -> Collected {
+        let collected = self.outbox.collect(writing, written, waker);
+        if collected.less_beyond {
+            self.count_excess();
+        }
+        collected
+    }
+
+    /// For the task: notes that so many bytes that it had collected wait no longer.
+    pub(super) fn gone(&self, bytes: usize) {
+        if self.outbox.gone(bytes) {
             self.count_excess();
         }
     }
@@ -224,7 +257,7 @@ impl Handle {
 
     /// Queues an envelope of the protocol.
     pub(crate) fn say(&self, envelope: &Envelope<'_>) -> Result<(), SendError> {
-        self.frame(self.opcode(), self.write_envelope(envelope), |frame| self.outbox.push(frame))
+        self.frame(self.opcode(), self.write_envelope(envelope), |frame| self.outbox.push(frame.as_slice()))
     }
 
     pub(super) fn write_envelope(
@@ -242,7 +275,9 @@ impl Handle {
 
     /// Queues the welcome, with what it grants.
     pub(crate) fn welcome(&self, payload: &Payload<'_>, granted: Option<&SessionGrant>) -> Result<(), SendError> {
-        self.frame(self.opcode(), self.write_welcome(payload, granted), |frame| self.outbox.push_welcome(frame))
+        self.frame(self.opcode(), self.write_welcome(payload, granted), |frame| {
+            self.outbox.push_welcome(frame.as_slice())
+        })
     }
 
     pub(super) fn write_welcome(
@@ -258,7 +293,7 @@ impl Handle {
 
     /// For the task, once the end was chosen: queues `last` and the close frame.
     pub(super) fn goodbye(&self, last: Option<&Envelope<'_>>, closed: &Closed) {
-        let mask = || self.masked.then(rand::random);
+        let mask = || self.masked().then(rand::random);
         let mut frames = Vec::new();
         if let Some(envelope) = last {
             // What a codec of the application cannot write is not sent.
@@ -277,30 +312,41 @@ impl Handle {
 
     /// Queues a ping frame whose pong is recognised by its payload.
     pub(super) fn ping_with(&self, mark: &[u8]) -> Result<(), SendError> {
-        self.frame(Opcode::Ping, write_raw(mark), |frame| self.outbox.push(frame))
+        self.frame(Opcode::Ping, write_raw(mark), |frame| self.outbox.push(frame.as_slice()))
     }
 
     /// Queues the answer to a ping.
     pub(super) fn pong(&self, payload: &[u8]) -> Result<(), SendError> {
         let mut frame = Vec::new();
-        put_frame(&mut frame, Opcode::Pong, self.masked.then(rand::random), write_raw(payload))?;
+        put_frame(&mut frame, Opcode::Pong, self.masked().then(rand::random), write_raw(payload))?;
         self.outbox.push_pong(&frame)
     }
 
+    /// Encodes a frame and queues it. A large one is handed over in the memory it was written into, which the
+    /// queue and the session share; a small one is copied.
     fn frame<T>(
         &self,
         opcode: Opcode,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
-        queue: impl FnOnce(&[u8]) -> Result<T, SendError>,
+        queue: impl FnOnce(Out<'_>) -> Result<T, SendError>,
     ) -> Result<T, SendError> {
         let mut scratch = SCRATCH.take();
-        scratch.clear();
-        let mask = self.masked.then(rand::random);
-        let result = put_frame(&mut scratch, opcode, mask, write).map_err(SendError::from);
-        turn::produced(scratch.len());
-        let result = result.and_then(|()| queue(&scratch));
+        if scratch.capacity() == 0 {
+            scratch = spare::largest();
+        }
+        let mask = self.masked().then(rand::random);
+        let result = write_frame(&mut scratch, opcode, mask, write).map_err(SendError::from).and_then(|begin| {
+            let len = scratch.len() - begin;
+            turn::produced(len);
+            if len <= spare::LARGE {
+                return queue(Out::Own(&scratch[begin..]));
+            }
+            queue(Out::Shared(&spare::hand_over(&mut scratch, begin)))
+        });
         if scratch.capacity() <= SCRATCH_KEPT {
             SCRATCH.set(scratch);
+        } else {
+            spare::keep(scratch);
         }
         result
     }

@@ -3,6 +3,7 @@
 pub(crate) mod backlog;
 pub(crate) mod calls;
 mod close;
+mod compression;
 mod dispatch;
 mod excess;
 pub(crate) mod handle;
@@ -14,13 +15,17 @@ pub(crate) mod queue;
 #[cfg(test)]
 mod races;
 mod read;
+mod read_ahead;
 pub(crate) mod receipt;
 mod resume;
 mod running_handlers;
 pub(crate) mod send;
+pub(crate) mod shared_frame;
+mod spare;
 pub(crate) mod spoken;
 pub(crate) mod stream;
 pub(crate) mod task;
+mod timer;
 pub(crate) mod turn;
 mod waits;
 mod write;

@@ -15,6 +15,8 @@ pub(crate) struct Env<W> {
     pub(crate) handlers: Handlers<W>,
     pub(crate) hooks: Hooks<W>,
     pub(crate) limits: Limits,
+    /// Messages of at least so many bytes are compressed where the peer agrees; `None`: nothing is agreed on.
+    pub(crate) compress_from: Option<usize>,
     /// Whether peers see the texts of errors that were not made on purpose.
     pub(crate) expose_errors: bool,
 }
@@ -25,7 +27,20 @@ where
     Hooks<W>: Default,
 {
     fn default() -> Self {
-        Self { handlers: Handlers::default(), hooks: Hooks::default(), limits: Limits::default(), expose_errors: false }
+        Self {
+            handlers: Handlers::default(),
+            hooks: Hooks::default(),
+            limits: Limits::default(),
+            compress_from: None,
+            expose_errors: false,
+        }
+    }
+}
+
+impl<W> Env<W> {
+    /// Bytes of the smallest frame that is compressed where the stream has agreed on it.
+    pub(crate) fn compress_from(&self) -> usize {
+        self.compress_from.unwrap_or(usize::MAX)
     }
 }
 

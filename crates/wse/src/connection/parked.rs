@@ -2,22 +2,23 @@
 //! resume it.
 
 use crate::{
-    connection::stream::Io,
+    connection::{read_ahead::ReadAhead, stream::Io},
     session::parking::Slot,
     sync::{Mutex, MutexGuard},
 };
 use std::{fmt, sync::PoisonError};
 use tokio::sync::oneshot;
-use wse_frame::Decoder;
+use wse_frame::{Decoder, deflate::Deflate};
 use wse_proto::{Payload, SessionGrant, Token};
 
 /// A welcomed connection on its way to the task of its session. It holds no handle, since it waits
 /// inside of one.
 pub(super) struct Handover {
     pub(super) io: Io,
-    /// Bytes that were read and not decoded.
-    pub(super) read_ahead: Vec<u8>,
+    pub(super) read_ahead: ReadAhead,
     pub(super) decoder: Decoder,
+    /// What the stream has agreed on.
+    pub(super) deflate: Option<Deflate>,
     pub(super) resumption: Resumption,
 }
 
@@ -40,13 +41,14 @@ pub(super) struct Parked(Mutex<Waiting>);
 #[derive(Default)]
 struct Waiting {
     handover: Option<Box<Handover>>,
-    slot: Option<Slot>,
+    /// In a box, since every connection has this state and few are parked.
+    slot: Option<Box<Slot>>,
 }
 
 impl Parked {
     /// Notes that the session is parked in this slot.
     pub(super) fn take(&self, slot: Slot) {
-        self.lock().slot = Some(slot);
+        self.lock().slot = Some(Box::new(slot));
     }
 
     /// Whether the session is parked.

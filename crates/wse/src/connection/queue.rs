@@ -1,8 +1,12 @@
-//! The bytes to be written, in order: small frames lie behind one another in one buffer, large shared
-//! frames are referenced. It never copies a large shared frame, and owns no memory while empty.
+//! The bytes to be written, in order: small frames lie behind one another in one buffer, and shared frames
+//! are referenced where they are large or alone. It never copies a large one, and owns no memory while empty.
 
-use bytes::Bytes;
-use std::{collections::VecDeque, io::IoSlice};
+mod rest;
+
+use crate::connection::spare;
+use bytes::{Buf, Bytes};
+use rest::{Chunk, Rest};
+use std::{cell::Cell, io::IoSlice};
 
 /// A shared frame up to this size is copied behind the others, which costs less than an entry of its
 /// own and a longer `writev`. Measured with 8 broadcasts to 1000 in flight, deliveries a second of
@@ -12,20 +16,36 @@ const SMALL: usize = 256;
 /// The buffer that small frames share grows up to this size, then another is begun.
 const BUFFER: usize = 64 << 10;
 
-#[derive(Debug, Default)]
-pub(crate) struct Queue {
-    /// The first bytes; `sent` of them are gone.
-    first: Vec<u8>,
-    sent: usize,
-    /// What follows.
-    rest: VecDeque<Chunk>,
-    /// Where a frame goes that is put in later.
-    mark: usize,
+/// A buffer that grew beyond this is freed. A queue that is not empty owns so much at the most, or twice its bytes.
+const FIRST_KEPT: usize = 4 << 10;
+
+thread_local! {
+    /// The buffer of the last queue that was written on this thread, for the next one. It saves 290 of 10,000
+    /// instructions of an echo that comes alone, and 120 of 4,500 where 16 come together.
+    static FIRST: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    /// Empty only where nothing follows.
+    first: First,
+    /// What follows.
+    rest: Rest,
+}
+
+/// What is written next.
 #[derive(Debug)]
-enum Chunk {
-    Own(Vec<u8>),
+enum First {
+    /// Small frames behind one another.
+    Own {
+        bytes: Vec<u8>,
+        /// How many of the bytes are gone.
+        sent: usize,
+        /// Where a frame goes that is put in later.
+        mark: usize,
+    },
+    /// A frame that came first is referenced, however small: most broadcasts find the queue empty and are written
+    /// before another comes. To copy it into a buffer of each queue takes 290 of 2,300 instructions of a delivery.
     Shared(Bytes),
 }
 
@@ -46,6 +66,13 @@ impl Out<'_> {
         }
     }
 
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Out::Own(frame) => frame,
+            Out::Shared(frame) => frame,
+        }
+    }
+
     /// A copy that outlives the caller.
     pub(crate) fn to_bytes(self) -> Bytes {
         match self {
@@ -56,6 +83,7 @@ impl Out<'_> {
 }
 
 impl Queue {
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_empty() && self.rest.is_empty()
     }
@@ -63,14 +91,14 @@ impl Queue {
     /// Bytes still to be written.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        let first = self.first.len() - self.sent;
-        if self.rest.is_empty() { first } else { first + self.rest.iter().map(Chunk::len).sum::<usize>() }
+        self.first.as_slice().len() + self.rest.len()
     }
 
     /// Appends a frame.
     #[inline]
     pub(crate) fn put(&mut self, frame: Out<'_>) {
         match frame {
+            Out::Shared(bytes) if self.is_empty() => self.first = First::Shared(bytes.clone()),
             Out::Shared(bytes) if bytes.len() > SMALL => self.rest.push_back(Chunk::Shared(bytes.clone())),
             Out::Shared(bytes) => self.copy(bytes),
             Out::Own(bytes) => self.copy(bytes),
@@ -79,44 +107,63 @@ impl Queue {
 
     /// Marks the end of what is queued, if that is short, as the place of a frame that is put in later.
     pub(crate) fn mark(&mut self) {
-        if self.rest.is_empty() {
-            self.mark = self.first.len();
+        if let (First::Own { bytes, mark, .. }, true) = (&mut self.first, self.rest.is_empty()) {
+            *mark = bytes.len();
         }
     }
 
     /// Bytes behind the mark, of a queue of which nothing was written.
     #[inline]
     pub(crate) fn behind_mark(&self) -> usize {
-        self.len() - self.mark
+        let mark = if let First::Own { mark, .. } = self.first { mark } else { 0 };
+        self.len() - mark
     }
 
     /// Puts a frame in at the mark, which is the front unless it was set.
     pub(crate) fn put_at_mark(&mut self, frame: &[u8]) {
-        let tail = self.first.split_off(self.mark);
-        if !tail.is_empty() {
-            self.rest.push_front(Chunk::Own(tail));
+        let (mut front, tail) = match std::mem::take(&mut self.first) {
+            First::Own { mut bytes, mark, .. } => {
+                let tail = bytes.split_off(mark);
+                (bytes, Chunk::Own(tail))
+            }
+            First::Shared(bytes) => (Vec::new(), Chunk::Shared(bytes)),
+        };
+        if tail.len() > 0 {
+            self.rest.push_front(tail);
         }
-        self.first.extend_from_slice(frame);
+        front.extend_from_slice(frame);
+        self.first = front.into();
     }
 
     fn copy(&mut self, bytes: &[u8]) {
-        if self.rest.is_empty() && self.first.len() < BUFFER {
-            self.first.extend_from_slice(bytes);
-            return;
+        if self.rest.is_empty() {
+            if let First::Shared(alone) = &self.first
+                && alone.len() <= SMALL
+            {
+                self.first = First::copy_of(alone);
+            }
+            if let First::Own { bytes: buffer, .. } = &mut self.first
+                && buffer.len() < BUFFER
+            {
+                if buffer.capacity() == 0 && bytes.len() <= FIRST_KEPT {
+                    *buffer = FIRST.take();
+                }
+                return buffer.extend_from_slice(bytes);
+            }
         }
-        match self.rest.back_mut() {
-            Some(Chunk::Own(buffer)) if buffer.len() < BUFFER => buffer.extend_from_slice(bytes),
-            _ => self.rest.push_back(Chunk::Own(bytes.to_vec())),
-        }
+        self.rest.copy(bytes, BUFFER);
+    }
+
+    /// What is to be written next, where that is all that there is.
+    #[inline]
+    pub(crate) fn whole(&self) -> Option<&[u8]> {
+        self.rest.is_empty().then(|| self.first.as_slice())
     }
 
     /// Fills `slices` with what is to be written next; returns how many it filled.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let first = (self.sent < self.first.len()).then(|| &self.first[self.sent..]);
-        let rest = self.rest.iter().map(|chunk| match chunk {
-            Chunk::Own(buffer) => &buffer[..],
-            Chunk::Shared(bytes) => &bytes[..],
-        });
+        let first = Some(self.first.as_slice()).filter(|first| !first.is_empty());
+        let rest = self.rest.iter().map(Chunk::as_slice);
         let mut filled = 0;
         for (slice, bytes) in slices.iter_mut().zip(first.into_iter().chain(rest)) {
             *slice = IoSlice::new(bytes);
@@ -126,27 +173,40 @@ impl Queue {
     }
 
     /// Forgets the next `written` bytes.
+    #[inline]
     pub(crate) fn advance(&mut self, written: usize) {
-        let here = written.min(self.first.len() - self.sent);
-        self.sent += here;
-        if self.sent < self.first.len() {
+        let first = self.first.as_slice().len();
+        if written < first {
+            match &mut self.first {
+                First::Own { sent, .. } => *sent += written,
+                First::Shared(bytes) => bytes.advance(written),
+            }
             return;
         }
-        let mut left = written - here;
-        (self.first, self.sent) = (Vec::new(), 0);
+        std::mem::take(&mut self.first).keep();
+        if !self.rest.is_empty() {
+            self.advance_rest(written - first);
+        }
+    }
+
+    /// Forgets the next bytes behind the first, which are gone.
+    fn advance_rest(&mut self, mut left: usize) {
         while let Some(chunk) = self.rest.pop_front() {
             if left >= chunk.len() {
                 left -= chunk.len();
+                if let Chunk::Shared(frame) = chunk {
+                    spare::keep_frame(frame);
+                }
                 continue;
             }
             match chunk {
-                Chunk::Own(buffer) => (self.first, self.sent) = (buffer, left),
-                Chunk::Shared(bytes) => self.rest.push_front(Chunk::Shared(bytes.slice(left..))),
+                Chunk::Own(bytes) => self.first = First::Own { bytes, sent: left, mark: 0 },
+                Chunk::Shared(mut bytes) => {
+                    bytes.advance(left);
+                    self.first = First::Shared(bytes);
+                }
             }
             break;
-        }
-        if self.rest.is_empty() {
-            self.rest = VecDeque::new();
         }
     }
 
@@ -154,92 +214,61 @@ impl Queue {
     /// how many bytes they had.
     pub(crate) fn drop_rest(&mut self) -> usize {
         let before = self.len();
-        self.rest.truncate(usize::from(self.first.is_empty()));
+        self.rest = Rest::default();
         before - self.len()
     }
 }
 
-impl Chunk {
-    fn len(&self) -> usize {
+impl First {
+    /// A buffer that begins with a frame which is not alone any more, and has room for more like it.
+    #[inline(never)]
+    fn copy_of(frame: &[u8]) -> Self {
+        let mut buffer = FIRST.take();
+        buffer.reserve(4 * frame.len());
+        buffer.extend_from_slice(frame);
+        buffer.into()
+    }
+
+    /// What is not gone.
+    #[inline]
+    fn as_slice(&self) -> &[u8] {
         match self {
-            Chunk::Own(buffer) => buffer.len(),
-            Chunk::Shared(bytes) => bytes.len(),
+            First::Own { bytes, sent, .. } => &bytes[*sent..],
+            First::Shared(bytes) => bytes,
         }
+    }
+
+    /// Bytes that are all gone do not stay here, and no frame is without bytes.
+    #[inline]
+    fn is_empty(&self) -> bool {
+        matches!(self, First::Own { bytes, .. } if bytes.is_empty())
+    }
+
+    /// Keeps its memory for another, once it is written.
+    #[inline]
+    fn keep(self) {
+        match self {
+            First::Own { mut bytes, .. } if (1..=FIRST_KEPT).contains(&bytes.capacity()) => {
+                bytes.clear();
+                FIRST.set(bytes);
+            }
+            First::Own { .. } => {}
+            First::Shared(frame) => spare::keep_frame(frame),
+        }
+    }
+}
+
+impl From<Vec<u8>> for First {
+    fn from(bytes: Vec<u8>) -> Self {
+        First::Own { bytes, sent: 0, mark: 0 }
+    }
+}
+
+impl Default for First {
+    fn default() -> Self {
+        Vec::new().into()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn flatten(queue: &Queue, slices: usize) -> Vec<u8> {
-        let mut parts = vec![IoSlice::new(&[]); slices];
-        let filled = queue.slices(&mut parts);
-        parts[..filled].iter().flat_map(|part| part.to_vec()).collect()
-    }
-
-    proptest! {
-        #[test]
-        fn bytes_leave_in_the_order_they_came(
-            frames in prop::collection::vec((0usize..3000, any::<bool>()), 0..40),
-            writes in prop::collection::vec(1usize..5000, 0..60),
-        ) {
-            let (mut queue, mut expected, mut got) = (Queue::default(), Vec::new(), Vec::new());
-            for (index, (length, shared)) in frames.iter().enumerate() {
-                let bytes = vec![index as u8; *length];
-                expected.extend_from_slice(&bytes);
-                if *shared { queue.put(Out::Shared(&Bytes::from(bytes))) } else { queue.put(Out::Own(&bytes)) }
-            }
-            for write in writes.into_iter().chain(std::iter::repeat(100_000)) {
-                let next = flatten(&queue, 4);
-                if next.is_empty() { break }
-                let written = write.min(next.len());
-                got.extend_from_slice(&next[..written]);
-                queue.advance(written);
-            }
-            prop_assert_eq!(got, expected);
-            prop_assert!(queue.is_empty());
-            prop_assert_eq!(queue.first.capacity() + queue.rest.capacity(), 0);
-        }
-    }
-
-    #[test]
-    fn a_frame_is_put_in_at_the_front_or_where_the_mark_was_set() {
-        for (marked, expected) in [(false, "!welcome,more"), (true, "welcome,!more")] {
-            let mut queue = Queue::default();
-            queue.put(Out::Own(b"welcome,"));
-            if marked {
-                queue.mark();
-            }
-            queue.put(Out::Own(b"more"));
-            assert_eq!(queue.behind_mark(), if marked { 4 } else { 12 });
-            queue.put_at_mark(b"!");
-            assert_eq!(flatten(&queue, 4), expected.as_bytes());
-        }
-    }
-
-    #[test]
-    fn a_frame_that_was_begun_is_kept_when_the_rest_is_dropped() {
-        for (written, kept) in [(0, 5), (3, 2), (5, SMALL + 1), (6, SMALL)] {
-            let mut queue = Queue::default();
-            queue.put(Out::Own(b"small"));
-            for byte in [1, 2] {
-                queue.put(Out::Shared(&Bytes::from(vec![byte; SMALL + 1])));
-            }
-            queue.advance(written);
-            let before = queue.len();
-            assert_eq!((queue.drop_rest(), queue.len()), (before - kept, kept), "{written}");
-        }
-    }
-
-    #[test]
-    fn a_large_shared_frame_is_not_copied() {
-        let frame = Bytes::from(vec![7; SMALL + 1]);
-        let mut queue = Queue::default();
-        queue.put(Out::Shared(&frame));
-        let mut slices = [IoSlice::new(&[])];
-        assert_eq!(queue.slices(&mut slices), 1);
-        assert_eq!(slices[0].as_ptr(), frame.as_ptr());
-    }
-}
+mod tests;

@@ -1,7 +1,12 @@
 //! Tests of races on what threads share of a connection: the outbox, the session within it and the
 //! parking. shuttle runs each test in thousands of orders, and reports a lost wake-up as a deadlock.
 
-use super::{handle::Handle, queue::Out, queue::Queue, spoken::Spoken};
+use super::{
+    handle::Handle,
+    outbox::signals::{Collected, Signals},
+    queue::{Out, Queue},
+    spoken::Spoken,
+};
 use crate::{
     error::SendError,
     session::parking::Parking,
@@ -11,6 +16,7 @@ use bytes::Bytes;
 use shuttle::thread::{self, Thread};
 use std::{
     io::IoSlice,
+    mem::take,
     sync::Arc,
     task::{Wake, Waker},
     time::Instant,
@@ -54,11 +60,34 @@ fn write(queue: &mut Queue, got: &mut Vec<u8>) -> usize {
     written
 }
 
-/// Sleeps unless there is news, as a task does.
-fn sleep(handle: &Handle) {
-    let waker: Waker = Arc::new(Unpark(thread::current())).into();
-    if handle.outbox.sleep(&waker) {
-        thread::park();
+fn waker() -> Waker {
+    Arc::new(Unpark(thread::current())).into()
+}
+
+/// A turn of a task: it writes what is queued until nothing is, and sleeps then, unless it has enough
+/// bytes. It says without a lock that it is at work, as a task does. Returns signals when it finds some.
+fn turn(handle: &Handle, got: &mut Vec<u8>, enough: usize) -> Option<Box<Signals>> {
+    let (waker, mut queue, mut written) = (waker(), Queue::default(), 0);
+    handle.outbox.work();
+    loop {
+        let Collected { signals, sleeps, .. } = handle.collect(&mut queue, written, &waker);
+        if signals.is_some() || got.len() >= enough {
+            handle.gone(write(&mut queue, got));
+            return signals;
+        }
+        if sleeps {
+            thread::park();
+            return None;
+        }
+        written = write(&mut queue, got);
+        // The other way to fall asleep: with a look at what is new, and not at what is there.
+        if got.len().is_multiple_of(2) && got.len() < enough {
+            handle.gone(take(&mut written));
+            if handle.outbox.sleep(&waker) {
+                thread::park();
+                return None;
+            }
+        }
     }
 }
 
@@ -74,19 +103,76 @@ fn frames_of_many_senders_leave_whole_and_in_order_and_no_wake_up_is_lost() {
     let race = || {
         let handle = handle();
         let senders = [0, 1, 2].map(|number| sender(&handle, number));
-        let (mut queue, mut got) = (Queue::default(), Vec::new());
-        loop {
-            handle.outbox.collect(&mut queue);
-            handle.outbox.written(write(&mut queue, &mut got));
-            if got.len() == 12 {
-                break;
-            }
-            sleep(&handle);
+        let mut got = Vec::new();
+        while got.len() < 12 {
+            turn(&handle, &mut got, 12);
         }
         senders.into_iter().for_each(|sender| sender.join().unwrap());
         assert_whole(&got, 3);
     };
     shuttle::check_random(race, ORDERS);
+}
+
+#[test]
+fn signals_of_many_threads_and_what_they_send_reach_a_task_whenever_it_falls_asleep() {
+    let race = || {
+        let handle = handle();
+        let (drains, cuts) = (handle.clone(), handle.clone());
+        let threads = [
+            thread::spawn(move || drains.drain(wse_proto::Closed::slow())),
+            thread::spawn(move || cuts.cut()),
+            sender(&handle, 1),
+        ];
+        let (mut got, mut drained, mut cut) = (Vec::new(), false, false);
+        while !drained || !cut || got.len() < 4 {
+            let enough = if drained && cut { 4 } else { usize::MAX };
+            if let Some(signals) = turn(&handle, &mut got, enough) {
+                (drained, cut) = (drained || signals.drain.is_some(), cut || signals.cut);
+            }
+        }
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    };
+    shuttle::check_random(race, ORDERS);
+}
+
+/// Counts how often a task is woken.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn a_task_at_work_is_not_woken_one_that_sleeps_once_and_one_that_has_ended_is_not_kept() {
+    let test = || {
+        let (handle, woken) = (handle(), Arc::new(Count::default()));
+        let (waker, mut queue) = (Waker::from(woken.clone()), Queue::default());
+        let send = |expected| {
+            (0..3).for_each(|_| _ = handle.queue(Out::Own(b"frame")).unwrap());
+            assert_eq!(woken.0.load(SeqCst), expected);
+        };
+        assert!(handle.collect(&mut queue, 0, &waker).sleeps);
+        send(1);
+        handle.outbox.work();
+        send(1);
+        assert!(!handle.collect(&mut queue, 0, &waker).sleeps, "there is something to write");
+        send(1);
+        assert!(!handle.outbox.sleep(&waker), "something was sent since");
+        let written = write(&mut queue, &mut Vec::new());
+        assert!(!handle.collect(&mut queue, written, &waker).sleeps);
+        assert!(handle.outbox.sleep(&waker), "while the stream is full");
+        send(2);
+        // What wakes a task keeps its memory.
+        handle.collect(&mut queue, 0, &waker);
+        assert!(handle.outbox.sleep(&waker));
+        handle.outbox.forget_task();
+        drop(waker);
+        assert_eq!(Arc::strong_count(&woken), 1);
+    };
+    shuttle::check_random(test, 1);
 }
 
 #[test]
@@ -107,14 +193,12 @@ fn whoever_waits_for_room_is_woken_when_there_is_some_and_when_the_connection_en
                 })
             })
         });
-        let (mut queue, mut got) = (Queue::default(), Vec::new());
+        let mut got = Vec::new();
         let of_theirs = |got: &[u8]| got.iter().filter(|byte| **byte != LAST).count();
         while of_theirs(&got) < 12 {
-            handle.outbox.collect(&mut queue);
-            handle.outbox.written(write(&mut queue, &mut got));
-            if of_theirs(&got) < 12 {
-                sleep(&handle);
-            }
+            let missing = 12 - of_theirs(&got);
+            let enough = got.len() + missing;
+            turn(&handle, &mut got, enough);
         }
         // Each has one more to send, for which there may be no room any more.
         handle.close(wse_proto::Closed::slow());
@@ -132,24 +216,15 @@ fn a_session_loses_and_doubles_nothing_while_it_is_parked_and_resumed_under_its_
         let handle = handle();
         handle.begin_session(None, 1 << 20);
         let senders = [0, 1].map(|number| sender(&handle, number));
-        let (mut queue, mut got, mut lost) = (Queue::default(), Vec::new(), false);
-        loop {
-            handle.outbox.collect(&mut queue);
-            lost = !lost;
-            if lost {
-                // With what was about to be written.
-                assert!(handle.outbox.park());
-                queue = Queue::default();
-                thread::yield_now();
-                handle.outbox.resume(&[], got.len() as u64, &[]);
-                continue;
-            }
-            handle.outbox.written(write(&mut queue, &mut got));
+        let mut got = Vec::new();
+        while got.len() < 8 {
+            // With what was about to be written.
+            handle.collect(&mut Queue::default(), 0, &waker());
+            assert!(handle.outbox.park());
+            thread::yield_now();
+            handle.outbox.resume(&[], got.len() as u64, &[]);
+            turn(&handle, &mut got, 8);
             handle.outbox.acknowledge(got.len() as u64 / 2).unwrap();
-            if got.len() == 8 {
-                break;
-            }
-            sleep(&handle);
         }
         senders.into_iter().for_each(|sender| sender.join().unwrap());
         assert_whole(&got, 2);

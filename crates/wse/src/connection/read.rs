@@ -2,23 +2,33 @@
 
 use crate::connection::{
     owner::Owner,
-    task::Connection,
+    spare,
+    task::{Connection, Entering},
     turn::{self, TURN},
 };
+use bytes::BufMut;
 use std::{
     cell::Cell,
-    pin::Pin,
-    task::{Context, Poll},
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
 };
-use tokio::io::{AsyncRead, ReadBuf};
-use wse_frame::{Item, Message, Opcode, Role};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use wse_frame::{Item, Message, Opcode, Payload, Role};
 use wse_proto::{Closed, Input, Machine, Reason};
 
 /// The close code of a client that leaves, and perhaps not for good (RFC 6455 section 7.4.1).
 const GOING_AWAY: u16 = 1001;
 
+/// Bytes read at once. They are a little more than a turn, so that a message of 128 KiB, in its frame, has its whole
+/// room once half of it has arrived.
+const READ: usize = TURN + (4 << 10);
+
 /// Bytes read at once from a peer that was not admitted yet.
 const UNADMITTED_READ: usize = 4 << 10;
+
+/// Bytes of a large frame that are worth a read of their own, which brings nothing of the next frame with it.
+const ROOM: usize = 16 << 10;
 
 thread_local! {
     /// The buffer into which all connections of a worker thread read. The decoder takes in every byte
@@ -32,39 +42,57 @@ impl<O: Owner> Connection<O> {
     pub(super) fn poll_read(&mut self, left: &mut usize, cx: &mut Context<'_>) {
         if !self.read_ahead.is_empty() && self.has_room() {
             let mut ahead = std::mem::take(&mut self.read_ahead);
-            let rest = self.take_in(&mut ahead[self.decoded..], cx);
-            if rest > 0 {
-                (self.decoded, self.read_ahead) = (ahead.len() - rest, ahead);
-            } else {
-                self.decoded = 0;
-            }
+            let rest = self.take_in(ahead.rest(), cx);
+            ahead.keep_last(rest);
+            self.read_ahead = ahead;
         }
-        while *left > 0 && self.read_ahead.is_empty() && self.has_room() {
-            let Some(io) = &mut self.io else { return };
+        while *left > 0 && !turn::is_over() && self.read_ahead.is_empty() && self.has_room() {
             let mut scratch = SCRATCH.take();
-            scratch.resize(TURN, 0);
-            let size = if self.welcomed { TURN } else { UNADMITTED_READ };
-            let mut buffer = ReadBuf::new(&mut scratch[..size]);
-            let read = Pin::new(io).poll_read(cx, &mut buffer);
-            let filled = buffer.filled().len();
-            match read {
-                Poll::Ready(Ok(())) if filled > 0 => {
-                    let begun = self.decoder.buffered() > 0;
-                    self.machine.heard(if begun { filled } else { 0 }, self.now.into_std());
-                    let rest = self.take_in(&mut scratch[..filled], cx);
-                    if rest > 0 {
-                        self.read_ahead = scratch[filled - rest..filled].to_vec();
-                    }
-                }
-                Poll::Ready(_) => self.lost(Closed::broken(Reason::default())),
-                Poll::Pending => {}
-            }
+            scratch.resize(READ, 0);
+            let read = self.poll_read_once(&mut scratch, cx);
             SCRATCH.set(scratch);
-            if read.is_pending() {
-                return;
-            }
-            *left = left.saturating_sub(filled);
+            let Poll::Ready(bytes) = read else { return };
+            *left = left.saturating_sub(bytes);
         }
+    }
+
+    /// Reads once and takes in what has come. Returns how many bytes that were.
+    fn poll_read_once(&mut self, scratch: &mut [u8], cx: &mut Context<'_>) -> Poll<usize> {
+        let begun = self.decoder.buffered() > 0;
+        match ready!(self.poll_stream(begun, scratch, cx)) {
+            Ok((bytes, input)) if bytes > 0 => {
+                self.machine.heard(if begun { bytes } else { 0 }, self.now.into_std());
+                let rest = self.take_in(&mut scratch[..input], cx);
+                if rest > 0 {
+                    self.read_ahead = scratch[input - rest..input].to_vec().into();
+                }
+                Poll::Ready(bytes)
+            }
+            _ => {
+                self.lost(Closed::broken(Reason::default()));
+                Poll::Ready(0)
+            }
+        }
+    }
+
+    /// Reads what a large frame that has `begun` has announced into its place, and all else into `scratch`. Returns
+    /// how many bytes were read, and how many of them lie in `scratch`.
+    fn poll_stream(
+        &mut self,
+        begun: bool,
+        scratch: &mut [u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(usize, usize)>> {
+        let Some(io) = &mut self.io else { return Poll::Pending };
+        if begun
+            && self.welcomed
+            && let Some(room) = self.decoder.room(ROOM)
+        {
+            return pin!(io.read_buf(&mut room.limit(READ))).poll(cx).map_ok(|bytes| (bytes, 0));
+        }
+        let mut buffer = ReadBuf::new(&mut scratch[..if self.welcomed { READ } else { UNADMITTED_READ }]);
+        let read = Pin::new(io).poll_read(cx, &mut buffer);
+        read.map_ok(|()| (buffer.filled().len(), buffer.filled().len()))
     }
 
     /// Whether more is read. A full inbox keeps the stream unread, unless the application waits for what
@@ -73,24 +101,32 @@ impl<O: Owner> Connection<O> {
         let limits = &self.owner.env().limits;
         let bound = if self.welcomed { limits.inbox_bytes } else { limits.auth_message_bytes };
         let awaits_peer = || self.welcomed && self.handle.awaits_peer();
-        self.found_session.is_none() && self.inbox.has_room(bound, awaits_peer)
+        !matches!(self.entering, Entering::Found(_)) && self.inbox.has_room(bound, awaits_peer)
     }
 
     /// Decodes what was read. Returns how many bytes are left because the inbox is full, as small messages
     /// take more room than their bytes, or because the turn is over.
+    ///
+    /// Whoever calls it has looked for room before it read, and a first item is taken in whatever has changed
+    /// since: it may lie whole in the decoder, where no byte of input would be left to come back for it.
     fn take_in(&mut self, mut input: &mut [u8], cx: &mut Context<'_>) -> usize {
         loop {
-            if !self.has_room() || turn::is_over() {
-                return input.len();
-            }
-            match self.decoder.next(&mut input) {
+            match self.decoder.next_in(&mut input, spare::between) {
                 Ok(None) => return 0,
-                Ok(Some(Item::Message(message))) => self.message(&message, cx),
+                Ok(Some(Item::Message(message))) if message.reserved != 0 => self.inflate(message, cx),
+                Ok(Some(Item::Message(message))) => {
+                    self.message(&message, cx);
+                    if let Payload::Owned(bytes) = message.payload {
+                        spare::keep(bytes);
+                    }
+                }
                 Ok(Some(Item::Ping(ping))) if self.cause.is_none() => {
                     // Fails only when the connection ends, which is noticed soon enough.
                     let _ = self.handle.pong(ping.as_slice());
                 }
-                Ok(Some(Item::Pong(pong))) if self.unconfirmed_welcome.is_some_and(|mark| pong.as_slice() == mark) => {
+                Ok(Some(Item::Pong(pong)))
+                    if self.unconfirmed_welcome.as_deref().is_some_and(|mark| pong.as_slice() == mark) =>
+                {
                     self.welcome_arrived();
                 }
                 Ok(Some(Item::Ping(_) | Item::Pong(_))) => {}
@@ -111,6 +147,9 @@ impl<O: Owner> Connection<O> {
                     return 0;
                 }
             }
+            if !self.has_room() || turn::is_over() {
+                return input.len();
+            }
         }
     }
 
@@ -125,10 +164,15 @@ impl<O: Owner> Connection<O> {
         passes && self.handle.is_open() && self.handle.outbox.session(|_| ()).is_some()
     }
 
-    fn message(&mut self, message: &Message<'_>, cx: &mut Context<'_>) {
+    /// Whether messages still count: after the end only acknowledgements do.
+    pub(super) fn listens(&mut self) -> bool {
         self.check_closed();
-        if self.cause.is_some() && !self.handle.outbox.session(|session| session.is_owed()).unwrap_or(false) {
-            return; // after the end only acknowledgements count
+        self.cause.is_none() || self.handle.outbox.session(|session| session.is_owed()).unwrap_or(false)
+    }
+
+    pub(super) fn message(&mut self, message: &Message<'_>, cx: &mut Context<'_>) {
+        if !self.listens() {
+            return;
         }
         self.unheard = false;
         self.welcome_arrived();

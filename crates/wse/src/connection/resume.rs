@@ -13,12 +13,13 @@ use crate::{
         owner::{Life, Owner},
         parked::Handover,
         queue::Queue,
-        task::{Connection, frame_limits},
+        read_ahead::ReadAhead,
+        task::{Cause, Connection, Entering, frame_limits},
     },
     error::SendError,
     session::parking::{ParkedSession, Parking},
 };
-use std::sync::Arc;
+use std::{mem::take, sync::Arc};
 use wse_frame::{Decoder, Opcode, put_frame};
 use wse_proto::{Closed, Machine, Payload, Reason, SessionGrant};
 
@@ -81,7 +82,7 @@ impl<O: Owner> Connection<O> {
 
     fn detach_stream(&mut self, closed: Closed) {
         self.io = None;
-        (self.read_ahead, self.decoded) = (Vec::new(), 0);
+        self.read_ahead = ReadAhead::default();
         drop(self.forget_message()); // the peer sends it again
         (self.writing, self.flushed, self.full, self.late_until) = (Queue::default(), true, false, None);
         self.progressed = true; // the timer has to learn the new deadline
@@ -94,20 +95,23 @@ impl<O: Owner> Connection<O> {
 
     /// Hands the welcomed connection over to the task of its session. This task ends then.
     pub(super) fn hand_over(&mut self) {
-        let Some(found) = self.found_session.take() else { return };
+        let Some(found) = self.entering.take_found() else { return };
         let Some(io) = self.io.take() else { return };
-        let read_ahead = self.read_ahead.split_off(self.decoded);
+        let read_ahead = take(&mut self.read_ahead);
         let decoder = self.forget_message();
         self.drop_waiting(); // a client that resumes has nothing to say before the welcome
         let (session, resumption) = *found;
-        session.offer(Handover { io, read_ahead, decoder, resumption });
-        self.cause = Some(self.handle.close_as(Closed::broken(Reason::default())));
+        let deflate = self.handle.outbox.agreed();
+        session.offer(Handover { io, read_ahead, decoder, deflate, resumption });
+        let closed = self.handle.close_as(Closed::broken(Reason::default()));
+        self.cause = Some(Box::new(Cause { closed, deadline: self.now }));
         let _ = self.machine.close(self.now.into_std()); // it owes the peer nothing
     }
 
     /// Continues the session over a connection that another task has handed over.
     pub(super) fn take_over(&mut self) {
-        let Some(Handover { io, read_ahead, decoder, resumption }) = self.handle.parked.take_handover() else { return };
+        let Some(handover) = self.handle.parked.take_handover() else { return };
+        let Handover { io, read_ahead, decoder, deflate, resumption } = handover;
         self.confirm(); // a client that comes back with its token has had its welcome
         if self.io.is_some() {
             // The peer has noticed that the previous connection is lost, and this side has not.
@@ -128,10 +132,14 @@ impl<O: Owner> Connection<O> {
         if self.handle.resume(welcome.as_ref(), resumption.seen, &mark).is_err() {
             return self.close_now(Closed::slow()); // the welcome does not encode
         }
+        self.handle.outbox.agree(deflate);
+        self.handle.outbox.compress_from(self.owner.env().compress_from());
         self.io = Some(io);
-        (self.read_ahead, self.decoded, self.decoder) = (read_ahead, 0, decoder);
-        (self.unconfirmed_welcome, self.unheard) = (welcome.is_some().then_some(mark), true);
-        self.ready = resumption.ready.or(self.ready.take());
+        (self.read_ahead, self.decoder) = (read_ahead, decoder);
+        (self.unconfirmed_welcome, self.unheard) = (welcome.is_some().then(|| Box::new(mark)), true);
+        if let Some(ready) = resumption.ready {
+            self.entering = Entering::Ready(ready);
+        }
         self.owner.on(Life::Resumed(resumption.token));
         self.progressed = true;
     }
@@ -146,7 +154,7 @@ impl<O: Owner> Connection<O> {
     /// provisional: its session ends when the stream is lost.
     pub(super) fn probe(&mut self) {
         let mark = rand::random();
-        (self.provisional, self.unconfirmed_welcome) = (true, Some(mark));
+        (self.provisional, self.unconfirmed_welcome) = (true, Some(Box::new(mark)));
         let _ = self.handle.ping_with(&mark); // fails only when the connection ends
     }
 

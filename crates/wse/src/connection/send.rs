@@ -3,10 +3,9 @@
 
 use crate::{
     app::hooks::Hooks,
-    connection::{handle::Handle, waits::for_peer},
+    connection::{handle::Handle, shared_frame::SharedFrame, waits::for_peer},
     error::{CallError, SendError},
 };
-use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{pin::pin, time::Duration};
 use wse_proto::{Closed, Envelope, Payload, Reason};
@@ -61,7 +60,7 @@ pub(crate) fn shared<W: Send + 'static>(
     handle: &Handle,
     name: &str,
     payload: Option<&Payload<'_>>,
-    frame: &Bytes,
+    frame: &SharedFrame,
 ) -> Result<Option<u64>, SendError> {
     if let (true, Some(payload)) = (hooks.sees_outgoing(), payload) {
         if !handle.is_open() {

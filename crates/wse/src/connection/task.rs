@@ -1,28 +1,29 @@
 //! The task of a connection, or of a session with one connection after the other: its state and its
 //! loop. It decides nothing about envelopes, and waits for no peer but its own.
 
-use crate::connection::{
-    handle::Handle,
-    inbox::Inbox,
-    owner::{Asked, Life, Owner},
-    parked::Resumption,
-    queue::Queue,
-    running_handlers::{Checking, Running},
-    stream::Io,
-    turn::{self, TURN},
+use crate::{
+    app::known::Known,
+    connection::{
+        handle::Handle,
+        inbox::Inbox,
+        owner::{Asked, Life, Owner},
+        parked::Resumption,
+        queue::Queue,
+        read_ahead::ReadAhead,
+        running_handlers::{Checking, RunningHandlers},
+        stream::Io,
+        timer::Timer,
+        turn::{self, TURN},
+    },
 };
-use futures_util::stream::FuturesUnordered;
 use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
-use tokio::{
-    sync::oneshot,
-    time::{Instant, Sleep},
-};
-use wse_frame::{Decoder, Role};
+use tokio::{sync::oneshot, time::Instant};
+use wse_frame::{Decoder, Role, deflate::RSV1};
 use wse_proto::{Closed, Input, Limits, Machine, Reason};
 
 type AnswerOf<O> = <<O as Owner>::Machine as Machine>::Answer;
@@ -31,10 +32,7 @@ type AnswerOf<O> = <<O as Owner>::Machine as Machine>::Answer;
 pub(crate) struct Connection<O: Owner> {
     /// `None` once the connection has ended or is lost. Running handlers still finish then.
     pub(super) io: Option<Io>,
-    /// Bytes that were read and not decoded: before the task began, or while the inbox was full.
-    pub(super) read_ahead: Vec<u8>,
-    /// How many of them were decoded.
-    pub(super) decoded: usize,
+    pub(super) read_ahead: ReadAhead,
     pub(super) role: Role,
     pub(super) decoder: Decoder,
     pub(super) machine: O::Machine,
@@ -42,11 +40,10 @@ pub(crate) struct Connection<O: Owner> {
     pub(super) handle: Arc<Handle>,
     /// The peer has been admitted.
     pub(super) welcomed: bool,
-    /// The application's answer to a question, while the application works on it.
-    pub(super) asked: Option<Asked<AnswerOf<O>>>,
-    /// After the welcome, messages and calls wait for this before they reach their handlers.
-    pub(super) ready: Option<oneshot::Receiver<()>>,
-    pub(super) running: FuturesUnordered<Running>,
+    pub(super) entering: Entering<AnswerOf<O>>,
+    /// The handlers that this turn has seen.
+    pub(super) known: Known<O::Who>,
+    pub(super) running: RunningHandlers,
     /// The message or call that the application's hook looks at.
     pub(super) checking: Option<Box<Checking>>,
     pub(super) inbox: Inbox,
@@ -55,27 +52,54 @@ pub(crate) struct Connection<O: Owner> {
     /// The stream has not taken everything: what it takes next, its peer has made room for.
     pub(super) full: bool,
     /// When the connection ends as slow, unless the queue falls to its limit before.
-    pub(super) late_until: Option<Instant>,
-    timer: Pin<Box<Sleep>>,
+    pub(super) late_until: Option<Box<Instant>>,
+    timer: Timer,
     pub(super) now: Instant,
-    /// Why the connection ends or ended.
-    pub(super) cause: Option<Closed>,
+    /// Why the connection ends or ended. In a box, as all that few connections have at a time: a task is
+    /// rounded up to 128 bytes.
+    pub(super) cause: Option<Box<Cause>>,
     /// The peer has sent its close frame.
     pub(super) peer_closed: bool,
-    /// When this side drops the stream, if the peer has not answered the close frame by then.
-    pub(super) close_deadline: Instant,
-    /// The welcome resumes this session, in another task.
-    pub(super) found_session: Option<Box<(Arc<Handle>, Resumption)>>,
     /// The payload of the ping behind a welcome, until something shows that the client has the welcome.
-    pub(super) unconfirmed_welcome: Option<[u8; 8]>,
+    pub(super) unconfirmed_welcome: Option<Box<[u8; 8]>>,
     /// No envelope has come since the session was resumed: its client may have given that attempt up.
     pub(super) unheard: bool,
     /// Until the peer has shown that it is there, its session ends when the stream is lost.
     pub(super) provisional: bool,
     /// No more handlers start. The connection ends like this when none runs.
-    pub(super) draining: Option<Closed>,
+    pub(super) draining: Option<Box<Closed>>,
     /// Something began or became free in this round, so there is more to poll.
     pub(super) progressed: bool,
+}
+
+/// What a connection waits for on its way in.
+pub(super) enum Entering<A> {
+    /// For nothing but its peer.
+    Done,
+    /// The application's answer to a question, while the application works on it.
+    Asked(Asked<A>),
+    /// The welcome resumes this session, in another task.
+    Found(Box<(Arc<Handle>, Resumption)>),
+    /// After the welcome, messages and calls wait for this before they reach their handlers.
+    Ready(oneshot::Receiver<()>),
+}
+
+impl<A> Entering<A> {
+    #[inline]
+    pub(super) fn take_found(&mut self) -> Option<Box<(Arc<Handle>, Resumption)>> {
+        let Entering::Found(_) = self else { return None };
+        match std::mem::replace(self, Entering::Done) {
+            Entering::Found(found) => Some(found),
+            _ => None,
+        }
+    }
+}
+
+/// Why a connection ends.
+pub(super) struct Cause {
+    pub(super) closed: Closed,
+    /// When this side drops the stream, if the peer has not answered the close frame by then.
+    pub(super) deadline: Instant,
 }
 
 impl<O: Owner> Connection<O> {
@@ -90,31 +114,30 @@ impl<O: Owner> Connection<O> {
         let now = Instant::now();
         let first = machine.deadline().map_or(now, Instant::from_std);
         let limits = frame_limits(&owner.env().limits, role == Role::Client);
+        let mut decoder = Decoder::new(role, limits);
+        decoder.allow_reserved(if handle.outbox.agreed().is_some() { RSV1 } else { 0 });
         Self {
             io: Some(io),
-            read_ahead,
-            decoded: 0,
+            read_ahead: read_ahead.into(),
             role,
-            decoder: Decoder::new(role, limits),
+            decoder,
             machine,
             owner,
             handle,
             welcomed: false,
-            asked: None,
-            ready: None,
-            running: FuturesUnordered::new(),
+            entering: Entering::Done,
+            known: Known::default(),
+            running: RunningHandlers::default(),
             checking: None,
             inbox: Inbox::default(),
             writing: Queue::default(),
             flushed: true,
             full: false,
             late_until: None,
-            timer: Box::pin(tokio::time::sleep_until(first)),
+            timer: Timer::new(first),
             now,
             cause: None,
             peer_closed: false,
-            close_deadline: now,
-            found_session: None,
             unconfirmed_welcome: None,
             unheard: false,
             provisional: false,
@@ -123,37 +146,27 @@ impl<O: Owner> Connection<O> {
         }
     }
 
-    fn is_done(&self) -> bool {
-        let gone = self.io.is_none() && self.cause.is_some();
-        gone && self.running.is_empty() && self.checking.is_none() && self.inbox.is_empty()
-    }
-
     fn poll_timer(&mut self, cx: &mut Context<'_>) {
         loop {
-            let due = match self.machine.deadline() {
-                Some(deadline) => Instant::from_std(deadline),
-                None if self.io.is_some() => self.close_deadline,
-                None => return,
+            let due = match (self.machine.deadline(), &self.cause) {
+                (Some(deadline), _) => Instant::from_std(deadline),
+                (None, Some(cause)) if self.io.is_some() => cause.deadline,
+                (None, _) => return,
             };
-            let due = self.late_until.map_or(due, |late| late.min(due));
-            // When a deadline moves to later, the timer still fires at the earlier time and is set again
-            // only then, so that traffic costs nothing.
+            let due = self.late_until.as_deref().map_or(due, |late| due.min(*late));
             if due > self.now {
-                if due < self.timer.deadline() || self.timer.is_elapsed() {
-                    self.timer.as_mut().reset(due);
-                }
-                if self.timer.as_mut().poll(cx).is_pending() {
+                if self.timer.poll_until(due, self.now, cx).is_pending() {
                     return;
                 }
                 self.now = Instant::now();
             }
-            if self.late_until.is_some_and(|late| self.now >= late) {
+            if self.late_until.as_deref().is_some_and(|late| self.now >= *late) {
                 self.late_until = None;
                 self.end_if_late();
                 continue;
             }
-            if self.cause.is_some() {
-                if self.now >= self.close_deadline {
+            if let Some(cause) = &self.cause {
+                if self.now >= cause.deadline {
                     self.io = None;
                 }
                 continue;
@@ -172,41 +185,62 @@ impl<O: Owner> Future for Connection<O> {
     type Output = Closed;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed> {
-        let this = &mut *self;
-        this.now = Instant::now();
+        self.now = Instant::now();
         turn::begin();
+        let polled = self.poll_turn(cx);
+        self.known.forget();
+        polled
+    }
+}
+
+impl<O: Owner> Connection<O> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
         let mut left = TURN;
         loop {
-            this.progressed = false;
-            this.check_closed();
-            this.poll_read(&mut left, cx);
-            let unread = !this.has_room();
-            this.poll_asked(cx);
-            this.hand_over();
-            this.poll_running(cx);
-            this.poll_checking(cx);
-            this.start_waiting(cx);
-            this.check_inbox();
-            this.poll_timer(cx);
-            this.poll_write(cx);
-            if let (None, Some(closed)) = (&this.io, &this.cause) {
-                this.handle.outbox.give_up_receipts();
-                let drained = this.inbox.is_empty() && this.checking.is_none();
-                this.owner.on(Life::StreamGone { closed, drained });
+            self.progressed = false;
+            self.handle.outbox.work();
+            self.check_closed();
+            self.poll_read(&mut left, cx);
+            let unread = !self.has_room();
+            if !self.is_idle() {
+                self.poll_asked(cx);
+                self.hand_over();
+                self.poll_running(cx);
+                self.poll_checking(cx);
+                self.start_waiting(cx);
+                self.check_inbox();
             }
-            if this.is_done() {
-                return Poll::Ready(this.cause.clone().unwrap_or_else(|| Closed::broken(Reason::default())));
+            self.poll_timer(cx);
+            let sleeps = self.poll_write(cx);
+            if let (None, Some(cause)) = (&self.io, &self.cause) {
+                self.handle.outbox.give_up_receipts();
+                let drained = self.inbox.is_empty() && self.checking.is_none();
+                self.owner.on(Life::StreamGone { closed: &cause.closed, drained });
+                if drained && self.running.is_empty() {
+                    return Poll::Ready(cause.closed.clone());
+                }
             }
             if left == 0 || turn::is_over() {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             // A handler that calls the peer makes room for the answer.
-            let reads_again = unread && this.has_room();
-            if !this.progressed && !reads_again && this.handle.outbox.sleep(cx.waker()) {
+            let reads_again = unread && self.has_room();
+            if !self.progressed && !reads_again && (sleeps || self.handle.outbox.sleep(cx.waker())) {
                 return Poll::Pending;
             }
         }
+    }
+}
+
+impl<O: Owner> Connection<O> {
+    /// Nothing of the application runs or waits here, as most often when a turn has read: what it started has
+    /// ended at once.
+    fn is_idle(&self) -> bool {
+        matches!(self.entering, Entering::Done)
+            && self.running.is_empty()
+            && self.checking.is_none()
+            && self.inbox.is_empty()
     }
 }
 
@@ -219,6 +253,7 @@ impl<O: Owner> Drop for Connection<O> {
         }
         self.handle.outbox.give_up_receipts(); // nothing more is read
         self.handle.forget_queue();
+        self.handle.outbox.forget_task();
         self.handle.parked.drop_handover(); // no task is left that could take it over
     }
 }

@@ -1,8 +1,9 @@
 //! Writes what the outbox holds to the stream. It waits for no peer but its own.
 
-use crate::connection::{owner::Owner, queue::Out, task::Connection};
+use crate::connection::{outbox::signals::Collected, owner::Owner, queue::Out, task::Connection};
 use std::{
     io::IoSlice,
+    mem::take,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -14,58 +15,67 @@ use wse_proto::{Closed, Machine, Reason};
 const ANNOUNCED: usize = 16 << 10;
 
 impl<O: Owner> Connection<O> {
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) {
+    /// Returns true when the task sleeps: whatever changes in the outbox from now on wakes it.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut written = 0;
         loop {
             let fresh = self.writing.is_empty();
-            let signals = self.handle.outbox.collect(&mut self.writing);
+            let Collected { signals, sleeps, .. } =
+                self.handle.collect(&mut self.writing, take(&mut written), cx.waker());
             if fresh && self.writing.behind_mark() > ANNOUNCED {
                 self.announce();
             }
             self.check_closed();
             if let Some(signals) = signals {
-                self.apply_signals(signals);
+                self.apply_signals(*signals);
             }
             if let (None, Some(closed)) = (&self.cause, &self.draining)
                 && (self.running.is_empty() || !self.welcomed)
             {
-                self.close_now(closed.clone());
+                self.close_now((**closed).clone());
                 continue;
             }
             if self.io.is_none() {
-                return;
+                return sleeps;
             }
             if self.writing.is_empty() {
                 self.full = false;
-                return self.poll_flush(cx);
+                self.poll_flush(cx);
+                return sleeps;
             }
             match self.poll_write_some(cx) {
-                Poll::Ready(true) => {}
-                Poll::Ready(false) => return self.lost(Closed::broken(Reason::default())),
-                Poll::Pending => return,
+                Poll::Ready(Some(some)) => written = some,
+                Poll::Ready(None) => {
+                    self.lost(Closed::broken(Reason::default()));
+                    return false;
+                }
+                Poll::Pending => return false,
             }
         }
     }
 
-    /// Writes as much as the stream takes at once. False when it is broken.
+    /// Writes as much as the stream takes at once. Returns how many bytes that is, of which the outbox has
+    /// to be told; `None` when the stream is broken.
     #[inline]
-    fn poll_write_some(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let Some(io) = &mut self.io else { return Poll::Ready(false) };
-        let mut slices = [IoSlice::new(&[]); 16];
-        let filled = self.writing.slices(&mut slices);
+    fn poll_write_some(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        let Some(io) = &mut self.io else { return Poll::Ready(None) };
         // Most often one buffer holds everything, and a plain write is faster than a list of one.
-        let written = match &slices[..filled] {
-            [slice] => Pin::new(io).poll_write(cx, slice),
-            slices => Pin::new(io).poll_write_vectored(cx, slices),
+        let written = match self.writing.whole() {
+            Some(bytes) => Pin::new(io).poll_write(cx, bytes),
+            None => {
+                let mut slices = [IoSlice::new(&[]); 16];
+                let filled = self.writing.slices(&mut slices);
+                Pin::new(io).poll_write_vectored(cx, &slices[..filled])
+            }
         };
         match written {
             Poll::Ready(Ok(written)) if written > 0 => {
                 self.writing.advance(written);
-                self.handle.written(written);
                 self.machine.wrote(written, self.full);
                 self.flushed = false;
-                Poll::Ready(true)
+                Poll::Ready(Some(written))
             }
-            Poll::Ready(_) => Poll::Ready(false),
+            Poll::Ready(_) => Poll::Ready(None),
             Poll::Pending => {
                 self.full = true;
                 Poll::Pending
@@ -81,7 +91,11 @@ impl<O: Owner> Connection<O> {
         put_close(&mut frame, mask, closed.code, closed.reason.as_str());
         self.handle.outbox.wrote_ahead(frame.len());
         self.writing.put(Out::Own(&frame));
-        while !self.writing.is_empty() && self.poll_write_some(cx) == Poll::Ready(true) {}
+        while !self.writing.is_empty()
+            && let Poll::Ready(Some(written)) = self.poll_write_some(cx)
+        {
+            self.handle.gone(written);
+        }
         if let Some(io) = &mut self.io {
             let _ = Pin::new(io).poll_shutdown(cx); // it flushes first
         }

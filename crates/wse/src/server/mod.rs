@@ -36,8 +36,8 @@ use crate::{
     connection::{backlog::Backlogs, handle::Handle, owner::Env, spoken::Spoken, task::Connection},
     error::{RegisterError, SendError, ServeError},
     server::{
-        admission::{service::UpgradedRequest, upgrade},
-        owner::ServerOwner,
+        admission::{admitting::ServerConnection, service::UpgradedRequest, upgrade},
+        owner::{ServerOwner, Unidentified},
         users::{deliver, events::Events, id::NodeId, recipients::Scope, registry::Registry},
     },
     session::parking::Parking,
@@ -270,9 +270,9 @@ impl Server {
     /// Runs a connection over a stream that was upgraded elsewhere.
     ///
     /// The request is that of the upgrade: its `Sec-WebSocket-Protocol` chooses the protocol; without the
-    /// header it is the server's first. The connection does not count as a stranger, and is never one too
-    /// many for [`Limits::connections`](crate::Limits::connections). It must be called within a tokio
-    /// runtime. The returned handle tells how the connection ended, and may be dropped.
+    /// header it is the server's first. Nothing is compressed. The connection does not count as a stranger,
+    /// and is never one too many for [`Limits::connections`](crate::Limits::connections). It must be called
+    /// within a tokio runtime. The returned handle tells how the connection ended, and may be dropped.
     ///
     /// # Errors
     /// When the server was shut down.
@@ -287,12 +287,18 @@ impl Server {
         };
         let remote_addr = self.remote_addr(&request);
         let open = self.0.open_connections.enter_anyway();
-        let request = UpgradedRequest { protocol, remote_addr, request: Arc::new(request), permit: None, open };
-        self.run(io, Vec::new(), request).ok_or(ServeError::ShutDown)
+        let request = Arc::new(request);
+        let request = UpgradedRequest { protocol, deflate: None, remote_addr, request, permit: None, open };
+        self.connection(io, Vec::new(), request).map(tokio::spawn).ok_or(ServeError::ShutDown)
     }
 
-    /// Starts a connection's task. `None` after the shutdown began.
-    pub(crate) fn run<IO>(&self, io: IO, read_ahead: Vec<u8>, request: UpgradedRequest) -> Option<JoinHandle<Closed>>
+    /// A connection, for a task to run. `None` after the shutdown began.
+    pub(crate) fn connection<IO>(
+        &self,
+        io: IO,
+        read_ahead: Vec<u8>,
+        request: UpgradedRequest,
+    ) -> Option<ServerConnection>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -300,27 +306,23 @@ impl Server {
         let id = DeviceId::next(inner.node);
         let protocol = request.protocol.unwrap_or(0);
         let spoken = inner.spoken(protocol, None).clone();
-        let handle = Arc::new(Handle::new(spoken.clone(), &inner.env.limits, false));
-        handle.count_with(&inner.backlogs);
-        let owner = ServerOwner {
-            server: inner.clone(),
+        let handle = Handle::of_server(spoken.clone(), &inner.env.limits, &inner.backlogs);
+        handle.agree(request.deflate);
+        let device = Unidentified {
             id,
             spoken,
             remote_addr: request.remote_addr,
             request: Some(request.request),
             permit: request.permit,
-            conn: None,
-            handlers_outlive_it: false,
-            _live: inner.connections.enter(&handle)?,
         };
+        let owner = ServerOwner::new(inner.clone(), device, inner.connections.enter(&handle)?);
         if request.protocol.is_none() {
             handle.close_as(Closed::protocol_error());
         }
         let now = tokio::time::Instant::now().into_std();
         let machine = inner.protocols[protocol].server_machine(&inner.env.limits, now);
         let io = Box::new(request.open.of(io));
-        let connection = Connection::new(io, read_ahead, Role::Server, machine, owner, handle);
-        Some(tokio::spawn(Watched(connection)))
+        Some(Watched(Connection::new(io, read_ahead, Role::Server, machine, owner, handle)))
     }
 }
 

@@ -27,12 +27,29 @@ use http::request::Parts;
 use std::{future::ready, net::IpAddr, sync::Arc};
 use tokio::{runtime, time::Instant};
 use wse_proto::{
-    Accepted, AnyServerMachine, Cid, Closed, Code, DecodeError, Limits, ProtocolError, Question, Reason, Received,
-    RpError, SessionGrant, SessionRequest, Token, TokenCheck,
+    Accepted, AnyServerMachine, Cid, Closed, Code, DecodeError, KeptHello, Limits, ProtocolError, Question, Reason,
+    Received, RpError, SessionGrant, SessionRequest, Token, TokenCheck,
 };
 
 pub(crate) struct ServerOwner {
-    pub(crate) server: Arc<Inner>,
+    server: Arc<Inner>,
+    device: Device,
+    /// Lists the connection for the shutdown, until it is dropped with the task.
+    _live: LiveConnection,
+}
+
+enum Device {
+    /// Until it is accepted. What only that needs has a box: 64 bytes less in each task.
+    Unidentified(Box<Unidentified>),
+    Accepted {
+        conn: Conn,
+        /// The connection has ended, and its handlers may still run.
+        handlers_outlive_it: bool,
+    },
+}
+
+/// What is known of a device that was not accepted yet.
+pub(crate) struct Unidentified {
     pub(crate) id: DeviceId,
     /// What the connection speaks; until its first frame has come, in the first format.
     pub(crate) spoken: Arc<Spoken>,
@@ -41,12 +58,6 @@ pub(crate) struct ServerOwner {
     pub(crate) request: Option<Arc<Parts>>,
     /// Counts the device as a stranger, until it is accepted or its task ends.
     pub(crate) permit: Option<Permit>,
-    /// After the verdict.
-    pub(crate) conn: Option<Conn>,
-    /// The connection has ended, and its handlers may still run.
-    pub(crate) handlers_outlive_it: bool,
-    /// Lists the connection for the shutdown, until it is dropped with the task.
-    pub(crate) _live: LiveConnection,
 }
 
 impl Owner for ServerOwner {
@@ -58,19 +69,17 @@ impl Owner for ServerOwner {
     }
 
     fn who(&self) -> Option<Conn> {
-        self.conn.clone()
+        self.conn().cloned()
     }
 
     fn ask(&mut self, question: Question) -> Asked<wse_proto::Decision> {
-        let Some(request) = self.request.clone() else {
-            // Never asked after the verdict.
-            return Box::pin(ready((Ok(wse_proto::Decision::Refuse(Reason::default())), None)));
-        };
+        let Device::Unidentified(device) = &mut self.device else { return never_asked() };
+        let Some(request) = device.request.clone() else { return never_asked() };
         let server = self.server.clone();
         let format = question.hello.identity.format();
-        let spoken = server.spoken(self.spoken.protocol_index, Some(format)).clone();
-        self.spoken = spoken.clone();
-        let stranger = Stranger { question, request, remote_addr: self.remote_addr, format, spoken: spoken.clone() };
+        let spoken = server.spoken(device.spoken.protocol_index, Some(format)).clone();
+        device.spoken = spoken.clone();
+        let stranger = Stranger { question, request, remote_addr: device.remote_addr, format, spoken: spoken.clone() };
         Box::pin(async move {
             let verdict = caught(async { (server.identify)(stranger).await }, Err).await;
             match verdict.and_then(|verdict| verdict.sendable(&spoken.codec, server.env.limits.queue_bytes)) {
@@ -85,31 +94,32 @@ impl Owner for ServerOwner {
 
     fn open(&mut self, accepted: Accepted, handle: &Arc<Handle>) -> Result<Opened, Closed> {
         let Accepted { cid, welcome, hello, session } = accepted;
-        (self.request, self.permit) = (None, None);
+        let Device::Unidentified(device) = &mut self.device else { return Err(Closed::protocol_error()) }; // never
+        (device.request, device.permit) = (None, None);
         let server = &self.server;
         let limits = &server.env.limits;
         if server.registry.is_behind(&cid) || server.events.is_behind(&cid) {
             return Err(Closed::slow());
         }
         let wanted = session.filter(|_| !limits.resume_window.is_zero());
-        let token = Token::new(server.node.0, rand::random());
-        if let Some(SessionRequest::Resume { token: used, seen }) = &wanted
-            && let Some(found) = self.find_session(&cid, used, &token, *seen)?
+        let wanted = wanted.map(|wanted| (wanted, Token::new(server.node.0, rand::random())));
+        if let Some((SessionRequest::Resume { token: used, seen }, token)) = &wanted
+            && let Some(found) = find_session(server, &device.spoken, &cid, used, token, *seen)?
         {
-            let welcome = Some((welcome, self.grant(token, cid, true)));
+            let welcome = Some((welcome, grant(limits, token.clone(), cid, true)));
             return Ok(Opened::Resumed(found, Resumption { seen: *seen, welcome, token: None, ready: None }));
         }
         // The network may have delayed this hi, and the client may have connected by a later attempt
         // already.
-        let may_be_stale = matches!(wanted, Some(SessionRequest::Resume { .. }));
-        let granted = wanted.map(|_| self.grant(token, cid.clone(), false));
-        handle.speak(&self.spoken);
+        let may_be_stale = matches!(wanted, Some((SessionRequest::Resume { .. }, _)));
+        let granted = wanted.map(|(_, token)| grant(limits, token, cid.clone(), false));
+        handle.speak(&device.spoken);
         let conn = Conn(Arc::new(ConnInner {
             handle: handle.clone(),
             cid,
-            id: self.id,
-            hello,
-            remote_addr: self.remote_addr,
+            number: device.id.number,
+            hello: KeptHello::from(&*hello),
+            remote_addr: device.remote_addr.into(),
             server: server.clone(),
             runtime: runtime::Handle::try_current().ok(),
         }));
@@ -120,7 +130,7 @@ impl Owner for ServerOwner {
             Received::new(granted.beat, granted.window, Instant::now().into_std())
         });
         let added = server.registry.join(&conn, limits.conns_per_user, may_be_stale);
-        self.conn = Some(conn);
+        self.device = Device::Accepted { conn, handlers_outlive_it: false };
         Ok(Opened::New { ready: added.ready, received, provisional: added.unconfirmed })
     }
 
@@ -129,18 +139,22 @@ impl Owner for ServerOwner {
     }
 
     fn on(&mut self, life: Life<'_>) {
-        let Some(conn) = &self.conn else {
-            if let Life::Ended(closed) = life {
-                // The permit stays until the task ends, since listeners may still run for this device.
-                self.request = None;
-                tracing::debug!(%closed, remote_addr = self.remote_addr.map(tracing::field::display), "unauthenticated connection closed");
+        let (conn, handlers_outlive_it) = match &mut self.device {
+            Device::Accepted { conn, handlers_outlive_it } => (&*conn, handlers_outlive_it),
+            Device::Unidentified(device) => {
+                if let Life::Ended(closed) = life {
+                    // The permit stays until the task ends, since listeners may still run for this device.
+                    device.request = None;
+                    let remote_addr = device.remote_addr.map(tracing::field::display);
+                    tracing::debug!(%closed, remote_addr, "unauthenticated connection closed");
+                }
+                return;
             }
-            return;
         };
         let registry = &self.server.registry;
         match life {
             Life::Parked { closed, .. } => {
-                tracing::debug!(%closed, cid = conn.cid().as_str(), conn_id = self.id.number, "session parked");
+                tracing::debug!(%closed, cid = conn.cid().as_str(), conn_id = conn.conn_id(), "session parked");
                 registry.parked(conn);
             }
             Life::Waiting { inbox_bytes } => conn.0.handle.take_slot(&self.server.parking, inbox_bytes),
@@ -148,7 +162,7 @@ impl Owner for ServerOwner {
             Life::Confirmed => registry.confirmed(conn, self.server.env.limits.conns_per_user),
             Life::Ended(closed) => registry.leave(conn, closed),
             Life::StreamGone { .. } => {
-                if !std::mem::replace(&mut self.handlers_outlive_it, true) {
+                if !std::mem::replace(handlers_outlive_it, true) {
                     registry.handlers_outlive(conn.cid());
                 }
             }
@@ -156,7 +170,7 @@ impl Owner for ServerOwner {
     }
 
     fn report(&self, report: Report<'_>) -> Option<BoxFuture<()>> {
-        let (conn, listeners) = (self.conn.clone(), &self.server.listeners);
+        let (conn, remote_addr, listeners) = (self.who(), self.remote_addr(), &self.server.listeners);
         let event = match report {
             Report::Ignored { name, payload } => {
                 tracing::debug!(name, "message ignored");
@@ -168,13 +182,12 @@ impl Owner for ServerOwner {
             Report::Failed { code, name, error } => {
                 let cid = conn.as_ref().map(|conn| conn.cid().as_str());
                 tracing::warn!(code, name, cid, %error, "handler failed");
-                let remote_addr = self.remote_addr;
                 Event::Error { code, conn, remote_addr, name: name.map(Arc::from), error: Arc::new(error) }
             }
             Report::Late => {
                 // Its future is dropped without an error, so nothing else tells the operator.
                 tracing::warn!(
-                    remote_addr = self.remote_addr.map(tracing::field::display),
+                    remote_addr = remote_addr.map(tracing::field::display),
                     "identify was late, connection closed"
                 );
                 return None;
@@ -185,7 +198,7 @@ impl Owner for ServerOwner {
                 }
                 let untold = self.server.breaches.tell(Instant::now())?;
                 let error = Arc::new(breach(&error, untold));
-                let (code, remote_addr) = (Code::MSG_PROCESSING_ERROR, self.remote_addr);
+                let code = Code::MSG_PROCESSING_ERROR;
                 Event::Error { code, conn, remote_addr, name: None, error }
             }
         };
@@ -194,29 +207,60 @@ impl Owner for ServerOwner {
 }
 
 impl ServerOwner {
-    /// The session of that user which the token resumes, if there is one; the token is used up then.
-    ///
-    /// # Errors
-    /// When the token cannot be judged yet. The connection ends, and the client tries again.
-    fn find_session(&self, cid: &Cid, used: &Token, next: &Token, seen: u64) -> Result<Option<Arc<Handle>>, Closed> {
-        let now = Instant::now().into_std();
-        for conn in self.server.registry.of_user(cid).iter() {
-            if !Arc::ptr_eq(conn.0.handle.spoken(), &self.spoken) {
-                continue; // its frames are of another codec
-            }
-            match conn.0.handle.session(|session| session.claim(used, next, seen, now)) {
-                Some(TokenCheck::Good) => return Ok(Some(conn.0.handle.clone())),
-                Some(TokenCheck::TooSoon) => return Err(Closed::broken(Reason::default())),
-                Some(TokenCheck::Unknown) | None => {}
-            }
-        }
-        Ok(None)
+    pub(crate) fn new(server: Arc<Inner>, device: Unidentified, live: LiveConnection) -> Self {
+        Self { server, device: Device::Unidentified(Box::new(device)), _live: live }
     }
 
-    fn grant(&self, token: Token, cid: Cid, resumed: bool) -> SessionGrant {
-        let Limits { ping_interval: beat, resume_window: window, message_bytes, .. } = self.server.env.limits;
-        SessionGrant { token, cid, seen: 0, resumed, beat, window, message_bytes: Some(message_bytes as u64) }
+    fn conn(&self) -> Option<&Conn> {
+        match &self.device {
+            Device::Accepted { conn, .. } => Some(conn),
+            Device::Unidentified(_) => None,
+        }
     }
+
+    fn remote_addr(&self) -> Option<IpAddr> {
+        match &self.device {
+            Device::Accepted { conn, .. } => conn.remote_addr(),
+            Device::Unidentified(device) => device.remote_addr,
+        }
+    }
+}
+
+/// A machine asks nothing after the verdict.
+fn never_asked() -> Asked<wse_proto::Decision> {
+    Box::pin(ready((Ok(wse_proto::Decision::Refuse(Reason::default())), None)))
+}
+
+/// The session of that user which the token resumes, if there is one that speaks the same; the token is
+/// used up then.
+///
+/// # Errors
+/// When the token cannot be judged yet. The connection ends, and the client tries again.
+fn find_session(
+    server: &Inner,
+    spoken: &Arc<Spoken>,
+    cid: &Cid,
+    used: &Token,
+    next: &Token,
+    seen: u64,
+) -> Result<Option<Arc<Handle>>, Closed> {
+    let now = Instant::now().into_std();
+    for conn in server.registry.of_user(cid).iter() {
+        if !Arc::ptr_eq(conn.0.handle.spoken(), spoken) {
+            continue; // its frames are of another codec
+        }
+        match conn.0.handle.session(|session| session.claim(used, next, seen, now)) {
+            Some(TokenCheck::Good) => return Ok(Some(conn.0.handle.clone())),
+            Some(TokenCheck::TooSoon) => return Err(Closed::broken(Reason::default())),
+            Some(TokenCheck::Unknown) | None => {}
+        }
+    }
+    Ok(None)
+}
+
+fn grant(limits: &Limits, token: Token, cid: Cid, resumed: bool) -> SessionGrant {
+    let Limits { ping_interval: beat, resume_window: window, message_bytes, .. } = *limits;
+    SessionGrant { token, cid, seen: 0, resumed, beat, window, message_bytes: Some(message_bytes as u64) }
 }
 
 /// Whether there is no verdict because of what the stranger is: what it said of itself is not of the type
@@ -233,7 +277,7 @@ fn breach(error: &ProtocolError, untold: u64) -> RpError {
 
 impl Drop for ServerOwner {
     fn drop(&mut self) {
-        if let (Some(conn), true) = (&self.conn, self.handlers_outlive_it) {
+        if let Device::Accepted { conn, handlers_outlive_it: true } = &self.device {
             self.server.registry.handlers_ended(conn.cid());
         }
     }

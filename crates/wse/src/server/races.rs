@@ -6,15 +6,12 @@ use crate::{
     server::{
         Server,
         event::Event,
-        users::{
-            conn::{Conn, ConnInner},
-            id::DeviceId,
-        },
+        users::conn::{Conn, ConnInner},
     },
 };
 use shuttle::thread;
 use std::sync::Arc;
-use wse_proto::{Cid, Closed, Format, Hello, Limits, Payload, Protocol, Reason};
+use wse_proto::{Cid, Closed, Format, Hello, KeptHello, Limits, Payload, Protocol, Reason};
 
 /// Orders tried by each test.
 const ORDERS: usize = 1000;
@@ -35,9 +32,9 @@ fn login(server: &Server, cid: &str, number: u64) -> Conn {
     Conn(Arc::new(ConnInner {
         handle: handle(),
         cid: Cid::from(cid),
-        id: DeviceId { node: server.0.node, number },
-        hello: Arc::new(hello),
-        remote_addr: None,
+        number,
+        hello: KeptHello::from(&hello),
+        remote_addr: None.into(),
         server: server.0.clone(),
         runtime: None,
     }))

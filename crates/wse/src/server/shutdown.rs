@@ -107,11 +107,10 @@ impl Server {
         let mut shutdown = self.0.connections.shut_down(self.0.env.limits.returns_per_second, grace);
         let quiet = async {
             tokio::select! {
-                () = shutdown.drain() => self.0.connections.empty().await,
+                () = shutdown.drain() => {}
                 () = self.0.connections.empty() => {} // some left before their turn
             }
-            self.0.registry.empty().await;
-            self.0.events.handled().await;
+            self.quiet().await;
         };
         let ended = tokio::select! {
             () = quiet => true,
@@ -124,6 +123,13 @@ impl Server {
                 () = elapsed(LAST) => {} // the handlers of those that are left block their threads
             }
         }
+    }
+
+    /// Resolves when no connection is left, and the application was told of all that ended.
+    pub(crate) async fn quiet(&self) {
+        self.0.connections.empty().await;
+        self.0.registry.empty().await;
+        self.0.events.handled().await;
     }
 }
 

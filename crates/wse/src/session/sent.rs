@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use wse_proto::{Full, ProtocolError, Sent, Token, TokenCheck, Tokens};
 
 /// Closed receipts are looked for when at least this many receipts wait.
-const RECEIPTS: usize = 32;
+const RECEIPTS: u32 = 32;
 
 /// The frames of a session, from the first that the peer has not acknowledged.
 pub(crate) struct SentFrames {
@@ -21,7 +21,7 @@ pub(crate) struct SentFrames {
     /// The senders that wait for a receipt, by the number of their frame.
     receipts: Receipts,
     /// How many receipts may wait before closed ones are removed.
-    receipts_checked_at: usize,
+    receipts_checked_at: u32,
     /// The peer will acknowledge nothing more.
     over: bool,
 }
@@ -152,9 +152,10 @@ impl SentFrames {
         if self.over {
             return Arrival::Unknown;
         }
-        if self.receipts.len() >= self.receipts_checked_at {
+        if self.receipts.len() >= self.receipts_checked_at as usize {
             self.receipts.retain(|_, receipt| !receipt.is_closed());
-            self.receipts_checked_at = 2 * self.receipts.len().max(RECEIPTS);
+            let waiting = u32::try_from(self.receipts.len()).unwrap_or(u32::MAX);
+            self.receipts_checked_at = waiting.max(RECEIPTS).saturating_mul(2);
         }
         let (receipt, arrived) = oneshot::channel();
         self.receipts.insert(number, receipt);

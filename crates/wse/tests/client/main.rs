@@ -4,6 +4,7 @@ mod abandoned;
 mod addresses;
 mod calls;
 mod close;
+mod compression;
 mod connect;
 mod cookies;
 mod events;

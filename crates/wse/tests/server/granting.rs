@@ -22,6 +22,18 @@ fn plain(method: &str, path: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_may_name_the_host_in_its_target_and_a_health_check_may_speak_http_1_0() {
+    let server = server(healthy);
+    for (target, status) in [("http://any.example/ws?a=1", 101), ("http://any.example/other", 404), ("*", 404)] {
+        assert_eq!(ask(&server, request(target, &[])).await.status, status, "{target}");
+    }
+    for (before, status) in [(plain("GET", "/healthz"), 200), (request("/ws", &[]), 426)] {
+        let answer = ask(&server, before.replace("HTTP/1.1", "HTTP/1.0")).await;
+        assert_eq!((answer.status, answer.header("connection").is_some()), (status, true));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn origins_compare_without_case_and_default_port_and_two_are_one_too_many() {
     let listed = server(|builder| builder.origin("https://A.example:443").origin("http://b.example:8080"));
     for origin in ["https://a.example", "HTTPS://a.EXAMPLE", "https://a.example:443", "http://B.example:8080"] {

@@ -134,6 +134,21 @@ async fn a_conversation_over_http_2_is_as_any_other_and_several_share_a_connecti
 }
 
 #[tokio::test]
+async fn over_http_2_compression_is_agreed_on_as_over_any_other() {
+    let server = server(|builder| builder.compress_from(512).register("echo", async |_, what: Value| Ok(what)));
+    let mut http = connect(&serve(mounted(&server)).await).await;
+    let answer = ask(&mut http, "websocket", &[("sec-websocket-extensions", "permessage-deflate")]).await;
+    let agreed = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+    assert_eq!(answer.headers()["sec-websocket-extensions"], agreed);
+    let mut ann = upgraded(answer).await;
+    ann.reader.inflate();
+    ann.enter("ann").await;
+    let what = json!("over and over ".repeat(100));
+    assert_eq!(ann.call("echo", what.clone()).await, json!(["~wse:response", what]));
+    assert_eq!(ann.reader.compressed(), 1);
+}
+
+#[tokio::test]
 async fn a_request_over_http_2_is_checked_as_any_other() {
     let limits = Limits { strangers: 1, ..Limits::default() };
     let server = server(|builder| builder.origin("https://localhost").limits(limits));

@@ -42,9 +42,17 @@ async fn dial(connector: &TlsConnector, addr: std::net::SocketAddr) -> TlsStream
 
 #[tokio::test]
 async fn a_conversation_over_tls_is_as_any_other() {
+    for cores in [0, 2] {
+        converse(cores).await;
+    }
+}
+
+/// On so many threads of the server's own.
+async fn converse(cores: usize) {
     let (config, connector) = certificate();
     let (when, mut events) = events();
-    let server = server(|builder| builder.path("/ws").when(when).register("echo", async |_, what: Value| Ok(what)));
+    let server =
+        server(|builder| builder.path("/ws").cores(cores).when(when).register("echo", async |_, what: Value| Ok(what)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let serving = server.clone();

@@ -5,6 +5,7 @@ mod announced;
 mod away;
 mod client;
 mod client_returns;
+mod compression;
 mod conversation;
 mod ends;
 mod faults;

@@ -324,27 +324,37 @@ async fn quiet_prints_no_event_lines() {
     assert!(testbed.terminate().await.is_empty());
 }
 
-/// The threads of a process on which its runtime works.
-fn threads(id: u32) -> usize {
+/// The threads of a process whose names begin like this.
+fn threads(id: u32, begin: &str) -> usize {
     let tasks = std::fs::read_dir(format!("/proc/{id}/task")).expect("the process runs");
     let names = tasks.map(|task| std::fs::read_to_string(task.expect("a thread").path().join("comm")));
-    names.filter(|name| name.as_ref().is_ok_and(|name| name.starts_with("tokio-r"))).count()
+    names.filter(|name| name.as_ref().is_ok_and(|name| name.starts_with(begin))).count()
 }
 
 #[tokio::test]
-async fn workers_sets_the_threads() {
-    for workers in ["1", "3"] {
+async fn workers_sets_the_threads_and_one_is_the_main_thread_itself() {
+    for (workers, beside) in [("1", 0), ("3", 3)] {
         let testbed = Testbed::start(&["--workers", workers]).await;
         let (client, _events) = testbed.enter("user-ann", json!({})).await;
         assert_eq!(soon(client.call::<_, i64>("add", (2, 3))).await.unwrap(), 5);
         // A thread has its name only a moment after it was started.
         let start = Instant::now();
-        while threads(testbed.program.id()).to_string() != workers {
-            assert!(start.elapsed() < Duration::from_secs(60), "{workers}: {}", threads(testbed.program.id()));
+        let threads = || threads(testbed.program.id(), "tokio-r");
+        while threads() != beside {
+            assert!(start.elapsed() < Duration::from_secs(60), "{workers}: {}", threads());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         testbed.terminate().await;
     }
+}
+
+#[tokio::test]
+async fn cores_sets_the_threads_that_serve() {
+    let testbed = Testbed::start(&["--workers", "1", "--cores", "2"]).await;
+    let (client, _events) = testbed.enter("user-ann", json!({})).await;
+    assert_eq!(soon(client.call::<_, i64>("add", (2, 3))).await.unwrap(), 5);
+    assert_eq!(threads(testbed.program.id(), "wse-core-"), 2);
+    testbed.terminate().await;
 }
 
 #[tokio::test]

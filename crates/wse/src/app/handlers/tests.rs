@@ -1,7 +1,7 @@
 //! Handlers without a connection: their order, their failures, merging and the fallback.
 
 use super::*;
-use crate::app::names::Msg;
+use crate::app::{known::Known, names::Msg};
 use std::sync::Mutex;
 use wse_proto::Payload;
 
@@ -24,12 +24,12 @@ fn envelope(name: &'static str, json: &'static str) -> Envelope<'static> {
 
 /// Says a text. Returns the errors of the handlers, if there are any.
 async fn deliver(handlers: &Handlers<u8>, text: &'static str) -> Option<Vec<RpError>> {
-    Some(handlers.deliver(0, &envelope("say", text))?.await)
+    Some(handlers.deliver(&mut Known::default(), 0, &envelope("say", text))?.await)
 }
 
 /// Calls a procedure. Returns the text of its result, or its error.
 async fn invoke(handlers: &Handlers<u8>, name: &'static str, json: &'static str) -> Option<Result<String, RpError>> {
-    let result = handlers.invoke(0, &envelope(name, json))?.await;
+    let result = handlers.invoke(&mut Known::default(), 0, &envelope(name, json))?.await;
     Some(result.map_err(|error| *error).map(|result| String::from_utf8(result.as_bytes().to_vec()).unwrap()))
 }
 
@@ -198,4 +198,35 @@ fn a_handler_that_is_removed_is_dropped_without_the_lock() {
     assert_eq!(handlers.off_all("say"), 1);
     handlers.try_register("say", procedure(two)).unwrap();
     assert_eq!(handlers.try_register("say", procedure(three)), Err(RegisterError::AlreadyRegistered));
+}
+
+#[tokio::test]
+async fn a_task_that_knows_the_handlers_sees_every_change_with_the_next_message() {
+    let (handlers, log, mut known) = (Handlers::default(), Log::default(), Known::default());
+    let mut say = async |text| Some(handlers.deliver(&mut known, 0, &envelope("say", text))?.await);
+    assert!(say(r#""1""#).await.is_none());
+    let first = logging(&log, "first", false, &handlers);
+    logging(&log, "once", true, &handlers);
+    say(r#""2""#).await;
+    logging(&log, "second", false, &handlers);
+    handlers.off(&first);
+    say(r#""3""#).await;
+    handlers.off_all("say");
+    assert!(say(r#""4""#).await.is_none());
+    assert_eq!(*log.lock().unwrap(), ["first 2", "once 2", "second 3"]);
+}
+
+#[tokio::test]
+async fn what_a_removed_handler_holds_is_dropped_when_the_turn_of_a_task_that_knows_it_ends() {
+    let (handlers, held, mut known) = (Handlers::default(), Arc::new(()), Known::default());
+    let holds = held.clone();
+    handlers.add("say", async move |_, _: String| {
+        let _ = &holds;
+        Ok(())
+    });
+    handlers.deliver(&mut known, 0, &envelope("say", r#""x""#)).unwrap().await;
+    assert_eq!(handlers.off_all("say"), 1);
+    assert_eq!(Arc::strong_count(&held), 2);
+    known.forget();
+    assert_eq!(Arc::strong_count(&held), 1);
 }

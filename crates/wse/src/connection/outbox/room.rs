@@ -3,7 +3,7 @@
 
 use crate::{
     connection::{
-        outbox::{Outbox, Queued, State},
+        outbox::{Outbox, Queued, State, compressed::Compressed},
         queue::Out,
     },
     error::SendError,
@@ -22,22 +22,28 @@ impl Outbox {
             if self.has_room(&state, self.half()) {
                 return Ok(Some(()));
             }
-            Self::note_waiting(state);
+            self.note_waiting(state);
             Ok(None)
         })
         .await
     }
 
     /// Waits until a frame of the application fits below the limit, and queues it.
-    pub(crate) async fn send_when_ready(&self, frame: &Bytes) -> Result<Queued, SendError> {
-        self.can_hold(frame.len())?;
+    pub(crate) async fn send_when_ready(
+        &self,
+        plain: &Bytes,
+        compressed: Option<Compressed<'_>>,
+    ) -> Result<Queued, SendError> {
+        self.can_hold(plain.len())?;
+        let plain = Out::Shared(plain);
         self.when(|| {
             let state = self.lock();
+            let frame = state.form(plain, compressed);
             if state.closed.is_none() && !self.has_room(&state, frame.len()) {
-                Self::note_waiting(state);
+                self.note_waiting(state);
                 return Ok(None);
             }
-            self.admit_in(state, Out::Shared(frame), true).map(Some)
+            self.admit_in(state, frame, plain, true).map(Some)
         })
         .await
     }
@@ -55,10 +61,10 @@ impl Outbox {
 
     /// Notes that someone waits for room. An acknowledgement may free it, so the task reads behind a full
     /// inbox from now on.
-    fn note_waiting(mut state: MutexGuard<'_, State>) {
+    fn note_waiting(&self, mut state: MutexGuard<'_, State>) {
         let awaited = std::mem::replace(&mut state.awaited, true);
         if !awaited && state.session.is_some() {
-            Self::wake(state);
+            self.wake(state);
         }
     }
 

@@ -37,6 +37,7 @@ impl Outbox {
         }
         (state.queue, state.bytes, state.slack, state.cut) = (Queue::default(), 0, 0, false);
         (state.late, state.became_late) = (false, false);
+        self.forget_agreement(&mut state); // the next stream has its own
         true
     }
 
@@ -65,7 +66,7 @@ impl Outbox {
         queue.put(Out::Own(last));
         (state.bytes, state.slack) = (queue.len(), queue.len());
         state.queue = queue;
-        Self::wake(state);
+        self.wake(state);
         self.freed.notify_waiters(); // it has a connection again
         resolve(receipts);
     }
@@ -89,7 +90,7 @@ impl Outbox {
         let Some(session) = &mut state.session else { return Arrival::Unknown };
         let arrival = session.arrival(number);
         if let Arrival::Wait(_) = arrival {
-            Self::wake(state);
+            self.wake(state);
         }
         arrival
     }

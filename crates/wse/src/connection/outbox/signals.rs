@@ -4,12 +4,24 @@ use crate::connection::{
     outbox::{Outbox, State},
     queue::Queue,
 };
+use std::task::Waker;
 use wse_proto::{Closed, Reason};
+
+/// What the task finds in its outbox.
+#[derive(Default)]
+pub(crate) struct Collected {
+    /// Most often there are none. In a box, so that what is found otherwise is two words.
+    pub(crate) signals: Option<Box<Signals>>,
+    /// There was nothing, and the next change wakes the task.
+    pub(crate) sleeps: bool,
+    /// Less waits now beyond the limit.
+    pub(crate) less_beyond: bool,
+}
 
 /// The signals for the task, besides frames and the end.
 pub(crate) struct Signals {
     /// Start no more handlers, and close with this when none runs.
-    pub(crate) drain: Option<Closed>,
+    pub(crate) drain: Option<Box<Closed>>,
     /// End at once.
     pub(crate) abort: bool,
     /// Lose the connection.
@@ -23,7 +35,7 @@ pub(crate) struct Signals {
 impl Outbox {
     /// Lets running handlers finish, then closes.
     pub(crate) fn drain(&self, closed: Closed) {
-        self.signal(|state| state.drain = Some(closed));
+        self.signal(|state| state.drain = Some(Box::new(closed)));
     }
 
     /// Ends the connection at once, and its session.
@@ -33,7 +45,7 @@ impl Outbox {
         if state.closed.is_none() {
             return self.end(state, Closed::broken(Reason::default()));
         }
-        Self::wake(state);
+        self.wake(state);
     }
 
     /// Loses the connection, as a broken network does.
@@ -58,26 +70,44 @@ impl Outbox {
         let mut state = self.lock();
         set(&mut state);
         state.signalled = true;
-        Self::wake(state);
+        self.wake(state);
     }
 
-    /// For the task: takes what is queued, once `writing` is empty, and every signal.
-    pub(crate) fn collect(&self, writing: &mut Queue) -> Option<Signals> {
+    /// For the task, which has written so many bytes since it was last here: takes what is queued, once
+    /// `writing` is empty, and every signal. If there is neither, the task sleeps from now on: it does not
+    /// have to take the lock again for that.
+    pub(crate) fn collect(&self, writing: &mut Queue, written: usize, waker: &Waker) -> Collected {
         let mut state = self.lock();
-        if writing.is_empty() {
-            *writing = std::mem::take(&mut state.queue);
+        let mut collected = Collected::default();
+        if written > 0 {
+            collected.less_beyond = self.forget(&mut state, written);
+        }
+        if writing.is_empty() && !state.queue.is_empty() {
+            std::mem::swap(writing, &mut state.queue);
         }
         state.news = false;
-        if !state.signalled {
-            return None; // most often
+        if state.signalled {
+            collected.signals = Some(Box::new(state.take_signals()));
+        } else if writing.is_empty() {
+            self.doze(&mut state, waker);
+            collected.sleeps = true;
         }
-        state.signalled = state.abort; // an abort is signalled again, to end what begins after it
-        Some(Signals {
-            drain: state.drain.take(),
-            abort: state.abort,
-            cut: std::mem::take(&mut state.cut),
-            handover: std::mem::take(&mut state.handover),
-            became_late: std::mem::take(&mut state.became_late),
-        })
+        if written > 0 {
+            self.freed_by(state);
+        }
+        collected
+    }
+}
+
+impl State {
+    fn take_signals(&mut self) -> Signals {
+        self.signalled = self.abort; // an abort is signalled again, to end what begins after it
+        Signals {
+            drain: self.drain.take(),
+            abort: self.abort,
+            cut: std::mem::take(&mut self.cut),
+            handover: std::mem::take(&mut self.handover),
+            became_late: std::mem::take(&mut self.became_late),
+        }
     }
 }

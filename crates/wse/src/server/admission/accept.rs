@@ -6,7 +6,9 @@ use crate::{
         Server,
         admission::{
             accept_failures::{AcceptFailures, is_out_of_files},
+            admitting::{Admitting, ServerConnection},
             before_request::PendingRequest,
+            cores::Cores,
             peer::Peer,
             proxy_protocol,
             sockets::Sockets,
@@ -33,12 +35,13 @@ impl Server {
     where
         S: Sockets,
         F: FnOnce(Server, S::Io, Peer, PendingRequest) -> Fut + Clone + Send + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
+        Fut: Future<Output = Option<ServerConnection>> + Send + 'static,
     {
         let connections = &self.0.connections;
         if connections.is_down() {
             return Err(ServeError::ShutDown);
         }
+        let mut cores = Cores::start(self)?;
         let mut end = pin!(async {
             match self.0.rules.health {
                 Some(_) => connections.done().await,
@@ -48,7 +51,7 @@ impl Server {
         let mut failures = AcceptFailures::default();
         loop {
             let accepted = tokio::select! {
-                accepted = sockets.accept() => accepted,
+                accepted = cores.accept(&mut sockets) => accepted,
                 () = &mut end => break,
             };
             match accepted {
@@ -56,7 +59,15 @@ impl Server {
                     if failures.accepted(Instant::now()) {
                         tracing::warn!("connections accepted again");
                     }
-                    tokio::spawn(self.clone().introduce(io, peer, self.pending_request(), serve.clone()));
+                    let (server, pending, serve) = (self.clone(), self.pending_request(), serve.clone());
+                    let introduce = move |io, under_way| {
+                        Admitting::new(async move {
+                            let connection = server.introduce(io, peer, pending, serve).await;
+                            drop(under_way);
+                            connection
+                        })
+                    };
+                    cores.serve::<S, _>(io, introduce);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -76,11 +87,17 @@ impl Server {
     }
 
     /// Serves a connection, after its PROXY header where its peer has to send one.
-    async fn introduce<IO, F, Fut>(self, mut io: IO, peer: Peer, pending: PendingRequest, serve: F)
+    async fn introduce<IO, F, Fut>(
+        self,
+        mut io: IO,
+        peer: Peer,
+        pending: PendingRequest,
+        serve: F,
+    ) -> Option<ServerConnection>
     where
         IO: AsyncRead + Unpin,
         F: FnOnce(Server, IO, Peer, PendingRequest) -> Fut,
-        Fut: Future<Output = ()>,
+        Fut: Future<Output = Option<ServerConnection>>,
     {
         if !self.0.rules.proxy_protocol || !peer.is_trusted(&self.0.rules.trusted_proxies) {
             return serve(self, io, peer, pending).await;
@@ -88,16 +105,20 @@ impl Server {
         let read = timeout(self.0.env.limits.http_timeout, proxy_protocol::read(&mut io));
         let read = tokio::select! {
             read = read => read,
-            () = pending.evicted() => return tracing::debug!("evicted before its PROXY header"),
+            () = pending.evicted() => {
+                tracing::debug!("evicted before its PROXY header");
+                return None;
+            }
         };
         match read {
-            Ok(Ok(source)) => serve(self, io, source.map_or(peer, Peer::Tcp), pending).await,
+            Ok(Ok(source)) => return serve(self, io, source.map_or(peer, Peer::Tcp), pending).await,
             Ok(Err(error)) if error.kind() == ErrorKind::InvalidData => {
                 self.0.unreadable.tell("PROXY protocol", peer.addr());
             }
             Ok(Err(error)) => tracing::debug!(%error, "PROXY header failed"),
             Err(_) => tracing::debug!("PROXY header timed out"),
         }
+        None
     }
 }
 

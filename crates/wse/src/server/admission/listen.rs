@@ -66,7 +66,7 @@ impl Server {
 
     async fn accept_plain(&self, sockets: impl Sockets) -> Result<(), ServeError> {
         self.accept(sockets, async |server: Server, io, peer, pending| {
-            server.serve_request(io, peer, None, pending).await;
+            server.serve_request(io, peer, None, pending).await
         })
         .await
     }

@@ -2,11 +2,14 @@
 
 mod accept;
 mod accept_failures;
+pub(crate) mod admitting;
 pub(crate) mod before_request;
 pub(crate) mod before_verdict;
 mod bind;
 pub(crate) mod breaches;
+mod cores;
 mod forwarded;
+mod http1;
 mod listen;
 pub(crate) mod open_connections;
 mod origin;

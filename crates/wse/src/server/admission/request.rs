@@ -3,18 +3,26 @@
 use crate::server::{
     Server,
     admission::{
+        admitting::ServerConnection,
         before_request::PendingRequest,
+        http1::{self, Unread},
         peer::Peer,
-        service::run_as,
+        service::UpgradedRequest,
         tls_handshake::TlsHandshake,
         upgrade::{self, HttpAnswer},
     },
 };
-use http::{HeaderValue, Method, Request, StatusCode, header};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::{convert::Infallible, net::IpAddr};
-use tokio::io::{AsyncRead, AsyncWrite};
+use http::{Method, StatusCode, request::Parts};
+use std::{
+    io::{self, ErrorKind},
+    net::IpAddr,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
+use wse_proto::Limits;
 
 /// So many connections may always wait for their request, so that even a server that is full can answer
 /// requests.
@@ -34,47 +42,66 @@ impl Server {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let peer = remote_addr.map_or(Peer::Unknown, Peer::Tcp);
-        self.serve_request(io, peer, None, self.pending_request()).await;
+        if let Some(connection) = self.serve_request(io, peer, None, self.pending_request()).await {
+            tokio::spawn(connection);
+        }
     }
 
-    /// Serves one stream that has a place among the pending requests.
-    pub(crate) async fn serve_request<IO>(&self, io: IO, peer: Peer, tls: Option<TlsHandshake>, pending: PendingRequest)
+    /// Serves one stream that has a place among the pending requests. Returns the connection, if the
+    /// request was upgraded.
+    pub(crate) async fn serve_request<IO>(
+        &self,
+        mut io: IO,
+        peer: Peer,
+        tls: Option<TlsHandshake>,
+        pending: PendingRequest,
+    ) -> Option<ServerConnection>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let answer = service_fn(|mut request: Request<Incoming>| {
-            let (server, tls) = (self.clone(), tls.clone());
-            pending.request_arrived();
-            async move {
-                let path = request.uri().path();
-                if server.0.rules.health.as_deref() == Some(path) {
-                    return Ok::<_, Infallible>(last(server.health(request.method())));
-                }
-                if server.0.rules.path.as_ref().is_some_and(|served| served != path) {
-                    return Ok(last(upgrade::one_line(StatusCode::NOT_FOUND, "nothing here")));
-                }
-                peer.mark(request.extensions_mut());
-                if let Some(tls) = tls {
-                    request.extensions_mut().insert(tls);
-                }
-                let upgrade = hyper::upgrade::on(&mut request);
-                Ok(last(server.answer_upgrade(request.into_parts().0, upgrade, run_as::<IO>).await))
+        let Limits { http_timeout, http_bytes, .. } = self.0.env.limits;
+        let read = tokio::select! {
+            read = timeout(http_timeout, http1::read(&mut io, http_bytes)) => read,
+            () = pending.evicted() => {
+                tracing::debug!("evicted before its HTTP request");
+                return None;
             }
-        });
-        let serving = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.0.env.limits.http_timeout)
-            .max_buf_size(self.0.env.limits.http_bytes)
-            .serve_connection(TokioIo::new(io), answer)
-            .with_upgrades();
-        tokio::select! {
-            served = serving => {
-                if let Err(error) = served {
-                    tracing::debug!(%error, "HTTP request failed");
-                }
+        };
+        pending.request_arrived();
+        let served = match read.unwrap_or_else(|_| Err(io::Error::from(ErrorKind::TimedOut).into())) {
+            Ok((mut head, read_ahead)) => {
+                peer.mark(&mut head.extensions);
+                tls.map(|tls| head.extensions.insert(tls));
+                let method = head.method.clone();
+                let (answer, granted) = self.answer(head).await;
+                let written = in_time(http_timeout, http1::write(&mut io, &method, answer)).await;
+                written.map(|()| granted.map(|request| (read_ahead, request)))
             }
-            () = pending.evicted() => tracing::debug!("evicted before its HTTP request"),
+            Err(Unread::Refused(status)) => {
+                tracing::debug!(%status, "HTTP request refused");
+                let refusal = http1::write(&mut io, &Method::GET, upgrade::refused_by(status));
+                in_time(http_timeout, refusal).await.map(|()| None)
+            }
+            Err(Unread::Stream(error)) => Err(error),
+        };
+        match served {
+            Ok(Some((read_ahead, request))) => return self.connection(io, read_ahead, request),
+            Ok(None) => _ = in_time(http_timeout, io.shutdown()).await, // fails only where the stream is gone already
+            Err(error) => tracing::debug!(%error, "HTTP request failed"),
         }
+        None
+    }
+
+    /// The answer to a request, and with it the request if it is upgraded.
+    async fn answer(&self, request: Parts) -> (HttpAnswer, Option<UpgradedRequest>) {
+        let path = request.uri.path();
+        if self.0.rules.health.as_deref() == Some(path) {
+            return (self.health(&request.method), None);
+        }
+        if self.0.rules.path.as_ref().is_some_and(|served| served != path) {
+            return (upgrade::one_line(StatusCode::NOT_FOUND, "nothing here"), None);
+        }
+        self.answer_upgrade(request).await
     }
 
     /// The answer to a request for the health path.
@@ -89,11 +116,7 @@ impl Server {
     }
 }
 
-/// Says that the connection ends with this answer, unless it is upgraded. hyper's own option would say so
-/// in the answer 101 too, which some clients take for a refusal.
-fn last(mut answer: HttpAnswer) -> HttpAnswer {
-    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        answer.headers_mut().append(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    answer
+/// Whoever does not take the answer in time is gone.
+async fn in_time<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
 }

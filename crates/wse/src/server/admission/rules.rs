@@ -18,6 +18,8 @@ pub(crate) struct Rules {
     pub(crate) path: Option<String>,
     /// The path that tells whether the server takes connections.
     pub(crate) health: Option<String>,
+    /// Threads of its own that serve what is accepted.
+    pub(crate) cores: usize,
     /// Headers of the answer that grants an upgrade.
     pub(crate) headers: HeaderMap,
 }

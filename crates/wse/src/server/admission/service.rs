@@ -4,14 +4,15 @@
 use crate::server::{
     Server,
     admission::{
+        admitting::{Admitting, ServerConnection},
         before_verdict::Permit,
         open_connections::OpenConnection,
         remote_addr::{self, OverUnixSocket, RemoteAddr},
-        upgrade::{self, HttpAnswer},
+        upgrade::{self, Agreed, HttpAnswer},
     },
 };
 use http::{Request, StatusCode, request::Parts};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::Upgraded;
 use hyper_util::{rt::TokioIo, server::conn::auto};
 use std::{
     convert::Infallible,
@@ -21,10 +22,8 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
+use wse_frame::deflate::Deflate;
 use wse_proto::Limits;
 
 /// A [`Server`] as a service for `hyper`, `tower` and `axum`. It upgrades a request, or answers with
@@ -38,7 +37,7 @@ use wse_proto::Limits;
 /// | status | when |
 /// |---|---|
 /// | 101 | the connection is upgraded; over HTTP/2 the status is 200 |
-/// | 400 | the key is invalid, there are two origins, or the server speaks none of the subprotocols offered |
+/// | 400 | the request has a body, the key is invalid, there are two origins, or the server speaks none of the subprotocols offered |
 /// | 403 | the origin is not on the list |
 /// | 405, 426, 501 | the request is not a WebSocket upgrade of version 13 |
 /// | 503 | too many connections or strangers, the hook is late, or the server shuts down; with Retry-After |
@@ -72,61 +71,62 @@ where
         let server = self.0.clone();
         let upgrade = hyper::upgrade::on(&mut request);
         let (request, _) = request.into_parts();
-        Box::pin(async move { Ok(server.answer_upgrade(request, upgrade, run_tcp).await) })
+        Box::pin(async move {
+            let (answer, granted) = server.answer_upgrade(request).await;
+            if let Some(request) = granted {
+                tokio::spawn(Admitting::new(async move { upgraded(&server, upgrade.await, request) }));
+            }
+            Ok(answer)
+        })
     }
 }
 
 impl Server {
-    /// Answers an upgrade request. Where it is granted, `run` starts the connection after the answer.
-    pub(crate) async fn answer_upgrade(
-        &self,
-        request: Parts,
-        upgrade: OnUpgrade,
-        run: fn(&Server, Upgraded, UpgradedRequest),
-    ) -> HttpAnswer {
+    /// Answers an upgrade request. Where it is granted, the connection can begin after the answer.
+    pub(crate) async fn answer_upgrade(&self, request: Parts) -> (HttpAnswer, Option<UpgradedRequest>) {
+        match self.grant_upgrade(request).await {
+            Ok((answer, granted)) => (answer, Some(granted)),
+            Err(answer) => (*answer, None),
+        }
+    }
+
+    async fn grant_upgrade(&self, request: Parts) -> Result<(HttpAnswer, UpgradedRequest), Box<HttpAnswer>> {
         let inner = &self.0;
         if inner.connections.is_down() {
-            return upgrade::full("the server is shutting down");
+            return Err(upgrade::full("the server is shutting down").into());
         }
-        let agreed = match upgrade::negotiate(&request, &inner.protocols, &inner.rules.origins) {
-            Ok(agreed) => agreed,
-            Err(answer) => return *answer,
-        };
+        let compresses = inner.env.compress_from.is_some();
+        let agreed = upgrade::negotiate(&request, &inner.protocols, &inner.rules.origins, compresses)?;
         let Limits { connections, http_timeout, .. } = inner.env.limits;
         let Some(open) = inner.open_connections.enter(connections) else {
-            return upgrade::full("too many connections");
+            return Err(upgrade::full("too many connections").into());
         };
         let addr = self.remote_addr(&request);
         let Some(permit) = inner.before_verdict.enter(addr, &inner.env.limits) else {
-            return upgrade::full("too many connections wait to be identified");
+            return Err(upgrade::full("too many connections wait to be identified").into());
         };
         let request = Arc::new(request);
         if let Some(hook) = &inner.rules.upgrade {
             match tokio::time::timeout(http_timeout, hook(request.clone())).await {
                 Ok(Ok(())) => {}
                 // An informational status would leave the client waiting for another answer.
-                Ok(Err(status)) if status.is_informational() => return upgrade::refused_by(StatusCode::FORBIDDEN),
-                Ok(Err(status)) => return upgrade::refused_by(status),
+                Ok(Err(status)) if status.is_informational() => {
+                    return Err(upgrade::refused_by(StatusCode::FORBIDDEN).into());
+                }
+                Ok(Err(status)) => return Err(upgrade::refused_by(status).into()),
                 Err(_) => {
                     tracing::warn!(
                         remote_addr = addr.map(tracing::field::display),
                         "upgrade hook was late, request refused"
                     );
-                    return upgrade::full("the server is busy");
+                    return Err(upgrade::full("the server is busy").into());
                 }
             }
         }
         let answer = agreed.answer(&inner.protocols, &inner.rules.headers);
-        let (protocol, permit) = (agreed.protocol, Some(permit));
-        let request = UpgradedRequest { protocol, remote_addr: addr, request, permit, open };
-        let server = self.clone();
-        tokio::spawn(async move {
-            match upgrade.await {
-                Ok(upgraded) => run(&server, upgraded, request),
-                Err(error) => tracing::debug!(%error, "upgrade failed"),
-            }
-        });
-        answer
+        let Agreed { protocol, deflate, .. } = agreed;
+        let request = UpgradedRequest { protocol, deflate, remote_addr: addr, request, permit: Some(permit), open };
+        Ok((answer, request))
     }
 
     /// The address that a request comes from, behind trusted proxies the one they name.
@@ -148,6 +148,8 @@ pub(crate) struct UpgradedRequest {
     /// The protocol's place among the server's; `None` when none was agreed on, which ends the
     /// connection with a protocol error.
     pub(crate) protocol: Option<usize>,
+    /// Compression, where it was agreed on.
+    pub(crate) deflate: Option<Deflate>,
     pub(crate) remote_addr: Option<IpAddr>,
     pub(crate) request: Arc<Parts>,
     /// Counts the connection until its verdict; `None` for a stream that was attached.
@@ -156,39 +158,30 @@ pub(crate) struct UpgradedRequest {
     pub(crate) open: OpenConnection,
 }
 
-/// Runs a connection that another server has accepted: most likely plain TCP.
-fn run_tcp(server: &Server, upgraded: Upgraded, request: UpgradedRequest) {
-    match take::<TcpStream>(upgraded) {
-        Ok((tcp, ahead)) => {
+/// The connection over a stream that another server has accepted: most likely plain TCP.
+fn upgraded(
+    server: &Server,
+    upgraded: Result<Upgraded, hyper::Error>,
+    request: UpgradedRequest,
+) -> Option<ServerConnection> {
+    let upgraded = upgraded.inspect_err(|error| tracing::debug!(%error, "upgrade failed")).ok()?;
+    match take_tcp(upgraded) {
+        Ok((tcp, read_ahead)) => {
             // Small frames must not wait for one another. Fails only on a socket that is closed already.
             let _ = tcp.set_nodelay(true);
-            server.run(tcp, ahead, request)
+            server.connection(tcp, read_ahead, request)
         }
-        Err(upgraded) => server.run(TokioIo::new(upgraded), Vec::new(), request),
-    };
+        Err(upgraded) => server.connection(TokioIo::new(upgraded), Vec::new(), request),
+    }
 }
 
-/// Runs a connection; where its stream is an `IO`, without hyper's wrapper around it.
-pub(crate) fn run_as<IO>(server: &Server, upgraded: Upgraded, request: UpgradedRequest)
-where
-    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    match take::<IO>(upgraded) {
-        Ok((io, ahead)) => server.run(io, ahead, request),
-        Err(upgraded) => server.run(TokioIo::new(upgraded), Vec::new(), request),
-    };
-}
-
-/// The stream below an upgraded connection, and what was read of it already: as a copy, since even an
+/// The socket below an upgraded connection, and what was read of it already: as a copy, since even an
 /// empty slice would keep hyper's buffer of 8 KiB.
-fn take<IO>(upgraded: Upgraded) -> Result<(IO, Vec<u8>), Upgraded>
-where
-    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let upgraded = match upgraded.downcast::<TokioIo<IO>>() {
+fn take_tcp(upgraded: Upgraded) -> Result<(TcpStream, Vec<u8>), Upgraded> {
+    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => return Ok((parts.io.into_inner(), parts.read_buf.to_vec())),
         Err(upgraded) => upgraded,
     };
-    let parts = auto::upgrade::downcast::<TokioIo<IO>>(upgraded)?;
+    let parts = auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded)?;
     Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
 }

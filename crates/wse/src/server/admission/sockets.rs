@@ -14,6 +14,9 @@ pub(crate) trait Sockets: Send {
     type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
+
+    /// Moves an accepted socket to the runtime of the caller.
+    fn adopt(io: Self::Io) -> io::Result<Self::Io>;
 }
 
 /// Listening TCP sockets, at least one.
@@ -45,6 +48,10 @@ impl Sockets for TcpSockets {
         let _ = tcp.set_nodelay(true);
         Ok((tcp, Peer::Tcp(addr.ip())))
     }
+
+    fn adopt(io: TcpStream) -> io::Result<TcpStream> {
+        TcpStream::from_std(io.into_std()?)
+    }
 }
 
 #[cfg(unix)]
@@ -75,6 +82,10 @@ mod unix {
 
         async fn accept(&mut self) -> io::Result<(UnixStream, Peer)> {
             Ok((self.listener.accept().await?.0, Peer::Unix))
+        }
+
+        fn adopt(io: UnixStream) -> io::Result<UnixStream> {
+            UnixStream::from_std(io.into_std()?)
         }
     }
 

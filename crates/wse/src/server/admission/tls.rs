@@ -49,16 +49,20 @@ impl Server {
             let handshake = tokio::time::timeout(server.0.env.limits.http_timeout, acceptor.accept(io));
             let stream = tokio::select! {
                 stream = handshake => stream,
-                () = pending.evicted() => return tracing::debug!("evicted before its TLS handshake"),
+                () = pending.evicted() => {
+                    tracing::debug!("evicted before its TLS handshake");
+                    return None;
+                }
             };
             match stream {
                 Ok(Ok(tls)) => {
                     let agreed = agreed(tls.get_ref().1);
-                    server.serve_request(tls, peer, Some(agreed), pending).await;
+                    return server.serve_request(tls, peer, Some(agreed), pending).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake timed out"),
             }
+            None
         })
         .await
     }

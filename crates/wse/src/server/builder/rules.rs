@@ -54,6 +54,45 @@ impl<I> ServerBuilder<I> {
         self
     }
 
+    /// Gives the server so many threads of its own, each with a current-thread runtime of tokio, for what
+    /// [`listen`](crate::Server::listen) and its siblings accept. Connections are handed to the threads in
+    /// turn, so that each gets as many, and a thread serves all of its connections alike. By default, and with
+    /// 0, they are served in the runtime of whoever listens. Each call of `listen` has its own threads.
+    ///
+    /// - Everything that runs for a connection runs on its thread: hooks, `identify`, handlers, listeners.
+    ///   What they give to `tokio::spawn` stays there. They have to be `Send` as ever.
+    /// - A handler that blocks stops all connections of its thread, and those that are handed to it
+    ///   meanwhile. `spawn_blocking` moves such work away; `block_in_place` panics.
+    /// - A message to a connection of another thread wakes that thread, which costs more than a wake within
+    ///   one runtime.
+    /// - A session that comes back over another thread goes on in its own, which is woken by that other
+    ///   thread for each read.
+    /// - The threads end when the server has stopped listening and no connection is left or under way: after a
+    ///   [shutdown](crate::Server::shutdown), or when the future of `listen` was dropped and the last
+    ///   connection has ended. Until then they serve the connections that are there. What was spawned on
+    ///   them and has not ended is dropped then. The end of `main` does not wait for them.
+    ///
+    /// A thread for which 1024 connections wait is passed over. Where that holds for all threads, the server
+    /// accepts no connection until one of them has room.
+    ///
+    /// ```no_run
+    /// use std::thread::available_parallelism;
+    ///
+    /// #[tokio::main(flavor = "current_thread")] // it only accepts
+    /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let cores = available_parallelism().map_or(1, usize::from);
+    ///     let server = wse::Server::builder()
+    ///         .identify(async |stranger, name: String| Ok(stranger.accept(name)))
+    ///         .cores(cores)
+    ///         .build();
+    ///     Ok(server.listen("127.0.0.1:4200").await?)
+    /// }
+    /// ```
+    pub fn cores(mut self, threads: usize) -> Self {
+        self.options.rules.cores = threads;
+        self
+    }
+
     /// Sets a hook that sees every upgrade request before the upgrade is granted:
     /// `async |request| -> Result<(), StatusCode>`. The status of an error is the answer. It has
     /// [`Limits::http_timeout`](crate::Limits::http_timeout); then its future is dropped, and the answer

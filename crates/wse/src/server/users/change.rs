@@ -1,8 +1,7 @@
 //! The changes among users and devices, as small values, and the trait of their observers.
 
-use std::sync::Arc;
 use tokio::sync::oneshot;
-use wse_proto::{Closed, Hello};
+use wse_proto::{Closed, KeptHello};
 
 /// A change among the devices of one user.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ pub(crate) enum Change<'a, D> {
         last: &'a D,
         closed: &'a Closed,
         /// What the user's first device said of itself.
-        first: Option<&'a Arc<Hello>>,
+        first: Option<&'a KeptHello>,
     },
 }
 

@@ -7,13 +7,18 @@ use crate::{
     error::{CallError, SendError},
     server::{
         Inner, Server,
-        users::{encoded::Encoded, id::DeviceId, registry::Member},
+        users::{encoded::Encoded, id::DeviceId, member::Member, shards::Keyed},
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::runtime;
-use wse_proto::{Cid, Closed, DecodeError, Hello, Reason};
+use wse_proto::{Cid, Closed, DecodeError, KeptHello, Reason};
 
 /// A connection of an accepted device. Cheap to clone; equal when it is the same connection.
 ///
@@ -39,12 +44,33 @@ pub struct Conn(pub(crate) Arc<ConnInner>);
 pub(crate) struct ConnInner {
     pub(crate) handle: Arc<Handle>,
     pub(crate) cid: Cid,
-    pub(crate) id: DeviceId,
-    pub(crate) hello: Arc<Hello>,
-    pub(crate) remote_addr: Option<IpAddr>,
+    /// The number of its id, whose node is the server's.
+    pub(crate) number: u64,
+    pub(crate) hello: KeptHello,
+    pub(crate) remote_addr: KeptAddr,
     pub(crate) server: Arc<Inner>,
     /// Where its task runs, and where what happens to it is told.
     pub(crate) runtime: Option<runtime::Handle>,
+}
+
+/// A remote address in 16 bytes: one of IPv4 is mapped into IPv6, and none is the unspecified address. It comes
+/// in canonical form, and so it goes.
+pub(crate) struct KeptAddr(Ipv6Addr);
+
+impl KeptAddr {
+    fn get(&self) -> Option<IpAddr> {
+        (!self.0.is_unspecified()).then(|| self.0.to_canonical())
+    }
+}
+
+impl From<Option<IpAddr>> for KeptAddr {
+    fn from(addr: Option<IpAddr>) -> Self {
+        KeptAddr(match addr {
+            Some(IpAddr::V4(addr)) => addr.to_ipv6_mapped(),
+            Some(IpAddr::V6(addr)) => addr,
+            None => Ipv6Addr::UNSPECIFIED,
+        })
+    }
 }
 
 impl Conn {
@@ -55,12 +81,12 @@ impl Conn {
 
     /// Its id: unique among all servers of a cluster, and never used again.
     pub fn id(&self) -> DeviceId {
-        self.0.id
+        DeviceId { node: self.0.server.node, number: self.0.number }
     }
 
     /// Its number: unique in this process, and never used again. Later connections have greater ones.
     pub fn conn_id(&self) -> u64 {
-        self.0.id.number
+        self.0.number
     }
 
     /// The identity it gave, decoded.
@@ -68,7 +94,7 @@ impl Conn {
     /// # Errors
     /// When it is not of that type.
     pub fn identity<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        self.0.hello.identity.decode()
+        self.0.hello.identity().decode()
     }
 
     /// What it said of itself, decoded; an empty object when it said nothing.
@@ -76,7 +102,7 @@ impl Conn {
     /// # Errors
     /// When it is not of that type.
     pub fn meta<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        self.0.hello.meta.decode()
+        self.0.hello.meta().decode()
     }
 
     /// The subprotocol it speaks.
@@ -91,7 +117,7 @@ impl Conn {
 
     /// Its address, behind trusted proxies the one they name; `None` for a stream that has none.
     pub fn remote_addr(&self) -> Option<IpAddr> {
-        self.0.remote_addr
+        self.0.remote_addr.get()
     }
 
     /// Whether it takes messages: it has neither ended nor is it ending. True while its session waits
@@ -212,16 +238,24 @@ impl Conn {
     }
 }
 
+impl Keyed for Conn {
+    type Key = u64;
+
+    fn key(&self) -> &u64 {
+        &self.0.number
+    }
+}
+
 impl Member for Conn {
     fn id(&self) -> DeviceId {
-        self.0.id
+        Conn::id(self)
     }
 
     fn cid(&self) -> &Cid {
         &self.0.cid
     }
 
-    fn hello(&self) -> &Arc<Hello> {
+    fn hello(&self) -> &KeptHello {
         &self.0.hello
     }
 
@@ -232,7 +266,7 @@ impl Member for Conn {
 
 impl From<&Conn> for DeviceId {
     fn from(conn: &Conn) -> Self {
-        conn.0.id
+        conn.id()
     }
 }
 
@@ -248,5 +282,19 @@ impl fmt::Debug for Conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Its identity and meta may hold secrets.
         f.debug_struct("Conn").field("cid", &self.0.cid).field("conn_id", &self.conn_id()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_kept_as_it_came_and_none_stays_none() {
+        for addr in ["0.0.0.0", "127.0.0.1", "255.255.255.255", "::1", "2001:db8::7f00:1", "::7f00:1"] {
+            let addr: Option<IpAddr> = addr.parse().ok();
+            assert!(addr.is_some_and(|addr| KeptAddr::from(Some(addr)).get() == Some(addr)), "{addr:?}");
+        }
+        assert_eq!(KeptAddr::from(None).get(), None);
     }
 }

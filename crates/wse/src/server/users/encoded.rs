@@ -2,7 +2,7 @@
 //! knows no device.
 
 use crate::{
-    connection::spoken::Spoken,
+    connection::{shared_frame::SharedFrame, spoken::Spoken},
     error::SendError,
     server::{Inner, Server, users::id::NodeId},
 };
@@ -56,7 +56,7 @@ pub struct Encoded {
 /// next device.
 #[derive(Clone)]
 enum Framed {
-    Frame(Bytes),
+    Frame(SharedFrame),
     /// Its frame is larger than a queue.
     TooBig(usize),
     /// The wire has no form for it.
@@ -64,6 +64,10 @@ enum Framed {
 }
 
 impl Framed {
+    fn of(frame: Bytes) -> Self {
+        Framed::Frame(SharedFrame::new(frame))
+    }
+
     fn reserved() -> Self {
         Framed::None("the name is one of its own".into())
     }
@@ -138,7 +142,7 @@ impl Encoded {
                 Framed::reserved()
             } else {
                 let framed = self.framed(server, codec, payload, keep);
-                framed.map_or_else(|error| Framed::failed(failed.get_or_insert(error)), Framed::Frame)
+                framed.map_or_else(|error| Framed::failed(failed.get_or_insert(error)), Framed::of)
             };
             let _ = self.frames[*index].set(framed);
         }
@@ -209,7 +213,7 @@ impl Encoded {
 
     /// The bytes of the largest frame that was made of it so far.
     pub(crate) fn size(&self) -> usize {
-        let bytes = |framed: &Framed| if let Framed::Frame(frame) = framed { frame.len() } else { 0 };
+        let bytes = |framed: &Framed| if let Framed::Frame(frame) = framed { frame.plain().len() } else { 0 };
         self.frames.iter().filter_map(OnceLock::get).map(bytes).max().unwrap_or(0)
     }
 
@@ -236,7 +240,7 @@ impl Encoded {
     }
 
     /// The frame for a connection that speaks this.
-    pub(crate) fn frame(&self, server: &Inner, spoken: &Spoken) -> Result<&Bytes, SendError> {
+    pub(crate) fn frame(&self, server: &Inner, spoken: &Spoken) -> Result<&SharedFrame, SendError> {
         let Some(slot) = self.frames.get(spoken.index).filter(|_| self.node == server.node) else {
             return Err(EncodeError::new(format!("{:?} was encoded by another server", self.name)).into());
         };
@@ -255,7 +259,7 @@ impl Encoded {
         if codec.reserves(&self.name) {
             return Framed::reserved();
         }
-        self.frame_of_payload(server, codec).map_or_else(|error| Framed::failed(&error), Framed::Frame)
+        self.frame_of_payload(server, codec).map_or_else(|error| Framed::failed(&error), Framed::of)
     }
 
     fn frame_of_payload(&self, server: &Inner, codec: &Codec) -> Result<Bytes, SendError> {

@@ -10,21 +10,18 @@ use crate::{
         users::{
             change::{Change, Handled, Observer},
             conn::Conn,
-            shards::Shards,
+            shards::{Keyed, Locked, Shards},
             user::User,
         },
     },
     watch::Watched,
 };
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 use tokio::{
     runtime,
     sync::{Notify, oneshot},
 };
-use wse_proto::{Cid, Code, Hello};
+use wse_proto::{Cid, Code, KeptHello};
 
 /// Events of one user that may wait for the application. While so many wait, no more devices of that
 /// user are accepted.
@@ -35,18 +32,26 @@ const BACKLOG: usize = 256;
 pub(crate) struct Events(Arc<EventQueues>);
 
 struct EventQueues {
-    queues: Shards<Cid, UserEvents>,
+    queues: Shards<UserEvents>,
     listeners: Arc<Listeners<Event>>,
     /// Notified when a shard of queues becomes empty.
     emptied: Notify,
 }
 
 /// The events of one user that wait, or of which one is being handled.
-#[derive(Default)]
 struct UserEvents {
+    cid: Cid,
     events: VecDeque<(PendingEvent, Option<runtime::Handle>)>,
     /// A task handles them.
     draining: bool,
+}
+
+impl Keyed for UserEvents {
+    type Key = Cid;
+
+    fn key(&self) -> &Cid {
+        &self.cid
+    }
 }
 
 /// Handles the events of one user in a runtime. Dropped before its end, as with that runtime, it drops the
@@ -69,7 +74,7 @@ impl Events {
 
     /// Whether so many events of a user wait that no more of its devices are accepted.
     pub(crate) fn is_behind(&self, cid: &Cid) -> bool {
-        self.0.queues.lock(cid).get(cid).is_some_and(|queue| queue.events.len() >= BACKLOG)
+        !self.0.listeners.is_empty() && self.0.queues.lock(cid).get().is_some_and(|queue| queue.events.len() >= BACKLOG)
     }
 
     /// Resolves when every event was handled. Events that happen meanwhile may be missed.
@@ -87,7 +92,10 @@ impl Events {
     fn push(&self, cid: &Cid, conn: &Conn, event: PendingEvent) {
         let runtime = conn.0.runtime.clone();
         let mut queues = self.0.queues.lock(cid);
-        let queue = queues.entry(cid.clone()).or_default();
+        if queues.get().is_none() {
+            queues.put(UserEvents { cid: cid.clone(), events: VecDeque::new(), draining: false });
+        }
+        let Some(queue) = queues.get_mut() else { return }; // never: it was put there
         queue.events.push_back((event, runtime.clone()));
         let Some(runtime) = runtime.filter(|_| !queue.draining) else { return };
         queue.draining = true;
@@ -103,14 +111,14 @@ impl Events {
     /// Drops the waiting events of a runtime that has ended, and has the others handled.
     fn leave(&self, cid: &Cid, ended: runtime::Id) {
         let mut queues = self.0.queues.lock(cid);
-        let Some(queue) = queues.get_mut(cid) else { return };
+        let Some(queue) = queues.get_mut() else { return };
         let stays = |runtime: &Option<runtime::Handle>| runtime.as_ref().is_some_and(|runtime| runtime.id() != ended);
         let waiting = std::mem::take(&mut queue.events);
         let (left, dropped): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, runtime)| stays(runtime));
         let next = left.first().and_then(|(_, runtime)| runtime.clone());
         queue.events = left.into();
         if next.is_none() {
-            self.remove(cid, &mut queues);
+            self.remove(&mut queues);
         }
         drop(queues);
         drop(dropped); // after the lock, as it wakes tasks
@@ -137,16 +145,16 @@ impl Events {
     /// Takes the next event of a user; `None` forgets the queue, and the caller stops.
     pub(in crate::server) fn next(&self, cid: &Cid) -> Option<PendingEvent> {
         let mut queues = self.0.queues.lock(cid);
-        let next = queues.get_mut(cid)?.events.pop_front();
+        let next = queues.get_mut()?.events.pop_front();
         if next.is_none() {
-            self.remove(cid, &mut queues);
+            self.remove(&mut queues);
         }
         next.map(|(event, _)| event)
     }
 
-    fn remove(&self, cid: &Cid, queues: &mut HashMap<Cid, UserEvents>) {
-        queues.remove(cid);
-        if queues.is_empty() {
+    fn remove(&self, queues: &mut Locked<'_, UserEvents>) {
+        drop(queues.take());
+        if queues.is_shard_empty() {
             self.0.emptied.notify_waiters();
         }
     }
@@ -179,7 +187,7 @@ impl Observer<Conn> for Events {
             return None;
         }
         let user =
-            |conn: &Conn, first: Option<&Arc<Hello>>| User::new(conn.server(), conn.cid().clone(), first.cloned());
+            |conn: &Conn, first: Option<&KeptHello>| User::new(conn.server(), conn.cid().clone(), first.cloned());
         let (conn, event) = match *change {
             Change::Joined(conn) => (conn, Event::Joined(user(conn, Some(&conn.0.hello)))),
             Change::Parked(conn) => (conn, Event::Parked(conn.clone())),

@@ -5,49 +5,29 @@ use crate::{
     server::users::{
         change::{Change, Handled, Observer},
         id::DeviceId,
-        shards::Shards,
+        member::Member,
+        shards::{Keyed, Shards},
+        user_devices::{UserDevices, Whole},
     },
     sync::atomic::{AtomicUsize, Ordering},
 };
-use std::{collections::HashMap, sync::Arc};
 use tokio::sync::Notify;
-use wse_proto::{Cid, Closed, Hello, Reason};
+use wse_proto::{Cid, Closed, KeptHello, Reason};
 
 /// Ended connections of one user whose handlers may still run. A user who leaves handlers behind
 /// with every connection gets no more devices until some have finished, so that what they hold is
 /// bounded.
 const OUTLIVING_HANDLERS: usize = 64;
 
-/// What the registry needs to know of a device. Clones are the same device.
-pub(crate) trait Member: Clone {
-    fn id(&self) -> DeviceId;
-    fn cid(&self) -> &Cid;
-    /// What it said of itself.
-    fn hello(&self) -> &Arc<Hello>;
-    /// Ends its connection. Returns the end that holds: this one, or the one chosen before.
-    fn end(&self, closed: Closed) -> Closed;
-}
-
+/// The two tables hold 17 and 9 bytes a device, at a load of half to seven eighths.
 pub(crate) struct Registry<D> {
-    users: Shards<Cid, Entry<D>>,
-    devices: Shards<DeviceId, D>,
+    users: Shards<UserDevices<D>>,
+    devices: Shards<D>,
     user_count: AtomicUsize,
     conn_count: AtomicUsize,
     observers: Vec<Box<dyn Observer<D>>>,
     /// Notified when a shard of users becomes empty.
     emptied: Notify,
-}
-
-/// A user who is there, or who has left handlers behind.
-struct Entry<D> {
-    /// The oldest first.
-    devices: Vec<D>,
-    /// One of them, beyond the limit, that has not shown yet that it is there.
-    unconfirmed: Option<DeviceId>,
-    /// What the user's first device said; it outlives that device.
-    first: Option<Arc<Hello>>,
-    /// Ended connections whose handlers still run.
-    outliving: usize,
 }
 
 /// How a device was added.
@@ -70,23 +50,33 @@ impl<D: Member> Registry<D> {
         }
     }
 
+    /// Changes what is known of a user, under the lock of its shard. A user of whom nothing is known
+    /// afterwards is forgotten.
+    fn change<T>(&self, cid: &Cid, change: impl FnOnce(&mut Whole<D>) -> T) -> T {
+        let mut shard = self.users.lock(cid);
+        let mut user = shard.take().map_or_else(|| Whole::new(cid), UserDevices::whole);
+        let changed = change(&mut user);
+        match user.packed() {
+            Some(user) => shard.put(user),
+            None if shard.is_shard_empty() => self.emptied.notify_waiters(),
+            None => {}
+        }
+        changed
+    }
+
     /// Whether a user has left so many handlers behind that no more of its devices are accepted.
     pub(crate) fn is_behind(&self, cid: &Cid) -> bool {
-        self.users.lock(cid).get(cid).is_some_and(|entry| entry.outliving >= OUTLIVING_HANDLERS)
+        self.users.lock(cid).get().is_some_and(|user| user.outliving() >= OUTLIVING_HANDLERS)
     }
 
     /// Notes that a connection of a user has ended while its handlers still run.
     pub(crate) fn handlers_outlive(&self, cid: &Cid) {
-        self.users.lock(cid).entry(cid.clone()).or_default().outliving += 1;
+        self.change(cid, |user| user.outliving += 1);
     }
 
     /// Notes that the handlers of such a connection have ended too.
     pub(crate) fn handlers_ended(&self, cid: &Cid) {
-        let mut users = self.users.lock(cid);
-        if let Some(entry) = users.get_mut(cid) {
-            entry.outliving -= 1;
-        }
-        self.forget(cid, &mut users);
+        self.change(cid, |user| user.outliving = user.outliving.saturating_sub(1));
     }
 
     /// Adds a device and removes the oldest until at most `limit` are left.
@@ -95,72 +85,74 @@ impl<D: Member> Registry<D> {
     /// already. Beyond the limit it removes only another such device, until it is
     /// [`confirmed`](Self::confirmed).
     pub(crate) fn join(&self, device: &D, limit: usize, may_be_stale: bool) -> Added {
-        let mut users = self.users.lock(device.cid());
-        let entry = users.entry(device.cid().clone()).or_default();
-        if entry.devices.is_empty() {
-            entry.first = Some(device.hello().clone());
-            self.user_count.fetch_add(1, Ordering::Relaxed);
-            self.tell(&Change::Joined(device));
-        }
-        entry.devices.push(device.clone());
-        self.devices.lock(&device.id()).insert(device.id(), device.clone());
-        self.conn_count.fetch_add(1, Ordering::Relaxed);
-        let ready = self.tell(&Change::Connected(device));
-        let unconfirmed = may_be_stale && entry.counted() > limit;
-        if unconfirmed {
-            if let Some(before) = entry.unconfirmed.replace(device.id()) {
-                self.push_out(entry, before);
+        self.change(device.cid(), |user| {
+            if user.devices.is_empty() {
+                user.first = Some(device.hello().clone());
+                self.user_count.fetch_add(1, Ordering::Relaxed);
+                self.tell(&Change::Joined(device));
             }
-        } else {
-            self.make_room(entry, limit);
-        }
-        Added { ready, unconfirmed }
+            user.devices.push(device.clone());
+            self.devices.lock(device.key()).put(device.clone());
+            self.conn_count.fetch_add(1, Ordering::Relaxed);
+            let ready = self.tell(&Change::Connected(device));
+            let unconfirmed = may_be_stale && user.counted() > limit;
+            if unconfirmed {
+                if let Some(before) = user.unconfirmed.replace(device.id()) {
+                    self.push_out(user, before);
+                }
+            } else {
+                self.make_room(user, limit);
+            }
+            Added { ready, unconfirmed }
+        })
     }
 
     /// Notes that an unconfirmed device has shown that it is there. It counts as any other from now on.
     pub(crate) fn confirmed(&self, device: &D, limit: usize) {
-        let mut users = self.users.lock(device.cid());
-        let Some(entry) = users.get_mut(device.cid()) else { return };
-        if entry.unconfirmed.take_if(|unconfirmed| *unconfirmed == device.id()).is_some() {
-            self.make_room(entry, limit);
+        self.change(device.cid(), |user| {
+            if user.unconfirmed.take_if(|unconfirmed| *unconfirmed == device.id()).is_some() {
+                self.make_room(user, limit);
+            }
+        });
+    }
+
+    fn make_room(&self, user: &mut Whole<D>, limit: usize) {
+        while user.counted() > limit {
+            let mut ids = user.devices.iter().map(Member::id);
+            let Some(oldest) = ids.find(|id| user.unconfirmed != Some(*id)) else { return };
+            self.push_out(user, oldest);
         }
     }
 
-    fn make_room(&self, entry: &mut Entry<D>, limit: usize) {
-        while entry.counted() > limit {
-            let mut ids = entry.devices.iter().map(Member::id);
-            let Some(oldest) = ids.find(|id| entry.unconfirmed != Some(*id)) else { return };
-            self.push_out(entry, oldest);
-        }
-    }
-
-    fn push_out(&self, entry: &mut Entry<D>, id: DeviceId) {
-        let Some(device) = entry.devices.iter().find(|device| device.id() == id).cloned() else { return };
+    fn push_out(&self, user: &mut Whole<D>, id: DeviceId) {
+        let Some(device) = user.devices.iter().find(|device| device.id() == id).cloned() else { return };
         // Its end may have been chosen a moment ago for another reason, which is the true one then.
         let closed = device.end(Closed::normal(Reason::CLIENTS_CONCURRENCY));
-        self.remove(entry, &device, &closed);
+        self.remove(user, &device, &closed);
     }
 
-    fn remove(&self, entry: &mut Entry<D>, device: &D, closed: &Closed) {
+    fn remove(&self, user: &mut Whole<D>, device: &D, closed: &Closed) {
         let id = device.id();
-        entry.devices.retain(|other| other.id() != id);
-        entry.unconfirmed.take_if(|unconfirmed| *unconfirmed == id);
-        self.devices.lock(&id).remove(&id);
+        user.devices.retain(|other| other.id() != id);
+        user.unconfirmed.take_if(|unconfirmed| *unconfirmed == id);
+        drop(self.devices.lock(device.key()).take());
         self.conn_count.fetch_sub(1, Ordering::Relaxed);
         self.tell(&Change::Disconnected(device, closed));
     }
 
     /// Removes a device. Without effect when it was removed before.
     pub(crate) fn leave(&self, device: &D, closed: &Closed) {
-        let mut users = self.users.lock(device.cid());
-        let Some(entry) = users.get_mut(device.cid()).filter(|entry| entry.has(device)) else { return };
-        self.remove(entry, device, closed);
-        if entry.devices.is_empty() {
-            self.user_count.fetch_sub(1, Ordering::Relaxed);
-            let first = entry.first.take();
-            self.tell(&Change::Left { last: device, closed, first: first.as_ref() });
-        }
-        self.forget(device.cid(), &mut users);
+        self.change(device.cid(), |user| {
+            if !user.devices.iter().any(|other| other.id() == device.id()) {
+                return;
+            }
+            self.remove(user, device, closed);
+            if user.devices.is_empty() {
+                self.user_count.fetch_sub(1, Ordering::Relaxed);
+                let first = user.first.take();
+                self.tell(&Change::Left { last: device, closed, first: first.as_ref() });
+            }
+        });
     }
 
     /// Tells that a device lost its connection but not its session, unless it was removed.
@@ -174,8 +166,8 @@ impl<D: Member> Registry<D> {
     }
 
     fn tell_of(&self, device: &D, change: &Change<'_, D>) {
-        let users = self.users.lock(device.cid());
-        if users.get(device.cid()).is_some_and(|entry| entry.has(device)) {
+        let shard = self.users.lock(device.cid());
+        if shard.get().is_some_and(|user| user.devices().iter().any(|other| other.id() == device.id())) {
             self.tell(change);
         }
     }
@@ -187,16 +179,6 @@ impl<D: Member> Registry<D> {
             handled = handled.or(by_this_one);
         }
         handled
-    }
-
-    /// Forgets a user who is not there and has left no handlers behind.
-    fn forget(&self, cid: &Cid, users: &mut HashMap<Cid, Entry<D>>) {
-        if users.get(cid).is_some_and(|entry| entry.devices.is_empty() && entry.outliving == 0) {
-            users.remove(cid);
-            if users.is_empty() {
-                self.emptied.notify_waiters();
-            }
-        }
     }
 
     /// Resolves when no device is there and no handlers are left behind. Devices that join meanwhile
@@ -213,26 +195,26 @@ impl<D: Member> Registry<D> {
 
     /// The devices of a user, the oldest first.
     pub(crate) fn of_user(&self, cid: &Cid) -> Vec<D> {
-        self.users.lock(cid).get(cid).map(|entry| entry.devices.clone()).unwrap_or_default()
+        self.users.lock(cid).get().map(|user| user.devices().to_vec()).unwrap_or_default()
     }
 
     pub(crate) fn count_of_user(&self, cid: &Cid) -> usize {
-        self.users.lock(cid).get(cid).map_or(0, |entry| entry.devices.len())
+        self.users.lock(cid).get().map_or(0, |user| user.devices().len())
     }
 
     /// What the first device of a user said of itself.
-    pub(crate) fn first_hello(&self, cid: &Cid) -> Option<Arc<Hello>> {
-        self.users.lock(cid).get(cid)?.first.clone()
+    pub(crate) fn first_hello(&self, cid: &Cid) -> Option<KeptHello> {
+        self.users.lock(cid).get()?.first().cloned()
     }
 
     pub(crate) fn device(&self, id: DeviceId) -> Option<D> {
-        self.devices.lock(&id).get(&id).cloned()
+        self.devices.lock(&id.number).get().filter(|device| device.id() == id).cloned()
     }
 
     /// Every device, in no order. One that joins or leaves meanwhile may be in it or not.
     pub(crate) fn everyone(&self) -> Vec<D> {
         let mut everyone = Vec::with_capacity(self.counts().1);
-        self.devices.each().for_each(|devices| everyone.extend(devices.values().cloned()));
+        self.devices.each().for_each(|devices| everyone.extend(devices.iter().cloned()));
         everyone
     }
 
@@ -240,8 +222,8 @@ impl<D: Member> Registry<D> {
     pub(crate) fn cids(&self) -> Vec<Cid> {
         let mut cids = Vec::with_capacity(self.counts().0);
         for users in self.users.each() {
-            let there = users.iter().filter(|(_, entry)| !entry.devices.is_empty());
-            cids.extend(there.map(|(cid, _)| cid.clone()));
+            let there = users.iter().filter(|user| !user.devices().is_empty());
+            cids.extend(there.map(|user| user.key().clone()));
         }
         cids
     }
@@ -249,23 +231,6 @@ impl<D: Member> Registry<D> {
     /// How many users and devices are there.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.user_count.load(Ordering::Relaxed), self.conn_count.load(Ordering::Relaxed))
-    }
-}
-
-impl<D> Default for Entry<D> {
-    fn default() -> Self {
-        Self { devices: Vec::new(), unconfirmed: None, first: None, outliving: 0 }
-    }
-}
-
-impl<D: Member> Entry<D> {
-    /// Devices that count against the limit.
-    fn counted(&self) -> usize {
-        self.devices.len() - usize::from(self.unconfirmed.is_some())
-    }
-
-    fn has(&self, device: &D) -> bool {
-        self.devices.iter().any(|other| other.id() == device.id())
     }
 }
 

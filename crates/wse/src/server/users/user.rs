@@ -16,8 +16,8 @@ use crate::{
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{fmt, sync::Arc};
-use wse_proto::{Cid, Closed, DecodeError, Format, Hello, Payload, Reason};
+use std::fmt;
+use wse_proto::{Cid, Closed, DecodeError, Format, KeptHello, Payload, Reason};
 
 /// A user as an address: what is done with it reaches the devices that are there at that moment,
 /// which may be none.
@@ -35,11 +35,11 @@ pub struct User {
     cid: Cid,
     /// What the user's first device said: kept for an event, whose user may have left or come again
     /// meanwhile.
-    hello: Option<Arc<Hello>>,
+    hello: Option<KeptHello>,
 }
 
 impl User {
-    pub(crate) fn new(server: Server, cid: Cid, hello: Option<Arc<Hello>>) -> Self {
+    pub(crate) fn new(server: Server, cid: Cid, hello: Option<KeptHello>) -> Self {
         Self { server, cid, hello }
     }
 
@@ -69,7 +69,7 @@ impl User {
     /// When it is not of that type.
     pub fn meta<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         match self.hello.clone().or_else(|| self.server.0.registry.first_hello(&self.cid)) {
-            Some(hello) => hello.meta.decode(),
+            Some(hello) => hello.meta().decode(),
             None => Payload::null(Format::Json).decode(),
         }
     }

@@ -3,16 +3,24 @@
 
 use super::*;
 use crate::server::users::{change::Change, id::NodeId};
-use std::sync::Mutex;
-use wse_proto::{Format, Payload};
+use std::sync::{Arc, Mutex};
+use wse_proto::{Format, Hello, Payload};
 
 #[derive(Clone)]
 struct Fake {
     id: DeviceId,
     cid: Cid,
-    hello: Arc<Hello>,
+    hello: KeptHello,
     /// An end that was chosen before.
     closed: Option<Closed>,
+}
+
+impl Keyed for Fake {
+    type Key = u64;
+
+    fn key(&self) -> &u64 {
+        &self.id.number
+    }
 }
 
 impl Member for Fake {
@@ -24,7 +32,7 @@ impl Member for Fake {
         &self.cid
     }
 
-    fn hello(&self) -> &Arc<Hello> {
+    fn hello(&self) -> &KeptHello {
         &self.hello
     }
 
@@ -50,7 +58,7 @@ impl Observer<Fake> for Teller {
             Change::Resumed(it) => format!("resumed {}", device(it)),
             Change::Disconnected(it, closed) => format!("disconnected {} {}", device(it), closed.reason.as_str()),
             Change::Left { last, closed, first } => {
-                let first: u64 = first.unwrap().identity.decode().unwrap();
+                let first: u64 = first.unwrap().identity().decode().unwrap();
                 format!("left by {} {} first {first}", device(last), closed.reason.as_str())
             }
         };
@@ -61,7 +69,7 @@ impl Observer<Fake> for Teller {
 
 fn fake(cid: &str, number: u64) -> Fake {
     let identity = Payload::encode(Format::Json, &number).unwrap();
-    let hello = Arc::new(Hello { identity, meta: Hello::no_meta(Format::Json) });
+    let hello = KeptHello::from(&Hello { identity, meta: Hello::no_meta(Format::Json) });
     let id = DeviceId { node: "0000000000000".parse::<NodeId>().unwrap(), number };
     Fake { id, cid: cid.into(), hello, closed: None }
 }
