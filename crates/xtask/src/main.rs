@@ -5,6 +5,7 @@ mod autobahn;
 mod browser;
 mod cargo;
 mod client;
+mod cost;
 mod debian;
 mod fuzz;
 mod house;
@@ -28,16 +29,17 @@ use step::Step;
 use workspace::Workspace;
 
 /// What `cargo xtask` can be asked to do: the name, its arguments and one line about it.
-const COMMANDS: [(&str, &str, &str); 5] = [
+const COMMANDS: [(&str, &str, &str); 6] = [
     ("test", " [STEP]...", "runs every step, or only those named, and prints totals"),
     ("autobahn", "", "runs the Autobahn suite against wse-frame's echo examples, both roles"),
     ("soak", " [SECONDS]", "runs the simulation of sessions on fresh seeds, for 60 s or so many"),
+    ("cost", "", "counts instructions a message as the step does, and writes the figures it compares with"),
     ("snippets", "", "checks that the documents' Rust blocks are compiled and their commands exist"),
     ("map", "", "writes the map of the code, docs/design/map.md, of the first sentence of every file"),
 ];
 
 /// Everything `cargo xtask test` runs, the cheapest first.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step { name: "format", about: "cargo fmt --check", run: cargo::format },
     Step { name: "lints", about: "clippy with warnings as errors, with and without features", run: cargo::lints },
     Step { name: "docs", about: "rustdoc with warnings as errors", run: cargo::docs },
@@ -65,6 +67,7 @@ const STEPS: [Step; 12] = [
         run: browser::run,
     },
     Step { name: "fuzz", about: "every fuzz target for 20 s (nightly and cargo-fuzz)", run: fuzz::run },
+    Step { name: "cost", about: "instructions a message against the committed figures (valgrind)", run: cost::check },
     Step { name: "autobahn", about: "the Autobahn suite, server and client role (Python 2.7)", run: autobahn::run },
 ];
 
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ("soak", [] | [_]) => return ended(soak::run(rest.first().map(String::as_str))),
+        ("cost", []) => return ended(Workspace::find().and_then(|workspace| cost::renew(&workspace))),
         ("map", []) => return ended(Workspace::find().and_then(|workspace| map::write(&workspace))),
         ("test", names) => chosen(names),
         ("autobahn", []) => chosen(&[String::from("autobahn")]),
@@ -149,7 +153,7 @@ mod tests {
     fn without_names_every_step_runs_in_order() {
         let all = names(&STEPS).join(" ");
         assert_eq!(names(&chosen(&[]).unwrap()).join(" "), all);
-        assert_eq!(all, "format lints docs house tests proxies interop client runtimes browser fuzz autobahn");
+        assert_eq!(all, "format lints docs house tests proxies interop client runtimes browser fuzz cost autobahn");
     }
 
     #[test]

@@ -52,6 +52,25 @@ impl Running {
         }
     }
 
+    /// Reads on until the child says `ready ADDRESS`.
+    pub(crate) fn ready(&mut self, until: Instant) -> Result<String, String> {
+        let mut last = String::from("it said nothing");
+        while let Some(line) = self.line(until)? {
+            if let Some(address) = line.strip_prefix("ready ") {
+                return Ok(address.trim().to_owned());
+            }
+            if !line.trim().is_empty() {
+                last = line;
+            }
+        }
+        Err(format!("{} ended before it was ready: {last}", self.what))
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for the child's end.
     pub(crate) fn wait(&mut self, until: Instant) -> Result<ExitStatus, String> {
         loop {
@@ -178,6 +197,14 @@ mod tests {
     fn a_command_that_does_not_exist_is_an_error_and_not_a_panic() {
         let why = output_of(Command::new("no-such-program-here"), Duration::from_secs(1));
         assert!(why.unwrap_err().contains("cannot start no-such-program-here"));
+    }
+
+    #[test]
+    fn a_server_is_ready_when_it_says_so_and_broken_when_it_ends_first() {
+        let server = |script: &str| Running::start(shell(script)).unwrap();
+        let address = server("echo hello; echo ready 127.0.0.1:5; sleep 20").ready(soon());
+        assert_eq!(address.unwrap(), "127.0.0.1:5");
+        assert!(server("echo no such port; exit 1").ready(soon()).unwrap_err().ends_with("no such port"));
     }
 
     #[test]

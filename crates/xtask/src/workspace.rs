@@ -56,8 +56,16 @@ impl Workspace {
 
     /// The binary of an example built in the dev profile.
     pub(crate) fn example(&self, name: &str) -> PathBuf {
-        let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-        self.target.join("debug/examples").join(file)
+        self.built("debug", name)
+    }
+
+    /// The binary of an example built in the release profile.
+    pub(crate) fn released_example(&self, name: &str) -> PathBuf {
+        self.built("release", name)
+    }
+
+    fn built(&self, profile: &str, name: &str) -> PathBuf {
+        self.target.join(profile).join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
     }
 
     /// The files of the tree that are tracked or about to be, as paths from the root.
@@ -111,6 +119,7 @@ mod tests {
         assert_eq!(workspace.packages["a"], ["chat"]);
         assert!(workspace.packages["b"].is_empty());
         assert!(workspace.example("chat").starts_with("/t/debug/examples"));
+        assert!(workspace.released_example("chat").starts_with("/t/release/examples"));
     }
 
     #[test]
