@@ -5,6 +5,7 @@
 
 #![no_main]
 
+use bytes::BufMut;
 use libfuzzer_sys::fuzz_target;
 use wse_frame::{Decoder, FrameError, Item, Limits, Opcode, Role, put_frame};
 
@@ -21,10 +22,16 @@ fuzz_target!(|data: &[u8]| {
             fragments: usize::from(fragments),
         },
     };
-    let whole = setting.read([stream]);
-    assert_eq!(setting.read(cut(stream, sizes)), whole, "a split changes the result");
-    assert_eq!(setting.read(stream.chunks(1)), whole, "byte by byte changes the result");
+    let whole = setting.read([stream], NOTHING);
+    assert_eq!(setting.read(cut(stream, sizes), NOTHING), whole, "a split changes the result");
+    assert_eq!(setting.read(stream.chunks(1), NOTHING), whole, "byte by byte changes the result");
+    let least = usize::from(sizes[0] % 16);
+    assert_eq!(setting.read(cut(stream, sizes), least), whole, "reading into place changes the result");
+    assert_eq!(setting.read(stream.chunks(1), 1), whole, "reading each byte into its place changes the result");
 });
+
+/// No room is so large: nothing is read into its place.
+const NOTHING: usize = usize::MAX;
 
 struct Setting {
     role: Role,
@@ -36,14 +43,20 @@ struct Setting {
 type Seen = (Vec<(u8, u16, Vec<u8>)>, Result<(), FrameError>);
 
 impl Setting {
-    fn read<'p>(&self, pieces: impl IntoIterator<Item = &'p [u8]>) -> Seen {
+    /// Reads the pieces; what finds room for at least `least` bytes is put into its place.
+    fn read<'p>(&self, pieces: impl IntoIterator<Item = &'p [u8]>, least: usize) -> Seen {
         let mut decoder = Decoder::new(self.role, self.limits);
         decoder.allow_reserved(self.allowed);
         let mut seen = Vec::new();
         let mut arrived = 0;
         for piece in pieces {
             arrived += piece.len();
-            let mut piece = piece.to_vec();
+            let placed = decoder.room(least).map_or(0, |mut room| {
+                let placed = piece.len().min(room.remaining_mut());
+                room.put_slice(&piece[..placed]);
+                placed
+            });
+            let mut piece = piece[placed..].to_vec();
             let mut input = &mut piece[..];
             loop {
                 match decoder.next(&mut input) {

@@ -78,9 +78,11 @@ fn decode(payload: &Payload<'_>) {
         let _ = other.translated(payload.format()).map(drop);
     }
     let format = payload.format();
-    let Ok(once) = Payload::encode(format, payload) else { return };
-    assert_eq!(payload.decode::<Payload<'static>>().expect("it has a form"), once, "captured is not serialized");
-    assert_eq!(Payload::encode(format, &once).expect("it has a form"), once, "no canonical form");
+    assert_eq!(&Payload::encode(format, payload).expect("it is encoded"), payload, "not sent as it stands");
+    let Ok(listed) = Payload::encode(format, &[payload]) else { return };
+    let captured = payload.decode::<Payload<'static>>().expect("it has a form");
+    assert_eq!(Payload::encode(format, &[&captured]).expect("it has a form"), listed, "captured is not serialized");
+    assert_eq!(Payload::encode(format, &captured).expect("it has a form"), captured, "no canonical form");
 }
 
 /// The first frame of a client: every value asks the application, anything else ends the connection.
