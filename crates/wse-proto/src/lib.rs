@@ -27,6 +27,7 @@
 mod calls;
 mod cid;
 mod closing;
+mod features;
 mod limits;
 mod machine;
 mod protocol;
@@ -46,6 +47,7 @@ pub use closing::{
     reason::{Closed, Reason},
     restart::{Restart, Turn},
 };
+pub use features::Features;
 pub use limits::Limits;
 pub use machine::{
     Input, Machine, Step,

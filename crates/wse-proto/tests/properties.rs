@@ -222,7 +222,7 @@ fn the_server_opens_on_an_accepting_verdict_only_and_never_speaks_after_the_end(
             (Event::Envelope(sent), Step::Ask(question)) => match &question.solution {
                 None => {
                     let first = hello.replace(question.hello.clone()).is_none();
-                    let said = Hello::read(&sent.payload).ok().map(|(hello, _)| hello);
+                    let said = Hello::read(&sent.payload).ok().map(|(hello, ..)| hello);
                     first && Kind::of(&sent.name) == Some(Kind::Hi) && said.as_ref() == Some(&*question.hello)
                 }
                 Some(solution) => {

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Instant};
 use wse_proto::{
-    Codec, Decision, Envelope, Format, Hello, Input, Machine, Payload, RpError, SessionGrant, SessionRequest, Step,
+    Codec, Decision, Envelope, Features, Format, Hello, Input, Machine, Payload, RpError, SessionGrant, SessionRequest, Step,
     WsMessaging, WsMessagingServerMachine,
 };
 
@@ -31,12 +31,12 @@ fn come_back(codec: &Codec, envelope: &Envelope<'_>) {
         assert_eq!(&codec.read(&again, codec.binary()).expect("it was written"), envelope);
         return;
     };
-    let json = granted.write();
+    let json = granted.write(Features::ALL);
     assert!(!json.contains(char::is_whitespace), "{json:?}");
     let again = SessionGrant::read(&json).expect("it was written");
-    assert_eq!(again.write(), json, "a grant does not come back");
+    assert_eq!(again.write(Features::ALL), json, "a grant does not come back");
     let mut frame = Vec::new();
-    if codec.write_welcome(&mut frame, &envelope.payload, &again).is_ok() {
+    if codec.write_welcome(&mut frame, &envelope.payload, Some(&again), Features::ALL).is_ok() {
         let read = codec.read(&frame, codec.binary()).expect("it was written");
         assert_eq!(read.stamp.as_deref().and_then(SessionGrant::read), Some(again));
         assert_eq!(read.payload, envelope.payload);
@@ -53,9 +53,9 @@ fn asked(payload: &Payload<'_>) {
             assert_eq!(SessionRequest::read(&wanted.write(format)), Some(wanted));
         }
     }
-    if let Ok((hello, wanted)) = Hello::read(payload) {
-        let again = hello.write(wanted.as_ref(), payload.format());
-        assert_eq!(Hello::read(&again).expect("it was written"), (hello, wanted));
+    if let Ok((hello, wanted, features)) = Hello::read(payload) {
+        let again = hello.write(wanted.as_ref(), features, payload.format());
+        assert_eq!(Hello::read(&again).expect("it was written"), (hello, wanted, features));
     }
     let error = RpError::read(payload);
     let answer = error.answer("rp", payload, true);

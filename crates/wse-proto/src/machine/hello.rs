@@ -2,6 +2,7 @@
 //! carries secrets, so it must not be printed.
 
 use crate::{
+    features::Features,
     session::grant::SessionRequest,
     wire::{
         error::ProtocolError,
@@ -28,6 +29,8 @@ struct HiFields<T> {
     meta: Option<T>,
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     session: Option<T>,
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    can: Option<T>,
 }
 
 fn none<T>() -> Option<T> {
@@ -35,11 +38,12 @@ fn none<T>() -> Option<T> {
 }
 
 impl Hello {
-    /// Reads the payload of a hi, and the session that it asks for. Unknown fields are ignored.
+    /// Reads the payload of a hi, the session that it asks for, and what its client can. Unknown fields are
+    /// ignored.
     ///
     /// # Errors
     /// When it is not an object.
-    pub fn read(payload: &Payload<'_>) -> Result<(Self, Option<SessionRequest>), ProtocolError> {
+    pub fn read(payload: &Payload<'_>) -> Result<(Self, Option<SessionRequest>, Features), ProtocolError> {
         let refused = || ProtocolError::of_envelope("the payload of a hi is not an object");
         if !payload.is_object() {
             return Err(refused());
@@ -50,13 +54,15 @@ impl Hello {
             identity: fields.identity.unwrap_or_else(|| Payload::null(format)),
             meta: fields.meta.unwrap_or_else(|| Self::no_meta(format)),
         };
-        Ok((hello, fields.session.as_ref().and_then(SessionRequest::read)))
+        let features = fields.can.map_or(Features::NONE, |_| Features::read(payload));
+        Ok((hello, fields.session.as_ref().and_then(SessionRequest::read), features))
     }
 
-    /// The payload of the hi that says this and asks for that session.
-    pub fn write(&self, session: Option<&SessionRequest>, format: Format) -> Payload<'static> {
-        let session = session.map(|wanted| wanted.write(format));
-        let fields = HiFields { identity: Some(&self.identity), meta: Some(&self.meta), session: session.as_ref() };
+    /// The payload of the hi that says this, asks for that session, and names those features.
+    pub fn write(&self, session: Option<&SessionRequest>, features: Features, format: Format) -> Payload<'static> {
+        let (session, can) = (session.map(|wanted| wanted.write(format)), features.write(format));
+        let (identity, meta) = (Some(&self.identity), Some(&self.meta));
+        let fields = HiFields { identity, meta, session: session.as_ref(), can: can.as_ref() };
         Payload::encode(format, &fields).unwrap_or_else(|_| Payload::null(format)) // values encode
     }
 
@@ -92,16 +98,19 @@ mod tests {
         Payload::json(text).unwrap()
     }
 
-    fn read(text: &str) -> Result<(Hello, Option<SessionRequest>), ProtocolError> {
+    fn read(text: &str) -> Result<(Hello, Option<SessionRequest>, Features), ProtocolError> {
         Hello::read(&json(text))
     }
 
     #[test]
     fn what_is_absent_has_a_meaning() {
         let hello = read(r#"{"identity":"me"}"#).unwrap();
-        assert_eq!(hello, (Hello { identity: json(r#""me""#), meta: json("{}") }, None));
+        assert_eq!(hello, (Hello { identity: json(r#""me""#), meta: json("{}") }, None, Features::NONE));
         let hello = read(r#"{"meta":null,"session":{}}"#).unwrap();
-        assert_eq!(hello, (Hello { identity: json("null"), meta: json("{}") }, Some(SessionRequest::New)));
+        assert_eq!(
+            hello,
+            (Hello { identity: json("null"), meta: json("{}") }, Some(SessionRequest::New), Features::NONE)
+        );
         assert_eq!(read(r#"{"session":true}"#).unwrap().1, None);
     }
 
@@ -115,10 +124,11 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let hello = Hello { identity: json(r#"{"a":[1]}"#), meta: json(r#"{"b":2}"#) };
-        assert_eq!(hello.write(None, Format::Json).as_bytes(), br#"{"identity":{"a":[1]},"meta":{"b":2}}"#);
-        for session in [None, Some(SessionRequest::New)] {
-            let written = hello.write(session.as_ref(), Format::Json);
-            assert_eq!(Hello::read(&written).unwrap(), (hello.clone(), session));
+        let plain = hello.write(None, Features::NONE, Format::Json);
+        assert_eq!(plain.as_bytes(), br#"{"identity":{"a":[1]},"meta":{"b":2}}"#);
+        for (session, features) in [(None, Features::ALL), (Some(SessionRequest::New), Features::CANCEL)] {
+            let written = hello.write(session.as_ref(), features, Format::Json);
+            assert_eq!(Hello::read(&written).unwrap(), (hello.clone(), session, features));
         }
     }
 }

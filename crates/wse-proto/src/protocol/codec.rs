@@ -2,6 +2,7 @@
 //! a payload, and knows no framing.
 
 use crate::{
+    features::Features,
     protocol::ws_messaging::WsMessaging,
     session::grant::SessionGrant,
     wire::{
@@ -134,7 +135,7 @@ impl Codec {
         matches!(self, Codec::WsMessaging(..)) && is_reserved(name)
     }
 
-    /// Appends a welcome that grants a session.
+    /// Appends a welcome. Its third element is the session that it grants, if there is one, and what the server can.
     ///
     /// # Errors
     /// As [`write_encoded`](Codec::write_encoded).
@@ -142,10 +143,15 @@ impl Codec {
         &self,
         out: &mut Vec<u8>,
         payload: &Payload<'_>,
-        granted: &SessionGrant,
+        granted: Option<&SessionGrant>,
+        features: Features,
     ) -> Result<(), EncodeError> {
+        let granted = match granted {
+            Some(granted) => granted.write(features),
+            None if features.is_empty() => return self.write_encoded(out, Kind::Welcome.as_str(), payload, None),
+            None => format!(r#"{{"can":{}}}"#, features.json()),
+        };
         let payload = payload.translated(self.format())?;
-        let granted = granted.write();
         match self {
             Codec::Json => json::envelope::write_welcome(out, &payload, &granted),
             Codec::MessagePack => msgpack::envelope::write_welcome(out, &payload, &granted),

@@ -3,6 +3,7 @@
 
 use crate::{
     cid::Cid,
+    features::Features,
     session::token::Token,
     wire::payload::{Format, Payload},
 };
@@ -88,11 +89,13 @@ struct GrantFields<'a> {
     window: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     message_bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", skip_deserializing)]
+    can: Vec<&'static str>,
 }
 
 impl SessionGrant {
-    /// The grant as JSON without white space: the third element of a welcome.
-    pub fn write(&self) -> String {
+    /// The grant as JSON without white space, with what the server can: the third element of a welcome.
+    pub fn write(&self, features: Features) -> String {
         let fields = GrantFields {
             session: self.token.as_str().into(),
             cid: self.cid.as_str().into(),
@@ -101,6 +104,7 @@ impl SessionGrant {
             beat: millis(self.beat),
             window: millis(self.window),
             message_bytes: self.message_bytes,
+            can: features.words().collect(),
         };
         // Text, numbers and bools encode. Only the cid can hold a space.
         serde_json::to_string(&fields).unwrap_or_default().replace(' ', "\\u0020")
@@ -170,15 +174,15 @@ mod tests {
             window: Duration::MAX,
             message_bytes: Some(1 << 20),
         };
-        let written = grant.write();
+        let written = grant.write(Features::NONE);
         assert!(!written.contains(' '), "{written}");
         assert_eq!(
             SessionGrant::read(&written),
             Some(SessionGrant { window: Duration::from_millis((1 << 31) - 1), ..grant.clone() })
         );
         let older = SessionGrant { message_bytes: None, ..grant };
-        assert!(!older.write().contains("message_bytes"), "an older server does not say it");
-        assert_eq!(SessionGrant::read(&older.write()).map(|grant| grant.message_bytes), Some(None));
+        assert!(!older.write(Features::NONE).contains("message_bytes"), "an older server does not say it");
+        assert_eq!(SessionGrant::read(&older.write(Features::NONE)).map(|grant| grant.message_bytes), Some(None));
         for none in ["", "{}", "5", r#"{"session":"","cid":"a","seen":0,"resumed":false,"window":1}"#] {
             assert_eq!(SessionGrant::read(none), None, "{none}");
         }

@@ -12,7 +12,8 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 use wse_proto::{
-    ClientMachine, Closed, Hello, Hint, Input, Kind, Machine, Payload, Reason, Sent, SessionRequest, Token, Welcome,
+    ClientMachine, Closed, Features, Hello, Hint, Input, Kind, Machine, Payload, Reason, Sent, SessionRequest, Token,
+    Welcome,
 };
 
 pub(crate) struct Client {
@@ -201,7 +202,7 @@ impl Client {
                 SessionRequest::New => SessionRequest::New,
             });
             let mut frame = Vec::new();
-            let hi = hello.write(wanted.as_ref(), format);
+            let hi = hello.write(wanted.as_ref(), Features::ALL, format);
             codec.write_encoded(&mut frame, Kind::Hi.as_str(), &hi, None).expect(encode);
             self.double(&frame, world);
         }

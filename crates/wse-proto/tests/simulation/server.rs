@@ -13,8 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 use wse_proto::{
-    Accepted, Cid, Closed, Codec, Decision, Input, Later, Machine, Payload, Question, Reason, Sent, ServerMachine,
-    SessionGrant, SessionRequest, Token, TokenCheck, Tokens,
+    Accepted, Cid, Closed, Codec, Decision, Features, Input, Later, Machine, Payload, Question, Reason, Sent,
+    ServerMachine, SessionGrant, SessionRequest, Token, TokenCheck, Tokens,
 };
 
 /// What a client tells of its attempt beside who it is: who talks if there is no session to resume;
@@ -339,7 +339,7 @@ impl Conn {
         let cid = self.cid.clone().expect("it was let in");
         let mut frame = Vec::new();
         let grant = SessionGrant { token, cid, seen, resumed, beat, window, message_bytes: None };
-        party.codec.write_welcome(&mut frame, &payload, &grant).expect("a welcome");
+        party.codec.write_welcome(&mut frame, &payload, Some(&grant), Features::ALL).expect("a welcome");
         party.send_frame(&frame, world);
     }
 }

@@ -86,7 +86,7 @@ impl Owner for ClientOwner {
     }
 
     fn open(&mut self, welcome: Welcome, handle: &Arc<Handle>) -> Result<Opened, Closed> {
-        let Welcome { payload, session } = welcome;
+        let Welcome { payload, session, features } = welcome;
         let previous = self.previous.take();
         let (release, ready) = oneshot::channel();
         let resumed = session.as_ref().filter(|granted| granted.resumed).zip(previous.clone());
@@ -111,9 +111,10 @@ impl Owner for ClientOwner {
             before.bound_messages(granted.message_bytes.unwrap_or(u64::MAX));
             self.state.set_connection(before.clone(), payload);
             let (seen, ready) = (granted.seen, Some(ready));
-            let resumption = Resumption { seen, welcome: None, token, ready };
+            let resumption = Resumption { seen, features, welcome: None, token, ready };
             return Ok(Opened::Resumed(before, resumption));
         }
+        handle.set_features(features);
         let received = session.map(|granted| {
             handle.begin_session(None, self.state.env.limits.session_bytes);
             handle.bound_messages(granted.message_bytes.unwrap_or(u64::MAX));

@@ -20,11 +20,14 @@ use bytes::Bytes;
 use serde::Serialize;
 use std::{
     cell::Cell,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU8, Ordering},
+    },
     task::Waker,
 };
 use wse_frame::{Opcode, frame_len, put_close, put_frame, write_frame};
-use wse_proto::{Closed, Codec, EncodeError, Envelope, Kind, Limits, Payload, SessionGrant, Token};
+use wse_proto::{Closed, Codec, EncodeError, Envelope, Features, Kind, Limits, Payload, SessionGrant, Token};
 
 /// The handle to a connection, shared by the connection's task and all senders. It stays the same when
 /// its session continues over other connections.
@@ -37,6 +40,8 @@ pub(crate) struct Handle {
     /// What replaces `spoken`, once the peer's first frame has chosen it.
     chosen: OnceLock<Arc<Spoken>>,
     calls: Calls,
+    /// What the peer can, in bits.
+    features: AtomicU8,
     /// What the queue holds beyond its limit counts here, for a server.
     pub(super) account: Option<Account>,
 }
@@ -61,6 +66,7 @@ impl Handle {
             calls: Calls::new(limits.calls_per_conn, spoken.codec.numbers_calls()),
             spoken,
             chosen: OnceLock::new(),
+            features: AtomicU8::new(0),
             account: None,
         }
     }
@@ -89,6 +95,16 @@ impl Handle {
         if !Arc::ptr_eq(&self.spoken, spoken) {
             let _ = self.chosen.set(spoken.clone()); // a second choice would be a mistake: the first holds
         }
+    }
+
+    /// What the peer can. A session may continue with a peer of another version.
+    pub(crate) fn features(&self) -> Features {
+        Features::from_bits(self.features.load(Ordering::Relaxed))
+    }
+
+    /// Notes what the peer has said that it can.
+    pub(crate) fn set_features(&self, features: Features) {
+        self.features.store(features.bits(), Ordering::Relaxed);
     }
 
     pub(crate) fn calls(&self) -> &Calls {
@@ -285,9 +301,10 @@ impl Handle {
         payload: &Payload<'_>,
         granted: Option<&SessionGrant>,
     ) -> impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError> {
-        move |out| match granted {
-            Some(granted) => self.codec().write_welcome(out, payload, granted),
-            None => self.codec().write_encoded(out, Kind::Welcome.as_str(), payload, None),
+        move |out| {
+            // Only a client that says what it can is told what this side can.
+            let features = if self.features().is_empty() { Features::NONE } else { Features::ALL };
+            self.codec().write_welcome(out, payload, granted, features)
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
 use std::{fmt, sync::PoisonError};
 use tokio::sync::oneshot;
 use wse_frame::{Decoder, deflate::Deflate};
-use wse_proto::{Payload, SessionGrant, Token};
+use wse_proto::{Features, Payload, SessionGrant, Token};
 
 /// A welcomed connection on its way to the task of its session. It holds no handle, since it waits
 /// inside of one.
@@ -26,6 +26,8 @@ pub(super) struct Handover {
 pub(crate) struct Resumption {
     /// How many frames of this side the peer has taken in.
     pub(crate) seen: u64,
+    /// What the peer can.
+    pub(crate) features: Features,
     /// The welcome that the server still has to write.
     pub(crate) welcome: Option<(Payload<'static>, SessionGrant)>,
     /// The token that resumes the session from now on.

@@ -129,6 +129,7 @@ impl<O: Owner> Connection<O> {
         let seen = self.machine.taken();
         let welcome = resumption.welcome.map(|(payload, granted)| (payload, SessionGrant { seen, ..granted }));
         let mark: [u8; 8] = rand::random();
+        self.handle.set_features(resumption.features);
         if self.handle.resume(welcome.as_ref(), resumption.seen, &mark).is_err() {
             return self.close_now(Closed::slow()); // the welcome does not encode
         }

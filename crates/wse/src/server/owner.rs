@@ -93,7 +93,7 @@ impl Owner for ServerOwner {
     }
 
     fn open(&mut self, accepted: Accepted, handle: &Arc<Handle>) -> Result<Opened, Closed> {
-        let Accepted { cid, welcome, hello, session } = accepted;
+        let Accepted { cid, welcome, hello, session, features } = accepted;
         let Device::Unidentified(device) = &mut self.device else { return Err(Closed::protocol_error()) }; // never
         (device.request, device.permit) = (None, None);
         let server = &self.server;
@@ -107,13 +107,15 @@ impl Owner for ServerOwner {
             && let Some(found) = find_session(server, &device.spoken, &cid, used, token, *seen)?
         {
             let welcome = Some((welcome, grant(limits, token.clone(), cid, true)));
-            return Ok(Opened::Resumed(found, Resumption { seen: *seen, welcome, token: None, ready: None }));
+            let resumption = Resumption { seen: *seen, features, welcome, token: None, ready: None };
+            return Ok(Opened::Resumed(found, resumption));
         }
         // The network may have delayed this hi, and the client may have connected by a later attempt
         // already.
         let may_be_stale = matches!(wanted, Some((SessionRequest::Resume { .. }, _)));
         let granted = wanted.map(|(_, token)| grant(limits, token, cid.clone(), false));
         handle.speak(&device.spoken);
+        handle.set_features(features);
         let conn = Conn(Arc::new(ConnInner {
             handle: handle.clone(),
             cid,

@@ -3,6 +3,7 @@
 
 use crate::{
     closing::reason::Closed,
+    features::Features,
     limits::Limits,
     machine::{
         Step,
@@ -34,7 +35,7 @@ impl ClientMachine {
         limits: &Limits,
         now: Instant,
     ) -> (Self, Payload<'static>) {
-        let hi = hello.write(session, codec.format());
+        let hi = hello.write(session, Features::ALL, codec.format());
         let (handshake, open) = ClientHandshake::start(codec, session.is_some(), limits, now);
         (Conversation::begin(handshake, open), hi)
     }
@@ -47,6 +48,8 @@ pub struct Welcome {
     pub payload: Payload<'static>,
     /// The session that is granted to a client that asked for one.
     pub session: Option<SessionGrant>,
+    /// What the server can.
+    pub features: Features,
 }
 
 /// The handshake of a [`ClientMachine`].
@@ -81,8 +84,10 @@ impl Handshake for ClientHandshake {
                 Step::Ask(envelope.payload.into_owned())
             }
             Some(Kind::Welcome) if !self.solving => {
-                let grant = envelope.stamp.filter(|_| self.asked).and_then(|grant| SessionGrant::read(&grant));
-                Step::Open(Welcome { payload: envelope.payload.into_owned(), session: grant })
+                let third = envelope.stamp.as_deref();
+                let session = third.filter(|_| self.asked).and_then(SessionGrant::read);
+                let features = third.map_or(Features::NONE, Features::read_welcome);
+                Step::Open(Welcome { payload: envelope.payload.into_owned(), session, features })
             }
             _ => reject(ProtocolError::of_envelope("an envelope that is neither challenge nor welcome")),
         }

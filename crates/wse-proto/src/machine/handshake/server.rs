@@ -4,6 +4,7 @@
 use crate::{
     cid::Cid,
     closing::reason::{Closed, Reason},
+    features::Features,
     limits::{Limits, later},
     machine::{
         Step,
@@ -68,6 +69,8 @@ pub struct Accepted {
     pub hello: Arc<Hello>,
     /// The session that it asks for.
     pub session: Option<SessionRequest>,
+    /// What its client can.
+    pub features: Features,
 }
 
 /// The handshake of a [`ServerMachine`].
@@ -79,6 +82,8 @@ pub struct ServerHandshake {
     deadline: Option<Instant>,
     /// What the hi asks of a session, until the decision.
     request: Option<Box<SessionRequest>>,
+    /// What the client can.
+    features: Features,
 }
 
 #[derive(Debug)]
@@ -94,7 +99,8 @@ enum State {
 impl ServerHandshake {
     pub(crate) fn start(codec: Codec, limits: &Limits, now: Instant) -> (Self, Open) {
         let deadline = (!limits.auth_timeout.is_zero()).then(|| later(now, limits.auth_timeout));
-        let handshake = Self { state: State::Waiting, challenges_left: limits.challenges, deadline, request: None };
+        let (state, challenges_left) = (State::Waiting, limits.challenges);
+        let handshake = Self { state, challenges_left, deadline, request: None, features: Features::NONE };
         (handshake, Open::new(codec, limits.ping_interval, limits.ping_timeout, now))
     }
 }
@@ -109,9 +115,9 @@ impl Handshake for ServerHandshake {
     fn envelope<'a>(&mut self, envelope: Envelope<'a>) -> Step<'a, Question, Accepted> {
         match (&self.state, Kind::of(&envelope.name)) {
             (State::Waiting, Some(Kind::Hi)) => match Hello::read(&envelope.payload) {
-                Ok((hello, request)) => {
+                Ok((hello, request, features)) => {
                     let hello = Arc::new(hello);
-                    self.request = request.map(Box::new);
+                    (self.request, self.features) = (request.map(Box::new), features);
                     self.state = State::Deciding(hello.clone());
                     Step::Ask(Question { hello, solution: None })
                 }
@@ -147,7 +153,7 @@ impl Handshake for ServerHandshake {
         match decision {
             Decision::Accept(cid, welcome) if !cid.is_empty() => {
                 let session = self.request.take().map(|request| *request);
-                Step::Open(Accepted { cid, welcome, hello, session })
+                Step::Open(Accepted { cid, welcome, hello, session, features: self.features })
             }
             Decision::Challenge(quest) if self.challenges_left > 0 => {
                 self.challenges_left -= 1;

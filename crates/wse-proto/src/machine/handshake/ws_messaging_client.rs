@@ -3,6 +3,7 @@
 
 use crate::{
     closing::reason::Closed,
+    features::Features,
     machine::{
         Step,
         conversation::Conversation,
@@ -57,7 +58,11 @@ impl Handshake for WsMessagingClientHandshake {
 
     fn envelope<'a>(&mut self, envelope: Envelope<'a>) -> Step<'a, Payload<'static>, Welcome> {
         if envelope.name == CONNECT && !envelope.is_call() {
-            return Step::Open(Welcome { payload: first_argument(envelope.payload), session: None });
+            return Step::Open(Welcome {
+                payload: first_argument(envelope.payload),
+                session: None,
+                features: Features::NONE,
+            });
         }
         // A server has no reason to send something before `connect`, but if it does, it is not lost.
         if is_of_application(&envelope) { Step::Hold(envelope) } else { Step::Wait }

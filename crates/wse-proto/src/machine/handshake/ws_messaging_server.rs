@@ -3,6 +3,7 @@
 
 use crate::{
     closing::reason::{Closed, Reason},
+    features::Features,
     machine::{
         Step,
         conversation::Conversation,
@@ -90,7 +91,7 @@ impl Handshake for WsMessagingServerHandshake {
         }
         match decision {
             Decision::Accept(cid, welcome) if !cid.is_empty() => {
-                Step::Open(Accepted { cid, welcome, hello: hello.clone(), session: None })
+                Step::Open(Accepted { cid, welcome, hello: hello.clone(), session: None, features: Features::NONE })
             }
             Decision::Refuse(reason) => refuse(reason.or(Reason::NOT_AUTHORIZED)),
             Decision::Later(after) => Step::Close(Closed::later_after(after)),
