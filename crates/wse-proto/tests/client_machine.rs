@@ -6,7 +6,7 @@ mod table;
 use json::json;
 use std::time::{Duration, Instant};
 use table::{Driver, TableMachine, Word, check, text};
-use wse_proto::{ClientMachine, Codec, Features, Hello, Input, Limits, Payload, Welcome};
+use wse_proto::{ClientMachine, Codec, Features, Hello, Input, Limits, Payload, SessionRequest, Welcome};
 
 fn hello() -> Hello {
     Hello { identity: json(r#""ann""#), meta: json(r#"{"os":1}"#) }
@@ -157,8 +157,11 @@ fn every_input_in_every_state_has_its_step() {
 #[test]
 fn the_first_thing_to_send_is_the_hi() {
     let (_, hi) = ClientMachine::new(Codec::Json, &hello(), None, &Limits::default(), Instant::now());
-    assert_eq!(text(&hi), r#"{"identity":"ann","meta":{"os":1},"can":["skip","cancel","time","renew"]}"#);
-    assert_eq!(Hello::read(&hi).unwrap(), (hello(), None, Features::ALL));
+    assert_eq!(text(&hi), r#"{"identity":"ann","meta":{"os":1}}"#);
+    assert_eq!(Hello::read(&hi).unwrap(), (hello(), None, Features::NONE));
+    let asks = Some(&SessionRequest::New);
+    let (_, hi) = ClientMachine::new(Codec::Json, &hello(), asks, &Limits::default(), Instant::now());
+    assert_eq!(Hello::read(&hi).unwrap(), (hello(), Some(SessionRequest::New), Features::ALL));
 }
 
 #[test]

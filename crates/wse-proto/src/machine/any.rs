@@ -2,7 +2,6 @@
 
 use crate::{
     closing::reason::Closed,
-    features::Features,
     limits::Limits,
     machine::{
         Step,
@@ -56,7 +55,7 @@ impl Protocol {
             }
             _ => {
                 let codec = self.client_codec();
-                let hi = hello.write(session, Features::ALL, codec.format());
+                let hi = hello.write(session, SessionRequest::features(session), codec.format());
                 let (handshake, open) = ClientHandshake::start(codec, session.is_some(), limits, now);
                 (Conversation::begin(Either::Left(handshake), open), hi)
             }

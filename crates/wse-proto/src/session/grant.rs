@@ -33,6 +33,11 @@ struct RequestFields<'a> {
 }
 
 impl SessionRequest {
+    /// What a client says that it can. One that asks for no session says nothing: its hi is that of npm `wse`.
+    pub(crate) fn features(asked: Option<&Self>) -> Features {
+        asked.map_or(Features::NONE, |_| Features::ALL)
+    }
+
     /// Reads the value of the field; `None` when it asks for no session.
     pub fn read(value: &Payload<'_>) -> Option<Self> {
         if !value.is_object() {

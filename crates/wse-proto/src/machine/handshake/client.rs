@@ -35,7 +35,7 @@ impl ClientMachine {
         limits: &Limits,
         now: Instant,
     ) -> (Self, Payload<'static>) {
-        let hi = hello.write(session, Features::ALL, codec.format());
+        let hi = hello.write(session, SessionRequest::features(session), codec.format());
         let (handshake, open) = ClientHandshake::start(codec, session.is_some(), limits, now);
         (Conversation::begin(handshake, open), hi)
     }
