@@ -38,6 +38,7 @@ pub use calls::{
     code::Code,
     error::RpError,
     pending::{Busy, Pending, Settled, Stamp},
+    timed::{TimedStamp, bare, renew_time, time_left},
 };
 pub use cid::Cid;
 pub use closing::{

@@ -18,7 +18,7 @@ impl TableMachine for ClientMachine {
     #[rustfmt::skip]
     const INPUTS: &[&str] = &[
         "hi", "quest", "welcome", "reserved",
-        "result", "result S", "error", "error S", "message", "call", "probe", "bare probe", "garbage",
+        "result", "result S", "error", "error S", "message", "call", "probe", "bare probe", "cancel", "bare cancel", "garbage",
         "solution", "heard", "pong", "deaf", "tick before", "tick at", "tick after", "close",
     ];
 
@@ -40,6 +40,8 @@ impl TableMachine for ClientMachine {
             "call" => Word::Frame(r#"["add",[1,2],"S"]"#),
             "probe" => Word::Frame(r#"["~wse:ping",null,"S"]"#),
             "bare probe" => Word::Frame(r#"["~wse:ping",null]"#),
+            "cancel" => Word::Frame(r#"["~wse:cancel",null,"S"]"#),
+            "bare cancel" => Word::Frame(r#"["~wse:cancel",null]"#),
             "solution" => Word::Input(Input::Answer(json("42"))),
             "garbage" => Word::Frame(r#"{"name":"say","args":[]}"#),
             "heard" => Word::Heard,
@@ -74,7 +76,7 @@ fn every_input_in_every_state_has_its_step() {
         waiting | message     | close 1000 wse.protocol-error | closed
         waiting | call        | close 1000 wse.protocol-error | closed
         waiting | probe       | close 1000 wse.protocol-error | closed
-        waiting | bare probe  | close 1000 wse.protocol-error | closed
+        waiting | bare probe, cancel, bare cancel | close 1000 wse.protocol-error | closed
         waiting | garbage     | close 1000 wse.protocol-error | closed
         waiting | solution    | wait                          | waiting
         waiting | heard       | wait                          | waiting
@@ -96,7 +98,7 @@ fn every_input_in_every_state_has_its_step() {
         solving | message     | close 1000 wse.protocol-error | closed
         solving | call        | close 1000 wse.protocol-error | closed
         solving | probe       | close 1000 wse.protocol-error | closed
-        solving | bare probe  | close 1000 wse.protocol-error | closed
+        solving | bare probe, cancel, bare cancel | close 1000 wse.protocol-error | closed
         solving | garbage     | close 1000 wse.protocol-error | closed
         solving | solution    | send ~wse:challenge 42        | waiting
         solving | heard       | wait                          | solving
@@ -118,7 +120,8 @@ fn every_input_in_every_state_has_its_step() {
         open    | message     | deliver say "hello"           | open
         open    | call        | invoke add [1,2] S            | open
         open    | probe       | answer ~wse:response null S   | open
-        open    | bare probe  | wait                          | open
+        open    | cancel      | cancel S                      | open
+        open    | bare probe, bare cancel | wait                          | open
         open    | garbage     | close 1000 wse.protocol-error | closed
         open    | solution    | wait                          | open
         open    | heard       | wait                          | open
@@ -140,7 +143,7 @@ fn every_input_in_every_state_has_its_step() {
         closed  | message     | wait                          | closed
         closed  | call        | wait                          | closed
         closed  | probe       | wait                          | closed
-        closed  | bare probe  | wait                          | closed
+        closed  | bare probe, cancel, bare cancel | wait                          | closed
         closed  | garbage     | wait                          | closed
         closed  | solution    | wait                          | closed
         closed  | heard       | wait                          | closed

@@ -301,6 +301,7 @@ fn delivered<Q: Debug, O: Debug>(kind: Option<Kind>, came: &Envelope<'_>, step: 
         (Some(Kind::Ping), Step::Answer(answer)) => {
             assert_eq!((&*answer.name, answer.stamp), (Kind::Response.as_str(), came.stamp.clone()));
         }
+        (Some(Kind::Cancel), Step::Cancel { stamp }) => assert_eq!(Some(stamp), came.stamp.clone()),
         (_, step) => panic!("{came:?} leads to {step:?}"),
     }
 }

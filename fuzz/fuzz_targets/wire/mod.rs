@@ -119,7 +119,7 @@ fn later(format: Format, frame: &[u8], options: Arc<WsMessaging>) {
         Err(error) => Input::Garbage(error),
     };
     match machine.step(input, now) {
-        Step::Wait => {}
+        Step::Wait | Step::Cancel { .. } => {}
         Step::Deliver(envelope) => decode(&envelope.payload),
         Step::Settle { outcome: Ok(payload) | Err(payload), .. } => decode(&payload),
         Step::Send(envelope) => {

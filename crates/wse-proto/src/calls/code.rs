@@ -13,6 +13,8 @@ impl Code {
     pub const RP_TIMEOUT: &str = "wse.client.rp.timeout";
     /// The connection ended while the call was in flight.
     pub const RP_DISCONNECT: &str = "wse.client.rp.disconnect";
+    /// The caller has given the call up. In Rust its future was dropped, so no caller sees the code.
+    pub const RP_ABORTED: &str = "wse.client.rp.aborted";
     /// Too many calls of this side are in flight.
     pub const RP_BUSY: &str = "wse.client.rp.busy";
     /// An answer came that is not of the type asked for, or a message does not encode.

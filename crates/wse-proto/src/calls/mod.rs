@@ -3,3 +3,4 @@
 pub(crate) mod code;
 pub(crate) mod error;
 pub(crate) mod pending;
+pub(crate) mod timed;

@@ -128,6 +128,12 @@ pub enum Step<'a, Q, O> {
         /// The result, or the error object.
         outcome: Result<Payload<'a>, Payload<'a>>,
     },
+    /// The peer does not wait for the answer to that call any more: do not start it, or tell its procedure,
+    /// and send no answer. A call that is not there is no mistake: it was answered meanwhile.
+    Cancel {
+        /// The call's stamp, with the time that was left for it or without.
+        stamp: Cow<'a, str>,
+    },
     /// The peer has received that many envelopes of this side since the session began.
     Acknowledged(u64),
     /// Send a ping.

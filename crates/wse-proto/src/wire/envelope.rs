@@ -59,6 +59,8 @@ pub enum Kind {
     Ack,
     /// A call that asks whether the other side is there. The library answers it, not the application.
     Ping,
+    /// The caller of the call with that stamp does not wait for the answer any more.
+    Cancel,
     /// Reserved and never sent.
     Call,
 }
@@ -74,6 +76,7 @@ impl Kind {
             Kind::ResponseErr => "~wse:response-err",
             Kind::Ack => "~wse:ack",
             Kind::Ping => "~wse:ping",
+            Kind::Cancel => "~wse:cancel",
             Kind::Call => "~wse:call",
         }
     }
@@ -91,6 +94,7 @@ impl Kind {
             Kind::ResponseErr,
             Kind::Ack,
             Kind::Ping,
+            Kind::Cancel,
             Kind::Call,
         ];
         all.into_iter().find(|kind| kind.as_str() == name)
@@ -102,9 +106,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_eight_own_names_are_the_protocols() {
+    fn only_its_own_names_are_the_protocols() {
         assert_eq!(Kind::of("~wse:welcome"), Some(Kind::Welcome));
         assert_eq!((Kind::of("~wse:call"), Kind::of("~wse:ping")), (Some(Kind::Call), Some(Kind::Ping)));
+        assert_eq!(Kind::of("~wse:cancel"), Some(Kind::Cancel));
         for name in ["", "welcome", "ping", "~wse:", "~wse:Welcome", "~wse:welcome ", "__proto__"] {
             assert_eq!(Kind::of(name), None, "{name:?}");
         }

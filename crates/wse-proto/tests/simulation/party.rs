@@ -158,6 +158,7 @@ impl<S: Machine> Party<S> {
                 let copies = self.copies.as_mut().expect("an ack is of a session");
                 copies.acknowledge(count).expect("no more than was sent");
             }
+            Step::Cancel { .. } => panic!("no call of {} is cancelled", self.name),
             Step::Answer(_) => panic!("nobody has asked whether {} is there", self.name),
             Step::Ping => self.put(PING, &[], world),
             Step::Park(_) => {

@@ -118,6 +118,7 @@ fn words<M: TableMachine>(step: &Step<'_, M::Question, M::Opening>) -> String {
         Step::Deliver(envelope) => format!("deliver {}", whole(envelope)),
         Step::Settle { stamp, outcome: Ok(payload) } => format!("settle {stamp} ok {}", text(payload)),
         Step::Settle { stamp, outcome: Err(payload) } => format!("settle {stamp} err {}", text(payload)),
+        Step::Cancel { stamp } => format!("cancel {stamp}"),
         Step::Acknowledged(count) => format!("acknowledged {count}"),
         Step::Ping => "ping".to_owned(),
         Step::Park(closed) => format!("park {closed}"),
