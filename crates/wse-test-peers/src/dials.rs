@@ -3,7 +3,7 @@
 use crate::{raw::RawServer, servers::PIPE, time::WAIT};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::Uri;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use std::{
     future::{Ready, ready},
@@ -60,6 +60,15 @@ impl Dials {
         assert_eq!(hi[0], "~wse:hi", "{hi}");
         wire.say("~wse:welcome", welcome).await;
         (wire, hi[1].clone())
+    }
+
+    /// The next connection, welcomed by a server that says what it can.
+    pub async fn able(&mut self, can: &[&str]) -> RawServer {
+        let mut wire = self.upgraded().await;
+        let hi = wire.json().await;
+        assert!(hi[1]["can"].is_array(), "{hi}");
+        wire.send(&json!(["~wse:welcome", null, {"can": can}]).to_string()).await;
+        wire
     }
 
     /// The next connection, welcomed.

@@ -2,6 +2,7 @@
 
 use crate::{raw::RawClient, time::WAIT};
 use http::Request;
+use serde_json::json;
 use tokio::{io::DuplexStream, task::JoinHandle};
 use wse::{Closed, Server, ServerBuilder, Stranger};
 
@@ -30,6 +31,15 @@ pub fn attach_with(server: &Server, pipe: usize, request: Request<()>) -> (RawCl
 pub async fn enter(server: &Server, name: &str) -> RawClient {
     let mut peer = attach(server);
     peer.enter(name).await;
+    peer
+}
+
+/// A client that was accepted and says in its hi what it can.
+pub async fn enter_able(server: &Server, name: &str, can: &[&str]) -> RawClient {
+    let mut peer = attach(server);
+    peer.say("~wse:hi", json!({"identity": name, "can": can})).await;
+    let welcome = peer.json().await;
+    assert_eq!((&welcome[0], welcome[2]["can"].is_array()), (&"~wse:welcome".into(), true), "{welcome}");
     peer
 }
 

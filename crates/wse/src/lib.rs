@@ -104,6 +104,7 @@ mod session;
 mod sync;
 mod watch;
 
+pub use app::cancellable::cancellable;
 pub use app::handler_id::HandlerId;
 pub use app::handlers::Handlers;
 pub use app::names::{Message, Msg, Procedure, Rp};

@@ -1,5 +1,6 @@
 //! What the application hands in: names, handlers, hooks, listeners. It knows no socket and no user.
 
+pub(crate) mod cancellable;
 pub(crate) mod erased;
 pub(crate) mod handler_id;
 pub(crate) mod handlers;

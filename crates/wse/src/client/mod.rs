@@ -4,6 +4,7 @@
 mod addresses;
 mod attempt;
 mod builder;
+mod caller;
 mod cookie_date;
 mod cookies;
 mod dial;

@@ -22,12 +22,6 @@ pub(crate) struct Calls {
     pending: Mutex<Option<Box<InFlight>>>,
 }
 
-/// A call in flight. Dropping it forgets the call.
-pub(crate) struct Call<'a> {
-    calls: &'a Calls,
-    stamp: Stamp,
-}
-
 impl Calls {
     /// At most `limit` at a time, with numbers or random stamps.
     pub(crate) fn new(limit: usize, numbered: bool) -> Self {
@@ -76,29 +70,20 @@ impl Calls {
 }
 
 impl Calls {
-    /// Begins a call. Dropping the returned [`Call`] forgets it.
+    /// Begins a call, which is to be [forgotten](Calls::forget) in the end.
     ///
     /// # Errors
     /// [`CallError::Busy`] when as many calls are in flight as the limit allows.
-    pub(crate) fn open(&self) -> Result<(Call<'_>, oneshot::Receiver<Answer>), CallError> {
+    pub(crate) fn open(&self) -> Result<(Stamp, oneshot::Receiver<Answer>), CallError> {
         let (waiter, answer) = oneshot::channel();
         let opened = self.pending(&mut self.lock()).open(rand::random(), waiter);
-        let stamp = opened.map_err(|_| CallError::Busy)?;
-        Ok((Call { calls: self, stamp }, answer))
+        Ok((opened.map_err(|_| CallError::Busy)?, answer))
     }
-}
 
-impl Call<'_> {
-    pub(crate) fn stamp(&self) -> &str {
-        self.stamp.as_str()
-    }
-}
-
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        if let Some(pending) = &mut *self.calls.lock() {
-            pending.cancel(&self.stamp);
-        }
+    /// Forgets a call. True when its answer was still to come.
+    pub(crate) fn forget(&self, stamp: &Stamp) -> bool {
+        let waiter = self.lock().as_mut().and_then(|pending| pending.cancel(stamp));
+        waiter.is_some()
     }
 }
 

@@ -16,6 +16,7 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
+use tokio::time::Instant;
 use wse_proto::{Closed, Code, Envelope, Input, Kind, Machine, Payload, RpError, Step};
 
 type StepOf<'a, O> =
@@ -25,7 +26,7 @@ impl<O: Owner> Connection<O> {
     pub(super) fn act(&mut self, step: StepOf<'_, O>, cx: &mut Context<'_>) {
         match step {
             Step::Wait => {}
-            Step::Hold(envelope) => self.inbox.push(envelope),
+            Step::Hold(envelope) => self.inbox.push(envelope, None),
             Step::Ask(question) => {
                 self.entering = Entering::Asked(self.owner.ask(question));
                 self.progressed = true;
@@ -45,6 +46,7 @@ impl<O: Owner> Connection<O> {
                     self.machine.answered_ping(self.now.into_std());
                 }
             }
+            Step::Cancel { stamp } => self.cancel(&stamp),
             Step::Acknowledged(count) => {
                 if let Err(error) = self.handle.outbox.acknowledge(count) {
                     tracing::debug!(%error, "protocol error");
@@ -112,7 +114,12 @@ impl<O: Owner> Connection<O> {
         if self.draining.is_some() {
             return; // no handler starts any more
         }
-        if self.inbox.is_empty() && self.may_start() { self.start(envelope, cx) } else { self.inbox.push(envelope) }
+        let until = self.until(&envelope);
+        if self.inbox.is_empty() && self.may_start() {
+            self.start(envelope, until, cx);
+        } else {
+            self.inbox.push(envelope, until);
+        }
     }
 
     pub(super) fn may_start(&self) -> bool {
@@ -122,20 +129,23 @@ impl<O: Owner> Connection<O> {
 
     pub(super) fn start_waiting(&mut self, cx: &mut Context<'_>) {
         while self.may_start() && !turn::is_over() {
-            let Some(envelope) = self.inbox.pop() else { return };
-            self.start(envelope, cx);
+            let Some((envelope, until)) = self.inbox.pop() else { return };
+            self.start(envelope, until, cx);
             self.check_closed();
         }
     }
 
     /// Shows an envelope to the application's hook first, if there is one. Later envelopes wait for the
     /// hook, so that handlers start in order.
-    fn start(&mut self, envelope: Envelope<'_>, cx: &mut Context<'_>) {
+    fn start(&mut self, envelope: Envelope<'_>, until: Option<Instant>, cx: &mut Context<'_>) {
+        if self.is_late(until) {
+            return; // its caller does not wait any more
+        }
         let Some(hook) = &self.owner.env().hooks.receive else { return self.handle_envelope(envelope, cx) };
         let Some(who) = self.owner.who() else { return };
         let envelope = envelope.into_owned();
         let hook = hook(who, envelope.clone());
-        self.checking = Some(Box::new(Checking { envelope, hook, waits: Waits::new(&self.handle) }));
+        self.checking = Some(Box::new(Checking { envelope, until, hook, waits: Waits::new(&self.handle) }));
         self.poll_checking(cx);
     }
 
@@ -147,6 +157,8 @@ impl<O: Owner> Connection<O> {
         self.check_closed(); // the hook itself may have dropped the device
         let Some(checking) = self.checking.take() else { return };
         match checked {
+            checked if checking.waits.is_given_up() => self.given_up(checked, &checking.envelope.name),
+            Ok(()) if self.is_late(checking.until) => {}
             Ok(()) => self.handle_envelope(checking.envelope, cx),
             Err(error) => self.stopped(&checking.envelope, error),
         }
@@ -212,6 +224,7 @@ impl<O: Owner> Connection<O> {
             match finished {
                 Finished::Message(errors, name) => self.failed(errors, &name),
                 Finished::Call(result, call) => self.called(result, &call.rp, &call.stamp, &call.payload),
+                Finished::GivenUp(result, call) => self.given_up(result.map_err(|error| *error), &call.rp),
                 Finished::Report => {}
             }
         }
@@ -219,7 +232,8 @@ impl<O: Owner> Connection<O> {
 
     /// Reports the errors with which the handlers of a message have ended.
     fn failed(&mut self, errors: Vec<RpError>, name: &str) {
-        for error in errors {
+        // One that was dropped with its caller has not failed.
+        for error in errors.into_iter().filter(|error| error.code != Code::RP_ABORTED) {
             self.report(Report::Failed { code: Code::MSG_PROCESSING_ERROR, name: Some(name), error });
         }
     }
@@ -266,7 +280,7 @@ impl<O: Owner> Connection<O> {
         }
     }
 
-    fn report(&mut self, report: Report<'_>) {
+    pub(super) fn report(&mut self, report: Report<'_>) {
         if let Some(task) = self.owner.report(report) {
             self.run_beside(Work::Report(task), Waits::new(&self.handle));
         }

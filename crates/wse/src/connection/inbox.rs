@@ -2,7 +2,8 @@
 //! task compares its bytes with the bound and stops reading above it.
 
 use std::collections::VecDeque;
-use wse_proto::Envelope;
+use tokio::time::Instant;
+use wse_proto::{Envelope, bare};
 
 /// It owns nothing while it is empty, as most often.
 #[derive(Default)]
@@ -10,32 +11,52 @@ pub(crate) struct Inbox(Option<Box<Waiting>>);
 
 #[derive(Default)]
 struct Waiting {
-    envelopes: VecDeque<Envelope<'static>>,
+    entries: VecDeque<Entry>,
     bytes: usize,
 }
+
+/// An envelope, and when its caller does not wait any more.
+type Entry = (Envelope<'static>, Option<Instant>);
 
 /// While the application waits for the peer, its answers may come behind so many times the bound: what
 /// frees a handler is never kept from it by what waits for a handler.
 const BEFORE_ANSWERS: usize = 8;
 
 /// What an entry costs besides its text, so that empty messages are bounded too.
-const ENTRY: usize = size_of::<Envelope<'static>>();
+const ENTRY: usize = size_of::<Entry>();
 
 impl Inbox {
-    pub(crate) fn push(&mut self, envelope: Envelope<'_>) {
+    /// `until` is for a call whose caller waits no longer.
+    pub(crate) fn push(&mut self, envelope: Envelope<'_>, until: Option<Instant>) {
         let waiting = self.0.get_or_insert_default();
         waiting.bytes += ENTRY + envelope.weight();
-        waiting.envelopes.push_back(envelope.into_owned());
+        waiting.entries.push_back((envelope.into_owned(), until));
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Envelope<'static>> {
+    pub(crate) fn pop(&mut self) -> Option<Entry> {
+        self.take(0)
+    }
+
+    /// Removes a call by its stamp, without the time in it. False when it is not here.
+    pub(crate) fn remove(&mut self, stamp: &str) -> bool {
+        let Some(waiting) = &self.0 else { return false };
+        let has_stamp = |(envelope, _): &Entry| envelope.stamp.as_deref().map(bare) == Some(stamp);
+        waiting.entries.iter().position(has_stamp).and_then(|place| self.take(place)).is_some()
+    }
+
+    fn take(&mut self, place: usize) -> Option<Entry> {
         let waiting = self.0.as_deref_mut()?;
-        let envelope = waiting.envelopes.pop_front()?;
-        waiting.bytes -= ENTRY + envelope.weight();
-        if waiting.envelopes.is_empty() {
+        let entry = waiting.entries.remove(place)?;
+        waiting.bytes -= ENTRY + entry.0.weight();
+        if waiting.entries.is_empty() {
             self.0 = None;
         }
-        Some(envelope)
+        Some(entry)
+    }
+
+    /// How many envelopes wait.
+    pub(crate) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |waiting| waiting.entries.len())
     }
 
     pub(crate) fn is_empty(&self) -> bool {

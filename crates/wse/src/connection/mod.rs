@@ -1,7 +1,9 @@
 //! One connection and its one task. It knows no user and no server.
 
 pub(crate) mod backlog;
+mod caller;
 pub(crate) mod calls;
+mod cancel;
 mod close;
 mod compression;
 mod dispatch;
@@ -27,5 +29,5 @@ pub(crate) mod stream;
 pub(crate) mod task;
 mod timer;
 pub(crate) mod turn;
-mod waits;
+pub(crate) mod waits;
 mod write;

@@ -11,7 +11,8 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-use wse_proto::{Envelope, Payload, RpError};
+use tokio::time::Instant;
+use wse_proto::{Envelope, Payload, RpError, bare};
 
 /// All that runs in one connection's task. It owns nothing while nothing runs, and is not asked then: an
 /// idle [`FuturesUnordered`] owns 200 bytes, and a look into it costs 40 instructions.
@@ -39,6 +40,13 @@ impl RunningHandlers {
     /// Whether all of them wait for the connection's own peer.
     pub(super) fn wait_for_peer(&self) -> bool {
         self.0.iter().flat_map(|running| running.iter()).all(|running| running.waits.for_peer())
+    }
+
+    /// Tells the procedure of that call that its caller does not wait any more. False when none runs.
+    pub(super) fn give_up(&mut self, stamp: &str) -> bool {
+        let running = self.0.iter_mut().flat_map(|running| running.iter_mut());
+        let mut calls = running.filter(|running| running.answers(stamp));
+        calls.next().map(|running| running.waits.give_up()).is_some()
     }
 
     /// The next that has ended.
@@ -76,14 +84,25 @@ pub(super) struct RunningCall {
 pub(super) enum Finished {
     Message(Vec<RpError>, String),
     Call(Result<Payload<'static>, Box<RpError>>, Box<RunningCall>),
+    /// A call whose caller does not wait any more.
+    GivenUp(Result<Payload<'static>, Box<RpError>>, Box<RunningCall>),
     Report,
 }
 
 /// A message or call that the application's hook looks at before its handlers do.
 pub(super) struct Checking {
     pub(super) envelope: Envelope<'static>,
+    /// When the caller of a call does not wait any more.
+    pub(super) until: Option<Instant>,
     pub(super) hook: BoxFuture<Result<(), RpError>>,
     pub(super) waits: Waits,
+}
+
+impl Running {
+    /// Whether it is the procedure of the call with that stamp, without the time in it.
+    fn answers(&self, stamp: &str) -> bool {
+        matches!(&self.work, Work::Call(_, Some(call)) if bare(&call.stamp) == stamp)
+    }
 }
 
 impl Future for Running {
@@ -91,7 +110,7 @@ impl Future for Running {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
         let Running { work, waits } = &mut *self;
-        waits.watch(|| match work {
+        let finished = waits.watch(|| match work {
             Work::Message(run, name) => {
                 run.as_mut().poll(cx).map(|errors| Finished::Message(errors, std::mem::take(name)))
             }
@@ -100,6 +119,10 @@ impl Future for Running {
                 None => Finished::Report, // a future that is polled after its end
             }),
             Work::Report(report) => report.as_mut().poll(cx).map(|()| Finished::Report),
+        });
+        finished.map(|finished| match finished {
+            Finished::Call(result, call) if waits.is_given_up() => Finished::GivenUp(result, call),
+            finished => finished,
         })
     }
 }

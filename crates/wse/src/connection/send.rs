@@ -3,12 +3,13 @@
 
 use crate::{
     app::hooks::Hooks,
-    connection::{handle::Handle, shared_frame::SharedFrame, waits::for_peer},
+    connection::{calls::Answer, handle::Handle, shared_frame::SharedFrame, waits::for_peer},
     error::{CallError, SendError},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{pin::pin, time::Duration};
-use wse_proto::{Closed, Envelope, Payload, Reason};
+use std::{ops::Deref, pin::pin, time::Duration};
+use tokio::sync::oneshot;
+use wse_proto::{Closed, Codec, Envelope, Features, Kind, Payload, Reason, Stamp, TimedStamp};
 
 /// Queues a message that the hook lets through. Returns its number where a session counts it.
 pub(crate) fn message<W, P>(
@@ -123,29 +124,76 @@ fn ended(handle: &Handle) -> Closed {
     handle.closed().unwrap_or_else(|| Closed::broken(Reason::default()))
 }
 
-/// Sends a call at once. The future waits for its answer, and forgets the call when dropped.
-fn start_call<'a, P, R>(
-    handle: &'a Handle,
+/// Sends a call at once. The future waits for its answer, and gives the call up when dropped.
+fn start_call<H, P, R>(
+    handle: H,
     rp: &str,
     payload: &P,
     timeout: Duration,
-) -> Result<impl Future<Output = Result<R, CallError>> + use<'a, P, R>, CallError>
+) -> Result<impl Future<Output = Result<R, CallError>> + use<H, P, R>, CallError>
 where
+    H: Deref<Target = Handle>,
     P: Serialize + ?Sized,
     R: DeserializeOwned,
 {
     if !handle.is_open() {
         return Err(CallError::NotReady);
     }
-    let (call, answer) = handle.calls().open()?;
-    handle.send(rp, payload, Some(call.stamp()))?;
+    let (mut call, answer) = Call::open(handle)?;
+    call.send(rp, payload, timeout)?;
     Ok(async move {
-        let answer = tokio::time::timeout(timeout, for_peer(handle, answer)).await;
-        drop(call);
+        let answer = tokio::time::timeout(timeout, for_peer(&call.handle, answer)).await;
         let answer = answer.map_err(|_| CallError::TimedOut)?;
-        match answer.map_err(|_| CallError::Disconnected { closed: ended(handle) })? {
+        match answer.map_err(|_| CallError::Disconnected { closed: ended(&call.handle) })? {
             Ok(result) => Ok(result.decode()?),
-            Err(error) => Err(CallError::failed(handle.codec().read_error(&error))),
+            Err(error) => Err(CallError::failed(call.handle.codec().read_error(&error))),
         }
     })
+}
+
+/// A call in flight. Dropping it before its answer has come gives it up: by a timeout, or with the future of
+/// its caller.
+struct Call<H: Deref<Target = Handle>> {
+    handle: H,
+    stamp: Stamp,
+    sent: bool,
+}
+
+impl<H: Deref<Target = Handle>> Call<H> {
+    fn open(handle: H) -> Result<(Self, oneshot::Receiver<Answer>), CallError> {
+        let (stamp, answer) = handle.calls().open()?;
+        Ok((Call { handle, stamp, sent: false }, answer))
+    }
+
+    /// Sends it, to a peer that reads times with the time that is left for it.
+    fn send<P: Serialize + ?Sized>(&mut self, rp: &str, payload: &P, timeout: Duration) -> Result<(), SendError> {
+        let timed = if self.handle.tells_time() { TimedStamp::new(&self.stamp, timeout) } else { None };
+        let stamp = timed.as_ref().map_or(self.stamp.as_str(), TimedStamp::as_str);
+        self.handle.send(rp, payload, Some(stamp))?;
+        self.sent = true;
+        Ok(())
+    }
+}
+
+impl<H: Deref<Target = Handle>> Drop for Call<H> {
+    fn drop(&mut self) {
+        if self.handle.calls().forget(&self.stamp) && self.sent && self.handle.can_cancel() {
+            let null = Payload::null(self.handle.codec().format());
+            // Fails only when the connection ends, and with it the call.
+            let _ = self.handle.send_encoded(Kind::Cancel.as_str(), &null, Some(self.stamp.as_str()));
+        }
+    }
+}
+
+impl Handle {
+    /// Whether the peer wants to know how much time is left for a call. A codec of the application's own may
+    /// have no place for it.
+    fn tells_time(&self) -> bool {
+        self.features().has(Features::TIME) && matches!(self.codec(), Codec::Json | Codec::MessagePack)
+    }
+
+    /// Whether the peer wants to know that a caller does not wait any more.
+    fn can_cancel(&self) -> bool {
+        self.features().has(Features::CANCEL)
+    }
 }

@@ -7,6 +7,8 @@ mod bounds;
 mod breaches;
 mod callbacks;
 mod calls;
+mod cancel_received;
+mod cancel_sent;
 mod codec;
 mod compression;
 mod cores;

@@ -48,6 +48,11 @@ impl Outbox {
         .await
     }
 
+    /// Resolves when the end was chosen.
+    pub(crate) async fn ended(&self) {
+        let _ = self.when(|| Ok((!self.is_open()).then_some(()))).await; // it is no error
+    }
+
     /// Tries until there is a result, whenever something has become free.
     async fn when<T>(&self, attempt: impl Fn() -> Result<Option<T>, SendError>) -> Result<T, SendError> {
         loop {

@@ -1,6 +1,7 @@
 //! The users and devices of a server, and how messages reach them.
 
 pub(crate) mod audience;
+mod caller;
 mod change;
 pub(crate) mod conn;
 pub(crate) mod deliver;
