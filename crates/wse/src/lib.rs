@@ -128,6 +128,11 @@ pub mod service {
     pub use ipnet;
 }
 
+/// The types of a call to many devices.
+pub mod ask {
+    pub use crate::server::{Answers, AskError};
+}
+
 /// The types that hooks see, that handlers take to pass payloads on undecoded, and that a codec of
 /// your own is made of.
 pub mod codec {

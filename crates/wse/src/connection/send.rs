@@ -7,7 +7,7 @@ use crate::{
     error::{CallError, SendError},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{ops::Deref, pin::pin, time::Duration};
+use std::{ops::Deref, pin::pin, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 use wse_proto::{Closed, Codec, Envelope, Features, Kind, Payload, Reason, Stamp, TimedStamp};
 
@@ -91,6 +91,24 @@ where
         None => start_call(handle, name, payload, timeout)?.await,
         Some(encoded) => start_call(handle, name, &encoded, timeout)?.await,
     }
+}
+
+/// Sends a call whose argument is encoded already. The future waits for its answer, and gives the call up when
+/// dropped.
+pub(crate) fn encoded_call<W, R>(
+    hooks: &Hooks<W>,
+    who: &W,
+    handle: &Arc<Handle>,
+    name: &str,
+    payload: &Payload<'static>,
+    timeout: Duration,
+) -> Result<impl Future<Output = Result<R, CallError>> + Send + use<W, R>, CallError>
+where
+    W: Send + 'static,
+    R: DeserializeOwned,
+{
+    shown(hooks, who, handle, name, payload, Some(""))?;
+    start_call(handle.clone(), name, payload, timeout)
 }
 
 /// Shows the hook what is to be sent, and returns the payload as the hook saw it; `None` without a

@@ -18,6 +18,7 @@ pub use admission::{
 pub use builder::{Identified, ServerBuilder};
 pub use event::Event;
 pub use users::{
+    answers::{Answers, AskError},
     audience::Audience,
     conn::Conn,
     deliver::Delivered,

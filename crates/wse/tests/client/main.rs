@@ -3,6 +3,7 @@
 mod abandoned;
 mod addresses;
 mod calls;
+mod cancel;
 mod close;
 mod compression;
 mod connect;

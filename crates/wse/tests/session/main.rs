@@ -3,6 +3,7 @@
 mod aborts;
 mod announced;
 mod away;
+mod cancel;
 mod client;
 mod client_returns;
 mod compression;

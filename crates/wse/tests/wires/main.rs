@@ -1,5 +1,7 @@
 //! The other wires, at either end, and devices of all of them on one server.
 
+mod ask;
+mod cancel;
 mod messaging_client;
 mod messaging_client_talk;
 mod messaging_ends;

@@ -2,11 +2,12 @@
 //! connection.
 
 use crate::{
-    app::names::Message,
+    app::names::{Message, Procedure},
     error::SendError,
     server::{
         Server,
         users::{
+            answers::Answers,
             deliver::{self, Delivered},
             encoded::Encoded,
             id::DeviceId,
@@ -62,6 +63,11 @@ impl Audience {
     /// got anything then.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Delivered, SendError> {
         deliver::send(&self.server.0, &self.to, message.name(), &payload)
+    }
+
+    /// Calls a procedure of each of them that is there now, as [`User::ask`](crate::User::ask) does.
+    pub fn ask<P: Serialize, R>(&self, rp: impl Procedure<P, R>, payload: P) -> Answers<R> {
+        deliver::ask(&self.server.0, &self.to, rp.name(), &payload)
     }
 
     /// Queues a message that was [encoded](Server::encode) before. Returns how many devices took it.

@@ -7,6 +7,7 @@ use crate::{
     server::{
         Inner,
         users::{
+            answers::Answers,
             conn::Conn,
             encoded::Encoded,
             recipients::{Recipients, Scope},
@@ -57,6 +58,15 @@ pub(crate) fn send<P: Serialize>(
 /// Sends a message that was encoded before.
 pub(crate) fn send_encoded(server: &Inner, to: &Recipients, message: &Encoded) -> Delivered {
     arrive(server, to, message)
+}
+
+/// Calls a procedure of each of them, once the answers are polled. The argument is encoded here, once for each
+/// format that one of them speaks.
+pub(crate) fn ask<P: Serialize, R>(server: &Inner, to: &Recipients, name: &str, payload: &P) -> Answers<R> {
+    let conns = here(server, to);
+    let formats = conns.iter().map(|conn| conn.0.handle.codec().format());
+    let call = Encoded::payload_only(server, name, payload, formats);
+    Answers::new(conns, call.map_err(|error| error.to_string().into()), server.env.limits.rpc_timeout)
 }
 
 /// Queues a message for devices of this server only, such as one that another node has sent.

@@ -116,6 +116,25 @@ impl Encoded {
         Ok(message)
     }
 
+    /// Encodes only the payload, once for each of these formats: for calls, whose frames differ by their
+    /// stamps.
+    ///
+    /// # Errors
+    /// When it encodes in none of them.
+    pub(crate) fn payload_only<P: Serialize>(
+        server: &Inner,
+        name: &str,
+        payload: &P,
+        formats: impl Iterator<Item = Format> + Clone,
+    ) -> Result<Self, SendError> {
+        let message = Self::empty(server, name);
+        let spoken =
+            [Format::Json, Format::MessagePack].into_iter().filter(|format| formats.clone().any(|it| it == *format));
+        let failed = spoken.filter_map(|format| message.keep(format, payload).err()).last();
+        let kept = message.json.get().is_some() || message.msgpack.get().is_some();
+        failed.filter(|_| !kept).map_or(Ok(message), Err)
+    }
+
     fn empty(server: &Inner, name: &str) -> Self {
         let frames = server.spoken.iter().map(|_| OnceLock::new()).collect();
         Self { node: server.node, name: name.into(), json: OnceLock::new(), msgpack: OnceLock::new(), frames }

@@ -1,5 +1,6 @@
 //! The users and devices of a server, and how messages reach them.
 
+pub(crate) mod answers;
 pub(crate) mod audience;
 mod caller;
 mod change;

@@ -1,11 +1,12 @@
 //! A user as an address. It holds no connection.
 
 use crate::{
-    app::names::Message,
+    app::names::{Message, Procedure},
     error::SendError,
     server::{
         Server,
         users::{
+            answers::Answers,
             audience::Audience,
             conn::Conn,
             deliver::{self, Delivered},
@@ -86,6 +87,12 @@ impl User {
     /// got anything then.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Delivered, SendError> {
         deliver::send(&self.server.0, &self.recipients(), message.name(), &payload)
+    }
+
+    /// Calls a procedure of every device that is there. The answers come as a stream, or
+    /// [all](Answers::all), the [first](Answers::first) or [some](Answers::quorum) of them.
+    pub fn ask<P: Serialize, R>(&self, rp: impl Procedure<P, R>, payload: P) -> Answers<R> {
+        deliver::ask(&self.server.0, &self.recipients(), rp.name(), &payload)
     }
 
     /// Queues a message that was [encoded](Server::encode) before. Returns how many devices took it.
