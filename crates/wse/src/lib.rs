@@ -57,7 +57,7 @@
 //! one connection run within its task: they start in the order in which messages came and interleave
 //! where they await, so a handler that blocks its thread blocks the others of its connection too, and
 //! takes a worker from everybody: use `tokio::task::spawn_blocking`. A handler that has begun runs to
-//! its end, even if the peer has left.
+//! its end, even if the peer has left, unless it is [`cancellable`].
 //!
 //! An [`RpError`] that a handler makes on purpose crosses the wire. Of any other error that `?`
 //! returns, the peer gets a code without the text, and the application gets the whole error in
@@ -147,6 +147,7 @@ macro_rules! guide_links {
             "[clients]: crate::guide::clients\n",
             "[users]: crate::guide::users_and_devices\n",
             "[calls]: crate::guide::calls_and_errors\n",
+            "[asking]: crate::guide::asking_and_cancelling\n",
             "[sessions]: crate::guide::sessions_and_receipts\n",
             "[admission]: crate::guide::letting_people_in\n",
             "[operating]: crate::guide::operating\n",
@@ -182,6 +183,10 @@ pub mod guide {
     #[doc = guide_links!()]
     #[doc = include_str!("../../../docs/guide/calls-and-errors.md")]
     pub mod calls_and_errors {}
+
+    #[doc = guide_links!()]
+    #[doc = include_str!("../../../docs/guide/asking-and-cancelling.md")]
+    pub mod asking_and_cancelling {}
 
     #[doc = guide_links!()]
     #[doc = include_str!("../../../docs/guide/sessions-and-receipts.md")]
