@@ -37,7 +37,8 @@ mod wire;
 pub use calls::{
     code::Code,
     error::RpError,
-    pending::{Busy, Pending, Settled, Stamp},
+    pending::{Busy, Pending, Settled},
+    stamp::Stamp,
     timed::{TimedStamp, bare, renew_time, time_left},
 };
 pub use cid::Cid;

@@ -3,4 +3,5 @@
 pub(crate) mod code;
 pub(crate) mod error;
 pub(crate) mod pending;
+pub(crate) mod stamp;
 pub(crate) mod timed;

@@ -1,7 +1,7 @@
 //! The stamp of a call with the time that is left for it: `STAMP~0000abcd`, in milliseconds as they were
 //! when the call was written. The time is no part of what tells calls apart.
 
-use crate::calls::pending::Stamp;
+use crate::calls::stamp::Stamp;
 use std::time::Duration;
 
 /// Characters of a stamp, of what stands between, and of the time in hexadecimal digits.
