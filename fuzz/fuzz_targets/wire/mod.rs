@@ -48,7 +48,7 @@ fn asked(payload: &Payload<'_>) {
     for format in [Format::Json, Format::MessagePack] {
         if let Some(wanted) = SessionRequest::read(payload) {
             if let SessionRequest::Resume { token, .. } = &wanted {
-                let _ = token.node();
+                let _ = token.device();
             }
             assert_eq!(SessionRequest::read(&wanted.write(format)), Some(wanted));
         }

@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_request_is_read_as_it_is_written_and_whatever_it_holds() {
-        let resume = SessionRequest::Resume { token: Token::new(0, 7), seen: 9 };
+        let resume = SessionRequest::Resume { token: Token::new(0, 1, 7), seen: 9 };
         for request in [SessionRequest::New, resume] {
             for format in [Format::Json, Format::MessagePack] {
                 assert_eq!(SessionRequest::read(&request.write(format)), Some(request.clone()));
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_grant_is_read_as_it_is_written() {
         let grant = SessionGrant {
-            token: Token::new(0, 1),
+            token: Token::new(0, 1, 1),
             cid: Cid::from("ann \"b\" lee"),
             seen: 3,
             resumed: true,

@@ -10,15 +10,16 @@ use subtle::ConstantTimeEq;
 /// Proves that a session is the client's: 1 to 64 characters of `A-Z a-z 0-9 - _`. Clients do not
 /// interpret it.
 ///
-/// A server makes a token from the id of its node and from 128 random bits, which no other party can
-/// guess. Another node of a cluster can thus tell where the session is.
+/// A server makes a token from the id of its node, the number of the device there, and 128 random bits,
+/// which no other party can guess. Another node of a cluster can thus tell where the session is, and its own
+/// finds it at once.
 ///
 /// ```
 /// use wse_proto::Token;
 ///
-/// let token = Token::new(7, 0x5eed);
-/// assert_eq!((token.as_str().len(), token.node()), (33, Some(7)));
-/// assert_eq!(Token::read("of-another-server").and_then(|token| token.node()), None);
+/// let token = Token::new(7, 1001, 0x5eed);
+/// assert_eq!((token.as_str().len(), token.device()), (44, Some((7, 1001))));
+/// assert_eq!(Token::read("of-another-server").and_then(|token| token.device()), None);
 /// ```
 #[derive(Clone)]
 pub struct Token(Box<str>);
@@ -26,7 +27,7 @@ pub struct Token(Box<str>);
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// The characters that 64 bits take, 6 bits each, the lowest first.
-const NODE: usize = 11;
+const NUMBER: usize = 11;
 /// The characters that 128 bits take.
 const RANDOM: usize = 22;
 
@@ -35,30 +36,39 @@ fn letters(bits: u128, count: usize) -> impl Iterator<Item = char> {
     (0..count).map(move |place| char::from(ALPHABET[((bits >> (6 * place)) & 63) as usize]))
 }
 
-/// The 6 bits of a character.
-fn bits_of(letter: u8) -> Option<u64> {
-    ALPHABET.iter().position(|other| *other == letter).map(|bits| bits as u64)
+/// The number in these characters; `None` where the last holds more than the 4 bits that are left for it.
+fn number(letters: &[u8]) -> Option<u128> {
+    let (last, rest) = letters.split_last()?;
+    let bits = |letter: u8| ALPHABET.iter().position(|other| *other == letter).map(|bits| bits as u128);
+    let last = bits(*last).filter(|bits| *bits < 16)?;
+    rest.iter().rev().try_fold(last, |number, letter| Some(number << 6 | bits(*letter)?))
 }
 
 impl Token {
     /// The longest token that is accepted.
     const LONGEST: usize = 64;
 
-    /// The token of these 128 random bits, of a session of this node: 11 characters for the node, then
-    /// 22 for the random bits.
-    pub fn new(node: u64, random: u128) -> Self {
-        Token(letters(node.into(), NODE).chain(letters(random, RANDOM)).collect())
+    /// The token of these 128 random bits, of the session of that device of this node: 11 characters for the
+    /// node, 11 for the device, then 22 for the random bits.
+    pub fn new(node: u64, device: u64, random: u128) -> Self {
+        let (node, device) = (letters(node.into(), NUMBER), letters(device.into(), NUMBER));
+        Token(node.chain(device).chain(letters(random, RANDOM)).collect())
     }
 
-    /// The node that [`Token::new`] was given; `None` for a token of any other shape.
-    pub fn node(&self) -> Option<u64> {
-        let (node, random) = self.0.as_bytes().split_at_checked(NODE)?;
-        // The last character of each part has 4 bits to hold, and not 6.
-        let fits = |part: &[u8]| part.last().and_then(|last| bits_of(*last)).is_some_and(|bits| bits < 16);
-        if random.len() != RANDOM || !fits(node) || !fits(random) {
-            return None;
-        }
-        node.iter().rev().try_fold(0, |number, letter| Some(number << 6 | bits_of(*letter)?))
+    /// The node and the device that [`Token::new`] was given; `None` for a token of any other shape.
+    pub fn device(&self) -> Option<(u64, u64)> {
+        let (node, device, _) = self.parts()?;
+        Some((node, device))
+    }
+
+    fn secret(&self) -> Option<Secret> {
+        self.parts().map(|(_, _, secret)| secret)
+    }
+
+    fn parts(&self) -> Option<(u64, u64, Secret)> {
+        let (node, rest) = self.0.as_bytes().split_at_checked(NUMBER)?;
+        let (device, random) = rest.split_at_checked(NUMBER).filter(|(_, random)| random.len() == RANDOM)?;
+        Some((number(node)? as u64, number(device)? as u64, Secret(number(random)?.to_le_bytes())))
     }
 
     /// The token of that text; `None` when it is too long, empty, or has another character.
@@ -88,14 +98,30 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The tokens of one session: the current one, and those before it until the client has shown that it
-/// has the current one.
+/// The random bits of a token: all that a server keeps of it.
+#[derive(Clone)]
+struct Secret([u8; 16]);
+
+/// Compares in a time that does not tell how much was right.
+fn is_same(one: Option<&Secret>, other: Option<&Secret>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one.0.ct_eq(&other.0).into())
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The tokens of the session of one device: the current one, and those before it until the client has shown
+/// that it has the current one. Whoever asks has found the session by the node and device of the token.
 #[derive(Debug)]
 pub struct Tokens {
-    current: Token,
+    /// `None` for a token that no [`Token::new`] has made: no client has it.
+    current: Option<Secret>,
     /// Those that were current since the client was last known to have one, and when each was used or
     /// replaced. Most often there are none.
-    before: Box<[(Token, Instant)]>,
+    before: Box<[(Secret, Instant)]>,
 }
 
 /// The result of checking a token.
@@ -118,30 +144,34 @@ const BEFORE: usize = 8;
 const RACE: Duration = Duration::from_secs(1);
 
 impl Tokens {
-    /// The tokens of a session that begins with this one.
-    pub fn new(first: Token) -> Self {
-        Self { current: first, before: Box::default() }
+    /// The tokens of a session that begins with this one, which [`Token::new`] has made.
+    pub fn new(first: &Token) -> Self {
+        Self { current: first.secret(), before: Box::default() }
     }
 
     /// Checks the token of a client that comes back. `lost` says that the session has no connection.
     pub fn check(&self, token: &Token, lost: bool, now: Instant) -> TokenCheck {
+        let secret = token.secret();
         // All of them are always compared, so that the time does not tell which one it is.
-        let mut check = if self.current == *token { TokenCheck::Good } else { TokenCheck::Unknown };
+        let mut check =
+            if is_same(self.current.as_ref(), secret.as_ref()) { TokenCheck::Good } else { TokenCheck::Unknown };
         for (before, used) in &*self.before {
-            if before == token {
+            if is_same(Some(before), secret.as_ref()) {
                 check = if lost || now >= *used + RACE { TokenCheck::Good } else { TokenCheck::TooSoon };
             }
         }
         check
     }
 
-    /// Uses up a good token: from now on `next` is the current one.
+    /// Uses up a good token: from now on `next`, which [`Token::new`] has made, is the current one.
     pub fn use_up(&mut self, token: &Token, next: &Token, now: Instant) {
         // The used token stays good until the client is known to have the next.
+        let secret = token.secret();
         let mut before = std::mem::take(&mut self.before).into_vec();
-        let used = before.iter().position(|(before, _)| before == token).map(|place| before.remove(place).0);
-        let given = std::mem::replace(&mut self.current, next.clone());
-        before.extend(used.into_iter().chain([given]).map(|before| (before, now)));
+        let used = before.iter().position(|(before, _)| is_same(Some(before), secret.as_ref()));
+        let used = used.map(|place| before.remove(place).0);
+        let given = std::mem::replace(&mut self.current, next.secret());
+        before.extend(used.into_iter().chain(given).map(|before| (before, now)));
         before.drain(..before.len().saturating_sub(BEFORE));
         self.before = before.into();
     }
@@ -166,49 +196,47 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_thirty_three_letters_of_all_its_bits() {
-        assert_eq!(Token::new(0, 0).as_str(), "A".repeat(33));
-        let of_random = (0..128).map(|bit| Token::new(0, 1 << bit));
-        let of_node = (0..64).map(|bit| Token::new(1 << bit, 0));
+    fn a_token_is_forty_four_letters_of_all_its_bits() {
+        assert_eq!(Token::new(0, 0, 0).as_str(), "A".repeat(44));
+        let of_random = (0..128).map(|bit| Token::new(0, 0, 1 << bit));
+        let of_device = (0..64).flat_map(|bit| [Token::new(0, 1 << bit, 0), Token::new(1 << bit, 0, 0)]);
         let all: std::collections::HashSet<_> =
-            of_random.chain(of_node).map(|token| token.as_str().to_owned()).collect();
-        assert_eq!(all.len(), 128 + 64);
-        let last = Token::new(u64::MAX, u128::MAX);
+            of_random.chain(of_device).map(|token| token.as_str().to_owned()).collect();
+        assert_eq!(all.len(), 128 + 64 + 64);
+        let last = Token::new(u64::MAX, u64::MAX, u128::MAX);
         assert_eq!(Token::read(last.as_str()), Some(last));
-        assert_eq!(format!("{:?}", Token::new(5, 5)), "Token(…)");
+        let token = Token::new(5, 5, 5);
+        assert_eq!(format!("{token:?} {:?}", token.secret()), "Token(…) Some(Secret(…))");
         for none in ["", "a b", "ä", &"x".repeat(65)] {
             assert_eq!(Token::read(none), None, "{none:?}");
         }
     }
 
     #[test]
-    fn a_token_names_its_node_and_one_of_any_other_shape_names_none() {
-        for node in [0, 1, 63, 64, 1 << 60, u64::MAX - 1, u64::MAX] {
+    fn a_token_names_its_node_and_device_and_one_of_any_other_shape_names_none() {
+        let numbers = [0, 1, 63, 64, 1 << 60, u64::MAX - 1, u64::MAX];
+        for (node, device) in numbers.iter().flat_map(|node| numbers.map(|device| (*node, device))) {
             for random in [0, 7, u128::MAX] {
-                assert_eq!(Token::new(node, random).node(), Some(node));
+                assert_eq!(Token::new(node, device, random).device(), Some((node, device)));
             }
         }
         let a = |count| "A".repeat(count);
-        let others = [
-            "A".to_owned(),
-            a(10),
-            a(11),
-            a(22),
-            a(32),
-            a(34),
-            a(64),
-            format!("{}Q{}", a(10), a(22)), // a node above 64 bits
-            format!("{}Q", a(32)),          // a random part above 128 bits
-        ];
+        let mut others: Vec<String> = [1, 10, 11, 22, 33, 43, 45, 64].map(a).into();
+        for last in [10, 21, 43] {
+            others.push(format!("{}Q{}", a(last), a(43 - last))); // a part above its bits
+        }
         for other in others {
-            assert_eq!(Token::read(&other).expect("it is a token").node(), None, "{other}");
+            let other = Token::read(&other).expect("it is a token");
+            assert_eq!(other.device(), None, "{}", other.as_str());
+            let tokens = Tokens::new(&other);
+            assert_eq!(tokens.check(&other, true, Instant::now()), TokenCheck::Unknown, "{}", other.as_str());
         }
     }
 
     #[test]
     fn a_token_is_used_once() {
-        let (now, [a, b, c, other]) = (Instant::now(), [1, 2, 3, 4].map(|random| Token::new(0, random)));
-        let mut tokens = Tokens::new(a.clone());
+        let (now, [a, b, c, other]) = (Instant::now(), [1, 2, 3, 4].map(|random| Token::new(0, 0, random)));
+        let mut tokens = Tokens::new(&a);
         assert!(!claim(&mut tokens, &other, &b, true, now));
         assert!(claim(&mut tokens, &a, &b, true, now));
         tokens.confirm();
@@ -218,8 +246,8 @@ mod tests {
 
     #[test]
     fn the_one_before_is_good_while_nobody_has_used_the_new_connection() {
-        let (now, [a, b, c, d]) = (Instant::now(), [1, 2, 3, 4].map(|random| Token::new(0, random)));
-        let mut tokens = Tokens::new(a.clone());
+        let (now, [a, b, c, d]) = (Instant::now(), [1, 2, 3, 4].map(|random| Token::new(0, 0, random)));
+        let mut tokens = Tokens::new(&a);
         assert!(claim(&mut tokens, &a, &b, true, now));
         assert_eq!(tokens.check(&a, false, now), TokenCheck::TooSoon, "a race, or its welcome was lost");
         assert!(claim(&mut tokens, &a, &c, true, now), "its welcome was lost");
@@ -227,10 +255,10 @@ mod tests {
         assert!(claim(&mut tokens, &b, &c, true, now), "a welcome that did arrive, though nothing came back");
         assert!(claim(&mut tokens, &d, &c, true, now));
         for number in 10..110 {
-            assert!(claim(&mut tokens, &c, &Token::new(0, number), true, now), "{number}");
+            assert!(claim(&mut tokens, &c, &Token::new(0, 0, number), true, now), "{number}");
         }
         assert!(!claim(&mut tokens, &a, &d, true, now), "long ago");
         tokens.confirm();
-        assert!(!claim(&mut tokens, &c, &d, true, now) && claim(&mut tokens, &Token::new(0, 109), &d, true, now));
+        assert!(!claim(&mut tokens, &c, &d, true, now) && claim(&mut tokens, &Token::new(0, 0, 109), &d, true, now));
     }
 }

@@ -185,7 +185,7 @@ impl Server {
         let mut conn = self.conns.remove(&name).expect("it has asked");
         assert_eq!(Some(&accepted.cid), conn.accepted.as_ref(), "the application has not accepted it");
         let meta: Meta = accepted.hello.meta.decode().expect("as it was sent");
-        let next = Token::new(1, world.chance.wide());
+        let next = Token::new(1, 1, world.chance.wide());
         let wanted = accepted.session.filter(|_| !world.plan.limits.resume_window.is_zero());
         if let Some(SessionRequest::Resume { token, seen }) = &wanted {
             match self.claim(&accepted.cid, token, &next, (*seen, meta), world) {
@@ -210,7 +210,7 @@ impl Server {
             let limits = &world.plan.limits;
             let (beat, window) = (limits.ping_interval, limits.resume_window);
             conn.party.keep(beat, window, world);
-            conn.tokens = Some(Tokens::new(next.clone()));
+            conn.tokens = Some(Tokens::new(&next));
             conn.welcome(Some((next, false, 0)), world);
         } else {
             conn.welcome(None, world);

@@ -31,7 +31,7 @@ fn handle() -> Arc<Handle> {
 }
 
 fn token(number: u128) -> Token {
-    Token::new(0, number)
+    Token::new(0, 0, number)
 }
 
 /// Wakes a thread that has parked itself.

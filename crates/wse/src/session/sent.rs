@@ -44,7 +44,7 @@ impl SentFrames {
     pub(crate) fn new(token: Option<Token>, limit: usize) -> Self {
         Self {
             copies: Sent::new(limit),
-            tokens: token.map(Tokens::new),
+            tokens: token.as_ref().map(Tokens::new),
             parked: false,
             claimed: false,
             receipts: Receipts::new(),
