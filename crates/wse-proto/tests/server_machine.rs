@@ -61,7 +61,7 @@ impl TableMachine for ServerMachine {
         }
     }
 
-    fn asked(Question { hello, solution }: &Question) -> String {
+    fn asked(Question { hello, solution, .. }: &Question) -> String {
         let solution = solution.as_ref().map(|it| format!(" quest {} answer {}", text(&it.quest), text(&it.answer)));
         format!("{} {}{}", text(&hello.identity), text(&hello.meta), solution.unwrap_or_default())
     }

@@ -59,7 +59,7 @@ impl TableMachine for WsMessagingServerMachine {
         }
     }
 
-    fn asked(Question { hello, solution }: &Question) -> String {
+    fn asked(Question { hello, solution, .. }: &Question) -> String {
         assert!(solution.is_none(), "this wire has no challenges");
         format!("{} {}", text(&hello.identity), text(&hello.meta))
     }

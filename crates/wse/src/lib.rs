@@ -105,10 +105,11 @@ mod sync;
 mod watch;
 
 pub use app::cancellable::cancellable;
+pub use app::guard::guard;
 pub use app::handler_id::HandlerId;
 pub use app::handlers::Handlers;
 pub use app::names::{Message, Msg, Procedure, Rp};
-pub use app::with::with;
+pub use app::with::{with, with_event};
 pub use client::{Client, ClientBuilder, ClientEvent, Status};
 pub use connection::receipt::Receipt;
 pub use error::{CallError, ConnectError, RegisterError, SendError, ServeError};

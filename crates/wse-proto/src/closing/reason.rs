@@ -28,6 +28,10 @@ impl Reason {
     pub const BY_SERVER: Reason = Reason::known("wse.by-server");
     /// The application refused the client.
     pub const NOT_AUTHORIZED: Reason = Reason::known("wse.not-authorized");
+    /// The identity of the client has ended, and it has no other.
+    pub const IDENTITY_EXPIRED: Reason = Reason::known("wse.identity-expired");
+    /// The application has revoked the device.
+    pub const REVOKED: Reason = Reason::known("wse.revoked");
     /// The peer broke the protocol.
     pub const PROTOCOL_ERROR: Reason = Reason::known("wse.protocol-error");
     /// The peer speaks the wire of npm `wse` 2, which has the same subprotocol name.

@@ -79,6 +79,8 @@ pub struct Question {
     pub hello: Arc<Hello>,
     /// The challenge that it was given, with its answer.
     pub solution: Option<Solution>,
+    /// The session that its hi asks for.
+    pub session: Option<SessionRequest>,
 }
 
 /// A challenge with the client's answer.

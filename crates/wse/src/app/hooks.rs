@@ -23,18 +23,31 @@ impl<W> Default for Hooks<W> {
     }
 }
 
-impl<W: Send + 'static> Hooks<W> {
+impl<W: Clone + Send + 'static> Hooks<W> {
+    /// Adds a hook behind the others. It sees what they let through.
     pub(crate) fn on_receive<F, Fut>(&mut self, hook: F)
     where
         F: FnOnce(W, Envelope<'static>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), RpError>> + Send + 'static,
     {
-        self.receive = Some(Arc::new(move |who, envelope| {
+        let hook: ReceiveHook<W> = Arc::new(move |who, envelope| {
             let hook = hook.clone();
             Box::pin(caught(async move { hook(who, envelope).await }, Err))
-        }));
+        });
+        self.receive = Some(match self.receive.take() {
+            None => hook,
+            Some(before) => Arc::new(move |who, envelope| {
+                let (before, hook) = (before(who.clone(), envelope.clone()), hook.clone());
+                Box::pin(async move {
+                    before.await?;
+                    hook(who, envelope).await
+                })
+            }),
+        });
     }
+}
 
+impl<W: Send + 'static> Hooks<W> {
     pub(crate) fn on_send(&mut self, hook: impl Fn(&W, &Envelope<'_>) -> Result<(), RpError> + Send + Sync + 'static) {
         self.send = Some(Arc::new(hook));
     }

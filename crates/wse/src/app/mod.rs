@@ -2,6 +2,7 @@
 
 pub(crate) mod cancellable;
 pub(crate) mod erased;
+pub(crate) mod guard;
 pub(crate) mod handler_id;
 pub(crate) mod handlers;
 pub(crate) mod hooks;

@@ -1,4 +1,4 @@
-//! Shared state as the first argument of a handler.
+//! Shared state as the first argument of a handler, or of a listener of events.
 
 use std::sync::Arc;
 
@@ -29,4 +29,35 @@ where
 {
     let state = state.clone();
     move |who, what| handler(state, who, what)
+}
+
+/// Binds shared state as the first argument of a listener of events, as [`with`] does for a handler.
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+/// use wse::{Event, Server, with_event};
+///
+/// #[derive(Default)]
+/// struct App { joined: AtomicUsize }
+/// impl App {
+///     async fn heard(self: Arc<Self>, event: Event) {
+///         if let Event::Joined(_) = event {
+///             self.joined.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+/// let server = Server::builder()
+///     .identify(async |stranger, name: String| Ok(stranger.accept(name)))
+///     .when(with_event(&Arc::new(App::default()), App::heard))
+///     .build();
+/// ```
+pub fn with_event<S, E, Fut>(
+    state: &Arc<S>,
+    listener: impl FnOnce(Arc<S>, E) -> Fut + Clone + Send + Sync + 'static,
+) -> impl FnOnce(E) -> Fut + Clone + Send + Sync + 'static
+where
+    S: Send + Sync + 'static,
+{
+    let state = state.clone();
+    move |event| listener(state, event)
 }

@@ -268,7 +268,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets a hook that sees every message and call of the server before its handlers do, as
+    /// Adds a hook that sees every message and call of the server before its handlers do, as
     /// [`ServerBuilder::on_receive`](crate::ServerBuilder::on_receive) does on the server.
     pub fn on_receive<F, Fut>(mut self, hook: F) -> Self
     where

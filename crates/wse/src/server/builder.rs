@@ -13,17 +13,14 @@ use crate::{
     server::{
         Inner, Server,
         admission::{
-            before_request::BeforeRequest,
-            before_verdict::BeforeVerdict,
-            breaches::Breaches,
-            open_connections::OpenConnections,
-            rules::Rules,
-            unreadable::Unreadable,
-            verdict::{Stranger, Verdict},
+            before_request::BeforeRequest, before_verdict::BeforeVerdict, breaches::Breaches,
+            open_connections::OpenConnections, rules::Rules, unreadable::Unreadable,
         },
         event::Event,
+        revocations::Revocations,
         shutdown::Connections,
         users::{conn::Conn, events::Events, id::NodeId, registry::Registry},
+        verdict::{Stranger, Verdict},
     },
     session::parking::Parking,
     sync::Mutex,
@@ -137,6 +134,7 @@ impl ServerBuilder<Identified> {
             rules: self.options.rules,
             breaches: Breaches::default(),
             unreadable: Unreadable::default(),
+            revocations: Revocations::default(),
             before_verdict: BeforeVerdict::default(),
             before_request: BeforeRequest::default(),
             open_connections: OpenConnections::default(),
@@ -237,7 +235,7 @@ impl<I> ServerBuilder<I> {
         self
     }
 
-    /// Sets a hook that sees every message and call of an accepted device before the handlers do:
+    /// Adds a hook that sees every message and call of an accepted device before the handlers do:
     /// `async |conn, envelope| -> Result<(), RpError>`. It is the place for validation, rate limits and
     /// audit.
     ///
@@ -248,7 +246,8 @@ impl<I> ServerBuilder<I> {
     /// What the device sent later waits for the hook, so that handlers start in order; answers to calls
     /// of this side do not wait. The hook is cloned for every envelope, as a handler is: what it counts
     /// belongs into an `Arc`. Unlike a handler, its future is dropped with the envelope when this side
-    /// ends the connection. A second hook replaces the first.
+    /// ends the connection. Several hooks run one after the other, in the order they were set; the first
+    /// error stops the envelope.
     ///
     /// ```
     /// use wse::{RpError, Server};

@@ -6,15 +6,14 @@ mod event;
 mod owner;
 #[cfg(test)]
 mod races;
+mod revocations;
+mod sessions;
 mod shutdown;
+mod term;
 mod users;
+mod verdict;
 
-pub use admission::{
-    remote_addr::RemoteAddr,
-    service::ServerService,
-    tls_handshake::TlsHandshake,
-    verdict::{Stranger, Verdict},
-};
+pub use admission::{remote_addr::RemoteAddr, service::ServerService, tls_handshake::TlsHandshake};
 pub use builder::{Identified, ServerBuilder};
 pub use event::Event;
 pub use users::{
@@ -27,6 +26,7 @@ pub use users::{
     id::{DeviceId, ParseIdError},
     user::User,
 };
+pub use verdict::{Stranger, Verdict};
 
 use crate::{
     app::{
@@ -103,6 +103,7 @@ pub(crate) struct Inner {
     pub(crate) before_request: admission::before_request::BeforeRequest,
     pub(crate) open_connections: admission::open_connections::OpenConnections,
     pub(crate) connections: Arc<shutdown::Connections>,
+    pub(crate) revocations: revocations::Revocations,
     /// The turns of the devices that identify has failed for.
     pub(crate) turns: Mutex<Later>,
 }
@@ -315,6 +316,7 @@ impl Server {
             remote_addr: request.remote_addr,
             request: Some(request.request),
             permit: request.permit,
+            decision: None,
         };
         let owner = ServerOwner::new(inner.clone(), device, inner.connections.enter(&handle)?);
         if request.protocol.is_none() {

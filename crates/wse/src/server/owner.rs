@@ -10,25 +10,26 @@ use crate::{
         spoken::Spoken,
     },
     server::{
-        Inner,
-        admission::{
-            before_verdict::Permit,
-            verdict::{Stranger, Unchallengeable},
-        },
+        Inner, Server,
+        admission::before_verdict::Permit,
         event::Event,
+        revocations::Deciding,
+        sessions,
         shutdown::LiveConnection,
         users::{
             conn::{Conn, ConnInner},
             id::DeviceId,
+            standing::{Standing, Terms},
         },
+        verdict::{Stranger, Unchallengeable},
     },
 };
 use http::request::Parts;
 use std::{future::ready, net::IpAddr, sync::Arc};
-use tokio::{runtime, time::Instant};
+use tokio::{runtime, sync::oneshot, time::Instant};
 use wse_proto::{
-    Accepted, AnyServerMachine, Cid, Closed, Code, DecodeError, KeptHello, Limits, ProtocolError, Question, Reason,
-    Received, RpError, SessionGrant, SessionRequest, Token, TokenCheck,
+    Accepted, AnyServerMachine, Closed, Code, DecodeError, ProtocolError, Question, Reason, Received, RpError,
+    SessionRequest,
 };
 
 pub(crate) struct ServerOwner {
@@ -58,6 +59,14 @@ pub(crate) struct Unidentified {
     pub(crate) request: Option<Arc<Parts>>,
     /// Counts the device as a stranger, until it is accepted or its task ends.
     pub(crate) permit: Option<Permit>,
+    /// What identify decides, from the question on.
+    pub(crate) decision: Option<OpenDecision>,
+}
+
+/// A decision of identify, and what it brings besides the machine's.
+pub(crate) struct OpenDecision {
+    deciding: Deciding,
+    terms: oneshot::Receiver<Terms>,
 }
 
 impl Owner for ServerOwner {
@@ -79,11 +88,18 @@ impl Owner for ServerOwner {
         let format = question.hello.identity.format();
         let spoken = server.spoken(device.spoken.protocol_index, Some(format)).clone();
         device.spoken = spoken.clone();
-        let stranger = Stranger { question, request, remote_addr: device.remote_addr, format, spoken: spoken.clone() };
+        let (tell, terms) = oneshot::channel();
+        device.decision = Some(OpenDecision { deciding: Deciding::begin(&Server(server.clone())), terms });
+        let resumes = question.session.as_ref().and_then(|wanted| sessions::resumable(&server, &spoken, wanted));
+        let remote_addr = device.remote_addr;
+        let stranger = Stranger { question, request, remote_addr, format, spoken: spoken.clone(), resumes };
         Box::pin(async move {
             let verdict = caught(async { (server.identify)(stranger).await }, Err).await;
             match verdict.and_then(|verdict| verdict.sendable(&spoken.codec, server.env.limits.queue_bytes)) {
-                Ok(verdict) => (Ok(verdict), None),
+                Ok((decision, terms)) => {
+                    let _ = tell.send(terms); // the device may have left meanwhile
+                    (Ok(decision), None)
+                }
                 Err(error) if is_of_stranger(&error) => {
                     (Ok(wse_proto::Decision::Refuse(Reason::default())), Some(error))
                 }
@@ -96,35 +112,48 @@ impl Owner for ServerOwner {
         let Accepted { cid, welcome, hello, session, features } = accepted;
         let Device::Unidentified(device) = &mut self.device else { return Err(Closed::protocol_error()) }; // never
         (device.request, device.permit) = (None, None);
+        let Some(OpenDecision { deciding, mut terms }) = device.decision.take() else { return Err(Closed::slow()) }; // never
+        let terms = terms.try_recv().unwrap_or_default();
+        if terms.term.is_some_and(|term| Instant::now() >= term.end) {
+            return Err(Closed::normal(Reason::IDENTITY_EXPIRED));
+        }
         let server = &self.server;
         let limits = &server.env.limits;
         if server.registry.is_behind(&cid) || server.events.is_behind(&cid) {
             return Err(Closed::slow());
         }
         let wanted = session.filter(|_| !limits.resume_window.is_zero());
-        let wanted = wanted.map(|wanted| (wanted, Token::new(server.node.0, rand::random())));
-        if let Some((SessionRequest::Resume { token: used, seen }, token)) = &wanted
-            && let Some(found) = find_session(server, &device.spoken, &cid, used, token, *seen)?
+        if let Some(SessionRequest::Resume { token, seen }) = &wanted
+            && let Some((conn, token)) = sessions::resumed(server, &device.spoken, &cid, token, *seen)?
         {
-            let welcome = Some((welcome, grant(limits, token.clone(), cid, true)));
+            drop(server.registry.replace(&conn, || conn.0.standing.replace(None, &hello, terms)));
+            if deciding.revokes(&conn) {
+                conn.close(Closed::normal(Reason::REVOKED));
+                return Err(Closed::normal(Reason::REVOKED));
+            }
+            let welcome = Some((welcome, sessions::grant(limits, token, cid, true)));
             let resumption = Resumption { seen: *seen, features, welcome, token: None, ready: None };
-            return Ok(Opened::Resumed(found, resumption));
+            return Ok(Opened::Resumed(conn.0.handle.clone(), resumption));
         }
         // The network may have delayed this hi, and the client may have connected by a later attempt
         // already.
-        let may_be_stale = matches!(wanted, Some((SessionRequest::Resume { .. }, _)));
-        let granted = wanted.map(|(_, token)| grant(limits, token, cid.clone(), false));
+        let may_be_stale = matches!(wanted, Some(SessionRequest::Resume { .. }));
+        let number = device.id.number;
+        let granted = wanted.map(|_| sessions::grant(limits, sessions::token(server, number), cid.clone(), false));
         handle.speak(&device.spoken);
         handle.set_features(features);
         let conn = Conn(Arc::new(ConnInner {
             handle: handle.clone(),
             cid,
-            number: device.id.number,
-            hello: KeptHello::from(&*hello),
+            number,
+            standing: Standing::new(&hello, terms),
             remote_addr: device.remote_addr.into(),
             server: server.clone(),
             runtime: runtime::Handle::try_current().ok(),
         }));
+        if deciding.revokes(&conn) {
+            return Err(Closed::normal(Reason::REVOKED));
+        }
         // The welcome is queued before the registry has the connection, so it is its first frame.
         handle.welcome(&welcome, granted.as_ref()).map_err(|_| Closed::slow())?;
         let received = granted.map(|granted| {
@@ -132,6 +161,9 @@ impl Owner for ServerOwner {
             Received::new(granted.beat, granted.window, Instant::now().into_std())
         });
         let added = server.registry.join(&conn, limits.conns_per_user, may_be_stale);
+        if deciding.revokes(&conn) {
+            conn.close(Closed::normal(Reason::REVOKED)); // revoked after the last look, and before it was there
+        }
         self.device = Device::Accepted { conn, handlers_outlive_it: false };
         Ok(Opened::New { ready: added.ready, received, provisional: added.unconfirmed })
     }
@@ -146,7 +178,7 @@ impl Owner for ServerOwner {
             Device::Unidentified(device) => {
                 if let Life::Ended(closed) = life {
                     // The permit stays until the task ends, since listeners may still run for this device.
-                    device.request = None;
+                    (device.request, device.decision) = (None, None);
                     let remote_addr = device.remote_addr.map(tracing::field::display);
                     tracing::debug!(%closed, remote_addr, "unauthenticated connection closed");
                 }
@@ -231,38 +263,6 @@ impl ServerOwner {
 /// A machine asks nothing after the verdict.
 fn never_asked() -> Asked<wse_proto::Decision> {
     Box::pin(ready((Ok(wse_proto::Decision::Refuse(Reason::default())), None)))
-}
-
-/// The session of that user which the token resumes, if there is one that speaks the same; the token is
-/// used up then.
-///
-/// # Errors
-/// When the token cannot be judged yet. The connection ends, and the client tries again.
-fn find_session(
-    server: &Inner,
-    spoken: &Arc<Spoken>,
-    cid: &Cid,
-    used: &Token,
-    next: &Token,
-    seen: u64,
-) -> Result<Option<Arc<Handle>>, Closed> {
-    let now = Instant::now().into_std();
-    for conn in server.registry.of_user(cid).iter() {
-        if !Arc::ptr_eq(conn.0.handle.spoken(), spoken) {
-            continue; // its frames are of another codec
-        }
-        match conn.0.handle.session(|session| session.claim(used, next, seen, now)) {
-            Some(TokenCheck::Good) => return Ok(Some(conn.0.handle.clone())),
-            Some(TokenCheck::TooSoon) => return Err(Closed::broken(Reason::default())),
-            Some(TokenCheck::Unknown) | None => {}
-        }
-    }
-    Ok(None)
-}
-
-fn grant(limits: &Limits, token: Token, cid: Cid, resumed: bool) -> SessionGrant {
-    let Limits { ping_interval: beat, resume_window: window, message_bytes, .. } = *limits;
-    SessionGrant { token, cid, seen: 0, resumed, beat, window, message_bytes: Some(message_bytes as u64) }
 }
 
 /// Whether there is no verdict because of what the stranger is: what it said of itself is not of the type

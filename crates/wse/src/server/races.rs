@@ -6,12 +6,15 @@ use crate::{
     server::{
         Server,
         event::Event,
-        users::conn::{Conn, ConnInner},
+        users::{
+            conn::{Conn, ConnInner},
+            standing::{Standing, Terms},
+        },
     },
 };
 use shuttle::thread;
 use std::sync::Arc;
-use wse_proto::{Cid, Closed, Format, Hello, KeptHello, Limits, Payload, Protocol, Reason};
+use wse_proto::{Cid, Closed, Format, Hello, Limits, Payload, Protocol, Reason};
 
 /// Orders tried by each test.
 const ORDERS: usize = 1000;
@@ -33,7 +36,7 @@ fn login(server: &Server, cid: &str, number: u64) -> Conn {
         handle: handle(),
         cid: Cid::from(cid),
         number,
-        hello: KeptHello::from(&hello),
+        standing: Standing::new(&hello, Terms::default()),
         remote_addr: None.into(),
         server: server.0.clone(),
         runtime: None,

@@ -80,17 +80,20 @@ impl SentFrames {
         Ok(std::mem::replace(&mut self.receipts, waiting))
     }
 
-    /// Uses up `token` if it belongs to this session, and if this side still has every frame that the
+    /// Checks whether `token` belongs to this session, and whether this side still has every frame that the
     /// client has not seen.
-    pub(crate) fn claim(&mut self, token: &Token, next: &Token, seen: u64, now: Instant) -> TokenCheck {
-        let Some(tokens) = &mut self.tokens else { return TokenCheck::Unknown };
+    pub(crate) fn check(&self, token: &Token, seen: u64, now: Instant) -> TokenCheck {
+        let Some(tokens) = &self.tokens else { return TokenCheck::Unknown };
         // Both are always evaluated, so that the time does not tell which of them failed.
         let lost = self.parked && !self.claimed;
         let (check, covered) = (tokens.check(token, lost, now), self.copies.covers(seen));
-        if !covered {
-            return TokenCheck::Unknown;
-        }
-        if check == TokenCheck::Good {
+        if covered { check } else { TokenCheck::Unknown }
+    }
+
+    /// The same, and uses the token up if it is good.
+    pub(crate) fn claim(&mut self, token: &Token, next: &Token, seen: u64, now: Instant) -> TokenCheck {
+        let check = self.check(token, seen, now);
+        if let (TokenCheck::Good, Some(tokens)) = (check, &mut self.tokens) {
             tokens.use_up(token, next, now);
             self.claimed = true;
         }

@@ -19,6 +19,7 @@ mod events;
 mod flow;
 mod garbage;
 mod granting;
+mod guards;
 mod handlers;
 mod handlers_value;
 mod hooks_receiving;

@@ -11,6 +11,7 @@ mod conversation;
 mod ends;
 mod faults;
 mod goodbye;
+mod identities;
 mod proxy;
 mod returns;
 mod server;

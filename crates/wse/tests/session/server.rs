@@ -15,7 +15,7 @@ async fn a_peer_that_asks_is_granted_one_and_no_other_hears_of_it() {
     let (server, _events) = three_devices();
     let (_peer, granted) = begin(&server, "ann", json!({})).await;
     let token = granted["session"].as_str().expect("a token").to_owned();
-    assert_eq!(token.len(), 33);
+    assert_eq!(token.len(), 44);
     let expected = json!({
         "session": token, "cid": "ann", "seen": 0, "resumed": false,
         "beat": 25000, "window": 60000, "message_bytes": 1 << 20,

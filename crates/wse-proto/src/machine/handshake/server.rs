@@ -103,6 +103,10 @@ impl ServerHandshake {
         let handshake = Self { state, challenges_left, deadline, request: None, features: Features::NONE };
         (handshake, Open::new(codec, limits.ping_interval, limits.ping_timeout, now))
     }
+
+    fn session(&self) -> Option<SessionRequest> {
+        self.request.as_deref().cloned()
+    }
 }
 
 impl Handshake for ServerHandshake {
@@ -119,7 +123,7 @@ impl Handshake for ServerHandshake {
                     let hello = Arc::new(hello);
                     (self.request, self.features) = (request.map(Box::new), features);
                     self.state = State::Deciding(hello.clone());
-                    Step::Ask(Question { hello, solution: None })
+                    Step::Ask(Question { hello, solution: None, session: self.session() })
                 }
                 Err(error) => reject(error),
             },
@@ -127,7 +131,7 @@ impl Handshake for ServerHandshake {
                 let solution = Solution { quest: quest.clone(), answer: envelope.payload.into_owned() };
                 let hello = hello.clone();
                 self.state = State::Deciding(hello.clone());
-                Step::Ask(Question { hello, solution: Some(solution) })
+                Step::Ask(Question { hello, solution: Some(solution), session: self.session() })
             }
             // npm `wse` loses what comes before the decision; here it waits for it.
             (State::Deciding(_), None) => Step::Hold(envelope),

@@ -70,7 +70,7 @@ impl Handshake for WsMessagingServerHandshake {
             let meta = Hello::no_meta(envelope.payload.format());
             let hello = Arc::new(Hello { identity: envelope.payload.into_owned(), meta });
             self.hello = Some(hello.clone());
-            return Step::Ask(Question { hello, solution: None });
+            return Step::Ask(Question { hello, solution: None, session: None });
         }
         // npm `ws-messaging` loses what comes before the decision; here it waits for it.
         if is_of_application(&envelope) { Step::Hold(envelope) } else { Step::Wait }

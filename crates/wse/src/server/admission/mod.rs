@@ -1,4 +1,4 @@
-//! Everything until the verdict: sockets, TLS, HTTP, the upgrade, identify.
+//! Everything until identify is asked: sockets, TLS, HTTP, the upgrade.
 
 mod accept;
 mod accept_failures;
@@ -25,4 +25,3 @@ mod tls;
 pub(crate) mod tls_handshake;
 pub(crate) mod unreadable;
 pub(crate) mod upgrade;
-pub(crate) mod verdict;

@@ -7,12 +7,14 @@ use crate::{
     error::{CallError, SendError},
     server::{
         Inner, Server,
-        users::{encoded::Encoded, id::DeviceId, member::Member, shards::Keyed},
+        users::{encoded::Encoded, id::DeviceId, member::Member, shards::Keyed, standing::Standing},
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
+    any::Any,
     fmt,
+    hash::{Hash, Hasher},
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
     time::Duration,
@@ -20,12 +22,12 @@ use std::{
 use tokio::runtime;
 use wse_proto::{Cid, Closed, DecodeError, KeptHello, Reason};
 
-/// A connection of an accepted device. Cheap to clone; equal when it is the same connection.
+/// A connection of an accepted device. Cheap to clone; equal when it is the same connection, and a key of maps.
 ///
 /// A device with a session stays the same `Conn` when it loses its connection and comes back in
 /// time ([`Event::Parked`](crate::Event::Parked), [`Event::Resumed`](crate::Event::Resumed)). What
-/// is sent and called meanwhile goes out then. Identity, meta and address stay those of the first
-/// connection.
+/// is sent and called meanwhile goes out then. What `identify` accepts then replaces its identity, meta and
+/// [state](Conn::state); the address stays that of the first connection.
 ///
 /// ```
 /// # use wse::{CallError, Conn, Rp};
@@ -46,7 +48,7 @@ pub(crate) struct ConnInner {
     pub(crate) cid: Cid,
     /// The number of its id, whose node is the server's.
     pub(crate) number: u64,
-    pub(crate) hello: KeptHello,
+    pub(crate) standing: Standing,
     pub(crate) remote_addr: KeptAddr,
     pub(crate) server: Arc<Inner>,
     /// Where its task runs, and where what happens to it is told.
@@ -89,20 +91,40 @@ impl Conn {
         self.0.number
     }
 
-    /// The identity it gave, decoded.
+    /// The identity it gave last, decoded.
     ///
     /// # Errors
     /// When it is not of that type.
     pub fn identity<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        self.0.hello.identity().decode()
+        self.hello().identity().decode()
     }
 
-    /// What it said of itself, decoded; an empty object when it said nothing.
+    /// What it said of itself last, decoded; an empty object when it said nothing.
     ///
     /// # Errors
     /// When it is not of that type.
     pub fn meta<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        self.0.hello.meta().decode()
+        self.hello().meta().decode()
+    }
+
+    pub(crate) fn hello(&self) -> KeptHello {
+        self.0.standing.hello()
+    }
+
+    /// What the application has [accepted](crate::Verdict::state) it with; `None` when that was nothing, or of
+    /// another type. A value stays the same until the device is accepted anew, which replaces it.
+    ///
+    /// ```
+    /// use wse::{Conn, RpError, Server};
+    ///
+    /// struct Claims { rider: bool }
+    ///
+    /// let server = Server::builder()
+    ///     .identify(async |stranger, token: String| Ok(stranger.accept("ann").state(Claims { rider: true })))
+    ///     .register("may-ride", async |conn, ()| Ok(conn.state::<Claims>().is_some_and(|claims| claims.rider)));
+    /// ```
+    pub fn state<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.0.standing.state()?.downcast().ok()
     }
 
     /// The subprotocol it speaks.
@@ -124,6 +146,11 @@ impl Conn {
     /// for another connection.
     pub fn is_open(&self) -> bool {
         self.0.handle.is_open()
+    }
+
+    /// Whether it has lost its connection, and its session waits for another.
+    pub fn is_parked(&self) -> bool {
+        self.is_open() && self.0.handle.session(|session| session.is_parked()).unwrap_or(false)
     }
 
     /// Queues a message for this device and returns at once. The receipt can be awaited until the
@@ -255,8 +282,8 @@ impl Member for Conn {
         &self.0.cid
     }
 
-    fn hello(&self) -> &KeptHello {
-        &self.0.hello
+    fn hello(&self) -> KeptHello {
+        Conn::hello(self)
     }
 
     fn end(&self, closed: Closed) -> Closed {
@@ -277,6 +304,12 @@ impl PartialEq for Conn {
 }
 
 impl Eq for Conn {}
+
+impl Hash for Conn {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.number.hash(state);
+    }
+}
 
 impl fmt::Debug for Conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

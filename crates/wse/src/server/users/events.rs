@@ -189,7 +189,7 @@ impl Observer<Conn> for Events {
         let user =
             |conn: &Conn, first: Option<&KeptHello>| User::new(conn.server(), conn.cid().clone(), first.cloned());
         let (conn, event) = match *change {
-            Change::Joined(conn) => (conn, Event::Joined(user(conn, Some(&conn.0.hello)))),
+            Change::Joined(conn) => (conn, Event::Joined(user(conn, Some(&conn.hello())))),
             Change::Parked(conn) => (conn, Event::Parked(conn.clone())),
             Change::Resumed(conn) => (conn, Event::Resumed(conn.clone())),
             Change::Disconnected(conn, closed) => (conn, Event::Disconnected(conn.clone(), closed.clone())),

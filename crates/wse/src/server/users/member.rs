@@ -8,7 +8,7 @@ pub(crate) trait Member: Clone + Keyed<Key = u64> {
     fn id(&self) -> DeviceId;
     fn cid(&self) -> &Cid;
     /// What it said of itself.
-    fn hello(&self) -> &KeptHello;
+    fn hello(&self) -> KeptHello;
     /// Ends its connection. Returns the end that holds: this one, or the one chosen before.
     fn end(&self, closed: Closed) -> Closed;
 }

@@ -15,5 +15,6 @@ pub(crate) mod recall;
 pub(crate) mod recipients;
 pub(crate) mod registry;
 mod shards;
+pub(crate) mod standing;
 pub(crate) mod user;
 mod user_devices;

@@ -87,7 +87,7 @@ impl<D: Member> Registry<D> {
     pub(crate) fn join(&self, device: &D, limit: usize, may_be_stale: bool) -> Added {
         self.change(device.cid(), |user| {
             if user.devices.is_empty() {
-                user.first = Some(device.hello().clone());
+                user.first = Some(device.hello());
                 self.user_count.fetch_add(1, Ordering::Relaxed);
                 self.tell(&Change::Joined(device));
             }
@@ -138,6 +138,19 @@ impl<D: Member> Registry<D> {
         drop(self.devices.lock(device.key()).take());
         self.conn_count.fetch_sub(1, Ordering::Relaxed);
         self.tell(&Change::Disconnected(device, closed));
+    }
+
+    /// Has what a device says of itself replaced by `replace`, which may not call this registry. It counts as
+    /// what its user's first device says, if that is this one.
+    pub(crate) fn replace<T>(&self, device: &D, replace: impl FnOnce() -> T) -> T {
+        self.change(device.cid(), |user| {
+            let before = device.hello();
+            let replaced = replace();
+            if let Some(first) = user.first.as_mut().filter(|first| first.is_same(&before)) {
+                *first = device.hello();
+            }
+            replaced
+        })
     }
 
     /// Removes a device. Without effect when it was removed before.
@@ -204,7 +217,7 @@ impl<D: Member> Registry<D> {
 
     /// What the first device of a user said of itself.
     pub(crate) fn first_hello(&self, cid: &Cid) -> Option<KeptHello> {
-        self.users.lock(cid).get()?.first().cloned()
+        self.users.lock(cid).get()?.first()
     }
 
     pub(crate) fn device(&self, id: DeviceId) -> Option<D> {

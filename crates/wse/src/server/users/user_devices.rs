@@ -32,10 +32,10 @@ impl<D: Member> UserDevices<D> {
     }
 
     /// What the user's first device said.
-    pub(crate) fn first(&self) -> Option<&KeptHello> {
+    pub(crate) fn first(&self) -> Option<KeptHello> {
         match self {
             UserDevices::One(device) => Some(device.hello()),
-            UserDevices::Rest(user) => user.first.as_ref(),
+            UserDevices::Rest(user) => user.first.clone(),
         }
     }
 
@@ -51,7 +51,7 @@ impl<D: Member> UserDevices<D> {
         match self {
             UserDevices::One(device) => Whole {
                 cid: device.cid().clone(),
-                first: Some(device.hello().clone()),
+                first: Some(device.hello()),
                 devices: vec![device],
                 unconfirmed: None,
                 outliving: 0,
@@ -84,7 +84,7 @@ impl<D: Member> Whole<D> {
 
     /// The smallest form; `None` for a user who is not there and has left no handlers behind.
     pub(crate) fn packed(mut self) -> Option<UserDevices<D>> {
-        let is_first = |device: &D| self.first.as_ref().is_some_and(|first| first.is_same(device.hello()));
+        let is_first = |device: &D| self.first.as_ref().is_some_and(|first| first.is_same(&device.hello()));
         match &self.devices[..] {
             [] if self.outliving == 0 => None,
             [only] if self.outliving == 0 && self.unconfirmed.is_none() && is_first(only) => {

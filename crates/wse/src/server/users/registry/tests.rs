@@ -32,8 +32,8 @@ impl Member for Fake {
         &self.cid
     }
 
-    fn hello(&self) -> &KeptHello {
-        &self.hello
+    fn hello(&self) -> KeptHello {
+        self.hello.clone()
     }
 
     fn end(&self, closed: Closed) -> Closed {
