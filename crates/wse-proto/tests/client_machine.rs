@@ -18,7 +18,7 @@ impl TableMachine for ClientMachine {
     #[rustfmt::skip]
     const INPUTS: &[&str] = &[
         "hi", "quest", "welcome", "reserved",
-        "result", "result S", "error", "error S", "message", "call", "probe", "bare probe", "cancel", "bare cancel", "garbage",
+        "result", "result S", "error", "error S", "message", "call", "probe", "bare probe", "cancel", "bare cancel", "renew", "bare renew", "garbage",
         "solution", "heard", "pong", "deaf", "tick before", "tick at", "tick after", "close",
     ];
 
@@ -42,6 +42,8 @@ impl TableMachine for ClientMachine {
             "bare probe" => Word::Frame(r#"["~wse:ping",null]"#),
             "cancel" => Word::Frame(r#"["~wse:cancel",null,"S"]"#),
             "bare cancel" => Word::Frame(r#"["~wse:cancel",null]"#),
+            "renew" => Word::Frame(r#"["~wse:identity",null,"S"]"#),
+            "bare renew" => Word::Frame(r#"["~wse:identity",null]"#),
             "solution" => Word::Input(Input::Answer(json("42"))),
             "garbage" => Word::Frame(r#"{"name":"say","args":[]}"#),
             "heard" => Word::Heard,
@@ -76,7 +78,7 @@ fn every_input_in_every_state_has_its_step() {
         waiting | message     | close 1000 wse.protocol-error | closed
         waiting | call        | close 1000 wse.protocol-error | closed
         waiting | probe       | close 1000 wse.protocol-error | closed
-        waiting | bare probe, cancel, bare cancel | close 1000 wse.protocol-error | closed
+        waiting | bare probe, cancel, bare cancel, renew, bare renew | close 1000 wse.protocol-error | closed
         waiting | garbage     | close 1000 wse.protocol-error | closed
         waiting | solution    | wait                          | waiting
         waiting | heard       | wait                          | waiting
@@ -98,7 +100,7 @@ fn every_input_in_every_state_has_its_step() {
         solving | message     | close 1000 wse.protocol-error | closed
         solving | call        | close 1000 wse.protocol-error | closed
         solving | probe       | close 1000 wse.protocol-error | closed
-        solving | bare probe, cancel, bare cancel | close 1000 wse.protocol-error | closed
+        solving | bare probe, cancel, bare cancel, renew, bare renew | close 1000 wse.protocol-error | closed
         solving | garbage     | close 1000 wse.protocol-error | closed
         solving | solution    | send ~wse:challenge 42        | waiting
         solving | heard       | wait                          | solving
@@ -121,7 +123,8 @@ fn every_input_in_every_state_has_its_step() {
         open    | call        | invoke add [1,2] S            | open
         open    | probe       | answer ~wse:response null S   | open
         open    | cancel      | cancel S                      | open
-        open    | bare probe, bare cancel | wait                          | open
+        open    | renew       | renew S                       | open
+        open    | bare probe, bare cancel, bare renew | wait                          | open
         open    | garbage     | close 1000 wse.protocol-error | closed
         open    | solution    | wait                          | open
         open    | heard       | wait                          | open
@@ -143,7 +146,7 @@ fn every_input_in_every_state_has_its_step() {
         closed  | message     | wait                          | closed
         closed  | call        | wait                          | closed
         closed  | probe       | wait                          | closed
-        closed  | bare probe, cancel, bare cancel | wait                          | closed
+        closed  | bare probe, cancel, bare cancel, renew, bare renew | wait                          | closed
         closed  | garbage     | wait                          | closed
         closed  | solution    | wait                          | closed
         closed  | heard       | wait                          | closed

@@ -75,6 +75,7 @@ fn envelope() -> impl Strategy<Value = Envelope<'static>> {
         "~wse:response-err",
         "~wse:ping",
         "~wse:cancel",
+        "~wse:identity",
         "~wse:call",
     ];
     let name = prop_oneof![
@@ -177,6 +178,9 @@ where
             (Event::Envelope(sent), Step::Cancel { stamp }) => {
                 open && sent.name == Kind::Cancel.as_str() && sent.stamp.as_ref() == Some(stamp)
             }
+            (Event::Envelope(sent), Step::Renew { stamp }) => {
+                open && sent.name == Kind::Identity.as_str() && sent.stamp.as_ref() == Some(stamp)
+            }
             (Event::Envelope(_), _) => !open && lawful(open, event, &step),
             (Event::Deaf | Event::Tick, _) => false,
         };
@@ -218,8 +222,8 @@ fn the_server_opens_on_an_accepting_verdict_only_and_never_speaks_after_the_end(
     ];
     let limits = Limits { challenges: 2, ..Limits::default() };
     let steps = [
-        "Answer", "Ask", "Cancel", "Close", "Deliver", "Hold", "Invoke", "Open", "Ping", "Reject", "Send", "Settle",
-        "Wait",
+        "Answer", "Ask", "Cancel", "Close", "Deliver", "Hold", "Invoke", "Open", "Ping", "Reject", "Renew", "Send",
+        "Settle", "Wait",
     ];
     run(happenings(verdict(), beginning), &steps, |happenings| {
         let now = Instant::now();
@@ -270,8 +274,10 @@ fn the_server_opens_on_an_accepting_verdict_only_and_never_speaks_after_the_end(
 fn the_client_opens_on_a_welcome_only_and_never_speaks_after_the_end() {
     let beginning = vec![peer(Kind::Challenge), Event::Answer(json("42")), peer(Kind::Welcome)];
     let hello = Hello { identity: json("1"), meta: json("{}") };
-    let steps =
-        ["Answer", "Ask", "Cancel", "Close", "Deliver", "Invoke", "Open", "Ping", "Reject", "Send", "Settle", "Wait"];
+    let steps = [
+        "Answer", "Ask", "Cancel", "Close", "Deliver", "Invoke", "Open", "Ping", "Reject", "Renew", "Send", "Settle",
+        "Wait",
+    ];
     run(happenings(payload(), beginning), &steps, |happenings| {
         let now = Instant::now();
         let (machine, _) = ClientMachine::new(Codec::Json, &hello, None, &Limits::default(), now);

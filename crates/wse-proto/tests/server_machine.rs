@@ -19,7 +19,7 @@ impl TableMachine for ServerMachine {
     #[rustfmt::skip]
     const INPUTS: &[&str] = &[
         "hi", "bad hi", "hi list", "solution", "welcome", "reserved",
-        "result", "result S", "error", "error S", "message", "call", "probe", "bare probe", "cancel", "bare cancel", "garbage",
+        "result", "result S", "error", "error S", "message", "call", "probe", "bare probe", "cancel", "bare cancel", "renew", "bare renew", "garbage",
         "accept", "accept nobody", "quest", "refuse", "refuse as", "later",
         "heard", "pong", "deaf", "tick before", "tick at", "tick after", "close",
     ];
@@ -46,6 +46,8 @@ impl TableMachine for ServerMachine {
             "bare probe" => Word::Frame(r#"["~wse:ping",null]"#),
             "cancel" => Word::Frame(r#"["~wse:cancel",null,"S"]"#),
             "bare cancel" => Word::Frame(r#"["~wse:cancel",null]"#),
+            "renew" => Word::Frame(r#"["~wse:identity",null,"S"]"#),
+            "bare renew" => Word::Frame(r#"["~wse:identity",null]"#),
             "accept" => Word::Input(Input::Answer(Decision::Accept(Cid::from("a7"), json("3")))),
             "accept nobody" => Word::Input(Input::Answer(Decision::accept(""))),
             "quest" => Word::Input(Input::Answer(Decision::Challenge(json("41")))),
@@ -86,7 +88,7 @@ fn every_input_in_every_state_has_its_step() {
         stranger   | error         | close 1000 wse.protocol-error         | closed
         stranger   | error S       | close 1000 wse.protocol-error         | closed
         stranger   | message       | close 1000 wse.protocol-error         | closed
-        stranger   | call, probe, bare probe, cancel, bare cancel | close 1000 wse.protocol-error         | closed
+        stranger   | call, probe, bare probe, cancel, bare cancel, renew, bare renew | close 1000 wse.protocol-error         | closed
         stranger   | garbage       | close 1000 wse.protocol-error         | closed
         stranger   | accept, accept nobody, quest, refuse, refuse as, later | wait | stranger
         stranger   | heard, pong   | wait                                  | stranger
@@ -108,7 +110,7 @@ fn every_input_in_every_state_has_its_step() {
         thinking   | error S       | wait                                  | thinking
         thinking   | message       | hold say "hello"                      | thinking
         thinking   | call          | hold add [1,2] S                      | thinking
-        thinking   | probe, bare probe, cancel, bare cancel | wait                                  | thinking
+        thinking   | probe, bare probe, cancel, bare cancel, renew, bare renew | wait                                  | thinking
         thinking   | garbage       | close 1000 wse.protocol-error         | closed
         thinking   | accept        | open a7 3 for "ann"                   | open
         thinking   | accept nobody | close 1000 wse.not-authorized         | closed
@@ -134,7 +136,7 @@ fn every_input_in_every_state_has_its_step() {
         challenged | error         | close 1000 wse.protocol-error         | closed
         challenged | error S       | close 1000 wse.protocol-error         | closed
         challenged | message       | close 1000 wse.protocol-error         | closed
-        challenged | call, probe, bare probe, cancel, bare cancel | close 1000 wse.protocol-error         | closed
+        challenged | call, probe, bare probe, cancel, bare cancel, renew, bare renew | close 1000 wse.protocol-error         | closed
         challenged | garbage       | close 1000 wse.protocol-error         | closed
         challenged | accept, accept nobody, quest, refuse, refuse as, later | wait | challenged
         challenged | heard, pong   | wait                                  | challenged
@@ -158,7 +160,8 @@ fn every_input_in_every_state_has_its_step() {
         open       | call          | invoke add [1,2] S                    | open
         open       | probe         | answer ~wse:response null S           | open
         open       | cancel        | cancel S                              | open
-        open       | bare probe, bare cancel | wait                                  | open
+        open       | renew         | renew S                               | open
+        open       | bare probe, bare cancel, bare renew | wait                                  | open
         open       | garbage       | close 1000 wse.protocol-error         | closed
         open       | accept, accept nobody, quest, refuse, refuse as, later | wait | open
         open       | heard         | wait                                  | open
@@ -171,7 +174,7 @@ fn every_input_in_every_state_has_its_step() {
 
         closed     | hi, bad hi, hi list, solution, welcome, reserved     | wait | closed
         closed     | result, result S, error, error S                     | wait | closed
-        closed     | message, call, probe, bare probe, cancel, bare cancel, garbage            | wait | closed
+        closed     | message, call, probe, bare probe, cancel, bare cancel, renew, bare renew, garbage            | wait | closed
         closed     | heard, pong, deaf                                    | wait | closed
         closed     | accept, accept nobody, quest                         | wait | closed
         closed     | refuse, refuse as, later                             | wait | closed

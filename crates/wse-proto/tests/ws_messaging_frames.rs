@@ -135,9 +135,15 @@ fn a_frame_is_what_the_other_system_takes_it_for_in_both_formats() {
 
 #[test]
 fn a_name_of_the_other_wire_is_no_name_here() {
-    for name in
-        ["~wse:hi", "~wse:welcome", "~wse:challenge", "~wse:response", "~wse:response-err", "~wse:ping", "~wse:call"]
-    {
+    for name in [
+        "~wse:hi",
+        "~wse:welcome",
+        "~wse:challenge",
+        "~wse:response",
+        "~wse:response-err",
+        "~wse:ping",
+        "~wse:identity",
+    ] {
         let frame = format!(r#"{{"name":"{name}","args":[1],"id":1}}"#);
         for skip in [false, true] {
             assert_eq!(meaning(&codec(Format::Json, skip), frame.as_bytes()), "invalid", "{frame}");
@@ -276,6 +282,7 @@ fn what_this_wire_has_no_form_for_is_not_written() {
         ("~wse:challenge", None),
         ("~wse:call", Some("1")),
         ("~wse:ping", Some("1")),
+        ("~wse:identity", Some("1")),
         ("~wse:response", None),
         ("~wse:response", Some("0")),
         ("~wse:response-err", Some("S")),

@@ -113,7 +113,7 @@ where
                 2 => Input::Envelope(envelope(Kind::Challenge.as_str(), &mut script)),
                 3 => {
                     let names =
-                        ["m", "~wse:response", "~wse:response-err", "~wse:call", "~wse:ping", "~wse:", "n", "o"];
+                        ["m", "~wse:response", "~wse:response-err", "~wse:call", "~wse:ping", "~wse:", "n", "~wse:identity"];
                     let name = script.pick(&names);
                     Input::Envelope(envelope(name, &mut script))
                 }
@@ -302,6 +302,7 @@ fn delivered<Q: Debug, O: Debug>(kind: Option<Kind>, came: &Envelope<'_>, step: 
             assert_eq!((&*answer.name, answer.stamp), (Kind::Response.as_str(), came.stamp.clone()));
         }
         (Some(Kind::Cancel), Step::Cancel { stamp }) => assert_eq!(Some(stamp), came.stamp.clone()),
+        (Some(Kind::Identity), Step::Renew { stamp }) => assert_eq!(Some(stamp), came.stamp.clone()),
         (_, step) => panic!("{came:?} leads to {step:?}"),
     }
 }
@@ -312,7 +313,7 @@ fn envelope(name: &'static str, script: &mut Script<'_>) -> Envelope<'static> {
 }
 
 fn kind(name: &str) -> Option<Kind> {
-    use Kind::{Ack, Call, Challenge, Hi, Ping, Response, ResponseErr, Welcome};
-    let all = [Hi, Challenge, Welcome, Response, ResponseErr, Ack, Ping, Call];
+    use Kind::{Ack, Call, Cancel, Challenge, Hi, Identity, Ping, Response, ResponseErr, Welcome};
+    let all = [Hi, Challenge, Welcome, Response, ResponseErr, Ack, Ping, Cancel, Identity, Call];
     all.into_iter().find(|kind| kind.as_str() == name)
 }

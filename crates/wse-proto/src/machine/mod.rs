@@ -117,6 +117,11 @@ pub enum Step<'a, Q, O> {
     Send(Envelope<'static>),
     /// Answer a call that the protocol itself answers. It counts in a session as every answer does.
     Answer(Envelope<'a>),
+    /// Answer this call with the identity, made anew. It counts in a session as every answer does.
+    Renew {
+        /// The call's stamp.
+        stamp: Cow<'a, str>,
+    },
     /// The conversation is open: admit the peer. A server then sends its welcome.
     Open(O),
     /// Hand a message to the handlers of its type, or a call, which has a stamp, to its procedure.

@@ -241,8 +241,9 @@ fn meaning<Q, O>(envelope: Envelope<'_>) -> Step<'_, Q, O> {
             Step::Answer(Envelope { stamp: Some(stamp), ..Envelope::own(Kind::Response, result) })
         }
         (Kind::Cancel, Some(stamp)) => Step::Cancel { stamp },
+        (Kind::Identity, Some(stamp)) => Step::Renew { stamp },
         // An answer without a stamp belongs to no call, and an answer is not answered.
-        (Kind::Response | Kind::ResponseErr | Kind::Ping | Kind::Cancel, None) => Step::Wait,
+        (Kind::Response | Kind::ResponseErr | Kind::Ping | Kind::Cancel | Kind::Identity, None) => Step::Wait,
         (Kind::Hi | Kind::Challenge | Kind::Welcome | Kind::Ack | Kind::Call, _) => {
             Step::Close(Closed::protocol_error())
         }

@@ -61,6 +61,8 @@ pub enum Kind {
     Ping,
     /// The caller of the call with that stamp does not wait for the answer any more.
     Cancel,
+    /// A call of the server that asks for the client's identity anew. The library answers it, not the application.
+    Identity,
     /// Reserved and never sent.
     Call,
 }
@@ -77,6 +79,7 @@ impl Kind {
             Kind::Ack => "~wse:ack",
             Kind::Ping => "~wse:ping",
             Kind::Cancel => "~wse:cancel",
+            Kind::Identity => "~wse:identity",
             Kind::Call => "~wse:call",
         }
     }
@@ -95,6 +98,7 @@ impl Kind {
             Kind::Ack,
             Kind::Ping,
             Kind::Cancel,
+            Kind::Identity,
             Kind::Call,
         ];
         all.into_iter().find(|kind| kind.as_str() == name)
@@ -110,6 +114,7 @@ mod tests {
         assert_eq!(Kind::of("~wse:welcome"), Some(Kind::Welcome));
         assert_eq!((Kind::of("~wse:call"), Kind::of("~wse:ping")), (Some(Kind::Call), Some(Kind::Ping)));
         assert_eq!(Kind::of("~wse:cancel"), Some(Kind::Cancel));
+        assert_eq!(Kind::of("~wse:identity"), Some(Kind::Identity));
         for name in ["", "welcome", "ping", "~wse:", "~wse:Welcome", "~wse:welcome ", "__proto__"] {
             assert_eq!(Kind::of(name), None, "{name:?}");
         }

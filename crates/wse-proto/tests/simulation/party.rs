@@ -160,6 +160,7 @@ impl<S: Machine> Party<S> {
             }
             Step::Cancel { .. } => panic!("no call of {} is cancelled", self.name),
             Step::Answer(_) => panic!("nobody has asked whether {} is there", self.name),
+            Step::Renew { .. } => panic!("nobody has asked for the identity of {}", self.name),
             Step::Ping => self.put(PING, &[], world),
             Step::Park(_) => {
                 // A peer that takes bytes all the time is not dead.

@@ -120,6 +120,7 @@ fn words<M: TableMachine>(step: &Step<'_, M::Question, M::Opening>) -> String {
         Step::Settle { stamp, outcome: Err(payload) } => format!("settle {stamp} err {}", text(payload)),
         Step::Cancel { stamp } => format!("cancel {stamp}"),
         Step::Acknowledged(count) => format!("acknowledged {count}"),
+        Step::Renew { stamp } => format!("renew {stamp}"),
         Step::Ping => "ping".to_owned(),
         Step::Park(closed) => format!("park {closed}"),
         Step::Close(closed) | Step::Reject(closed, _) => format!("close {closed}"),

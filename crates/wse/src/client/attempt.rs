@@ -97,6 +97,7 @@ impl Attempt<'_> {
         let wanted = wants_session.then(|| resumption.unwrap_or(SessionRequest::New));
         let uri = dial::parse(&target.url)?;
         let format = options.spoken.codec.format();
+        let make_identity = target.identity.clone();
         let identity = async move { (target.identity)(format).await };
         let identity = caught(identity, |panic| Err(ConnectError::Identity(panic))).await?;
         let headers = state.headers(&uri).await?;
@@ -133,6 +134,8 @@ impl Attempt<'_> {
             token: None,
             previous: previous.as_ref().map(|previous| previous.handle.clone()),
             challenge_error: Arc::default(),
+            identity: make_identity,
+            renewing: Arc::default(),
             disconnect: Some(disconnect),
             drain: Some(drain),
         };

@@ -2,12 +2,12 @@
 //! the client's task. It must never read or write the socket.
 
 use crate::{
-    app::erased::BoxFuture,
+    app::erased::{BoxFuture, CallRun, caught},
     client::{
         Client, ClientInner,
         event::{ClientEvent, QueuedEvent},
         link::Disconnect,
-        state::ClientState,
+        state::{ClientState, Identity},
     },
     connection::{
         handle::Handle,
@@ -16,12 +16,15 @@ use crate::{
     },
     error::ConnectError,
 };
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::{
+    future::ready,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
-use wse_proto::{AnyClientMachine, Closed, Payload, Reason, Received, RpError, Token, Welcome};
+use wse_proto::{AnyClientMachine, Closed, Code, Payload, Reason, Received, RpError, Token, Welcome};
 
 /// What the client's task learns from a welcome.
 pub(crate) struct Established {
@@ -48,6 +51,10 @@ pub(crate) struct ClientOwner {
     pub(crate) previous: Option<Arc<Handle>>,
     /// Why a challenge was not solved.
     pub(crate) challenge_error: Arc<Mutex<Option<RpError>>>,
+    /// Makes the identity for the server, also when it asks for another one.
+    pub(crate) identity: Identity,
+    /// Held while that runs.
+    pub(crate) renewing: Arc<()>,
     /// Takes every loss of the stream, until the connection has ended.
     pub(crate) disconnect: Option<mpsc::UnboundedSender<Disconnect>>,
     /// Dropped when the connection has ended and no message waits for its handler any more.
@@ -123,6 +130,29 @@ impl Owner for ClientOwner {
         (self.handle, self.token) = (Some(handle.clone()), token);
         self.state.set_connection(handle.clone(), payload);
         Ok(Opened::New { ready: Some(ready), received, provisional: false })
+    }
+
+    fn renew(&mut self) -> Option<CallRun> {
+        let renewing = self.renewing.clone();
+        if Arc::strong_count(&renewing) > 2 {
+            return Some(Box::pin(ready(Err(RpError::new(Code::RP_BUSY).into()))));
+        }
+        let (identity, format) = (self.identity.clone(), self.state.options.spoken.codec.format());
+        let within = self.state.env.limits.connect_timeout;
+        Some(Box::pin(async move {
+            let _renewing = renewing;
+            let made = caught(async { identity(format).await }, |panic| Err(ConnectError::Identity(panic)));
+            let made = tokio::time::timeout(within, made)
+                .await
+                .unwrap_or_else(|late| Err(ConnectError::Identity(late.into())));
+            made.map_err(|error| {
+                tracing::info!(%error, "identity not renewed");
+                Box::new(match error {
+                    ConnectError::Identity(error) => error,
+                    other => other.into(),
+                })
+            })
+        }))
     }
 
     fn unable(&self) -> Closed {

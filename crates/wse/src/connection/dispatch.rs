@@ -39,6 +39,7 @@ impl<O: Owner> Connection<O> {
                 let sent = self.handle.send_encoded(&name, &payload, stamp.as_deref());
                 self.said(sent.map(drop));
             }
+            Step::Renew { stamp } => self.renew(&stamp),
             Step::Open(opening) => self.open(opening),
             Step::Deliver(envelope) => self.deliver(envelope, cx),
             Step::Settle { stamp, outcome } => {
@@ -67,6 +68,15 @@ impl<O: Owner> Connection<O> {
                 self.report(Report::Rejected(error));
             }
         }
+    }
+
+    /// Answers a call for the identity of this side, beside all handlers.
+    fn renew(&mut self, stamp: &str) {
+        let rp = Kind::Identity.as_str();
+        let Some(run) = self.owner.renew() else { return self.not_registered(rp, stamp) };
+        let payload = Payload::null(self.handle.codec().format());
+        let call = RunningCall { rp: rp.to_owned(), stamp: stamp.to_owned(), payload };
+        self.run_beside(Work::Call(run, Some(Box::new(call))), Waits::new(&self.handle));
     }
 
     /// Checks an envelope of the protocol that was sent. One that cannot be encoded is reported; before the

@@ -3,11 +3,15 @@
 //! reads or writes the stream.
 
 use crate::{
-    app::{erased::BoxFuture, handlers::Handlers, hooks::Hooks},
+    app::{
+        erased::{BoxFuture, CallRun},
+        handlers::Handlers,
+        hooks::Hooks,
+    },
     connection::{handle::Handle, parked::Resumption},
 };
-use std::sync::Arc;
-use tokio::sync::oneshot;
+use std::{sync::Arc, task::Context};
+use tokio::{sync::oneshot, time::Instant};
 use wse_proto::{Closed, Limits, Machine, Payload, ProtocolError, Received, RpError, Token};
 
 /// What an application has set up for all its connections.
@@ -108,6 +112,17 @@ pub(crate) trait Owner: Send + Unpin + 'static {
 
     /// Admits the peer, and queues its welcome where this side writes one.
     fn open(&mut self, opening: <Self::Machine as Machine>::Opening, handle: &Arc<Handle>) -> Result<Opened, Closed>;
+
+    /// Makes the identity of this side anew, for a peer that asks. `None` where it has none to give.
+    fn renew(&mut self) -> Option<CallRun> {
+        None
+    }
+
+    /// Does what the owner has to do by now, and polls what runs for it. Returns when it has to be polled next.
+    /// It is asked until the connection has ended, also while the session is parked.
+    fn poll_due(&mut self, _: Instant, _: &mut Context<'_>) -> Option<Instant> {
+        None
+    }
 
     /// How the connection ends when this side could not do its own part before the peer was admitted.
     fn unable(&self) -> Closed;

@@ -169,6 +169,15 @@ where
     })
 }
 
+/// Asks the peer for its identity, and waits for the answer. The future gives the call up when dropped.
+pub(crate) async fn identity(handle: &Handle) -> Result<Answer, CallError> {
+    let (mut call, answer) = Call::open(handle)?;
+    let null = Payload::null(handle.codec().format());
+    handle.send_encoded(Kind::Identity.as_str(), &null, Some(call.stamp.as_str()))?;
+    call.sent = true;
+    answer.await.map_err(|_| CallError::Disconnected { closed: ended(handle) })
+}
+
 /// A call in flight. Dropping it before its answer has come gives it up: by a timeout, or with the future of
 /// its caller.
 struct Call<H: Deref<Target = Handle>> {

@@ -148,12 +148,14 @@ impl<O: Owner> Connection<O> {
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) {
         loop {
+            let owner = if self.cause.is_none() { self.owner.poll_due(self.now, cx) } else { None };
             let due = match (self.machine.deadline(), &self.cause) {
                 (Some(deadline), _) => Instant::from_std(deadline),
                 (None, Some(cause)) if self.io.is_some() => cause.deadline,
                 (None, _) => return,
             };
             let due = self.late_until.as_deref().map_or(due, |late| due.min(*late));
+            let due = owner.map_or(due, |owner| due.min(owner));
             if due > self.now {
                 if self.timer.poll_until(due, self.now, cx).is_pending() {
                     return;
@@ -163,6 +165,9 @@ impl<O: Owner> Connection<O> {
             if self.late_until.as_deref().is_some_and(|late| self.now >= *late) {
                 self.late_until = None;
                 self.end_if_late();
+                continue;
+            }
+            if owner.is_some_and(|owner| self.now >= owner) {
                 continue;
             }
             if let Some(cause) = &self.cause {

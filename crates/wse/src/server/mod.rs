@@ -3,9 +3,11 @@
 mod admission;
 mod builder;
 mod event;
+mod failures;
 mod owner;
 #[cfg(test)]
 mod races;
+mod renewal;
 mod revocations;
 mod sessions;
 mod shutdown;

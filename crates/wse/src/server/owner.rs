@@ -13,6 +13,8 @@ use crate::{
         Inner, Server,
         admission::before_verdict::Permit,
         event::Event,
+        failures::failed,
+        renewal::{Next, Renewal},
         revocations::Deciding,
         sessions,
         shutdown::LiveConnection,
@@ -21,15 +23,14 @@ use crate::{
             id::DeviceId,
             standing::{Standing, Terms},
         },
-        verdict::{Stranger, Unchallengeable},
+        verdict::{Stranger, is_of_stranger},
     },
 };
 use http::request::Parts;
-use std::{future::ready, net::IpAddr, sync::Arc};
+use std::{future::ready, net::IpAddr, sync::Arc, task::Context};
 use tokio::{runtime, sync::oneshot, time::Instant};
 use wse_proto::{
-    Accepted, AnyServerMachine, Closed, Code, DecodeError, ProtocolError, Question, Reason, Received, RpError,
-    SessionRequest,
+    Accepted, AnyServerMachine, Closed, Code, ProtocolError, Question, Reason, Received, RpError, SessionRequest,
 };
 
 pub(crate) struct ServerOwner {
@@ -46,6 +47,8 @@ enum Device {
         conn: Conn,
         /// The connection has ended, and its handlers may still run.
         handlers_outlive_it: bool,
+        /// Its identity has an end.
+        renewal: Option<Box<Renewal>>,
     },
 }
 
@@ -164,7 +167,8 @@ impl Owner for ServerOwner {
         if deciding.revokes(&conn) {
             conn.close(Closed::normal(Reason::REVOKED)); // revoked after the last look, and before it was there
         }
-        self.device = Device::Accepted { conn, handlers_outlive_it: false };
+        let renewal = Renewal::of(&conn);
+        self.device = Device::Accepted { conn, handlers_outlive_it: false, renewal };
         Ok(Opened::New { ready: added.ready, received, provisional: added.unconfirmed })
     }
 
@@ -172,9 +176,21 @@ impl Owner for ServerOwner {
         self.server.later()
     }
 
+    fn poll_due(&mut self, now: Instant, cx: &mut Context<'_>) -> Option<Instant> {
+        let Device::Accepted { conn, renewal, .. } = &mut self.device else { return None };
+        while let Some(due) = renewal {
+            match due.poll(conn, now, cx) {
+                Next::At(next) => return Some(next),
+                Next::Renewed => *renewal = Renewal::of(conn),
+                Next::Over => *renewal = None,
+            }
+        }
+        None
+    }
+
     fn on(&mut self, life: Life<'_>) {
-        let (conn, handlers_outlive_it) = match &mut self.device {
-            Device::Accepted { conn, handlers_outlive_it } => (&*conn, handlers_outlive_it),
+        let (conn, handlers_outlive_it, renewal) = match &mut self.device {
+            Device::Accepted { conn, handlers_outlive_it, renewal } => (&*conn, handlers_outlive_it, renewal),
             Device::Unidentified(device) => {
                 if let Life::Ended(closed) = life {
                     // The permit stays until the task ends, since listeners may still run for this device.
@@ -192,9 +208,15 @@ impl Owner for ServerOwner {
                 registry.parked(conn);
             }
             Life::Waiting { inbox_bytes } => conn.0.handle.take_slot(&self.server.parking, inbox_bytes),
-            Life::Resumed(_) => registry.resumed(conn),
+            Life::Resumed(_) => {
+                *renewal = Renewal::of(conn); // identify has decided anew
+                registry.resumed(conn);
+            }
             Life::Confirmed => registry.confirmed(conn, self.server.env.limits.conns_per_user),
-            Life::Ended(closed) => registry.leave(conn, closed),
+            Life::Ended(closed) => {
+                *renewal = None;
+                registry.leave(conn, closed);
+            }
             Life::StreamGone { .. } => {
                 if !std::mem::replace(handlers_outlive_it, true) {
                     registry.handlers_outlive(conn.cid());
@@ -214,9 +236,7 @@ impl Owner for ServerOwner {
                 Event::Ignored { conn: conn?, name: name.into(), payload: payload.borrowed().into_owned() }
             }
             Report::Failed { code, name, error } => {
-                let cid = conn.as_ref().map(|conn| conn.cid().as_str());
-                tracing::warn!(code, name, cid, %error, "handler failed");
-                Event::Error { code, conn, remote_addr, name: name.map(Arc::from), error: Arc::new(error) }
+                return failed(&self.server, conn, remote_addr, code, name, error);
             }
             Report::Late => {
                 // Its future is dropped without an error, so nothing else tells the operator.
@@ -265,12 +285,6 @@ fn never_asked() -> Asked<wse_proto::Decision> {
     Box::pin(ready((Ok(wse_proto::Decision::Refuse(Reason::default())), None)))
 }
 
-/// Whether there is no verdict because of what the stranger is: what it said of itself is not of the type
-/// asked for, or it cannot be challenged. The next time is no different.
-fn is_of_stranger(error: &RpError) -> bool {
-    error.source().is_some_and(|source| source.is::<DecodeError>() || source.is::<Unchallengeable>())
-}
-
 /// What the application is told of a stranger that broke the protocol.
 fn breach(error: &ProtocolError, untold: u64) -> RpError {
     let more = if untold > 0 { format!("; {untold} more were not told") } else { String::new() };
@@ -279,7 +293,7 @@ fn breach(error: &ProtocolError, untold: u64) -> RpError {
 
 impl Drop for ServerOwner {
     fn drop(&mut self) {
-        if let Device::Accepted { conn, handlers_outlive_it: true } = &self.device {
+        if let Device::Accepted { conn, handlers_outlive_it: true, .. } = &self.device {
             self.server.registry.handlers_ended(conn.cid());
         }
     }

@@ -264,3 +264,9 @@ impl fmt::Debug for Verdict {
         f.debug_struct("Verdict").field("decision", &self.decision).finish_non_exhaustive()
     }
 }
+
+/// Whether there is no verdict because of what the stranger is: what it said of itself is not of the type
+/// asked for, or it cannot be challenged. The next time is no different.
+pub(super) fn is_of_stranger(error: &RpError) -> bool {
+    error.source().is_some_and(|source| source.is::<DecodeError>() || source.is::<Unchallengeable>())
+}

@@ -30,11 +30,7 @@ pub(crate) struct Standing(Mutex<Current>);
 
 /// What was replaced, or was to replace it.
 #[must_use = "it is dropped without a lock"]
-pub(crate) struct Replaced {
-    /// Whether it was replaced.
-    pub(crate) done: bool,
-    _drop: Current,
-}
+pub(crate) struct Replaced(#[expect(dead_code, reason = "it is kept to be dropped")] Current);
 
 struct Current {
     hello: KeptHello,
@@ -64,8 +60,8 @@ impl Standing {
     pub(crate) fn replace(&self, expected: Option<&KeptHello>, hello: &Hello, terms: Terms) -> Replaced {
         let next = Current { hello: hello.into(), terms: terms.boxed() };
         let mut current = self.lock();
-        let done = expected.is_none_or(|expected| expected.is_same(&current.hello));
-        Replaced { done, _drop: if done { std::mem::replace(&mut *current, next) } else { next } }
+        let replaced = expected.is_none_or(|expected| expected.is_same(&current.hello));
+        Replaced(if replaced { std::mem::replace(&mut *current, next) } else { next })
     }
 
     fn lock(&self) -> MutexGuard<'_, Current> {
