@@ -64,6 +64,10 @@ pub struct Limits {
     pub strangers_per_address: usize,
     /// Devices of one user: 1. A newer one replaces the oldest: 1000 `wse.clients-concurrency`.
     pub conns_per_user: usize,
+    /// Rooms that one device is in: 128, and as many whose presence it is told. Beyond: `JoinError::TooMany`.
+    pub rooms_per_conn: usize,
+    /// How long a user counts as away whose last device has left without a goodbye: 15 s. Zero: not at all.
+    pub presence_grace: Duration,
     /// Handlers running for one connection: 64. Further messages and calls wait in its inbox.
     pub handlers_per_conn: usize,
     /// Bytes waiting in the inbox of one connection: 256 KiB. Beyond, its socket is not read. While the
@@ -127,6 +131,8 @@ impl Default for Limits {
             strangers: 4096,
             strangers_per_address: 64,
             conns_per_user: 1,
+            rooms_per_conn: 128,
+            presence_grace: Duration::from_secs(15),
             handlers_per_conn: 64,
             inbox_bytes: 256 << 10,
             calls_per_conn: 1024,
@@ -162,6 +168,7 @@ impl Limits {
             &mut self.close_timeout,
             &mut self.slow_timeout,
             &mut self.resume_window,
+            &mut self.presence_grace,
             &mut self.connect_timeout,
         ] {
             *duration = THIRTY_YEARS.min(*duration);

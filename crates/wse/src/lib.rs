@@ -114,8 +114,8 @@ pub use client::{Client, ClientBuilder, ClientEvent, Status};
 pub use connection::receipt::Receipt;
 pub use error::{CallError, ConnectError, RegisterError, SendError, ServeError};
 pub use server::{
-    Audience, Conn, Delivered, Device, DeviceId, Encoded, Event, Identified, Server, ServerBuilder, Stranger, User,
-    Verdict,
+    Audience, Conn, Delivered, Device, DeviceId, Encoded, Event, Identified, Room, Server, ServerBuilder, Stranger,
+    User, Verdict,
 };
 pub use wse_proto::{Backoff, Cid, Closed, Code, Limits, Protocol, Reason, RpError, WsMessaging};
 
@@ -132,6 +132,17 @@ pub mod service {
 /// The types of a call to many devices.
 pub mod ask {
     pub use crate::server::{Answers, AskError};
+}
+
+/// The errors of [rooms](Room).
+pub mod room {
+    pub use crate::server::{JoinError, RetainError};
+}
+
+/// Who is there and who may be back: [`Server::presence`], [`Room::watch`] and
+/// [`Conn::presence_for`].
+pub mod presence {
+    pub use crate::server::{Change, Changes, Presence, Status};
 }
 
 /// The types that hooks see, that handlers take to pass payloads on undecoded, and that a codec of
@@ -180,6 +191,10 @@ pub mod guide {
     #[doc = guide_links!()]
     #[doc = include_str!("../../../docs/guide/users-and-devices.md")]
     pub mod users_and_devices {}
+
+    #[doc = guide_links!()]
+    #[doc = include_str!("../../../docs/guide/rooms-and-presence.md")]
+    pub mod rooms_and_presence {}
 
     #[doc = guide_links!()]
     #[doc = include_str!("../../../docs/guide/calls-and-errors.md")]

@@ -19,7 +19,7 @@ use crate::{
         event::Event,
         revocations::Revocations,
         shutdown::Connections,
-        users::{conn::Conn, events::Events, id::NodeId, registry::Registry},
+        users::{conn::Conn, events::Events, id::NodeId, registry::Registry, rooms::Rooms, watching::Watching},
         verdict::{Stranger, Verdict},
     },
     session::parking::Parking,
@@ -119,6 +119,8 @@ impl ServerBuilder<Identified> {
         let spoken = Spoken::by_server(&protocols).into_iter().map(Arc::new).collect();
         let listeners = Arc::new(self.options.listeners);
         let events = Events::new(listeners.clone());
+        let watching = Watching::new(self.options.env.limits.presence_grace);
+        let rooms = Rooms::new(self.options.env.limits.rooms_per_conn, watching.clone());
         let returns_per_second = self.options.env.limits.returns_per_second;
         Server(Arc::new(Inner {
             identify: self.identify.0,
@@ -128,7 +130,14 @@ impl ServerBuilder<Identified> {
             protocols,
             spoken,
             node: NodeId::random(),
-            registry: Registry::new(vec![Box::new(events.clone())]),
+            // The application is told last, so that it finds everything as its events say.
+            registry: Registry::new(vec![
+                Box::new(rooms.clone()),
+                Box::new(watching.clone()),
+                Box::new(events.clone()),
+            ]),
+            rooms,
+            watching,
             events,
             listeners,
             rules: self.options.rules,

@@ -21,11 +21,17 @@ pub use event::Event;
 pub use users::{
     answers::{Answers, AskError},
     audience::Audience,
+    changes::Changes,
     conn::Conn,
     deliver::Delivered,
     device::Device,
     encoded::Encoded,
     id::{DeviceId, ParseIdError},
+    joining::JoinError,
+    presence::Presence,
+    retained::RetainError,
+    room::Room,
+    status::{Change, Status},
     user::User,
 };
 pub use verdict::{Stranger, Verdict};
@@ -41,7 +47,10 @@ use crate::{
     server::{
         admission::{admitting::ServerConnection, service::UpgradedRequest, upgrade},
         owner::{ServerOwner, Unidentified},
-        users::{deliver, events::Events, id::NodeId, recipients::Scope, registry::Registry},
+        users::{
+            deliver, events::Events, id::NodeId, recipients::Scope, registry::Registry, rooms::Rooms,
+            watching::Watching,
+        },
     },
     session::parking::Parking,
     sync::Mutex,
@@ -95,6 +104,8 @@ pub(crate) struct Inner {
     pub(crate) rules: admission::rules::Rules,
     pub(crate) node: NodeId,
     pub(crate) registry: Registry<Conn>,
+    pub(crate) rooms: Rooms,
+    pub(crate) watching: Watching,
     pub(crate) events: Events,
     pub(crate) parking: Parking,
     /// The queues of connections that hold too much.
@@ -108,6 +119,12 @@ pub(crate) struct Inner {
     pub(crate) revocations: revocations::Revocations,
     /// The turns of the devices that identify has failed for.
     pub(crate) turns: Mutex<Later>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.watching.end();
+    }
 }
 
 impl Inner {
@@ -140,6 +157,16 @@ impl Server {
     /// A device as an address. The device may be there or not.
     pub fn device(&self, id: DeviceId) -> Device {
         Device::new(self.clone(), id)
+    }
+
+    /// A room as an address. It may have members or not.
+    pub fn room(&self, name: impl Into<Arc<str>>) -> Room {
+        Room::new(self.clone(), name.into())
+    }
+
+    /// Who is there, who is away and may be back, and how that changes.
+    pub fn presence(&self) -> Presence {
+        Presence::new(self.clone())
     }
 
     /// Every user who is there, in no order.

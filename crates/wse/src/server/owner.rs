@@ -21,6 +21,7 @@ use crate::{
         users::{
             conn::{Conn, ConnInner},
             id::DeviceId,
+            joining::join_rooms_of_user,
             standing::{Standing, Terms},
         },
         verdict::{Stranger, is_of_stranger},
@@ -164,6 +165,7 @@ impl Owner for ServerOwner {
             Received::new(granted.beat, granted.window, Instant::now().into_std())
         });
         let added = server.registry.join(&conn, limits.conns_per_user, may_be_stale);
+        join_rooms_of_user(&conn);
         if deciding.revokes(&conn) {
             conn.close(Closed::normal(Reason::REVOKED)); // revoked after the last look, and before it was there
         }

@@ -1,6 +1,8 @@
 //! Tests of races in the registry: shuttle runs threads whose devices join and leave in thousands of
 //! orders.
 
+mod rooms;
+
 use crate::{
     connection::{handle::Handle, spoken::Spoken},
     server::{

@@ -123,6 +123,7 @@ impl Server {
                 () = elapsed(LAST) => {} // the handlers of those that are left block their threads
             }
         }
+        self.0.watching.end();
     }
 
     /// Resolves when no connection is left, and the application was told of all that ended.

@@ -16,6 +16,7 @@ mod proxy;
 mod renewed;
 mod returns;
 mod revoke;
+mod rooms;
 mod server;
 mod sizes;
 mod slow_returns;

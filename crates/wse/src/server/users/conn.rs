@@ -218,6 +218,12 @@ impl Conn {
         send::shared(&server.env.hooks, self, handle, message.name(), payload, frame)
     }
 
+    /// The same for a message that the hook has let through.
+    pub(crate) fn queue_shown(&self, message: &Encoded) -> Result<Option<u64>, SendError> {
+        let ConnInner { handle, server, .. } = &*self.0;
+        handle.send_shared(message.frame(server, handle.spoken())?)
+    }
+
     /// Calls a procedure of this device and waits for the answer, at most
     /// [`Limits::rpc_timeout`](crate::Limits::rpc_timeout). Dropping the future cancels the wait.
     ///

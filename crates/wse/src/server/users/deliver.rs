@@ -11,6 +11,9 @@ use crate::{
             conn::Conn,
             encoded::Encoded,
             recipients::{Recipients, Scope},
+            retained::RetainError,
+            rooms::Refused,
+            shown::Shown,
         },
     },
 };
@@ -74,6 +77,28 @@ pub(crate) fn arrive(server: &Inner, to: &Recipients, message: &Encoded) -> Deli
     Delivered { here: queue(server, &here(server, to), message), elsewhere: 0 }
 }
 
+/// Sends a message to all members of a room, and keeps it for those who join later: each of them gets it
+/// once, and those of one name in the order in which they are kept.
+pub(crate) fn retain(server: &Inner, room: &str, message: Encoded) -> Result<Delivered, RetainError> {
+    let value = server.rooms.value(message);
+    let mut shown = Shown::default();
+    loop {
+        let turn = server.rooms.turn(room);
+        match server.rooms.keep(room, &value, &shown) {
+            Ok(members) => {
+                let here = queue_by(server, &members, &value.message, Conn::queue_shown);
+                drop(turn);
+                return Ok(Delivered { here, elsewhere: 0 });
+            }
+            Err(Refused::TooMany) => return Err(RetainError::TooMany),
+            Err(Refused::Unseen(unseen)) => {
+                drop(turn); // before code of the application runs
+                shown.show(unseen);
+            }
+        }
+    }
+}
+
 /// Ends the connections of all of them. Returns how many there were.
 pub(crate) fn end(server: &Inner, to: &Recipients, closed: &Closed) -> usize {
     let conns = here(server, to);
@@ -94,6 +119,7 @@ fn here(server: &Inner, to: &Recipients) -> Vec<Conn> {
         Scope::Everyone => server.registry.everyone(),
         Scope::User(cid) => server.registry.of_user(cid),
         Scope::Device(id) => server.registry.device(*id).into_iter().collect(),
+        Scope::Room(name) => server.rooms.members(name),
     };
     if !to.except.is_empty() {
         conns.retain(|conn| !to.leaves_out(conn.id(), conn.cid()));
@@ -104,9 +130,18 @@ fn here(server: &Inner, to: &Recipients) -> Vec<Conn> {
 /// Queues a message for each whose wire can carry it. Returns how many took it. The application is told
 /// once of all whose wire cannot.
 fn queue(server: &Inner, conns: &[Conn], message: &Encoded) -> usize {
+    queue_by(server, conns, message, Conn::queue)
+}
+
+fn queue_by(
+    server: &Inner,
+    conns: &[Conn],
+    message: &Encoded,
+    queue: impl Fn(&Conn, &Encoded) -> Result<Option<u64>, SendError>,
+) -> usize {
     let (mut taken, mut left_out) = (0, None);
     for conn in conns {
-        match conn.queue(message) {
+        match queue(conn, message) {
             Ok(_) => taken += 1,
             Err(error @ (SendError::Encode(_) | SendError::TooBig(_))) => left_out = left_out.or(Some((conn, error))),
             Err(_) => {} // that device is gone, too slow, or the hook has stopped it

@@ -2,6 +2,7 @@
 //! travel to another node.
 
 use crate::server::users::id::DeviceId;
+use std::sync::Arc;
 use wse_proto::Cid;
 
 /// All devices within a scope, except those left out.
@@ -17,6 +18,7 @@ pub(crate) enum Scope {
     Everyone,
     User(Cid),
     Device(DeviceId),
+    Room(Arc<str>),
 }
 
 /// Devices within the scope that are left out.

@@ -247,5 +247,7 @@ impl<D: Member> Registry<D> {
     }
 }
 
+mod pages;
 #[cfg(test)]
 mod tests;
+mod under_lock;

@@ -9,11 +9,11 @@ use std::{
 };
 
 /// How many shards there are: a power of two.
-const SHARDS: usize = 16;
+pub(crate) const SHARDS: usize = 16;
 
 /// A value that holds its key, so that a table of such values holds nothing else.
 pub(crate) trait Keyed {
-    type Key: Hash + Eq;
+    type Key: Hash + Eq + ?Sized;
 
     fn key(&self) -> &Self::Key;
 }
@@ -33,14 +33,34 @@ pub(crate) struct Locked<'a, V: Keyed> {
 
 impl<V: Keyed> Shards<V> {
     pub(crate) fn new() -> Self {
-        Self { tables: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+        Self::with(RandomState::new())
+    }
+
+    /// A set of other values, in which a key has the same place.
+    pub(crate) fn alike<W: Keyed<Key = V::Key>>(&self) -> Shards<W> {
+        Shards::with(self.hasher.clone())
+    }
+
+    fn with(hasher: RandomState) -> Self {
+        Self { tables: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher }
+    }
+
+    /// The shard of a key, and its hash. Neither ever changes.
+    pub(crate) fn place(&self, key: &V::Key) -> (usize, u64) {
+        let hash = self.hasher.hash_one(key);
+        // A table uses the bits at both ends.
+        ((hash >> 32) as usize % SHARDS, hash)
+    }
+
+    /// Locks a shard by its number.
+    pub(crate) fn shard(&self, number: usize) -> MutexGuard<'_, HashTable<V>> {
+        lock(&self.tables[number % SHARDS])
     }
 
     /// Locks the shard of a key.
     pub(crate) fn lock<'a>(&'a self, key: &'a V::Key) -> Locked<'a, V> {
-        let hash = self.hasher.hash_one(key);
-        // A table uses the bits at both ends.
-        let table = lock(&self.tables[(hash >> 32) as usize % SHARDS]);
+        let (shard, hash) = self.place(key);
+        let table = self.shard(shard);
         Locked { table, key, hash, hasher: &self.hasher }
     }
 
