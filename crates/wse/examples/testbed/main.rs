@@ -13,6 +13,7 @@ mod identify;
 mod messages;
 mod options;
 mod procedures;
+mod rooms;
 
 use axum::{
     Router,
@@ -48,6 +49,7 @@ fn server(options: &Options, path: &str) -> Server {
         .identify(with(&App::new(options), App::identify))
         .handlers(messages::handlers())
         .handlers(procedures::handlers())
+        .handlers(rooms::handlers())
         .expose_errors(options.expose_errors)
         .limits(Limits {
             conns_per_user: options.conns_per_user,
@@ -60,6 +62,8 @@ fn server(options: &Options, path: &str) -> Server {
             queue_bytes_max: options.queue_bytes_max,
             slow_timeout: options.slow_timeout,
             resume_window: options.resume_window,
+            rooms_per_conn: options.rooms_per_conn,
+            presence_grace: options.presence_grace,
             connections: options.connections.unwrap_or(Limits::default().connections),
             ..Limits::default()
         });
@@ -82,7 +86,9 @@ fn server(options: &Options, path: &str) -> Server {
     if let Some(path) = &options.health {
         server = server.health(path);
     }
-    server.proxy_protocol(options.proxy_protocol).cores(options.cores).build()
+    let server = server.proxy_protocol(options.proxy_protocol).cores(options.cores).build();
+    server.presence(); // who may be back is noted from now on
+    server
 }
 
 /// axum has accepted the connection, so it has to say from where.

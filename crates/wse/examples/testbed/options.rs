@@ -62,6 +62,12 @@ pub(crate) struct Options {
     /// How long a session is kept without a connection; 0s: there are none.
     #[arg(long, default_value = "60s", value_parser = duration)]
     pub(crate) resume_window: Duration,
+    /// Rooms that one device is in at the most.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) rooms_per_conn: usize,
+    /// How long a user counts as away whose last device has left without a goodbye.
+    #[arg(long, default_value = "15s", value_parser = duration)]
+    pub(crate) presence_grace: Duration,
     /// Agrees to permessage-deflate, and compresses messages whose frames have at least so many bytes.
     #[arg(long, value_parser = bytes)]
     pub(crate) compress: Option<usize>,

@@ -4,6 +4,7 @@ mod client;
 mod devices;
 mod options;
 mod protocols;
+mod rooms;
 mod sessions;
 mod strangers;
 mod talk;
