@@ -200,7 +200,7 @@ async fn a_room_is_asked_as_an_audience_is() {
     let asked = tokio::spawn(server.room("tea").ask::<_, u32>("age", ()).all());
     for peer in [&mut at_ann, &mut at_bob] {
         let call = peer.json().await;
-        peer.respond(&call, json!(7)).await;
+        peer.send(&json!(["~wse:response", 7, call[2]]).to_string()).await;
     }
     let answers: Vec<(DeviceId, Result<u32, CallError>)> = asked.await.unwrap();
     assert!(answers.len() == 2 && answers.iter().all(|(_, age)| matches!(age, Ok(7))), "{answers:?}");
