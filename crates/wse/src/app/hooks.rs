@@ -48,8 +48,12 @@ impl<W: Clone + Send + 'static> Hooks<W> {
 }
 
 impl<W: Send + 'static> Hooks<W> {
+    /// Adds a hook behind the others. It sees what they let through.
     pub(crate) fn on_send(&mut self, hook: impl Fn(&W, &Envelope<'_>) -> Result<(), RpError> + Send + Sync + 'static) {
-        self.send = Some(Arc::new(hook));
+        self.send = Some(match self.send.take() {
+            None => Arc::new(hook),
+            Some(before) => Arc::new(move |who, envelope| before(who, envelope).and_then(|()| hook(who, envelope))),
+        });
     }
 
     /// Whether there is a hook that sees what is sent. Only then a payload has to be encoded for it.

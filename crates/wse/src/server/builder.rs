@@ -282,8 +282,8 @@ impl<I> ServerBuilder<I> {
     /// An error stops the envelope. The sender gets it as
     /// [`SendError::Stopped`](crate::SendError::Stopped); where a message goes to several devices, the
     /// one it was stopped for is not counted. The hook runs on the sender's thread, so it must not
-    /// block, and its panic is the sender's. The envelope of a call has an empty stamp. A second hook
-    /// replaces the first.
+    /// block, and its panic is the sender's. The envelope of a call has an empty stamp. Several hooks
+    /// see it in the order in which they were added, until one stops it.
     pub fn on_send(
         mut self,
         hook: impl Fn(&Conn, &Envelope<'_>) -> Result<(), RpError> + Send + Sync + 'static,

@@ -199,11 +199,15 @@ async fn no_hook_runs_for_a_stranger() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_hook_replaces_the_first_and_may_use_the_connection() {
+async fn a_second_hook_runs_behind_the_first_and_may_use_the_connection() {
     let server = messaging(|builder| {
         builder
-            .on_receive(async |_: Conn, _: Envelope<'static>| Err(RpError::new("never")))
+            .on_receive(async |_: Conn, envelope: Envelope<'static>| match &*envelope.name {
+                "stopped" => Err(RpError::new("by-the-first")),
+                _ => Ok(()),
+            })
             .on_receive(async |conn: Conn, envelope: Envelope<'static>| {
+                assert_ne!(envelope.name, "stopped");
                 if envelope.name == "ask" {
                     let answer: u32 = conn.call("its", ()).await?;
                     conn.send("asked", answer)?;
@@ -221,6 +225,8 @@ async fn a_second_hook_replaces_the_first_and_may_use_the_connection() {
     peer.send(r#"{"id":1,"result":8}"#).await;
     assert_eq!(peer.text().await, r#"{"name":"asked","args":[8]}"#);
     assert_eq!(peer.text().await, r#"{"id":5,"result":1}"#);
+    peer.invoke("stopped", json!([]), 7).await;
+    assert!(peer.text().await.contains("by-the-first"));
     peer.invoke("out", json!([]), 6).await;
     assert_eq!(peer.closed().await, (4003, "out".into()));
 }

@@ -272,3 +272,27 @@ async fn what_another_server_has_encoded_goes_to_no_device() {
     peer.hears_nothing().await;
     assert!(server.conn_count() == 1 && log.take().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_second_hook_sees_what_the_first_lets_through() {
+    let (first, second) = (log(), log());
+    let behind = second.clone();
+    let server = {
+        let first = first.clone();
+        messaging(|builder| {
+            let stops = move |_: &Conn, envelope: &Envelope<'_>| {
+                first.add(envelope.name.to_string());
+                if envelope.name == "secret" { Err(RpError::new("not-for-you")) } else { Ok(()) }
+            };
+            builder.on_send(stops).on_send(move |_, envelope| {
+                behind.add(envelope.name.to_string());
+                Ok(())
+            })
+        })
+    };
+    let _peer = wse(&server, "ann").await;
+    let ann = conn(&server, "ann");
+    assert!(matches!(ann.send("secret", ()), Err(SendError::Stopped(_))));
+    ann.send("news", ()).unwrap();
+    assert_eq!((first.take(), second.take()), (vec!["secret".to_owned(), "news".into()], vec!["news".to_owned()]));
+}
