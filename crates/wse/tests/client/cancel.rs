@@ -3,7 +3,7 @@
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
-use wse::{CallError, Client, RpError, cancellable, with};
+use wse::{Backoff, CallError, Client, RpError, cancellable, with};
 use wse_test_peers::{Log, log, scripted, settle, soon};
 
 const S: Duration = Duration::from_secs(1);
@@ -11,7 +11,8 @@ const S: Duration = Duration::from_secs(1);
 #[tokio::test(start_paused = true)]
 async fn a_server_that_can_is_told_of_a_call_that_is_given_up_and_of_its_time() {
     let (builder, mut dials) = scripted();
-    let (client, mut wire) = tokio::join!(builder.connect(), dials.able(&["cancel", "time"]));
+    let (client, mut wire) =
+        tokio::join!(builder.reconnect(Backoff::default()).connect(), dials.able(&["cancel", "time"]));
     let client = client.unwrap();
     let late = client.call_within::<_, ()>(S, "late", ()).await;
     assert!(matches!(late, Err(CallError::TimedOut)), "{late:?}");
@@ -33,7 +34,7 @@ async fn a_server_that_can_is_told_of_a_call_that_is_given_up_and_of_its_time() 
 #[tokio::test(start_paused = true)]
 async fn a_server_of_another_version_is_told_nothing() {
     let (builder, mut dials) = scripted();
-    let (client, mut wire) = tokio::join!(builder.connect(), dials.welcomed());
+    let (client, mut wire) = tokio::join!(builder.reconnect(Backoff::default()).connect(), dials.welcomed());
     let client = client.unwrap();
     assert!(client.call_within::<_, ()>(S, "late", ()).await.is_err());
     assert_eq!(wire.json().await[2].as_str().unwrap().len(), 16);
@@ -64,7 +65,8 @@ async fn a_procedure_of_a_client_is_dropped_or_told_when_the_server_gives_its_ca
     let (builder, mut dials) = scripted();
     let builder = builder.register("search", cancellable(with(&log, search))).register("watch", with(&log, watch));
     let builder = builder.register("now", async |_, ()| Ok(1));
-    let (client, mut wire) = tokio::join!(builder.connect(), dials.able(&["cancel", "time"]));
+    let (client, mut wire) =
+        tokio::join!(builder.reconnect(Backoff::default()).connect(), dials.able(&["cancel", "time"]));
     let client = client.unwrap();
     for (rp, stamp, told) in [("search", "S1", "dropped"), ("watch", "S2", "gone")] {
         wire.ask(rp, if rp == "search" { json!(1) } else { json!(null) }, stamp).await;
@@ -105,7 +107,7 @@ async fn a_call_given_up_at_one_end_is_dropped_at_the_other_in_both_directions()
             self.0.add("dropped at the server");
         }
     }
-    let builder = wse_test_peers::on_net(&[("a", &server)]).identity("ann");
+    let builder = wse_test_peers::on_net(&[("a", &server)]).identity("ann").reconnect(Backoff::default());
     let client = builder.register("search", cancellable(with(&log, search))).connect().await.unwrap();
     assert!(client.call_within::<_, ()>(S, "search", 1).await.is_err());
     settle().await;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use wse::{
-    Client, Conn, Protocol, RpError, Server, WsMessaging, cancellable,
+    Backoff, Client, Conn, Protocol, RpError, Server, WsMessaging, cancellable,
     codec::{CustomCodec, EncodeError, Envelope, Payload, ProtocolError},
     with,
 };
@@ -68,7 +68,7 @@ async fn both_ends_hear_of_it_over_every_wire_that_has_it() {
             .register("echo", async |_, what: u32| Ok(what))
             .build();
         let net = Net::new(&server);
-        let client = net.client().protocol(protocol).identity("ann");
+        let client = net.client().protocol(protocol).identity("ann").reconnect(Backoff::default());
         let client = client.register("search", cancellable(with(&log, at_client))).connect().await.unwrap();
         let conn = server.user("ann").conns().remove(0);
         let (there, back) =
