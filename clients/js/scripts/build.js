@@ -1,17 +1,19 @@
 // Builds `dist/`: a bundle and declarations for ESM, and the same for CommonJS.
-// It never bundles React.
+// It never bundles React, and no code twice.
 
 import { build } from "esbuild";
 import { execFileSync } from "node:child_process";
 import { copyFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { shared } from "./entries.js";
 import { mangleProps } from "./names.js";
 
 process.chdir(new URL("..", import.meta.url).pathname);
 rmSync("dist", { recursive: true, force: true });
-const common = { bundle: true, target: "es2022", external: ["react"], mangleProps };
+const common = { bundle: true, target: "es2022", external: ["react"] };
+const extras = ["json", "messages", "outbox", "stores", "testing"].map((name) => `src/${name}.ts`);
 // Hooks run in the browser only. Without the directive, a bundler for server components refuses them.
-const entries = [{ entryPoints: ["src/index.ts", "src/json.ts", "src/messages.ts"] }, { entryPoints: ["src/react.ts"], banner: { js: '"use client";' } }];
+const entries = [{ entryPoints: ["src/index.ts"], mangleProps }, { entryPoints: extras, plugins: [shared] }, { entryPoints: ["src/react.ts"], plugins: [shared], banner: { js: '"use client";' } }];
 for (const entry of entries) {
   await build({ ...common, ...entry, format: "esm", outdir: "dist" });
   await build({ ...common, ...entry, format: "cjs", outdir: "dist/cjs" });

@@ -3,9 +3,9 @@
 
 import { createContext, useContext, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 import type { WseClient } from "./client.js";
-import type { WseStatus } from "./constants.js";
 import type { Argument, Contract, Name, Part, Rest, Result } from "./contract.js";
 import type { WseError } from "./error.js";
+import { IDLE, latestOf, type Members, NOBODY, OUTSIDE, presenceOf, type Room, roomOf, type RoomOptions, type Status, statusOf, type Store } from "./stores.js";
 
 /** Holds the client that {@link useWse} returns. */
 export const WseContext = createContext<WseClient<any> | null>(null);
@@ -17,10 +17,38 @@ export function useWse<C extends Contract = any>(client?: WseClient<C>): WseClie
   return client ?? found!;
 }
 
-/** Returns the status of a client, and renders again when it changes. On a server it is `IDLE`. */
-export function useStatus(client: WseClient<any>): WseStatus {
-  const subscribe = useMemo(() => (changed: () => void) => client.when.updated(changed), [client]);
-  return useSyncExternalStore(subscribe, () => client.status, () => "IDLE");
+/** Returns the value of a store, and renders again when it changes. */
+export function useStore<T>(store: Store<T>): T {
+  return useSyncExternalStore(store.subscribe, store.getSnapshot, store.getSnapshot);
+}
+
+/** Returns the value of a store that is looked for when the component is on a page. On a server it is `initial`. */
+function useFound<T>(find: () => Store<T>, initial: T, ...keys: unknown[]): T {
+  const subscribe = useMemo(() => (changed: () => void) => find().subscribe(changed), keys);
+  return useSyncExternalStore(subscribe, () => find().getSnapshot(), () => initial);
+}
+
+/** Returns the status of a client, and the code and the reason of its last end. On a server it is `IDLE`. */
+export function useStatus(client: WseClient<any>): Status {
+  return useFound(() => statusOf(client), IDLE, client);
+}
+
+/**
+ * Returns the last message of a type, which outlives the component: it is there when the component is
+ * mounted again. It is `undefined` before the first one that came since somebody asked for it.
+ */
+export function useLatest<C extends Contract, K extends Name<C, "channel">>(client: WseClient<C>, type: K): Part<C, "channel">[K] | undefined {
+  return useFound(() => latestOf(client, type), undefined, client, type);
+}
+
+/** Returns the members of a room, as the server tells them: see {@link presenceOf}. */
+export function usePresence(client: WseClient<any>, room: string): Members {
+  return useFound(() => presenceOf(client, room), NOBODY, client, room);
+}
+
+/** Returns a room, and is in it while the component is mounted: see {@link roomOf}. */
+export function useRoom(client: WseClient<any>, room: string, options: RoomOptions = {}): Room {
+  return useFound(() => roomOf(client, room, options), OUTSIDE, client, room, options.join, options.leave);
 }
 
 /**

@@ -8,17 +8,30 @@ import { test } from "node:test";
 
 const require = createRequire(import.meta.url);
 const NAMES = ["WSE_ERROR", "WSE_REASON", "WSE_STATUS", "WseClient", "WseError"];
-const HOOKS = ["WseContext", "useCall", "useMessage", "useStatus", "useWse"];
+const EXTRAS = {
+  json: ["jsonProtocol"],
+  messages: ["messages"],
+  outbox: ["OUTBOX_ERROR", "outbox"],
+  react: ["WseContext", "useCall", "useLatest", "useMessage", "usePresence", "useRoom", "useStatus", "useStore", "useWse"],
+  stores: ["IDLE", "NOBODY", "OUTSIDE", "createStore", "keep", "latestOf", "presenceOf", "roomOf", "statusOf"],
+  testing: ["stopTime", "testServer"],
+};
 
 test("ESM and CommonJS give the same names by the package's own name", async () => {
   assert.deepEqual(Object.keys(await import("wse-client")).sort(), NAMES);
   assert.deepEqual(Object.keys(require("wse-client")).sort(), NAMES);
-  assert.deepEqual(Object.keys(await import("wse-client/json")), ["jsonProtocol"]);
-  assert.deepEqual(Object.keys(require("wse-client/json")), ["jsonProtocol"]);
-  assert.deepEqual(Object.keys(await import("wse-client/messages")), ["messages"]);
-  assert.deepEqual(Object.keys(require("wse-client/messages")), ["messages"]);
-  assert.deepEqual(Object.keys(await import("wse-client/react")).sort(), HOOKS);
-  assert.deepEqual(Object.keys(require("wse-client/react")).sort(), HOOKS);
+  for (const [entry, names] of Object.entries(EXTRAS)) {
+    assert.deepEqual(Object.keys(await import(`wse-client/${entry}`)).sort(), names);
+    assert.deepEqual(Object.keys(require(`wse-client/${entry}`)).sort(), names);
+  }
+});
+
+test("the entries share one class of errors and one registry", async () => {
+  const { WseError } = await import("wse-client");
+  const { jsonProtocol } = await import("wse-client/json");
+  assert.throws(() => jsonProtocol({ integers: "text" }).pack({ type: "m", payload: NaN, stamp: null }), WseError);
+  for (const entry of Object.keys(EXTRAS)) assert.doesNotMatch(text(`dist/${entry}.js`), /class \w+ extends Error/, entry);
+  assert.match(text("dist/react.js"), /from "\.\/stores\.js"/);
 });
 
 test("importing and constructing touches no global", () => {
@@ -26,6 +39,7 @@ test("importing and constructing touches no global", () => {
     const touched = [];
     for (const name of ["window", "document", "navigator", "WebSocket", "addEventListener", "localStorage", "location"])
       Object.defineProperty(globalThis, name, { configurable: true, get() { touched.push(name); } });
+    for (const entry of ["json", "messages", "outbox", "react", "stores", "testing"]) await import("wse-client/" + entry);
     const { WseClient } = await import("wse-client");
     new WseClient({ url: "ws://a.test/", re: true });
     console.log(JSON.stringify(touched));`;
@@ -71,7 +85,8 @@ test("the hooks say that they are for the browser, to bundlers for server compon
 
 test("a resolver that knows no exports finds the types of the other entries", () => {
   const { typesVersions } = JSON.parse(text("package.json"));
-  for (const [file] of Object.values(typesVersions["*"])) assert.match(text(file), /useCall|jsonProtocol|messages/);
+  assert.deepEqual(Object.keys(typesVersions["*"]), Object.keys(EXTRAS));
+  for (const [entry, [file]] of Object.entries(typesVersions["*"])) assert.match(text(file), new RegExp(`\\b${EXTRAS[entry].at(-1)}\\b`));
 });
 
 test("what the build shortens is named in the sources, and by nobody else", async () => {
