@@ -157,6 +157,7 @@ macro_rules! guide_links {
     () => {
         concat!(
             "[clients]: crate::guide::clients\n",
+            "[front-end]: crate::guide::front_end\n",
             "[users]: crate::guide::users_and_devices\n",
             "[calls]: crate::guide::calls_and_errors\n",
             "[asking]: crate::guide::asking_and_cancelling\n",
@@ -187,6 +188,10 @@ pub mod guide {
     #[doc = guide_links!()]
     #[doc = include_str!("../../../docs/guide/clients.md")]
     pub mod clients {}
+
+    #[doc = guide_links!()]
+    #[doc = include_str!("../../../docs/guide/front-end.md")]
+    pub mod front_end {}
 
     #[doc = guide_links!()]
     #[doc = include_str!("../../../docs/guide/users-and-devices.md")]
