@@ -159,9 +159,8 @@ export function testServer({ sessions = true }: TestServerOptions = {}): TestSer
       this.end(code, reason, this.#socket);
     }
 
-    /** A connection is lost. Without a session the device is too. */
-    lost(socket: Wire) {
-      if (this.#socket !== socket) return;
+    /** The connection is lost. Without a session the device is too. */
+    lost() {
       this.#socket = undefined;
       if (!this.#session) this.end();
     }
@@ -294,7 +293,7 @@ export function testServer({ sessions = true }: TestServerOptions = {}): TestSer
       if (this.readyState === 3) return;
       wires.delete(this);
       this.readyState = 3;
-      this.device?.lost(this);
+      this.device?.lost();
       void Promise.resolve().then(() => this.onclose?.({ code, reason }));
     }
   }

@@ -15,7 +15,7 @@ class Storage {
     return this.entries.size;
   }
   key(index) {
-    return [...this.entries.keys()][index] ?? null;
+    return [...this.entries.keys()].reverse()[index] ?? null; // the order is the browser's
   }
   getItem(key) {
     return this.entries.get(key) ?? null;
@@ -206,6 +206,39 @@ test("an outbox is bounded, and what does not fit or cannot be stored is an erro
   for (const payload of [NaN, new Map(), 1n, Array(130).fill().reduce((inner) => [inner], 1)]) assert.match(await refusal(box.send("say", payload)), /^wse\.client\.rp\.invalid/);
   assert.throws(() => outbox(client, { name: "no ids", storage }), /needs ids/);
   assert.equal(server.received.length, 11);
+});
+
+test("what is sent while the connection is about to end waits for the next", async (t) => {
+  const { time, server, page } = setUp(t, { sessions: false });
+  const client = page();
+  const box = outbox(client);
+  await client.connect();
+  server.cut();
+  assert.equal(client.status, "READY");
+  const sent = box.send("say", "a");
+  await tick();
+  assert.deepEqual(texts(box), ["a"]);
+  await time.pass(20_000);
+  await sent;
+  await tick();
+  assert.deepEqual(server.received, [["say", "a"]]);
+});
+
+test("no more than 16 calls are under way", async (t) => {
+  const { server, page } = setUp(t);
+  const client = page();
+  const box = outbox(client, { ids: true });
+  const answers = [];
+  server.register("say", () => new Promise((resolve) => answers.push(resolve)));
+  const sent = Array.from({ length: 100 }, (_, n) => box.send("say", n));
+  await client.connect();
+  for (let most = 16; answers.length < 100; most++) {
+    await tick();
+    assert.equal(answers.length, Math.min(most, 100));
+    answers[most - 16]();
+  }
+  answers.forEach((answer) => answer());
+  await Promise.all(sent);
 });
 
 test("many messages that wait are sent without a deep stack", async (t) => {

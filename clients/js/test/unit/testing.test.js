@@ -146,6 +146,7 @@ test("it closes with a code and a reason, and hears those of the client", async 
   await client.connect();
   client.channel.on("line", (line) => ends.push(line));
   server.send("line", "the last");
+  client.send("too late");
   server.close(1000, "over");
   client.send("too late");
   await tick();
@@ -218,8 +219,9 @@ test("it agrees on what both sides can, counts what was skipped, and tells a han
   const server = testServer();
   const told = [];
   server.register("wait", async (payload, _, signal) => {
-    signal.addEventListener("abort", () => told.push(payload));
-    await new Promise(() => {});
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    told.push(payload);
+    if (payload) throw new Error("nobody is told");
   });
   server.register("echo", (payload) => payload);
   const { got, say } = await wire(server, { session: {}, can: ["skip", "dance", "cancel", "time"] });
@@ -228,8 +230,11 @@ test("it agrees on what both sides can, counts what was skipped, and tells a han
   assert.deepEqual(await say("wait", 1, "0123456789abcdef~000003e8"), [["~wse:ack", 1, null]]);
   assert.deepEqual(await say("~wse:skip", 3, null), []);
   assert.deepEqual(await say("~wse:cancel", null, "0123456789abcdef"), [["~wse:ack", 5, null]]);
-  assert.deepEqual(told, [1]);
-  assert.deepEqual(await say("echo", 2, "0123456789abcdeg~000003e8"), [["~wse:ack", 6, null], ["~wse:response", 2, "0123456789abcdeg~000003e8"]]);
+  assert.deepEqual(await say("wait", 0, "0123456789abcdeh"), [["~wse:ack", 6, null]]);
+  assert.deepEqual(await say("~wse:cancel", null, "0123456789abcdeh"), [["~wse:ack", 7, null]]);
+  assert.deepEqual(await say("~wse:cancel", null, "nobody's"), [["~wse:ack", 8, null]]);
+  assert.deepEqual(told, [1, 0]);
+  assert.deepEqual(await say("echo", 2, "0123456789abcdeg~000003e8"), [["~wse:ack", 9, null], ["~wse:response", 2, "0123456789abcdeg~000003e8"]]);
   assert.deepEqual((await wire(testServer(), { can: ["time"] })).got, [["~wse:welcome", {}, { can: ["time"] }]]);
   assert.deepEqual((await wire(testServer(), {})).got, [["~wse:welcome", {}, null]]);
   assert.deepEqual((await wire(testServer({ sessions: false }), { session: {} })).got, [["~wse:welcome", {}, null]]);
