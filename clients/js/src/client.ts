@@ -2,7 +2,6 @@
 // It touches no socket, and leaves no promise unsettled.
 
 import { backoff, type Bounds } from "./backoff.js";
-import { type CallOptions, createCalls } from "./calls.js";
 import { type Close, openConnection, Outlook, type Target } from "./connection.js";
 import { WSE_REASON, type WseStatus } from "./constants.js";
 import type { Contract } from "./contract.js";
@@ -49,7 +48,6 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
 
   const events = createEmitter(console.error);
   const channel = createEmitter(unreadable);
-  const calls = createCalls(tO * 1000);
 
   const solve = (quest: unknown) =>
     new Promise((resolve, reject) => {
@@ -60,12 +58,11 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
 
   /** Ends the session, and rejects the calls that wait for an answer in it. */
   const endSession = (code = 1006, reason = "") => {
-    session.close();
+    session.close(code, reason);
     detached?.(code, reason);
-    calls.closed(code, reason);
   };
 
-  const session = createSession(protocol, re && resume, calls, endSession, {
+  const session = createSession(protocol, re && resume, tO * 1000, endSession, {
     message: (type, payload) => channel.emit(type, payload) || events.emit("ignored", type, payload),
     error: unreadable,
     call: (call, reply) => {
@@ -198,7 +195,7 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
         throw error;
       }
     },
-    call: (rp: string, payload: unknown, options: CallOptions = {}) => calls.call(rp, (stamp) => session.send(rp, payload, stamp), options),
+    call: session.call,
     register(rp: string, procedure: Procedure) {
       if (rp === PING) throw new WseError(WSE_ERROR.RP_INVALID, { rp });
       if (procedures.has(rp)) throw new WseError(WSE_ERROR.RP_ALREADY_REGISTERED, { rp });

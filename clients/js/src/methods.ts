@@ -1,12 +1,11 @@
 // What the methods and hooks of a client guarantee.
 // It holds types only.
 
-import type { CallOptions } from "./calls.js";
 import type { WseStatus } from "./constants.js";
 import type { Argument, Channel, Contract, Name, Part, Rest, Result } from "./contract.js";
 import type { Off } from "./emitter.js";
 import type { WseError } from "./error.js";
-import type { Challenge, Identity } from "./options.js";
+import type { CallOptions, Challenge, Identity } from "./options.js";
 import type { Arrival } from "./session.js";
 
 /** Hooks for what happens to a client. Each returns a function that removes the listener. */

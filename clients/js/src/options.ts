@@ -1,4 +1,4 @@
-// What the application says of itself: the options of a client, who connects, and who solves a challenge.
+// What the application says of itself: the options of a client, who connects, who solves a challenge, and one call.
 // It holds types only.
 
 import type { Bounds } from "./backoff.js";
@@ -36,4 +36,12 @@ export interface Options {
   WebSocket?: SocketConstructor;
   /** All other options are the third argument of the socket's constructor: `headers` or `ca` of npm `ws`. */
   [option: string]: unknown;
+}
+
+/** Options of one call. */
+export interface CallOptions {
+  /** How long the call waits for its answer, in milliseconds; 0 means without a limit. Default: the client's `tO`. */
+  timeout?: number;
+  /** Aborting this signal ends the wait. The server is not told. */
+  signal?: AbortSignal;
 }

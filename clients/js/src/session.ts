@@ -1,11 +1,12 @@
-// The session: what is sent and received, kept across connections.
+// The session: what is sent and received, and the calls that wait for their answer, kept across connections.
 // In a session that the server granted, nothing is lost or delivered twice. It never closes a socket.
 
-import type { Calls } from "./calls.js";
-import { WSE_ERROR, WseError, wrap } from "./error.js";
+import { readError, WSE_ERROR, WseError, wrap } from "./error.js";
+import type { CallOptions } from "./options.js";
 import type { Reply } from "./procedures.js";
 import { bytesOf, pack, type Protocol, type Received, sizeOf } from "./protocol.js";
 import { OPEN, type Socket } from "./socket.js";
+import { newStamp } from "./stamp.js";
 import { after } from "./timing.js";
 
 /** The stamp of a welcome, with which the server grants a session. Times are in milliseconds. */
@@ -60,10 +61,18 @@ export interface Session {
    * {@link stuck} eight times in a row.
    */
   park(stuck: number): boolean | undefined;
-  /** Ends the session. Before that it tells the server what was received, if the socket is open. */
-  close(): void;
-  /** Sends a message or, with a stamp, a call. Throws if it cannot be encoded, or neither sent nor kept. Keeps nothing then. */
-  send(type: string, payload: unknown, stamp?: string): void;
+  /**
+   * Ends the session, and rejects its calls. Before that it tells the server what was received, if the
+   * socket is open.
+   */
+  close(code: number, reason: string): void;
+  /** Sends a message. Throws if it cannot be encoded, or neither sent nor kept. Keeps nothing then. */
+  send(type: string, payload: unknown): void;
+  /**
+   * Sends a call and waits for the answer. There is no limit if the timeout is 0, or longer than a
+   * timer can count. It settles once, and leaves no timer or listener behind.
+   */
+  call(rp: string, payload: unknown, options?: CallOptions): Promise<any>;
   /** Takes in an envelope, as it came and as it was read. Returns false if the protocol does not allow it here. */
   receive(data: any, envelope: Received): boolean;
   /** Takes in a message that the protocol cannot decode. */
@@ -91,11 +100,16 @@ const enum Most {
   RESUMES = 8,
 }
 
-/** `end` is called when the session cannot go on. It closes the session. */
+type Settle = (error: WseError | null, result?: unknown) => void;
+
+/**
+ * `end` is called when the session cannot go on. It closes the session. `defaultTimeout` is for calls
+ * without a timeout of their own, in milliseconds.
+ */
 export function createSession(
   protocol: Protocol,
   resume: unknown,
-  calls: Calls,
+  defaultTimeout: number,
   end: () => void,
   handlers: Handlers,
 ): Session {
@@ -120,6 +134,8 @@ export function createSession(
   let announced = 0;
   /** How often the session was resumed since something was received or confirmed. */
   let resumes = 0;
+  /** The calls that wait for their answer, by stamp. */
+  const pending = new Map<string, Settle>();
 
   /** Sends over the socket if it is open. Returns whether it is. */
   const transmit = (packed: any) => {
@@ -186,6 +202,21 @@ export function createSession(
     if (unacked > 65_535) ack();
   };
 
+  /** Sends a message or, with a stamp, a call. */
+  const post = (type: string, payload: unknown, stamp?: string) => {
+    if (!type || /\p{Surrogate}/u.test(type) || type === PING || reserved.includes(type)) throw new WseError(WSE_ERROR.RP_INVALID, { type });
+    try {
+      if (write(pack(protocol, type, payload, stamp))) return;
+    } catch (raw) {
+      const { name, message, code } = Object(raw);
+      if (!stamp || code === WSE_ERROR.RP_INVALID) throw wrap(WSE_ERROR.RP_INVALID, raw, { type });
+      const details = { rp: type, origin: { name, message } };
+      // The payload may be what `JSON.stringify` throws for, which leaves out what cannot be enumerated.
+      throw new WseError(WSE_ERROR.RP_SEND_FAILED, Object.defineProperty(details, "payload", { value: payload }), message);
+    }
+    throw new WseError(WSE_ERROR.CONNECTION_NOT_READY, { type });
+  };
+
   return {
     hi: () => resume && { session: granted ? { resume: granted.session, seen: received } : {} },
     welcome(next, grant) {
@@ -215,26 +246,36 @@ export function createSession(
       }
       return granted && !sent.includes("") && resumes < Most.RESUMES;
     },
-    close() {
+    close(code, reason) {
       if (unacked) ack();
       schedule();
       lost += sent.length;
       sent = [];
       socket = granted = undefined;
+      pending.forEach((settle) => settle(new WseError(WSE_ERROR.RP_DISCONNECT, { code, reason, disconnected: [code, reason] })));
     },
-    send(type, payload, stamp) {
-      if (!type || /\p{Surrogate}/u.test(type) || type === PING || reserved.includes(type)) throw new WseError(WSE_ERROR.RP_INVALID, { type });
-      try {
-        if (write(pack(protocol, type, payload, stamp))) return;
-      } catch (raw) {
-        const { name, message, code } = Object(raw);
-        if (!stamp || code === WSE_ERROR.RP_INVALID) throw wrap(WSE_ERROR.RP_INVALID, raw, { type });
-        const details = { rp: type, origin: { name, message } };
-        // The payload may be what `JSON.stringify` throws for, which leaves out what cannot be enumerated.
-        throw new WseError(WSE_ERROR.RP_SEND_FAILED, Object.defineProperty(details, "payload", { value: payload }), message);
-      }
-      throw new WseError(WSE_ERROR.CONNECTION_NOT_READY, { type });
-    },
+    send: (type, payload) => post(type, payload),
+    call: (rp, payload, { timeout = defaultTimeout, signal } = {}) =>
+      new Promise((resolve, reject) => {
+        const stamp = newStamp();
+        const settle: Settle = (error, result) => {
+          clearTimeout(timer);
+          pending.delete(stamp);
+          signal?.removeEventListener("abort", abort);
+          if (error) reject(error);
+          else resolve(result);
+        };
+        const abort = () => settle(new WseError(WSE_ERROR.RP_ABORTED, { rp, reason: signal!.reason }));
+        const timer: any = timeout > 0 && after(timeout, () => settle(new WseError(WSE_ERROR.RP_TIMEOUT, { rp, timeout })));
+        pending.set(stamp, settle);
+        signal?.addEventListener("abort", abort);
+        try {
+          if (signal?.aborted) abort();
+          else post(rp, payload, stamp);
+        } catch (error) {
+          settle(error as WseError);
+        }
+      }),
     receive(data, envelope) {
       const [type, payload, stamp] = envelope;
       if (type === types.ack) {
@@ -245,7 +286,7 @@ export function createSession(
       const answer = ok || type === types.response_error;
       if (!answer && reserved.includes(type)) return false;
       count(data);
-      if (answer) calls.answer(stamp, ok, payload);
+      if (answer) pending.get(stamp)?.(ok ? null : readError(payload), payload);
       else if (stamp) {
         const current = sent; // every session has a list of its own
         handlers.call(envelope, (ok, answer) => {
