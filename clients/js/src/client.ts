@@ -2,16 +2,16 @@
 // It touches no socket, and leaves no promise unsettled.
 
 import { backoff, type Bounds } from "./backoff.js";
-import { type Close, openConnection, Outlook, type Target } from "./connection.js";
+import { ask, type Close, openConnection, Outlook, type Target } from "./connection.js";
 import { WSE_REASON, type WseStatus } from "./constants.js";
 import type { Contract } from "./contract.js";
 import { createEmitter } from "./emitter.js";
 import { closedError, WSE_ERROR, WseError, wrap } from "./error.js";
 import type { Methods } from "./methods.js";
-import type { Challenge, Options } from "./options.js";
+import type { Challenge, Options, SendOptions } from "./options.js";
 import { answerCall, type Procedure } from "./procedures.js";
 import { JSON_PROTOCOL } from "./protocol.js";
-import { createSession, PING } from "./session.js";
+import { createSession } from "./session.js";
 
 /** One device of one user: see {@link Methods}. */
 export interface WseClient<C extends Contract = any> extends Methods<C> {}
@@ -65,9 +65,10 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
   const session = createSession(protocol, re && resume, tO * 1000, endSession, {
     message: (type, payload) => channel.emit(type, payload) || events.emit("ignored", type, payload),
     error: unreadable,
-    call: (call, reply) => {
+    call: (call, reply, signal) => {
       const failed = (error: unknown) => report(WSE_ERROR.RP_EXECUTION_FAILED, error, { rp: call[0] });
-      answerCall(procedures.get(call[0]), call, reply, exposeErrors, failed).catch(failed);
+      const procedure = call[0] === "~wse:identity" ? () => ask(target.identity) : procedures.get(call[0]);
+      answerCall(procedure, call, reply, signal, exposeErrors, failed).catch(failed);
     },
   });
 
@@ -182,9 +183,9 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
     jump,
     close,
     disconnect: close,
-    send(type: string, payload: unknown) {
+    send(type: string, payload: unknown, options?: SendOptions) {
       try {
-        session.send(type, payload);
+        session.send(type, payload, options);
       } catch (error) {
         // A listener of the hook may send too, and is not told of that.
         if (!telling) {
@@ -197,7 +198,7 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
     },
     call: session.call,
     register(rp: string, procedure: Procedure) {
-      if (rp === PING) throw new WseError(WSE_ERROR.RP_INVALID, { rp });
+      session.check(rp);
       if (procedures.has(rp)) throw new WseError(WSE_ERROR.RP_ALREADY_REGISTERED, { rp });
       procedures.set(rp, procedure);
     },

@@ -77,6 +77,9 @@ const enum Patience {
   QUIET = 7000,
 }
 
+/** Returns who connects. */
+export const ask = async (identity: unknown) => (typeof identity === "function" ? identity() : identity);
+
 /** Begins to connect, and returns what closes the connection. The owner is not told anything before it returns. */
 export function openConnection(
   { connectTimeout = 10_000, WebSocket = globalThis.WebSocket as unknown as SocketConstructor, ...options }: ConnectionOptions,
@@ -176,9 +179,8 @@ export function openConnection(
   };
 
   const dial = async () => {
-    await null; // the owner is not told anything before `openConnection` has returned
     try {
-      const who = await (typeof identity === "function" ? identity() : identity);
+      const who = await ask(identity); // the owner is not told anything before `openConnection` has returned
       if (state === State.ENDED) return;
       outlook = Outlook.UNCLEAR;
       const hi = pack(protocol, types.hi, { identity: who, meta, ...session.hi() });

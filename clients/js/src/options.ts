@@ -42,6 +42,14 @@ export interface Options {
 export interface CallOptions {
   /** How long the call waits for its answer, in milliseconds; 0 means without a limit. Default: the client's `tO`. */
   timeout?: number;
-  /** Aborting this signal ends the wait. The server is not told. */
+  /** Aborting this signal ends the wait. The server is told, if it understands that. */
   signal?: AbortSignal;
+}
+
+/** How a message ages while it waits, because the connection is lost. */
+export interface SendOptions {
+  /** While a message of this type and key has not been received, a newer one takes its place. */
+  latest?: string | number;
+  /** For how many milliseconds the message is of use. It is not sent later. */
+  ttl?: number;
 }

@@ -5,7 +5,7 @@ import { asDetails, WSE_ERROR } from "./error.js";
 import type { Received } from "./protocol.js";
 
 /** A procedure. It returns the result, or a promise of it. */
-export type Procedure = (payload: any, stamp: string) => unknown;
+export type Procedure = (payload: any, stamp: string, signal: AbortSignal) => unknown;
 
 /** Sends the answer of a call: a result, or an error object. */
 export type Reply = (ok: boolean, answer: unknown) => void;
@@ -26,6 +26,7 @@ export async function answerCall(
   procedure: Procedure | undefined,
   [type, payload, stamp]: Received,
   reply: Reply,
+  signal: AbortSignal,
   expose: boolean | undefined,
   onError: (error: unknown) => void,
 ): Promise<void> {
@@ -41,7 +42,7 @@ export async function answerCall(
   };
   if (!procedure) return reply(false, { code: WSE_ERROR.RP_NOT_REGISTERED, details: { rp: repeats(type) ? type : undefined } });
   try {
-    reply(true, await procedure(payload, stamp));
+    reply(true, await procedure(payload, stamp, signal));
   } catch (error: any) {
     try {
       const { code, message, details, name } = error ?? {};

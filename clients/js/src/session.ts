@@ -2,11 +2,11 @@
 // In a session that the server granted, nothing is lost or delivered twice. It never closes a socket.
 
 import { readError, WSE_ERROR, WseError, wrap } from "./error.js";
-import type { CallOptions } from "./options.js";
+import type { CallOptions, SendOptions } from "./options.js";
 import type { Reply } from "./procedures.js";
 import { bytesOf, pack, type Protocol, type Received, sizeOf } from "./protocol.js";
 import { OPEN, type Socket } from "./socket.js";
-import { newStamp } from "./stamp.js";
+import { newStamp, timed, untimed } from "./stamp.js";
 import { after } from "./timing.js";
 
 /** The stamp of a welcome, with which the server grants a session. Times are in milliseconds. */
@@ -23,6 +23,8 @@ export interface Grant {
   window: number;
   /** The largest envelope that the server takes, in bytes. Older servers do not say it. */
   message_bytes?: number;
+  /** What the server understands beyond the first version of the protocol. */
+  can?: string[];
 }
 
 /** What became of the previous session. */
@@ -41,13 +43,18 @@ export interface Handlers {
   message(type: string, payload: unknown): void;
   /** A message came that the protocol cannot decode. */
   error(raw: unknown): void;
-  /** `reply` sends the answer. It does nothing when the session of the call has ended. */
-  call(call: Received, reply: Reply): void;
+  /**
+   * `reply` sends the answer. It does nothing once the caller waits no more, or the session of the call
+   * has ended. The signal says so.
+   */
+  call(call: Received, reply: Reply, signal: AbortSignal): void;
 }
 
 /** One session after another, each over one connection or several. */
 export interface Session {
-  /** Returns what the hi says of the session. */
+  /** Throws for the name of a message or procedure that is not the application's to give. */
+  check(name: string): void;
+  /** Returns what the hi says of this client and of the session. */
   hi(): any;
   /**
    * Begins a session over a socket, or resumes the current one and sends again what the server has
@@ -67,7 +74,7 @@ export interface Session {
    */
   close(code: number, reason: string): void;
   /** Sends a message. Throws if it cannot be encoded, or neither sent nor kept. Keeps nothing then. */
-  send(type: string, payload: unknown): void;
+  send(type: string, payload: unknown, options?: SendOptions): void;
   /**
    * Sends a call and waits for the answer. There is no limit if the timeout is 0, or longer than a
    * timer can count. It settles once, and leaves no timer or listener behind.
@@ -89,8 +96,8 @@ export interface Session {
   stuck(lasted: boolean): number;
 }
 
-/** The name of the call that every server answers. The application cannot use it. */
-export const PING = "~wse:ping";
+/** The name of the call that every server answers. */
+const PING = "~wse:ping";
 
 /** Bounds of a session. */
 const enum Most {
@@ -101,6 +108,20 @@ const enum Most {
 }
 
 type Settle = (error: WseError | null, result?: unknown) => void;
+
+/** An envelope that was sent and is not confirmed. */
+interface Place {
+  /** It is "" for one that was not kept, after which a cut ends the session, and for one that was given up. */
+  packed?: any;
+  /** Whether it was written to a connection. */
+  written?: boolean;
+  /** Until when it may be sent; 0 for one that was given up. */
+  until?: number;
+  /** What a newer one of the same takes the place of. */
+  slot?: string | false;
+  /** The stamp of a call, with what is left of its time. */
+  stamp?: string;
+}
 
 /**
  * `end` is called when the session cannot go on. It closes the session. `defaultTimeout` is for calls
@@ -117,10 +138,12 @@ export function createSession(
   const reserved = Object.values(types);
   let socket: Socket | undefined;
   let granted: Grant | undefined;
+  /** What the server understands. */
+  let features: unknown[] = [];
   /** Runs until the next ack, at the latest after a beat, or, while the session is parked, until its window is over. */
   let timer: ReturnType<typeof setTimeout> | undefined;
-  /** The envelopes that were sent and are not confirmed, in order; "" for one that was not kept, after which a cut ends the session. */
-  let sent: any[] = [];
+  /** The envelopes that were sent and are not confirmed, in order. */
+  let sent: Place[] = [];
   /** The size of these. */
   let sentSize = 0;
   /** How many envelopes the server has confirmed. */
@@ -136,6 +159,16 @@ export function createSession(
   let resumes = 0;
   /** The calls that wait for their answer, by stamp. */
   const pending = new Map<string, Settle>();
+  /** The calls of the server that are at work, and their stamps. */
+  const running = new Map<AbortController, string>();
+
+  const can = (what: string) => features.includes(what);
+
+  /** Whether an envelope is not sent again, because its time is over or it was given up. */
+  const isOver = ({ until }: Place) => can("skip") && until! <= Date.now();
+
+  /** Renews what the stamp of a call says of its time, and returns it. */
+  const renew = (place: Place) => (place.stamp &&= can("time") ? timed(place.stamp, place.until! - Date.now()) : place.stamp);
 
   /** Sends over the socket if it is open. Returns whether it is. */
   const transmit = (packed: any) => {
@@ -144,30 +177,58 @@ export function createSession(
     return open;
   };
 
+  /** Keeps no copy any more. */
+  const forget = (place: Place) => {
+    sentSize -= sizeOf(place.packed);
+    place.packed = "";
+  };
+
+  /** Gives an envelope up, if the server can be told so, or knows nothing of it. */
+  const giveUp = (place: Place) => {
+    place.slot = false;
+    if (!place.written) sent = sent.filter((other) => other !== place);
+    else if (!can("skip")) return;
+    place.until = 0;
+    forget(place);
+  };
+
   /**
    * Sends an envelope, and keeps it for the next connection. Returns false if neither is possible.
    * Throws if it is too big for the server. It does not keep or count an envelope that it throws for.
    */
-  const write = (packed: any) => {
+  const write = (packed: any, place: Place = {}) => {
     const size = sizeOf(packed);
     const most: any = granted?.message_bytes;
     // A character has three bytes at the most, and few texts need to be counted.
     if (3 * size > most && bytesOf(packed) > most) throw new WseError(WSE_ERROR.RP_INVALID, {}, `over ${most} bytes`);
-    const more = sentSize + size;
-    const keeps = granted && more <= Most.KEPT;
-    const open = transmit(packed);
-    if (keeps) sentSize = more;
-    if (granted && (open || keeps)) sent.push(keeps ? packed : "");
-    return open || keeps;
+    const old = place.slot && sent.find(({ slot }) => slot === place.slot);
+    const keeps = granted && sentSize + size <= Most.KEPT;
+    place.written = transmit(packed);
+    place.packed = keeps ? packed : "";
+    if (granted && (place.written || keeps)) {
+      sentSize += sizeOf(place.packed);
+      sent.splice(old && !old.written ? sent.indexOf(old) : sent.length, 0, place);
+      if (old) giveUp(old);
+    }
+    return place.written || keeps;
+  };
+
+  /** Sends an envelope of the protocol's own. The time is not right for an error: a timer has nobody to tell. */
+  const tell = (send: (packed: any) => unknown, type: string, payload?: unknown, stamp?: string) => {
+    try {
+      send(pack(protocol, type, payload, stamp));
+    } catch {
+      // An ack says the same the next time, and what is not cancelled is answered.
+    }
   };
 
   /** Forgets what the server has received. Returns false if that count is impossible. */
   const confirm = (seen: any) => {
     if (!granted || seen >>> 0 !== seen || seen > confirmed + sent.length) return false;
-    for (const packed of sent.splice(0, seen - confirmed)) {
+    for (const place of sent.splice(0, seen - confirmed)) {
       confirmed++;
       resumes = 0;
-      sentSize -= sizeOf(packed);
+      forget(place);
     }
     return true;
   };
@@ -183,11 +244,7 @@ export function createSession(
   function ack() {
     unacked = 0;
     scheduleBeat();
-    try {
-      transmit(pack(protocol, types.ack, received));
-    } catch {
-      // The next ack says the same. A timer has nobody to tell.
-    }
+    tell(transmit, types.ack, received);
   }
 
   /** Counts a message, and acknowledges it in time. */
@@ -202,14 +259,38 @@ export function createSession(
     if (unacked > 65_535) ack();
   };
 
+  /** Sends again what the server has not received, and tells it of what was given up. */
+  const replay = () => {
+    let skipped = 0;
+    const skip = () => {
+      if (skipped) tell(transmit, "~wse:skip", skipped);
+      skipped = 0;
+    };
+    for (const place of sent) {
+      if (isOver(place)) skipped++;
+      else {
+        skip();
+        const { stamp } = place;
+        if (stamp) place.packed = place.packed.replace?.(stamp, renew(place)) ?? place.packed;
+        if (transmit(place.packed)) place.written = true;
+      }
+    }
+    skip();
+  };
+
+  /** Refuses the name of a message or procedure that is not the application's to give. */
+  const check = (type: string) => {
+    if (!type || /^~wse:|\p{Surrogate}/u.test(type) || reserved.includes(type)) throw new WseError(WSE_ERROR.RP_INVALID, { type });
+  };
+
   /** Sends a message or, with a stamp, a call. */
-  const post = (type: string, payload: unknown, stamp?: string) => {
-    if (!type || /\p{Surrogate}/u.test(type) || type === PING || reserved.includes(type)) throw new WseError(WSE_ERROR.RP_INVALID, { type });
+  const post = (type: string, payload: unknown, place: Place) => {
+    check(type);
     try {
-      if (write(pack(protocol, type, payload, stamp))) return;
+      if (write(pack(protocol, type, payload, renew(place)), place)) return;
     } catch (raw) {
       const { name, message, code } = Object(raw);
-      if (!stamp || code === WSE_ERROR.RP_INVALID) throw wrap(WSE_ERROR.RP_INVALID, raw, { type });
+      if (!place.stamp || code === WSE_ERROR.RP_INVALID) throw wrap(WSE_ERROR.RP_INVALID, raw, { type });
       const details = { rp: type, origin: { name, message } };
       // The payload may be what `JSON.stringify` throws for, which leaves out what cannot be enumerated.
       throw new WseError(WSE_ERROR.RP_SEND_FAILED, Object.defineProperty(details, "payload", { value: payload }), message);
@@ -218,8 +299,13 @@ export function createSession(
   };
 
   return {
-    hi: () => resume && { session: granted ? { resume: granted.session, seen: received } : {} },
+    check,
+    hi: () => ({
+      ...((resume && { session: granted ? { resume: granted.session, seen: received } : {} }) as object),
+      can: ["skip", "cancel", "time", "renew"],
+    }),
     welcome(next, grant) {
+      features = [].concat(grant?.can as any);
       if (!resume || !grant?.session) grant = undefined;
       const resumed = !!grant?.resumed;
       if (resumed) {
@@ -235,7 +321,7 @@ export function createSession(
       announced = lost = 0;
       if (resumed) ack();
       else scheduleBeat();
-      sent.forEach(transmit);
+      replay();
       return arrival;
     },
     park(stuck) {
@@ -244,17 +330,20 @@ export function createSession(
         schedule(granted?.window, end);
         socket = undefined;
       }
-      return granted && !sent.includes("") && resumes < Most.RESUMES;
+      return granted && sent.every((place) => place.packed || isOver(place)) && resumes < Most.RESUMES;
     },
     close(code, reason) {
       if (unacked) ack();
       schedule();
-      lost += sent.length;
+      lost += sent.filter((place) => !isOver(place)).length;
       sent = [];
       socket = granted = undefined;
       pending.forEach((settle) => settle(new WseError(WSE_ERROR.RP_DISCONNECT, { code, reason, disconnected: [code, reason] })));
+      running.forEach((_, controller) => queueMicrotask(() => controller.abort()));
+      running.clear();
     },
-    send: (type, payload) => post(type, payload),
+    send: (type, payload, { latest, ttl } = {}) =>
+      post(type, payload, { until: Date.now() + ttl!, slot: latest != null && JSON.stringify([type, latest]) }),
     call: (rp, payload, { timeout = defaultTimeout, signal } = {}) =>
       new Promise((resolve, reject) => {
         const stamp = newStamp();
@@ -265,13 +354,19 @@ export function createSession(
           if (error) reject(error);
           else resolve(result);
         };
-        const abort = () => settle(new WseError(WSE_ERROR.RP_ABORTED, { rp, reason: signal!.reason }));
-        const timer: any = timeout > 0 && after(timeout, () => settle(new WseError(WSE_ERROR.RP_TIMEOUT, { rp, timeout })));
+        const leave = (code: string, about: object) => {
+          settle(new WseError(code, { rp, ...about }));
+          giveUp(place);
+          if (place.written && can("cancel")) tell(write, "~wse:cancel", null, stamp);
+        };
+        const abort = () => leave(WSE_ERROR.RP_ABORTED, { reason: signal!.reason });
+        const timer: any = timeout > 0 && after(timeout, () => leave(WSE_ERROR.RP_TIMEOUT, { timeout }));
+        const place: Place = { packed: "", stamp, until: timer ? Date.now() + timeout : NaN };
         pending.set(stamp, settle);
         signal?.addEventListener("abort", abort);
         try {
           if (signal?.aborted) abort();
-          else post(rp, payload, stamp);
+          else post(rp, payload, place);
         } catch (error) {
           settle(error as WseError);
         }
@@ -284,15 +379,22 @@ export function createSession(
       }
       const ok = type === types.response;
       const answer = ok || type === types.response_error;
-      if (!answer && reserved.includes(type)) return false;
+      if (type === "~wse:skip") {
+        if (!granted || payload >>> 0 !== payload || !payload) return false;
+        received += payload - 1;
+      } else if (!answer && reserved.includes(type)) return false;
       count(data);
-      if (answer) pending.get(stamp)?.(ok ? null : readError(payload), payload);
+      if (answer) pending.get(untimed(stamp))?.(ok ? null : readError(payload), payload);
+      else if (type === "~wse:cancel") running.forEach((own, controller) => own === untimed(stamp) && running.delete(controller) && controller.abort());
       else if (stamp) {
-        const current = sent; // every session has a list of its own
-        handlers.call(envelope, (ok, answer) => {
-          if (current === sent && !write(pack(protocol, ok ? types.response : types.response_error, answer, stamp)) && granted) end();
-        });
-      } else handlers.message(type, payload);
+        const controller = new AbortController();
+        running.set(controller, untimed(stamp));
+        const reply: Reply = (ok, answer) => {
+          if (running.has(controller) && !write(pack(protocol, ok ? types.response : types.response_error, answer, stamp)) && granted) end();
+          running.delete(controller);
+        };
+        handlers.call(envelope, reply, controller.signal);
+      } else if (type !== "~wse:skip") handlers.message(type, payload);
       return true;
     },
     error(data, raw) {

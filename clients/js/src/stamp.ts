@@ -1,4 +1,4 @@
-// The stamps that connect calls with their answers.
+// The stamps that connect calls with their answers, and the time that is left in them.
 
 /** Returns 96 random bits as 16 characters. They can be guessed where the platform has no `crypto`, as in Node 18. */
 export function newStamp(): string {
@@ -6,3 +6,10 @@ export function newStamp(): string {
   globalThis.crypto?.getRandomValues(bytes);
   return btoa(String.fromCharCode(...bytes));
 }
+
+/** Returns a stamp without what it says of the time. */
+export const untimed = (stamp: string | null): any => stamp?.replace(/~.{8}$/, "");
+
+/** Returns a stamp that says how many milliseconds are left, in 8 hexadecimal digits, if any are, and not for ever. */
+export const timed = (stamp: string, left: number): string =>
+  left > 0 ? `${untimed(stamp)}~${(left | 0).toString(16).padStart(8, "0")}` : stamp;

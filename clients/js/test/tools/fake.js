@@ -3,6 +3,9 @@
 import { after } from "node:test";
 import { WseClient } from "../../dist/index.js";
 
+/** What every hi says that the client understands. */
+export const CAN = ["skip", "cancel", "time", "renew"];
+
 const clients = [];
 after(() => clients.forEach((client) => client.close()));
 

@@ -2,7 +2,7 @@
 // It never waits for real time.
 
 import assert from "node:assert/strict";
-import { fakeClient, tick } from "./fake.js";
+import { CAN, fakeClient, tick } from "./fake.js";
 
 /** Mocks the timers and the clock, which the test moves. The wait before an attempt is 500 ms. */
 export function still(t) {
@@ -29,7 +29,7 @@ export async function sessionClient(options) {
   await tick();
   const [socket] = fake.sockets;
   socket.open();
-  assert.deepEqual(socket.take(), [["~wse:hi", { identity: "ann", meta: {}, session: {} }, null]]);
+  assert.deepEqual(socket.take(), [["~wse:hi", { identity: "ann", meta: {}, session: {}, can: CAN }, null]]);
   socket.say("~wse:welcome", { hey: 1 }, grant(options));
   await welcome;
   fake.told.length = arrivals.length = 0;

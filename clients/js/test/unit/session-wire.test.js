@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
+import { CAN, fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
 import { again, grant, resumed, sessionClient, still } from "../tools/session.js";
 
 test("without re, and with resume: false, nothing of a session is asked for, and a grant is not taken", async () => {
@@ -11,7 +11,7 @@ test("without re, and with resume: false, nothing of a session is asked for, and
     client.connect("ann").catch(() => {});
     await tick();
     sockets[0].open();
-    assert.equal(sockets[0].sent.shift(), '["~wse:hi",{"identity":"ann","meta":{}},null]');
+    assert.equal(sockets[0].sent.shift(), '["~wse:hi",{"identity":"ann","meta":{},"can":["skip","cancel","time","renew"]},null]');
     sockets[0].say("~wse:welcome", null, grant({ resumed: true }));
     assert.equal(client.status, "READY");
     for (let n = 0; n < 40; n++) sockets[0].say("m", n, null);
@@ -144,7 +144,7 @@ test("a grant may come as its text, and protocols of one's own may name the ack 
     const welcome = fake.client.connect("ann");
     await tick();
     fake.sockets[0].open();
-    assert.deepEqual(sent(fake.sockets[0])[0].payload, { identity: "ann", meta: {}, session: {} });
+    assert.deepEqual(sent(fake.sockets[0])[0].payload, { identity: "ann", meta: {}, session: {}, can: CAN });
     say(fake.sockets[0], "w", 1, JSON.stringify(grant()));
     assert.equal(await welcome, 1);
     fake.client.send("m", 1);
