@@ -44,6 +44,7 @@ export async function answerCall(
   try {
     reply(true, await procedure(payload, stamp, signal));
   } catch (error: any) {
+    if (signal.aborted && error === signal.reason) return; // as `fetch` does, and nobody waits
     try {
       const { code, message, details, name } = error ?? {};
       if (code === WSE_ERROR.RP_INVALID) onError(error); // the result cannot be sent

@@ -386,6 +386,7 @@ export function createSession(
       count(data);
       if (answer) pending.get(untimed(stamp))?.(ok ? null : readError(payload), payload);
       else if (type === "~wse:cancel") running.forEach((own, controller) => own === untimed(stamp) && running.delete(controller) && controller.abort());
+      else if (/~0{8}$/.test(stamp)) return true; // its time is over
       else if (stamp) {
         const controller = new AbortController();
         running.set(controller, untimed(stamp));
