@@ -1,12 +1,13 @@
 // One client: one connection after another, attempts, waits, jumps, and the session across them.
 // It touches no socket, and leaves no promise unsettled.
 
+import { CLIENT_ALREADY_CONNECTED, INVALID_CRA_HANDLER, MESSAGE_PROCESSING_ERROR, RP_ALREADY_REGISTERED, RP_EXECUTION_FAILED, RP_NOT_REGISTERED } from "./codes.js";
 import { backoff, type Bounds } from "./backoff.js";
 import { ask, type Close, openConnection, Outlook, type Target } from "./connection.js";
-import { WSE_REASON, type WseStatus } from "./constants.js";
+import { BY_CLIENT, type WseStatus } from "./constants.js";
 import type { Contract } from "./contract.js";
 import { createEmitter } from "./emitter.js";
-import { closedError, WSE_ERROR, WseError, wrap } from "./error.js";
+import { closedError, WseError, wrap } from "./error.js";
 import type { Methods } from "./methods.js";
 import type { Challenge, Options, SendOptions } from "./options.js";
 import { answerCall, type Procedure } from "./procedures.js";
@@ -44,7 +45,7 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
     const error = wrap(code, raw, about);
     if (!events.emit("error", error)) console.error(error);
   };
-  const unreadable = (error: unknown, type?: string) => report(WSE_ERROR.MESSAGE_PROCESSING_ERROR, error, { type });
+  const unreadable = (error: unknown, type?: string) => report(MESSAGE_PROCESSING_ERROR, error, { type });
 
   const events = createEmitter(console.error);
   const channel = createEmitter(unreadable);
@@ -64,9 +65,9 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
 
   const session = createSession(protocol, re && resume, tO * 1000, endSession, {
     message: (type, payload) => channel.emit(type, payload) || events.emit("ignored", type, payload),
-    error: unreadable,
+    unreadable,
     call: (call, reply, signal) => {
-      const failed = (error: unknown) => report(WSE_ERROR.RP_EXECUTION_FAILED, error, { rp: call[0] });
+      const failed = (error: unknown) => report(RP_EXECUTION_FAILED, error, { rp: call[0] });
       const procedure = call[0] === "~wse:identity" ? () => ask(target.identity) : procedures.get(call[0]);
       answerCall(procedure, call, reply, signal, exposeErrors, failed).catch(failed);
     },
@@ -93,11 +94,11 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
     } else left?.(code, reason); // before the welcome a close frame ends the attempt only
     // Every other end than these may be that of the network, and the session goes on.
     const parting = next === "OFFLINE" || code === 4000 || (wasReady && /100[^146]|101[023]/.test(code as any));
-    if (parting || !session.park(stuck)) endSession(code, reason);
+    if (parting || !session.park()) endSession(code, reason);
     if (next === "OFFLINE") {
       failures = 0;
       known = "";
-      if (events.emit("settled", error ?? closedError(code, reason))) error = undefined;
+      if (events.emit("settled", () => Promise.reject(error ?? closedError(code, reason)))) error = undefined;
     } else if (next === "CONNECTING") attempt();
     else endWait = backoff(re as Bounds, failures++, /^101[23].*? after=(\d+) /.exec(`${code} ${reason} `)?.[1], attempt);
     if (left) events.emit("closed", code, reason);
@@ -128,7 +129,7 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
         known = target.url;
         readyAt = Date.now();
         status = "READY";
-        events.emit("settled", null, welcomed[0]);
+        events.emit("settled", () => welcomed[0]);
         events.emit("updated", status);
         if (status === "READY") events.emit("ready", ...args);
       },
@@ -143,14 +144,14 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
 
   /** Dials another target. The code closes the current connection; it is 1006 if there is none, or an attempt. */
   const jump = (url: string, identity = target.identity, meta = target.meta, code = 4000, reason = "jump") =>
-    new Promise<any>((resolve, reject) => {
+    new Promise<any>((resolve) => {
       target = { url, identity, meta };
       // What waits for the welcome, as a listener of an event that no hook has.
-      events.once("settled", (error, welcome) => (error ? reject(error) : resolve(welcome)));
+      events.once("settled", (settle) => resolve(settle()));
       leave("CONNECTING", code, reason);
     });
 
-  const close = (reason: string = WSE_REASON.BY_CLIENT) => void leave("OFFLINE", 1000, reason);
+  const close = (reason: string = BY_CLIENT) => void leave("OFFLINE", 1000, reason);
 
   /** Returns a hook. If `now` returns arguments, a new listener is called with them at once. */
   const hook = (event: string, now?: () => unknown[] | false) => (listener: (...args: any[]) => unknown) => events.when(event, listener, now?.());
@@ -177,7 +178,7 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
     },
     async connect(identity?: unknown, meta?: unknown) {
       if (status === "READY" || (current && [undefined, target.identity].includes(identity)))
-        throw new WseError(WSE_ERROR.CLIENT_ALREADY_CONNECTED);
+        throw new WseError(CLIENT_ALREADY_CONNECTED);
       return jump(target.url, identity, meta, 1006, "");
     },
     jump,
@@ -199,14 +200,14 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
     call: session.call,
     register(rp: string, procedure: Procedure) {
       session.check(rp);
-      if (procedures.has(rp)) throw new WseError(WSE_ERROR.RP_ALREADY_REGISTERED, { rp });
+      if (procedures.has(rp)) throw new WseError(RP_ALREADY_REGISTERED, { rp });
       procedures.set(rp, procedure);
     },
     unregister(rp: string) {
-      if (!procedures.delete(rp)) throw new WseError(WSE_ERROR.RP_NOT_REGISTERED, { rp });
+      if (!procedures.delete(rp)) throw new WseError(RP_NOT_REGISTERED, { rp });
     },
     challenge(handler: Challenge) {
-      if (typeof handler !== "function") throw new WseError(WSE_ERROR.INVALID_CRA_HANDLER);
+      if (typeof handler !== "function") throw new WseError(INVALID_CRA_HANDLER);
       solver = handler;
     },
   };

@@ -1,8 +1,9 @@
 // One connection: dial, hi, challenge, welcome, reading, and its end.
 // It sends nothing after its end, and does not decide whether another connection follows.
 
-import { WSE_REASON } from "./constants.js";
-import { closedError, WSE_ERROR, wrap, type WseError } from "./error.js";
+import { INVALID_CRA_HANDLER, WS_CLIENT_ERROR } from "./codes.js";
+import { BY_CLIENT, PROTOCOL_ERR } from "./constants.js";
+import { closedError, wrap, type WseError } from "./error.js";
 import { pack, type Protocol, readEnvelope, type Received } from "./protocol.js";
 import type { Arrival, Session } from "./session.js";
 import { OPEN, type Socket, type SocketConstructor } from "./socket.js";
@@ -103,7 +104,7 @@ export function openConnection(
   const stop = () => {
     state = State.ENDED;
     clearTimeout(timer);
-    clearInterval(looking);
+    clearTimeout(looking);
     unwatch();
   };
 
@@ -116,7 +117,7 @@ export function openConnection(
   /** Ends an attempt that no close event explains. A `WseError` was thrown on purpose. */
   const fail = (raw: any) => {
     const onPurpose = raw?.name === "WseError"; // of this copy of the module, or of another one
-    end(1006, "", onPurpose ? raw : wrap(WSE_ERROR.WS_CLIENT_ERROR, raw, { url }), onPurpose ? Outlook.UNCLEAR : outlook);
+    end(1006, "", onPurpose ? raw : wrap(WS_CLIENT_ERROR, raw, { url }), onPurpose ? Outlook.UNCLEAR : outlook);
   };
 
   /** Asks the server for a sign of life. What it has announced may be on the way, at 1 kB/s. */
@@ -141,13 +142,13 @@ export function openConnection(
       state = State.WAITING;
       socket!.send(packed);
     } catch (raw) {
-      end(1000, WSE_REASON.BY_CLIENT, wrap(WSE_ERROR.INVALID_CRA_HANDLER, raw), Outlook.UNCLEAR);
+      end(1000, BY_CLIENT, wrap(INVALID_CRA_HANDLER, raw), Outlook.UNCLEAR);
     }
   };
 
   /** Handles an envelope. Returns false if the protocol does not allow it in the current state. */
   const dispatch = (data: unknown, envelope?: Received) => {
-    if (!envelope || state === State.SOLVING || state === State.ENDED) return false;
+    if (!envelope || state === State.SOLVING || state === State.ENDED) return;
     if (state === State.OPEN) return session.receive(data, envelope);
     const [type, payload, grant] = envelope;
     if (type === types.challenge) void solve(payload);
@@ -156,11 +157,11 @@ export function openConnection(
       timer = clearTimeout(timer);
       // A server with a beat says something that often, except while the page or the machine sleeps.
       if (grant?.beat > 0) look(grant.beat + Patience.QUIET);
-      unwatch = onWake(probe, () => socket!.close(1000, WSE_REASON.BY_CLIENT));
+      unwatch = onWake(probe, () => socket!.close(1000, BY_CLIENT));
       const arrival = session.welcome(socket!, grant);
       if (arrival) owner.ready(payload, ...arrival);
       else end();
-    } else return false;
+    } else return;
     return true;
   };
 
@@ -175,7 +176,7 @@ export function openConnection(
       if (state === State.OPEN) return session.error(data, raw);
     }
     // npm wse 2 calls another format by the same name.
-    if (!dispatch(data, envelope)) end(1000, WSE_REASON.PROTOCOL_ERR + (/^{"c":/.test(data as string) ? ": the format of npm wse 2" : ""));
+    if (!dispatch(data, envelope)) end(1000, PROTOCOL_ERR + (/^{"c":/.test(data as string) ? ": the format of npm wse 2" : ""));
   };
 
   const dial = async () => {
@@ -210,7 +211,7 @@ export function openConnection(
   void dial();
   return (code, reason) => {
     stop();
-    const text = [...String(code === 1006 ? WSE_REASON.BY_CLIENT : reason)];
+    const text = [...String(code === 1006 ? BY_CLIENT : reason)];
     // A close frame has room for 123 bytes of text. A longer reason is cut where the socket takes it.
     for (let length = 124; length--; )
       try {

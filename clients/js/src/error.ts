@@ -1,39 +1,7 @@
-// The one class of errors that leaves this client, and its codes.
+// The one class of errors that leaves this client.
 // An error carries nothing to the server that the application did not mean for it.
 
-/** The codes of the errors that a client can see. Compare codes, never messages. */
-export const WSE_ERROR = Object.freeze({
-  /** There is no challenge handler, or it failed, or `challenge` was given something that is no function. */
-  INVALID_CRA_HANDLER: "wse.client.invalid-cra-handler",
-  /** No answer came in time. Whether the procedure ran is unknown. */
-  RP_TIMEOUT: "wse.client.rp.timeout",
-  /** The connection, or the session, ended before the answer. Whether the procedure ran is unknown. */
-  RP_DISCONNECT: "wse.client.rp.disconnect",
-  /** The caller aborted the signal. Whether the procedure ran is unknown. */
-  RP_ABORTED: "wse.client.rp.aborted",
-  /** The name or the payload is not one that can be sent, or `send` could not send the payload. Nothing was sent. */
-  RP_INVALID: "wse.client.rp.invalid",
-  /** The payload of a call cannot be encoded, or the socket failed to send it. Nothing was sent. */
-  RP_SEND_FAILED: "wse.client.rp.send-failed",
-  /** There is a connection already, or an attempt is under way. */
-  CLIENT_ALREADY_CONNECTED: "wse.client.already-connected",
-  /** The connection could not be made, or no welcome came in time. */
-  WS_CLIENT_ERROR: "wse.client.ws-error",
-  /** The connection ended before the welcome, and the server did not refuse. */
-  CONNECTION_CLOSED: "wse.client.connection-closed",
-  /** The server refused the identity. */
-  NOT_AUTHORIZED: "wse.not-authorized",
-  /** There is no connection, and no parked session that has room. Nothing was sent or kept. */
-  CONNECTION_NOT_READY: "wse.client.not-ready",
-  /** A procedure failed, and its own error has no code. */
-  RP_EXECUTION_FAILED: "wse.server.rp.failed",
-  /** No procedure has that name. */
-  RP_NOT_REGISTERED: "wse.server.rp.not-registered",
-  /** Another procedure has that name. */
-  RP_ALREADY_REGISTERED: "wse.server.rp.already-registered",
-  /** A listener of a message failed, or the message could not be decoded. */
-  MESSAGE_PROCESSING_ERROR: "wse.server.msg-processing-error",
-});
+import { CONNECTION_CLOSED, NOT_AUTHORIZED, RP_EXECUTION_FAILED } from "./codes.js";
 
 /**
  * The error that every promise of a client rejects with. A procedure throws one to fail on purpose:
@@ -45,7 +13,7 @@ export const WSE_ERROR = Object.freeze({
  * ```
  */
 export class WseError extends Error {
-  /** What went wrong: one of {@link WSE_ERROR}, or a code of the application. */
+  /** What went wrong: one of `WSE_ERROR`, or a code of the application. */
   declare readonly code: string;
   /** More about it. It is always an object, which may be empty. */
   declare readonly details: Record<string, any>;
@@ -63,7 +31,7 @@ export const wrap = (code: string, raw: any, about?: object): WseError =>
 
 /** The error for an end of a connection that no other error explains. A refusal's code is its reason. */
 export const closedError = (code: number, reason: string): WseError =>
-  new WseError(code === 1000 && reason === WSE_ERROR.NOT_AUTHORIZED ? reason : WSE_ERROR.CONNECTION_CLOSED, { code, reason }, `closed: ${code} ${reason}`);
+  new WseError(code === 1000 && reason === NOT_AUTHORIZED ? reason : CONNECTION_CLOSED, { code, reason }, `closed: ${code} ${reason}`);
 
 /** Returns details as an object, as on the server: any other value is in the field `value`. */
 export const asDetails = (value: any): Record<string, any> =>
@@ -73,4 +41,4 @@ export const asDetails = (value: any): Record<string, any> =>
 export const readError = (error: any): WseError =>
   typeof error?.code === "string"
     ? new WseError(error.code, asDetails(error.details), (typeof error.message === "string" && error.message) as string)
-    : new WseError(WSE_ERROR.RP_EXECUTION_FAILED, asDetails(error));
+    : new WseError(RP_EXECUTION_FAILED, asDetails(error));

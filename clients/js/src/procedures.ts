@@ -1,7 +1,8 @@
 // How this client answers a call of the server.
 // The text of an error stays here unless the application meant it for the server.
 
-import { asDetails, WSE_ERROR } from "./error.js";
+import { RP_EXECUTION_FAILED, RP_INVALID, RP_NOT_REGISTERED } from "./codes.js";
+import { asDetails } from "./error.js";
 import type { Received } from "./protocol.js";
 
 /** A procedure. It returns the result, or a promise of it. */
@@ -30,32 +31,39 @@ export async function answerCall(
   expose: boolean | undefined,
   onError: (error: unknown) => void,
 ): Promise<void> {
-  /** Fills in the name, for old and new peers, and the payload, where the application has not set them itself. */
-  const fail = (message?: string, given?: unknown, code: string = WSE_ERROR.RP_EXECUTION_FAILED) => {
-    const details = { ...asDetails(given) };
-    if (repeats(type)) {
-      details.rp ||= type;
-      details.rpc ||= type;
-    }
-    if (!details.payload && repeats(payload)) details.payload = payload;
-    reply(false, { code, message, details });
-  };
-  if (!procedure) return reply(false, { code: WSE_ERROR.RP_NOT_REGISTERED, details: { rp: repeats(type) ? type : undefined } });
+  if (!procedure) return reply(false, { code: RP_NOT_REGISTERED, details: { rp: repeats(type) ? type : undefined } });
   try {
     reply(true, await procedure(payload, stamp, signal));
   } catch (error: any) {
     if (signal.aborted && error === signal.reason) return; // as `fetch` does, and nobody waits
     try {
-      const { code, message, details, name } = error ?? {};
-      if (code === WSE_ERROR.RP_INVALID) onError(error); // the result cannot be sent
-      if (typeof code === "string" && details) return fail(message === code ? undefined : message, details, code);
-      if (Object(error) === error && !("stack" in error)) return fail(FAILED, error);
-      onError(error);
-      if (!expose) return fail(FAILED);
-      const text = message ?? `${error}`;
-      fail(text || "Unexpected error", { origin: { name, message: text } });
+      let code = RP_EXECUTION_FAILED;
+      let message: string | undefined = FAILED;
+      let given;
+      const thrown = error ?? {};
+      if (thrown.code === RP_INVALID) onError(error); // the result cannot be sent
+      if (typeof thrown.code === "string" && thrown.details) {
+        ({ code, details: given, message } = thrown);
+        if (message === code) message = undefined;
+      } else if (Object(error) === error && !("stack" in error)) given = error;
+      else {
+        onError(error);
+        if (expose) {
+          const text = thrown.message ?? `${error}`;
+          given = { origin: { name: thrown.name, message: text } };
+          message = text || "Unexpected error";
+        }
+      }
+      // The name, for old and new peers, and the payload, where the application has not set them itself.
+      const details = { ...asDetails(given) };
+      if (repeats(type)) {
+        details.rp ||= type;
+        details.rpc ||= type;
+      }
+      if (!details.payload && repeats(payload)) details.payload = payload;
+      reply(false, { code, message, details });
     } catch (unreadable) {
-      reply(false, { code: WSE_ERROR.RP_EXECUTION_FAILED, message: FAILED });
+      reply(false, { code: RP_EXECUTION_FAILED, message: FAILED });
       onError(unreadable);
     }
   }

@@ -1,7 +1,8 @@
 // The wire format: how an envelope becomes one message of the socket, and back.
 // It looks into a payload only to refuse what JSON cannot carry.
 
-import { WSE_ERROR, WseError } from "./error.js";
+import { RP_INVALID } from "./codes.js";
+import { WseError } from "./error.js";
 
 /** Type, payload and stamp: all that a message on the wire consists of. */
 export interface Envelope {
@@ -54,8 +55,8 @@ export function check(value: any, levels: number): void {
   const nests = Object(inner) === inner;
   // `JSON.stringify` turns these into something else without a word.
   if (/^(Map|Set|Blob|File)$|Array|View/.test(tag) || (nests ? !levels : typeof inner === "number" && !isFinite(inner)))
-    throw new WseError(WSE_ERROR.RP_INVALID, {}, `no JSON: ${tag ?? (nests ? "too deep" : inner)}`);
-  if (nests) Object.values(inner).forEach((child) => check(child, levels - 1));
+    throw new WseError(RP_INVALID, {}, `no JSON: ${tag ?? (nests ? "too deep" : inner)}`);
+  if (nests) for (const child of Object.values(inner)) check(child, levels - 1);
 }
 
 /** `wse-default-json`: a JSON array of type, payload and stamp in a text message. */
@@ -90,7 +91,7 @@ export const pack = (
 export const sizeOf = (packed: any): number => packed.byteLength ?? packed.length;
 
 /** Returns its bytes, which takes long for a text. Throws for half a pair of surrogates. It needs no `TextEncoder`, which jsdom lacks. */
-export const bytesOf = (packed: any): number => packed.byteLength ?? unescape(encodeURI(packed)).length;
+export const bytesOf = (packed: any): number => new Blob([packed]).size;
 
 /** An envelope that was read: the stamp is text, except in a welcome, where it may be an object. */
 export type Received = [type: string, payload: any, stamp: any];

@@ -1,12 +1,13 @@
 // The session: what is sent and received, and the calls that wait for their answer, kept across connections.
 // In a session that the server granted, nothing is lost or delivered twice. It never closes a socket.
 
-import { readError, WSE_ERROR, WseError, wrap } from "./error.js";
+import { CONNECTION_NOT_READY, RP_ABORTED, RP_DISCONNECT, RP_INVALID, RP_SEND_FAILED, RP_TIMEOUT } from "./codes.js";
+import { readError, WseError, wrap } from "./error.js";
 import type { CallOptions, SendOptions } from "./options.js";
 import type { Reply } from "./procedures.js";
 import { bytesOf, pack, type Protocol, type Received, sizeOf } from "./protocol.js";
 import { OPEN, type Socket } from "./socket.js";
-import { newStamp, timed, untimed } from "./stamp.js";
+import { baseOf, newStamp, timed } from "./stamp.js";
 import { after } from "./timing.js";
 
 /** The stamp of a welcome, with which the server grants a session. Times are in milliseconds. */
@@ -42,7 +43,7 @@ export interface Arrival {
 export interface Handlers {
   message(type: string, payload: unknown): void;
   /** A message came that the protocol cannot decode. */
-  error(raw: unknown): void;
+  unreadable(raw: unknown): void;
   /**
    * `reply` sends the answer. It does nothing once the caller waits no more, or the session of the call
    * has ended. The signal says so.
@@ -67,7 +68,7 @@ export interface Session {
    * resumed: the server granted none, an envelope that is not confirmed was not kept, or it was
    * {@link stuck} eight times in a row.
    */
-  park(stuck: number): boolean | undefined;
+  park(): boolean | undefined;
   /**
    * Ends the session, and rejects its calls. Before that it tells the server what was received, if the
    * socket is open.
@@ -107,7 +108,8 @@ const enum Most {
   RESUMES = 8,
 }
 
-type Settle = (error: WseError | null, result?: unknown) => void;
+/** Settles a call with a result, or a promise that is rejected. */
+type Settle = (result: unknown) => void;
 
 /** An envelope that was sent and is not confirmed. */
 interface Place {
@@ -168,7 +170,10 @@ export function createSession(
   const isOver = ({ until }: Place) => can("skip") && until! <= Date.now();
 
   /** Renews what the stamp of a call says of its time, and returns it. */
-  const renew = (place: Place) => (place.stamp &&= can("time") ? timed(place.stamp, place.until! - Date.now()) : place.stamp);
+  const renew = (place: Place) => {
+    const left = place.until! - Date.now();
+    return place.stamp && left > 0 && can("time") ? (place.stamp = timed(place.stamp, left)) : place.stamp;
+  };
 
   /** Sends over the socket if it is open. Returns whether it is. */
   const transmit = (packed: any) => {
@@ -200,7 +205,7 @@ export function createSession(
     const size = sizeOf(packed);
     const most: any = granted?.message_bytes;
     // A character has three bytes at the most, and few texts need to be counted.
-    if (3 * size > most && bytesOf(packed) > most) throw new WseError(WSE_ERROR.RP_INVALID, {}, `over ${most} bytes`);
+    if (bytesOf(packed) > most) throw new WseError(RP_INVALID, {}, `over ${most} bytes`);
     const old = place.slot && sent.find(({ slot }) => slot === place.slot);
     const keeps = granted && sentSize + size <= Most.KEPT;
     place.written = transmit(packed);
@@ -222,9 +227,11 @@ export function createSession(
     }
   };
 
+  const isCount = (n: any) => granted && n >>> 0 === n;
+
   /** Forgets what the server has received. Returns false if that count is impossible. */
   const confirm = (seen: any) => {
-    if (!granted || seen >>> 0 !== seen || seen > confirmed + sent.length) return false;
+    if (!isCount(seen) || seen > confirmed + sent.length) return false;
     for (const place of sent.splice(0, seen - confirmed)) {
       confirmed++;
       resumes = 0;
@@ -280,7 +287,7 @@ export function createSession(
 
   /** Refuses the name of a message or procedure that is not the application's to give. */
   const check = (type: string) => {
-    if (!type || /^~wse:|\p{Surrogate}/u.test(type) || reserved.includes(type)) throw new WseError(WSE_ERROR.RP_INVALID, { type });
+    if (!type || /^~wse:|\p{Surrogate}/u.test(type) || reserved.includes(type)) throw new WseError(RP_INVALID, { type });
   };
 
   /** Sends a message or, with a stamp, a call. */
@@ -290,12 +297,12 @@ export function createSession(
       if (write(pack(protocol, type, payload, renew(place)), place)) return;
     } catch (raw) {
       const { name, message, code } = Object(raw);
-      if (!place.stamp || code === WSE_ERROR.RP_INVALID) throw wrap(WSE_ERROR.RP_INVALID, raw, { type });
+      if (!place.stamp || code === RP_INVALID) throw wrap(RP_INVALID, raw, { type });
       const details = { rp: type, origin: { name, message } };
       // The payload may be what `JSON.stringify` throws for, which leaves out what cannot be enumerated.
-      throw new WseError(WSE_ERROR.RP_SEND_FAILED, Object.defineProperty(details, "payload", { value: payload }), message);
+      throw new WseError(RP_SEND_FAILED, Object.defineProperty(details, "payload", { value: payload }), message);
     }
-    throw new WseError(WSE_ERROR.CONNECTION_NOT_READY, { type });
+    throw new WseError(CONNECTION_NOT_READY, { type });
   };
 
   return {
@@ -306,7 +313,7 @@ export function createSession(
     }),
     welcome(next, grant) {
       features = [].concat(grant?.can as any);
-      if (!resume || !grant?.session) grant = undefined;
+      grant = resume && grant?.session ? grant : undefined;
       const resumed = !!grant?.resumed;
       if (resumed) {
         resumes++;
@@ -324,8 +331,7 @@ export function createSession(
       replay();
       return arrival;
     },
-    park(stuck) {
-      resumes = stuck;
+    park() {
       if (socket) {
         schedule(granted?.window, end);
         socket = undefined;
@@ -338,29 +344,28 @@ export function createSession(
       lost += sent.filter((place) => !isOver(place)).length;
       sent = [];
       socket = granted = undefined;
-      pending.forEach((settle) => settle(new WseError(WSE_ERROR.RP_DISCONNECT, { code, reason, disconnected: [code, reason] })));
+      pending.forEach((settle) => settle(Promise.reject(new WseError(RP_DISCONNECT, { code, reason, disconnected: [code, reason] }))));
       running.forEach((_, controller) => queueMicrotask(() => controller.abort()));
       running.clear();
     },
     send: (type, payload, { latest, ttl } = {}) =>
       post(type, payload, { until: Date.now() + ttl!, slot: latest != null && JSON.stringify([type, latest]) }),
     call: (rp, payload, { timeout = defaultTimeout, signal } = {}) =>
-      new Promise((resolve, reject) => {
+      new Promise((resolve) => {
         const stamp = newStamp();
-        const settle: Settle = (error, result) => {
+        const settle: Settle = (result) => {
           clearTimeout(timer);
           pending.delete(stamp);
           signal?.removeEventListener("abort", abort);
-          if (error) reject(error);
-          else resolve(result);
+          resolve(result);
         };
         const leave = (code: string, about: object) => {
-          settle(new WseError(code, { rp, ...about }));
+          settle(Promise.reject(new WseError(code, { rp, ...about })));
           giveUp(place);
           if (place.written && can("cancel")) tell(write, "~wse:cancel", null, stamp);
         };
-        const abort = () => leave(WSE_ERROR.RP_ABORTED, { reason: signal!.reason });
-        const timer: any = timeout > 0 && after(timeout, () => leave(WSE_ERROR.RP_TIMEOUT, { timeout }));
+        const abort = () => leave(RP_ABORTED, { reason: signal!.reason });
+        const timer: any = timeout > 0 && after(timeout, () => leave(RP_TIMEOUT, { timeout }));
         const place: Place = { packed: "", stamp, until: timer ? Date.now() + timeout : NaN };
         pending.set(stamp, settle);
         signal?.addEventListener("abort", abort);
@@ -368,7 +373,7 @@ export function createSession(
           if (signal?.aborted) abort();
           else post(rp, payload, place);
         } catch (error) {
-          settle(error as WseError);
+          settle(Promise.reject(error));
         }
       }),
     receive(data, envelope) {
@@ -379,30 +384,31 @@ export function createSession(
       }
       const ok = type === types.response;
       const answer = ok || type === types.response_error;
-      if (type === "~wse:skip") {
-        if (!granted || payload >>> 0 !== payload || !payload) return false;
-        received += payload - 1;
-      } else if (!answer && reserved.includes(type)) return false;
+      const skip = type === "~wse:skip";
+      if (skip ? !isCount(payload) || !payload : !answer && reserved.includes(type)) return false;
+      if (skip) received += payload - 1;
       count(data);
-      if (answer) pending.get(untimed(stamp))?.(ok ? null : readError(payload), payload);
-      else if (type === "~wse:cancel") running.forEach((own, controller) => own === untimed(stamp) && running.delete(controller) && controller.abort());
-      else if (/~0{8}$/.test(stamp)) return true; // its time is over
+      if (answer) pending.get(baseOf(stamp))?.(ok ? payload : Promise.reject(readError(payload)));
+      else if (type === "~wse:cancel") running.forEach((own, controller) => own === baseOf(stamp) && running.delete(controller) && controller.abort());
+      else if (/~0{8}$/.test(stamp)) {
+        // Its time is over.
+      }
       else if (stamp) {
         const controller = new AbortController();
-        running.set(controller, untimed(stamp));
+        running.set(controller, baseOf(stamp));
         const reply: Reply = (ok, answer) => {
           if (running.has(controller) && !write(pack(protocol, ok ? types.response : types.response_error, answer, stamp)) && granted) end();
           running.delete(controller);
         };
         handlers.call(envelope, reply, controller.signal);
-      } else if (type !== "~wse:skip") handlers.message(type, payload);
+      } else if (!skip) handlers.message(type, payload);
       return true;
     },
     error(data, raw) {
       count(data);
-      handlers.error(raw);
+      handlers.unreadable(raw);
     },
-    probe: () => (write(pack(protocol, PING, null, `${confirmed + sent.length}`)), announced),
-    stuck: (lasted) => (!lasted || sent.length) && resumes,
+    probe: () => (tell(write, PING, null, `${confirmed + sent.length}`), announced),
+    stuck: (lasted) => (resumes = lasted && !sent.length ? 0 : resumes),
   };
 }

@@ -8,8 +8,7 @@ export function newStamp(): string {
 }
 
 /** Returns a stamp without what it says of the time. */
-export const untimed = (stamp: string | null): any => stamp?.replace(/~.{8}$/, "");
+export const baseOf = (stamp: unknown): string => `${stamp}`.split("~")[0]!;
 
-/** Returns a stamp that says how many milliseconds are left, in 8 hexadecimal digits, if any are, and not for ever. */
-export const timed = (stamp: string, left: number): string =>
-  left > 0 ? `${untimed(stamp)}~${(left | 0).toString(16).padStart(8, "0")}` : stamp;
+/** Returns a stamp that says how many milliseconds are left, in 8 hexadecimal digits. */
+export const timed = (stamp: string, left: number): string => `${baseOf(stamp)}~${(left + 2 ** 32).toString(16).slice(1, 9)}`;
