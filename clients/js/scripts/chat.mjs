@@ -5,7 +5,7 @@
 import { build } from "esbuild";
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { mangleProps } from "./names.js";
+import { define, mangleProps } from "./names.js";
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 const options = process.argv.slice(2);
@@ -20,6 +20,7 @@ const { outputFiles } = await build({
   target: "es2022",
   charset: "utf8",
   mangleProps,
+  define,
   tsconfig: at("../tsconfig.json"),
   banner: { js: "// The client for JavaScript, bundled: written by clients/js/scripts/chat.mjs, not by hand." },
   write: false,

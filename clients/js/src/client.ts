@@ -1,6 +1,7 @@
 // One client: one connection after another, attempts, waits, jumps, and the session across them.
 // It touches no socket, and leaves no promise unsettled.
 
+import { CALL, SEND, warnOptions, warnUnknown } from "./advice.js";
 import { CLIENT_ALREADY_CONNECTED, INVALID_CRA_HANDLER, MESSAGE_PROCESSING_ERROR, RP_ALREADY_REGISTERED, RP_EXECUTION_FAILED, RP_NOT_REGISTERED } from "./codes.js";
 import { backoff, type Bounds } from "./backoff.js";
 import { ask, type Close, openConnection, Outlook, type Target } from "./connection.js";
@@ -9,7 +10,7 @@ import type { Contract } from "./contract.js";
 import { createEmitter } from "./emitter.js";
 import { closedError, WseError, wrap } from "./error.js";
 import type { Methods } from "./methods.js";
-import type { Challenge, Options, SendOptions } from "./options.js";
+import type { CallOptions, Challenge, Options, SendOptions } from "./options.js";
 import { answerCall, type Procedure } from "./procedures.js";
 import { JSON_PROTOCOL } from "./protocol.js";
 import { createSession } from "./session.js";
@@ -19,6 +20,7 @@ export interface WseClient<C extends Contract = any> extends Methods<C> {}
 
 /** Creates a client. It does nothing until {@link Methods.connect}. */
 export const WseClient = function ({ url, re, resume = true, protocol = JSON_PROTOCOL, tO = 20, exposeErrors, ...options }: Options) {
+  if (DEVELOPMENT) warnOptions(arguments[0]);
   let status: WseStatus = "IDLE";
   let target: Target = { url, identity: "", meta: {} };
   let welcomed: any[] = [];
@@ -185,6 +187,7 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
     close,
     disconnect: close,
     send(type: string, payload: unknown, options?: SendOptions) {
+      if (DEVELOPMENT) warnUnknown("send", options, SEND);
       try {
         session.send(type, payload, options);
       } catch (error) {
@@ -197,7 +200,12 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
         throw error;
       }
     },
-    call: session.call,
+    call: DEVELOPMENT
+      ? (rp: string, payload: unknown, options?: CallOptions) => {
+          warnUnknown("call", options, CALL);
+          return session.call(rp, payload, options);
+        }
+      : session.call,
     register(rp: string, procedure: Procedure) {
       session.check(rp);
       if (procedures.has(rp)) throw new WseError(RP_ALREADY_REGISTERED, { rp });

@@ -1,7 +1,10 @@
-// The one class of errors that leaves this client.
+// The one class of errors that leaves this client, and its codes.
 // An error carries nothing to the server that the application did not mean for it.
 
+import { explain } from "./advice.js";
 import { CONNECTION_CLOSED, NOT_AUTHORIZED, RP_EXECUTION_FAILED } from "./codes.js";
+
+export { WSE_ERROR } from "./codes.js";
 
 /**
  * The error that every promise of a client rejects with. A procedure throws one to fail on purpose:
@@ -13,14 +16,17 @@ import { CONNECTION_CLOSED, NOT_AUTHORIZED, RP_EXECUTION_FAILED } from "./codes.
  * ```
  */
 export class WseError extends Error {
-  /** What went wrong: one of `WSE_ERROR`, or a code of the application. */
+  /** What went wrong: one of {@link WSE_ERROR}, or a code of the application. */
   declare readonly code: string;
   /** More about it. It is always an object, which may be empty. */
   declare readonly details: Record<string, any>;
 
-  /** The message is for people. If it is left out or empty, it is the code, and is not sent to the caller. */
+  /**
+   * The message is for people. If it is left out or empty, it is the code, and is not sent to the caller.
+   * In development it says what to do about an error of this library, too.
+   */
   constructor(code: string, details: Record<string, any> = {}, message?: string) {
-    super(message || code);
+    super(DEVELOPMENT ? explain(code, message) : message || code);
     Object.assign(this, { code, details, name: "WseError" });
   }
 }

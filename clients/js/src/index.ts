@@ -4,8 +4,7 @@
 export { WseClient } from "./client.js";
 export type { When } from "./methods.js";
 export type { CallOptions, Challenge, Identity, Options, SendOptions } from "./options.js";
-export { WSE_ERROR } from "./codes.js";
-export { WseError } from "./error.js";
+export { WSE_ERROR, WseError } from "./error.js";
 export { WSE_REASON, WSE_STATUS, type WseStatus } from "./constants.js";
 export type { Envelope, Packed, Protocol } from "./protocol.js";
 export type { Socket, SocketConstructor } from "./socket.js";

@@ -1,6 +1,7 @@
 // How this client answers a call of the server.
 // The text of an error stays here unless the application meant it for the server.
 
+import { explain } from "./advice.js";
 import { RP_EXECUTION_FAILED, RP_INVALID, RP_NOT_REGISTERED } from "./codes.js";
 import { asDetails } from "./error.js";
 import type { Received } from "./protocol.js";
@@ -44,7 +45,7 @@ export async function answerCall(
       if (thrown.code === RP_INVALID) onError(error); // the result cannot be sent
       if (typeof thrown.code === "string" && thrown.details) {
         ({ code, details: given, message } = thrown);
-        if (message === code) message = undefined;
+        if (message === (DEVELOPMENT ? explain(code) : code)) message = undefined;
       } else if (Object(error) === error && !("stack" in error)) given = error;
       else {
         onError(error);

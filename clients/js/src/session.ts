@@ -55,7 +55,7 @@ export interface Handlers {
 export interface Session {
   /** Throws for the name of a message or procedure that is not the application's to give. */
   check(name: string): void;
-  /** Returns what the hi says of this client and of the session. */
+  /** Returns what the hi says of the session and of what this client understands: nothing, if it wants no session. */
   hi(): any;
   /**
    * Begins a session over a socket, or resumes the current one and sends again what the server has
@@ -307,10 +307,11 @@ export function createSession(
 
   return {
     check,
-    hi: () => ({
-      ...((resume && { session: granted ? { resume: granted.session, seen: received } : {} }) as object),
-      can: ["skip", "cancel", "time", "renew"],
-    }),
+    hi: () =>
+      resume && {
+        session: granted ? { resume: granted.session, seen: received } : {},
+        can: ["skip", "cancel", "time", "renew"],
+      },
     welcome(next, grant) {
       features = [].concat(grant?.can as any);
       grant = resume && grant?.session ? grant : undefined;

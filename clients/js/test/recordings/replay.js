@@ -1,13 +1,13 @@
 // Replays a recording of a real npm server against this client. Nothing in here knows what a scenario is about.
 // Given what the server sent, the client must send what the real client sent, byte for byte. Only the
-// stamps that a client draws, the stacks of JavaScript and what the hi says that this client understands may differ. An error of a procedure names it once
+// stamps that a client draws and the stacks of JavaScript may differ. An error of a procedure names it once
 // more, for the other version: 4.12 has its name as `rpc`, 5.1 as `rp`.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { WseError } from "../../dist/index.js";
-import { CAN, fakeClient, tick } from "../tools/fake.js";
+import { fakeClient, tick } from "../tools/fake.js";
 
 export const HEY = { hey: "some data" };
 
@@ -107,7 +107,7 @@ export async function replay({ scenario, lines }, parts, half) {
     } else if (dir === "c>s" && line.text !== undefined) {
       if (half) continue;
       await until(() => socket.sent.length > 0, at);
-      let text = socket.sent.shift().replace(`,"can":${JSON.stringify(CAN)}`, ""); // a field of the hi that an old server ignores
+      let text = socket.sent.shift();
       if (!JSON.parse(line.text)[0].startsWith("~wse:") && stampOf(line.text)) {
         stamps.set(stampOf(line.text), stampOf(text));
         text = text.replace(stampOf(text), stampOf(line.text));

@@ -3,7 +3,7 @@
 import { after } from "node:test";
 import { WseClient } from "../../dist/index.js";
 
-/** What every hi says that the client understands. */
+/** What a hi that asks for a session says that the client understands. */
 export const CAN = ["skip", "cancel", "time", "renew"];
 
 const clients = [];

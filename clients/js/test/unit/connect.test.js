@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WSE_ERROR, WSE_REASON, WSE_STATUS, WseClient, WseError } from "../../dist/index.js";
-import { CAN, challengedClient, fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
+import { challengedClient, fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
 
 test("a new client is idle and touches nothing", () => {
   const { client, sockets, told } = fakeClient();
@@ -21,7 +21,7 @@ test("connect sends the hi and resolves to the welcome", async () => {
   const [socket] = sockets;
   assert.deepEqual([socket.url, socket.protocols, socket.binaryType], ["ws://a.test/", ["wse-default-json"], "arraybuffer"]);
   socket.open();
-  assert.deepEqual(socket.take(), [["~wse:hi", { identity: "ann", meta: { device: "phone" }, can: CAN }, null]]);
+  assert.deepEqual(socket.take(), [["~wse:hi", { identity: "ann", meta: { device: "phone" } }, null]]);
   socket.say("~wse:welcome", "hello", null);
   assert.equal(await welcome, "hello");
   assert.equal(client.status, "READY");
@@ -36,16 +36,16 @@ test("identity and meta have upstream's defaults, and stay when they are left ou
     return sockets[socket].take()[0][1];
   };
   client.connect().catch(() => {});
-  assert.deepEqual(await hi(0), { identity: "", meta: {}, can: CAN });
+  assert.deepEqual(await hi(0), { identity: "", meta: {} });
   client.close();
   client.connect("ann", { a: 1 }).catch(() => {});
-  assert.deepEqual(await hi(1), { identity: "ann", meta: { a: 1 }, can: CAN });
+  assert.deepEqual(await hi(1), { identity: "ann", meta: { a: 1 } });
   client.close();
   client.connect().catch(() => {});
-  assert.deepEqual(await hi(2), { identity: "ann", meta: { a: 1 }, can: CAN });
+  assert.deepEqual(await hi(2), { identity: "ann", meta: { a: 1 } });
   client.close();
   client.connect(null).catch(() => {});
-  assert.deepEqual(await hi(3), { identity: null, meta: { a: 1 }, can: CAN });
+  assert.deepEqual(await hi(3), { identity: null, meta: { a: 1 } });
 });
 
 test("only other options reach the constructor of the socket", async () => {

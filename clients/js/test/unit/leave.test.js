@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CAN, fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
+import { fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
 
 test("close and disconnect say 1000 and the reason, by default wse.by-client, and take effect at once", async () => {
   for (const [leave, args, reason] of [["close", [], "wse.by-client"], ["disconnect", [], "wse.by-client"], ["close", ["bye"], "bye"], ["disconnect", ["bye"], "bye"], ["close", [""], ""]]) {
@@ -38,7 +38,7 @@ test("jump closes with 4000 jump and connects there with the same identity and m
   await tick();
   assert.equal(sockets[1].url, "ws://b.test/");
   sockets[1].open();
-  assert.deepEqual(sockets[1].take(), [["~wse:hi", { identity: "ann", meta: {}, can: CAN }, null]]);
+  assert.deepEqual(sockets[1].take(), [["~wse:hi", { identity: "ann", meta: {} }, null]]);
   sockets[1].say("~wse:welcome", "there", null);
   assert.equal(await welcome, "there");
   assert.deepEqual(told, ["closed 4000 jump", "updated CONNECTING", "connected", "updated READY", "ready there"]);
@@ -56,7 +56,7 @@ test("jump uses a new identity, and reconnects go to the new server with it", as
   t.mock.timers.tick(500);
   await tick();
   sockets[2].open();
-  assert.deepEqual([sockets[2].url, sockets[2].take()[0][1]], ["ws://b.test/", { identity: "bob", meta: { device: 2 }, can: CAN }]);
+  assert.deepEqual([sockets[2].url, sockets[2].take()[0][1]], ["ws://b.test/", { identity: "bob", meta: { device: 2 } }]);
 });
 
 test("a jump that fails rejects and leaves the client offline", async () => {

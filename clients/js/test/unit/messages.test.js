@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { messages } from "wse-client/messages";
-import { CAN, fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
+import { fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
 
 test("send writes all three places of an envelope", async () => {
   const { client, socket } = await readyClient();
@@ -188,7 +188,7 @@ test("a binary protocol with types of its own carries everything", async () => {
     await tick();
     assert.deepEqual(sockets[0].protocols, ["bytes"]);
     sockets[0].open();
-    assert.deepEqual(taken(), [{ type: "h", payload: { identity: "ann", meta: {}, can: CAN }, stamp: null }]);
+    assert.deepEqual(taken(), [{ type: "h", payload: { identity: "ann", meta: {} }, stamp: null }]);
     say("w", 1);
     assert.equal(await welcome, 1);
     const heard = [];

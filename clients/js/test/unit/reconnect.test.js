@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CAN, fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
+import { fakeClient, readyClient, refusal, tick } from "../tools/fake.js";
 import { browserPage } from "../tools/page.js";
 
 /** Mocks the timers, which the test moves. The jitter is all of the ceiling by default. */
@@ -78,7 +78,7 @@ test("a reconnect says hi again, and the application sees each step once", async
   socket.end(1012, "wse.restart");
   await pass(500);
   sockets[1].open();
-  assert.deepEqual(sockets[1].take(), [["~wse:hi", { identity: "ann", meta: {}, can: CAN }, null]]);
+  assert.deepEqual(sockets[1].take(), [["~wse:hi", { identity: "ann", meta: {} }, null]]);
   sockets[1].say("~wse:welcome", "again", null);
   assert.deepEqual(told, ["closed 1012 wse.restart", "updated RE_CONNECTING", "connected", "updated READY", "ready again"]);
   assert.equal(client.status, "READY");
