@@ -391,7 +391,7 @@ export function createSession(
       count(data);
       if (answer) pending.get(baseOf(stamp))?.(ok ? payload : Promise.reject(readError(payload)));
       else if (type === "~wse:cancel") running.forEach((own, controller) => own === baseOf(stamp) && running.delete(controller) && controller.abort());
-      else if (/~0{8}$/.test(stamp)) {
+      else if (can("time") && /~0{8}$/.test(stamp)) {
         // Its time is over.
       }
       else if (stamp) {

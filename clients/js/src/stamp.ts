@@ -8,7 +8,7 @@ export function newStamp(): string {
 }
 
 /** Returns a stamp without what it says of the time. */
-export const baseOf = (stamp: unknown): string => `${stamp}`.split("~")[0]!;
+export const baseOf = (stamp: unknown): string => `${stamp}`.replace(/~.{8}$/, "");
 
 /** Returns a stamp that says how many milliseconds are left, in 8 hexadecimal digits. */
 export const timed = (stamp: string, left: number): string => `${baseOf(stamp)}~${(left + 2 ** 32).toString(16).slice(1, 9)}`;
