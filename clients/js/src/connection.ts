@@ -5,7 +5,7 @@ import { INVALID_CRA_HANDLER, WS_CLIENT_ERROR } from "./codes.js";
 import { BY_CLIENT, PROTOCOL_ERR } from "./constants.js";
 import { closedError, wrap, type WseError } from "./error.js";
 import { pack, type Protocol, readEnvelope, type Received } from "./protocol.js";
-import type { Arrival, Session } from "./session.js";
+import type { Arrival, Session } from "./guarantees.js";
 import { OPEN, type Socket, type SocketConstructor } from "./socket.js";
 import { after, onWake } from "./timing.js";
 

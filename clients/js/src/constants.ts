@@ -23,6 +23,10 @@ export const WSE_REASON = /* @__PURE__ */ Object.freeze({
   PROTOCOL_ERR,
   /** A newer device of the same user took the place of this one. */
   CLIENTS_CONCURRENCY: "wse.clients-concurrency",
+  /** The time of the identity is over, and no new one came. */
+  IDENTITY_EXPIRED: "wse.identity-expired",
+  /** The server revoked this device. */
+  REVOKED: "wse.revoked",
 });
 
 /** The states of a client. */

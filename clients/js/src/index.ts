@@ -8,7 +8,7 @@ export { WSE_ERROR, WseError } from "./error.js";
 export { WSE_REASON, WSE_STATUS, type WseStatus } from "./constants.js";
 export type { Envelope, Packed, Protocol } from "./protocol.js";
 export type { Socket, SocketConstructor } from "./socket.js";
-export type { Arrival } from "./session.js";
+export type { Arrival } from "./guarantees.js";
 export type { Off } from "./emitter.js";
 export type { Bounds } from "./backoff.js";
 export type { Argument, Channel, Contract, Name, Part, Result } from "./contract.js";

@@ -5,8 +5,8 @@ import type { WseStatus } from "./constants.js";
 import type { Argument, Channel, Contract, Name, Part, Rest, Result } from "./contract.js";
 import type { Off } from "./emitter.js";
 import type { WseError } from "./error.js";
-import type { CallOptions, Challenge, Identity } from "./options.js";
-import type { Arrival } from "./session.js";
+import type { CallOptions, Challenge, Identity, SendOptions } from "./options.js";
+import type { Arrival } from "./guarantees.js";
 
 /** Hooks for what happens to a client. Each returns a function that removes the listener. */
 export interface When<W = any> {
@@ -64,7 +64,8 @@ export interface Methods<C extends Contract = any> {
 
   /**
    * Connects, and resolves to the payload of the welcome. An argument that is left out keeps its last
-   * value, at first `""` and `{}`. With `re` the client tries again as long as the failure is
+   * value, at first `""` and `{}`. A server may ask for the identity anew while the client is connected:
+   * a function is called then, too, and a value is given again. With `re` the client tries again as long as the failure is
    * temporary: a server that cannot be reached, an identity function that throws. If this is called
    * while the client waits between two attempts, it tries at once. Another identity takes the place of
    * that of an attempt that runs, and every promise that waits gets the new welcome.
@@ -99,16 +100,19 @@ export interface Methods<C extends Contract = any> {
   /**
    * Sends a message and returns at once, without a receipt. In a session that has lost its
    * connection the client keeps the message and sends it later, as long as it keeps no more than
-   * 1 MiB.
+   * 1 MiB. With `latest` the server is sent the newest of a key only, and with `ttl` nothing that is
+   * older: both say what becomes of a message that waits, and need a server that can skip for one that
+   * was sent before the connection was lost.
    *
    * Throws `wse.client.not-ready` if there is neither a connection nor such a session, and
    * `wse.client.rp.invalid` if the payload cannot be encoded, the name is empty, reserved or not
    * well-formed, or the server takes no envelope of that size. The hook `error` is told of it first.
    */
-  send<K extends Name<C, "send">>(type: K, ...[payload]: Rest<Part<C, "send">[K]>): void;
+  send<K extends Name<C, "send">>(type: K, ...[payload, options]: Rest<Part<C, "send">[K], [options?: SendOptions]>): void;
 
   /**
-   * Calls a procedure of the server and resolves to its result.
+   * Calls a procedure of the server and resolves to its result. The call is never sent once its time is
+   * over or its signal was aborted, and a server that can cancel is told that the caller waits no more.
    *
    * Rejects with the error of the procedure, with `wse.client.rp.timeout`, `wse.client.rp.disconnect`
    * or `wse.client.rp.aborted`. If the call was not sent, it rejects with `wse.client.not-ready`, with
@@ -123,16 +127,18 @@ export interface Methods<C extends Contract = any> {
 
   /**
    * Registers a procedure that the server may call. It returns the result, or a promise of it, and
-   * throws a {@link WseError} to fail on purpose.
+   * throws a {@link WseError} to fail on purpose. `signal` is aborted when the caller waits no more, and
+   * when the connection of the call has ended, or its session; what the procedure returns is dropped then.
    *
-   * Throws `wse.server.rp.already-registered` if the name is taken, and `wse.client.rp.invalid` for
-   * `~wse:ping`.
+   * Throws `wse.server.rp.already-registered` if the name is taken, and `wse.client.rp.invalid` for a
+   * name that {@link send} refuses, too.
    */
   register<K extends Name<C, "register">>(
     rp: K,
     handler: (
       payload: Argument<Part<C, "register">[K]>,
       stamp: string,
+      signal: AbortSignal,
     ) => Result<Part<C, "register">[K]> | Promise<Result<Part<C, "register">[K]>>,
   ): void;
 

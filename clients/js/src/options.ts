@@ -5,7 +5,7 @@ import type { Bounds } from "./backoff.js";
 import type { Protocol } from "./protocol.js";
 import type { SocketConstructor } from "./socket.js";
 
-/** Who connects: a value, or a function that the client calls at every attempt to connect. */
+/** Who connects: a value, or a function that the client calls at every attempt to connect, and when the server asks anew. */
 export type Identity = unknown | (() => unknown);
 
 /**

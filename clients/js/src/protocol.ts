@@ -90,7 +90,7 @@ export const pack = (
 /** Returns the size of an encoded envelope: bytes, or characters if it is text. */
 export const sizeOf = (packed: any): number => packed.byteLength ?? packed.length;
 
-/** Returns its bytes, which takes long for a text. Throws for half a pair of surrogates. It needs no `TextEncoder`, which jsdom lacks. */
+/** Returns its bytes, which takes long for a text. It needs no `TextEncoder`, which jsdom lacks. */
 export const bytesOf = (packed: any): number => new Blob([packed]).size;
 
 /** An envelope that was read: the stamp is text, except in a welcome, where it may be an object. */

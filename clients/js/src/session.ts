@@ -3,99 +3,12 @@
 
 import { CONNECTION_NOT_READY, RP_ABORTED, RP_DISCONNECT, RP_INVALID, RP_SEND_FAILED, RP_TIMEOUT } from "./codes.js";
 import { readError, WseError, wrap } from "./error.js";
-import type { CallOptions, SendOptions } from "./options.js";
+import type { Grant, Handlers, Session } from "./guarantees.js";
 import type { Reply } from "./procedures.js";
-import { bytesOf, pack, type Protocol, type Received, sizeOf } from "./protocol.js";
+import { bytesOf, pack, type Protocol, sizeOf } from "./protocol.js";
 import { OPEN, type Socket } from "./socket.js";
 import { baseOf, newStamp, timed } from "./stamp.js";
 import { after } from "./timing.js";
-
-/** The stamp of a welcome, with which the server grants a session. Times are in milliseconds. */
-export interface Grant {
-  /** The token that resumes the session. */
-  session: string;
-  cid: string;
-  /** How many envelopes of this client the server has received. */
-  seen: number;
-  resumed: boolean;
-  /** The server sends something at least this often; 0 if it makes no such promise. */
-  beat: number;
-  /** How long the server keeps the session without a connection. */
-  window: number;
-  /** The largest envelope that the server takes, in bytes. Older servers do not say it. */
-  message_bytes?: number;
-  /** What the server understands beyond the first version of the protocol. */
-  can?: string[];
-}
-
-/** What became of the previous session. */
-export interface Arrival {
-  /** Whether the session goes on: nothing was lost, and calls still wait for their answers. */
-  resumed: boolean;
-  /**
-   * How many envelopes of the previous session the server has not confirmed: messages, calls and
-   * answers. It is 0 if the session goes on.
-   */
-  lost: number;
-}
-
-/** What handles messages and calls of the server. */
-export interface Handlers {
-  message(type: string, payload: unknown): void;
-  /** A message came that the protocol cannot decode. */
-  unreadable(raw: unknown): void;
-  /**
-   * `reply` sends the answer. It does nothing once the caller waits no more, or the session of the call
-   * has ended. The signal says so.
-   */
-  call(call: Received, reply: Reply, signal: AbortSignal): void;
-}
-
-/** One session after another, each over one connection or several. */
-export interface Session {
-  /** Throws for the name of a message or procedure that is not the application's to give. */
-  check(name: string): void;
-  /** Returns what the hi says of the session and of what this client understands: nothing, if it wants no session. */
-  hi(): any;
-  /**
-   * Begins a session over a socket, or resumes the current one and sends again what the server has
-   * not received. Returns the arrival where a session begins, goes on or was lost, and `undefined` if the
-   * grant resumes a session that is not the current one.
-   */
-  welcome(socket: Socket, grant?: Grant): Arrival[] | undefined;
-  /**
-   * Parks the session, because its connection was cut. Returns a falsy value if it cannot be
-   * resumed: the server granted none, an envelope that is not confirmed was not kept, or it was
-   * {@link stuck} eight times in a row.
-   */
-  park(): boolean | undefined;
-  /**
-   * Ends the session, and rejects its calls. Before that it tells the server what was received, if the
-   * socket is open.
-   */
-  close(code: number, reason: string): void;
-  /** Sends a message. Throws if it cannot be encoded, or neither sent nor kept. Keeps nothing then. */
-  send(type: string, payload: unknown, options?: SendOptions): void;
-  /**
-   * Sends a call and waits for the answer. There is no limit if the timeout is 0, or longer than a
-   * timer can count. It settles once, and leaves no timer or listener behind.
-   */
-  call(rp: string, payload: unknown, options?: CallOptions): Promise<any>;
-  /** Takes in an envelope, as it came and as it was read. Returns false if the protocol does not allow it here. */
-  receive(data: any, envelope: Received): boolean;
-  /** Takes in a message that the protocol cannot decode. */
-  error(data: any, raw: unknown): void;
-  /**
-   * Sends a call that every server answers, and drops the answer. Returns how many bytes the server
-   * has said to be on the way, and that have not come.
-   */
-  probe(): number;
-  /**
-   * Returns how often in a row the session was resumed, and nothing was received or confirmed. A connection
-   * that `lasted` has helped all the same, unless something that was sent is not confirmed.
-   */
-  stuck(lasted: boolean): number;
-}
 
 /** The name of the call that every server answers. */
 const PING = "~wse:ping";
@@ -140,7 +53,7 @@ export function createSession(
   const reserved = Object.values(types);
   let socket: Socket | undefined;
   let granted: Grant | undefined;
-  /** What the server understands. */
+  /** The words for what the server understands. */
   let features: unknown[] = [];
   /** Runs until the next ack, at the latest after a beat, or, while the session is parked, until its window is over. */
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -188,7 +101,7 @@ export function createSession(
     place.packed = "";
   };
 
-  /** Gives an envelope up, if the server can be told so, or knows nothing of it. */
+  /** Gives an envelope up, if nothing of it was written yet, or the server can be told so. */
   const giveUp = (place: Place) => {
     place.slot = false;
     if (!place.written) sent = sent.filter((other) => other !== place);
@@ -205,7 +118,7 @@ export function createSession(
     const size = sizeOf(packed);
     const most: any = granted?.message_bytes;
     // A character has three bytes at the most, and few texts need to be counted.
-    if (bytesOf(packed) > most) throw new WseError(RP_INVALID, {}, `over ${most} bytes`);
+    if (3 * size > most && bytesOf(packed) > most) throw new WseError(RP_INVALID, {}, `over ${most} bytes`);
     const old = place.slot && sent.find(({ slot }) => slot === place.slot);
     const keeps = granted && sentSize + size <= Most.KEPT;
     place.written = transmit(packed);
@@ -218,12 +131,12 @@ export function createSession(
     return place.written || keeps;
   };
 
-  /** Sends an envelope of the protocol's own. The time is not right for an error: a timer has nobody to tell. */
+  /** Sends an envelope of the protocol's own. It does not throw, because a timer has nobody to tell. */
   const tell = (send: (packed: any) => unknown, type: string, payload?: unknown, stamp?: string) => {
     try {
       send(pack(protocol, type, payload, stamp));
     } catch {
-      // An ack says the same the next time, and what is not cancelled is answered.
+      // The next ack says the same, a probe has its own end, and what is not cancelled is answered.
     }
   };
 
@@ -270,7 +183,7 @@ export function createSession(
   const replay = () => {
     let skipped = 0;
     const skip = () => {
-      if (skipped) tell(transmit, "~wse:skip", skipped);
+      if (skipped) transmit(pack(protocol, "~wse:skip", skipped));
       skipped = 0;
     };
     for (const place of sent) {
@@ -312,9 +225,8 @@ export function createSession(
         session: granted ? { resume: granted.session, seen: received } : {},
         can: ["skip", "cancel", "time", "renew"],
       },
-    welcome(next, grant) {
-      features = [].concat(grant?.can as any);
-      grant = resume && grant?.session ? grant : undefined;
+    welcome(next, given) {
+      const grant = resume && given?.session ? given : undefined;
       const resumed = !!grant?.resumed;
       if (resumed) {
         resumes++;
@@ -324,6 +236,7 @@ export function createSession(
         confirmed = sentSize = received = unacked = resumes = 0;
       }
       const arrival = grant || lost ? [{ resumed, lost }] : [];
+      features = [].concat(given?.can as any);
       granted = grant;
       socket = next;
       announced = lost = 0;
@@ -389,11 +302,9 @@ export function createSession(
       if (skip ? !isCount(payload) || !payload : !answer && reserved.includes(type)) return false;
       if (skip) received += payload - 1;
       count(data);
+      if (skip || (can("time") && /~0{8}$/.test(stamp))) return true; // there is nothing to handle, or its time is over
       if (answer) pending.get(baseOf(stamp))?.(ok ? payload : Promise.reject(readError(payload)));
       else if (type === "~wse:cancel") running.forEach((own, controller) => own === baseOf(stamp) && running.delete(controller) && controller.abort());
-      else if (can("time") && /~0{8}$/.test(stamp)) {
-        // Its time is over.
-      }
       else if (stamp) {
         const controller = new AbortController();
         running.set(controller, baseOf(stamp));
@@ -402,7 +313,7 @@ export function createSession(
           running.delete(controller);
         };
         handlers.call(envelope, reply, controller.signal);
-      } else if (!skip) handlers.message(type, payload);
+      } else handlers.message(type, payload);
       return true;
     },
     error(data, raw) {

@@ -40,6 +40,15 @@ export async function typed() {
   // @ts-expect-error only the server sends this message
   chat.send("line", { from: "a", text: "b" });
 
+  chat.send("move", { x: 1 }, { latest: "me", ttl: 500 });
+  chat.send("typing", undefined, { latest: 7 });
+  // @ts-expect-error no such option
+  chat.send("move", { x: 1 }, { last: "me" });
+  // @ts-expect-error a key is a text or a number
+  chat.send("move", { x: 1 }, { latest: true });
+  // @ts-expect-error milliseconds are a number
+  chat.send("move", { x: 1 }, { ttl: "500" });
+
   const five: number = await chat.call("add", { a: 2, b: 3 });
   const devices: number = await chat.call("devices");
   const found: Line[] | null = await chat.call("find", "ann", { timeout: 100, signal: AbortSignal.timeout(5) });
@@ -69,6 +78,9 @@ export async function typed() {
 
   chat.register("whoami", () => "a phone");
   chat.register("double", async (n, stamp) => 2 * n + stamp.length);
+  chat.register("double", async (n, _, { aborted, reason }) => (aborted ? reason : n));
+  // @ts-expect-error a signal has no such field
+  chat.register("double", (n, _, { gone }) => n);
   // @ts-expect-error the result is a number
   chat.register("double", (n) => `${n}`);
   // @ts-expect-error no such procedure
