@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_asked_in_vain_is_asked_a_dozen_times_at_most() {
+    fn who_was_asked_in_vain_is_asked_a_few_times_more() {
         let now = Instant::now();
         for life in [S, 20 * S, 600 * S, 86_400 * S] {
             let term = Term::new(now, life).unwrap();
@@ -70,7 +70,7 @@ mod tests {
             while let Some(last) = asked.last().filter(|last| **last < term.end) {
                 asked.push(term.again(*last));
             }
-            assert!(asked.len() <= 14, "{life:?}: {}", asked.len());
+            assert!(asked.len() <= 16, "{life:?}: {}", asked.len());
             assert!(asked.windows(2).all(|two| two[1] - two[0] >= S), "{life:?}");
         }
     }
