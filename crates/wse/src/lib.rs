@@ -163,7 +163,9 @@ macro_rules! guide_links {
             "[asking]: crate::guide::asking_and_cancelling\n",
             "[sessions]: crate::guide::sessions_and_receipts\n",
             "[admission]: crate::guide::letting_people_in\n",
+            "[identities]: crate::guide::identities\n",
             "[operating]: crate::guide::operating\n",
+            "[hooks]: crate::guide::wires_and_codecs#hooks\n",
             "[compression]: crate::guide::wires_and_codecs#compression\n",
             "[limits]: crate::Limits\n",
             "[errors]: crate::Code\n",
@@ -216,6 +218,10 @@ pub mod guide {
     #[doc = guide_links!()]
     #[doc = include_str!("../../../docs/guide/letting-people-in.md")]
     pub mod letting_people_in {}
+
+    #[doc = guide_links!()]
+    #[doc = include_str!("../../../docs/guide/identities.md")]
+    pub mod identities {}
 
     #[doc = guide_links!()]
     #[doc = include_str!("../../../docs/guide/wires-and-codecs.md")]
