@@ -159,16 +159,6 @@ impl Server {
         Device::new(self.clone(), id)
     }
 
-    /// A room as an address. It may have members or not.
-    pub fn room(&self, name: impl Into<Arc<str>>) -> Room {
-        Room::new(self.clone(), name.into())
-    }
-
-    /// Who is there, who is away and may be back, and how that changes.
-    pub fn presence(&self) -> Presence {
-        Presence::new(self.clone())
-    }
-
     /// Every user who is there, in no order.
     pub fn users(&self) -> Vec<User> {
         self.0.registry.cids().into_iter().map(|cid| self.user(cid)).collect()

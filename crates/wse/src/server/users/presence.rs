@@ -32,12 +32,15 @@ pub struct Presence {
     server: Server,
 }
 
-impl Presence {
-    pub(crate) fn new(server: Server) -> Self {
-        lingering(&server.0);
-        Self { server }
+impl Server {
+    /// Who is there, who is away and may be back, and how that changes.
+    pub fn presence(&self) -> Presence {
+        lingering(&self.0);
+        Presence { server: self.clone() }
     }
+}
 
+impl Presence {
     /// Whether the user is there: not offline.
     pub fn is_online(&self, cid: &Cid) -> bool {
         self.status(cid) != Status::Offline

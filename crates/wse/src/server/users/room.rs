@@ -45,11 +45,14 @@ pub struct Room {
     name: Arc<str>,
 }
 
-impl Room {
-    pub(crate) fn new(server: Server, name: Arc<str>) -> Self {
-        Self { server, name }
+impl Server {
+    /// A room as an address. It may have members or not.
+    pub fn room(&self, name: impl Into<Arc<str>>) -> Room {
+        Room { server: self.clone(), name: name.into() }
     }
+}
 
+impl Room {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
