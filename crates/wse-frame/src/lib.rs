@@ -83,6 +83,7 @@ mod item;
 mod limits;
 mod mask;
 mod opcode;
+mod overwrite;
 mod role;
 
 pub use close::CloseFrame;
@@ -93,4 +94,5 @@ pub use frame::Frame;
 pub use item::{Control, Item, Message, Payload};
 pub use limits::Limits;
 pub use opcode::Opcode;
+pub use overwrite::overwrite;
 pub use role::Role;

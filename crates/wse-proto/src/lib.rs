@@ -66,9 +66,10 @@ pub use machine::{
 };
 pub use protocol::{Protocol, codec::Codec, ws_messaging::WsMessaging};
 pub use session::{
+    aging::FrameAge,
     grant::{SessionGrant, SessionRequest},
     received::Received,
-    sent::{Full, Sent},
+    sent::{Again, Full, Placed, Sent},
     token::{Token, TokenCheck, Tokens},
 };
 pub use wire::{

@@ -30,6 +30,10 @@ pub enum SendError {
     /// ended before. Only [`Receipt::delivered`](crate::Receipt::delivered) returns this.
     #[error("delivery was not confirmed")]
     Unconfirmed,
+    /// Its time to live was over before it could be sent ([`Msg::ttl`](crate::Msg::ttl)). Only
+    /// [`Receipt::delivered`](crate::Receipt::delivered) and `send_when_ready` return this.
+    #[error("the message was too old before it could be sent")]
+    Expired,
 }
 
 impl SendError {
@@ -37,7 +41,7 @@ impl SendError {
     pub fn code(&self) -> &str {
         match self {
             SendError::NotReady => Code::NOT_READY,
-            SendError::TooBig(_) | SendError::Slow | SendError::Unconfirmed => Code::WS_ERROR,
+            SendError::TooBig(_) | SendError::Slow | SendError::Unconfirmed | SendError::Expired => Code::WS_ERROR,
             SendError::Encode(_) => Code::RP_INVALID,
             SendError::Stopped(error) => &error.code,
         }

@@ -145,6 +145,11 @@ pub mod presence {
     pub use crate::server::{Change, Changes, Presence, Status};
 }
 
+/// What a message that ages is made of ([`Msg::latest`], [`Msg::ttl`]).
+pub mod aging {
+    pub use crate::app::names::{Age, Aged};
+}
+
 /// The types that hooks see, that handlers take to pass payloads on undecoded, and that a codec of
 /// your own is made of.
 pub mod codec {

@@ -71,13 +71,15 @@ impl Open {
         }
         self.heartbeat.heard(now);
         let Some(session) = &mut self.session else { return meaning(envelope) };
-        if Kind::of(&envelope.name) != Some(Kind::Ack) {
+        let kind = Kind::of(&envelope.name);
+        if !matches!(kind, Some(Kind::Ack | Kind::Skip)) {
             session.received.take(envelope.weight(), now);
             return meaning(envelope);
         }
         match envelope.payload.decode() {
-            Ok(count) => Step::Acknowledged(count),
-            Err(_) => Step::Close(Closed::protocol_error()),
+            Ok(count) if kind == Some(Kind::Ack) => Step::Acknowledged(count),
+            Ok(count) if session.received.skip(count, now).is_ok() => Step::Wait,
+            _ => Step::Close(Closed::protocol_error()),
         }
     }
 
@@ -244,7 +246,7 @@ fn meaning<Q, O>(envelope: Envelope<'_>) -> Step<'_, Q, O> {
         (Kind::Identity, Some(stamp)) => Step::Renew { stamp },
         // An answer without a stamp belongs to no call, and an answer is not answered.
         (Kind::Response | Kind::ResponseErr | Kind::Ping | Kind::Cancel | Kind::Identity, None) => Step::Wait,
-        (Kind::Hi | Kind::Challenge | Kind::Welcome | Kind::Ack | Kind::Call, _) => {
+        (Kind::Hi | Kind::Challenge | Kind::Welcome | Kind::Ack | Kind::Skip | Kind::Call, _) => {
             Step::Close(Closed::protocol_error())
         }
     }

@@ -2,6 +2,7 @@
 //! the count of what was received, and copies of what was sent. Nothing in here knows
 //! whether there is a connection.
 
+pub(crate) mod aging;
 pub(crate) mod grant;
 pub(crate) mod received;
 pub(crate) mod sent;

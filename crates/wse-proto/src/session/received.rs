@@ -1,7 +1,10 @@
 //! How many envelopes one side of a session has received, and when it acknowledges them. Time is an
 //! argument.
 
-use crate::limits::{Period, later};
+use crate::{
+    limits::{Period, later},
+    wire::error::ProtocolError,
+};
 use std::time::{Duration, Instant};
 
 /// After this many envelopes the acknowledgement is sent at once.
@@ -10,6 +13,8 @@ const ENVELOPES: u64 = 32;
 const BYTES: u32 = 64 << 10;
 /// The longest time from an envelope to its acknowledgement.
 const DELAY: Duration = Duration::from_secs(1);
+/// The greatest count: every number up to it is exact in a double too.
+const COUNT: u64 = (1 << 53) - 1;
 
 /// Counts what one side of a session has received, and says when to acknowledge it.
 #[derive(Clone, Debug)]
@@ -53,10 +58,29 @@ impl Received {
         }
         self.taken += 1;
         self.owed = self.owed.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        self.owe(1, now);
+    }
+
+    /// Counts so many envelopes that the other side has given up.
+    ///
+    /// # Errors
+    /// When they are none, or more than can be counted.
+    pub fn skip(&mut self, count: u64, now: Instant) -> Result<(), ProtocolError> {
+        let taken = self.taken.checked_add(count).filter(|taken| count > 0 && *taken <= COUNT);
+        let taken = taken.ok_or_else(|| ProtocolError::new("a number of envelopes that cannot be given up"))?;
+        if !self.sealed {
+            self.taken = taken;
+            self.owe(count, now);
+        }
+        Ok(())
+    }
+
+    /// Notes when the last `fresh` envelopes have to be acknowledged.
+    fn owe(&mut self, fresh: u64, now: Instant) {
         let count = self.taken - self.acknowledged;
         if count >= ENVELOPES || self.owed >= BYTES {
             self.due = self.due.min(now);
-        } else if count == 1 {
+        } else if count == fresh {
             self.due = self.due.min(later(now, DELAY));
         }
     }
@@ -153,5 +177,22 @@ mod tests {
         assert_eq!(received.acknowledge(start + 1_000_000 * S), None);
         received.take(1, start);
         assert_eq!(received.acknowledge(start + S), Some(1));
+    }
+
+    #[test]
+    fn what_the_other_side_has_given_up_counts_and_is_acknowledged_as_what_has_come() {
+        let start = Instant::now();
+        let mut received = Received::new(25 * S, 60 * S, start);
+        received.skip(5, start).unwrap();
+        assert_eq!((received.taken(), received.due()), (5, start + S));
+        received.take(1, start);
+        received.skip(26, start).unwrap();
+        assert_eq!(received.acknowledge(start), Some(32));
+        for wrong in [0, u64::MAX, COUNT] {
+            assert!(received.skip(wrong, start).is_err(), "{wrong}");
+        }
+        received.seal(true);
+        received.skip(1, start).unwrap();
+        assert_eq!(received.taken(), 32);
     }
 }

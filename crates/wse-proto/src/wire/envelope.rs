@@ -57,6 +57,8 @@ pub enum Kind {
     ResponseErr,
     /// How many envelopes of the other side have been received.
     Ack,
+    /// How many envelopes that follow were given up: they count as received.
+    Skip,
     /// A call that asks whether the other side is there. The library answers it, not the application.
     Ping,
     /// The caller of the call with that stamp does not wait for the answer any more.
@@ -77,6 +79,7 @@ impl Kind {
             Kind::Response => "~wse:response",
             Kind::ResponseErr => "~wse:response-err",
             Kind::Ack => "~wse:ack",
+            Kind::Skip => "~wse:skip",
             Kind::Ping => "~wse:ping",
             Kind::Cancel => "~wse:cancel",
             Kind::Identity => "~wse:identity",
@@ -96,6 +99,7 @@ impl Kind {
             Kind::Response,
             Kind::ResponseErr,
             Kind::Ack,
+            Kind::Skip,
             Kind::Ping,
             Kind::Cancel,
             Kind::Identity,

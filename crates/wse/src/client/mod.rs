@@ -33,13 +33,13 @@ pub use event::ClientEvent;
 pub use status::Status;
 
 use crate::{
-    app::names::{Message, Procedure},
+    app::names::{Age, Message, Procedure},
     client::{
         event::handle_events,
         reconnect::{ClientTask, Command, Reply},
         state::{ClientState, Target, fixed_identity},
     },
-    connection::{handle::Handle, receipt::Receipt, send},
+    connection::{handle::Handle, receipt::Receipt, send, send_aging},
     error::{CallError, ConnectError, SendError},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -201,7 +201,11 @@ impl Client {
     /// not kept for later.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Receipt, SendError> {
         let handle = self.handle().ok_or(SendError::NotReady)?;
-        let number = send::message(&self.0.state.env.hooks, self, &handle, message.name(), &payload)?;
+        let hooks = &self.0.state.env.hooks;
+        if let Some(age) = message.age() {
+            return send_aging::message(hooks, self, &handle, (message.name(), age), &payload);
+        }
+        let number = send::message(hooks, self, &handle, message.name(), &payload)?;
         Ok(Receipt::new(&handle, number))
     }
 
@@ -226,6 +230,9 @@ impl Client {
     ) -> Result<Receipt, SendError> {
         let handle = self.handle().ok_or(SendError::NotReady)?;
         let hooks = &self.0.state.env.hooks;
+        if let Some(age) = message.age().map(Age::of_frame) {
+            return send_aging::message_when_ready(hooks, self, &handle, (message.name(), age), payload).await;
+        }
         let number = send::message_when_ready(hooks, self, &handle, message.name(), payload).await?;
         Ok(Receipt::new(&handle, number))
     }

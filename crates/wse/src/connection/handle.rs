@@ -26,6 +26,7 @@ use std::{
     },
     task::Waker,
 };
+use tokio::time::Instant;
 use wse_frame::{Opcode, frame_len, put_close, put_frame, write_frame};
 use wse_proto::{Closed, Codec, EncodeError, Envelope, Features, Kind, Limits, Payload, SessionGrant, Token};
 
@@ -168,7 +169,7 @@ impl Handle {
 
     /// Begins a session that keeps at most `limit` bytes. `token` is the first that a server grants.
     pub(crate) fn begin_session(&self, token: Option<Token>, limit: usize) {
-        self.outbox.begin_session(token, limit);
+        self.outbox.begin_session(token, limit, self.peer_can_skip());
     }
 
     /// Reads or changes the session, if there is one. No other lock may be taken within.
@@ -214,7 +215,7 @@ impl Handle {
     }
 
     #[inline]
-    fn queued(&self, sent: Result<Queued, SendError>) -> Result<Option<u64>, SendError> {
+    pub(super) fn queued(&self, sent: Result<Queued, SendError>) -> Result<Option<u64>, SendError> {
         match sent {
             Ok(queued) => {
                 if queued.counts {
@@ -251,8 +252,8 @@ impl Handle {
 
     /// For the task: takes what is queued, and notes that so many bytes were written to the stream.
     #[inline]
-    pub(super) fn collect(&self, writing: &mut Queue, written: usize, waker: &Waker) -> Collected {
-        let collected = self.outbox.collect(writing, written, waker);
+    pub(super) fn collect(&self, writing: &mut Queue, written: usize, waker: &Waker, now: Instant) -> Collected {
+        let collected = self.outbox.collect(writing, written, waker, now.into_std(), |places| self.skip_frame(places));
         if collected.less_beyond {
             self.count_excess();
         }
@@ -341,7 +342,7 @@ impl Handle {
 
     /// Encodes a frame and queues it. A large one is handed over in the memory it was written into, which the
     /// queue and the session share; a small one is copied.
-    fn frame<T>(
+    pub(super) fn frame<T>(
         &self,
         opcode: Opcode,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,

@@ -1,13 +1,14 @@
 //! The outbox of a connection: any thread may queue frames, only the connection's task takes them out.
 //! Queueing never makes a sender wait. It never holds more than its bound, and knows no stream and no clock.
 
+pub(super) mod aging;
 pub(super) mod compressed;
 mod room;
 mod session;
 pub(crate) mod signals;
 
 use crate::{
-    connection::queue::{Out, Queue},
+    connection::queue::{Out, Queue, aging::AgingQueue},
     error::SendError,
     session::sent::SentFrames,
     sync::{
@@ -47,6 +48,8 @@ const PONGS: usize = 4 << 10;
 #[derive(Debug, Default)]
 struct State {
     queue: Queue,
+    /// What follows, from the first frame on that ages. Most often there is none.
+    aging: Option<Box<AgingQueue>>,
     /// Bytes in the queue and those that the task is writing.
     bytes: usize,
     /// How many of them were sent before over another connection. They count against no bound.
@@ -77,7 +80,7 @@ struct State {
 }
 
 /// What became of a frame that was accepted.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Queued {
     /// Its number, where a session can tell when it has arrived.
     pub(crate) number: Option<u64>,
@@ -206,14 +209,18 @@ impl Outbox {
 
     fn enqueue(&self, mut state: MutexGuard<'_, State>, frame: Out<'_>) {
         state.bytes += frame.len();
-        state.queue.put(frame);
+        match &mut state.aging {
+            None => state.queue.put(frame),
+            Some(aging) => aging.put(frame),
+        }
         self.wake(state);
     }
 
     /// Ends the connection, since its bound is exceeded. What the task has begun to write stays, so that
     /// the peer can still read the close frame.
     fn too_slow(&self, mut state: MutexGuard<'_, State>) -> SendError {
-        let writing = state.bytes - std::mem::take(&mut state.queue).len();
+        let aging = state.aging.take().map_or(0, |aging| aging.weight());
+        let writing = state.bytes - std::mem::take(&mut state.queue).len() - aging;
         state.bytes = writing;
         self.end(state, Closed::slow());
         SendError::Slow

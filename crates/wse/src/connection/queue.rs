@@ -1,6 +1,7 @@
 //! The bytes to be written, in order: small frames lie behind one another in one buffer, and shared frames
 //! are referenced where they are large or alone. It never copies a large one, and owns no memory while empty.
 
+pub(super) mod aging;
 mod rest;
 
 use crate::connection::spare;

@@ -60,6 +60,10 @@ fn write(queue: &mut Queue, got: &mut Vec<u8>) -> usize {
     written
 }
 
+fn now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
 fn waker() -> Waker {
     Arc::new(Unpark(thread::current())).into()
 }
@@ -70,7 +74,7 @@ fn turn(handle: &Handle, got: &mut Vec<u8>, enough: usize) -> Option<Box<Signals
     let (waker, mut queue, mut written) = (waker(), Queue::default(), 0);
     handle.outbox.work();
     loop {
-        let Collected { signals, sleeps, .. } = handle.collect(&mut queue, written, &waker);
+        let Collected { signals, sleeps, .. } = handle.collect(&mut queue, written, &waker, now());
         if signals.is_some() || got.len() >= enough {
             handle.gone(write(&mut queue, got));
             return signals;
@@ -154,19 +158,19 @@ fn a_task_at_work_is_not_woken_one_that_sleeps_once_and_one_that_has_ended_is_no
             (0..3).for_each(|_| _ = handle.queue(Out::Own(b"frame")).unwrap());
             assert_eq!(woken.0.load(SeqCst), expected);
         };
-        assert!(handle.collect(&mut queue, 0, &waker).sleeps);
+        assert!(handle.collect(&mut queue, 0, &waker, now()).sleeps);
         send(1);
         handle.outbox.work();
         send(1);
-        assert!(!handle.collect(&mut queue, 0, &waker).sleeps, "there is something to write");
+        assert!(!handle.collect(&mut queue, 0, &waker, now()).sleeps, "there is something to write");
         send(1);
         assert!(!handle.outbox.sleep(&waker), "something was sent since");
         let written = write(&mut queue, &mut Vec::new());
-        assert!(!handle.collect(&mut queue, written, &waker).sleeps);
+        assert!(!handle.collect(&mut queue, written, &waker, now()).sleeps);
         assert!(handle.outbox.sleep(&waker), "while the stream is full");
         send(2);
         // What wakes a task keeps its memory.
-        handle.collect(&mut queue, 0, &waker);
+        handle.collect(&mut queue, 0, &waker, now());
         assert!(handle.outbox.sleep(&waker));
         handle.outbox.forget_task();
         drop(waker);
@@ -219,10 +223,10 @@ fn a_session_loses_and_doubles_nothing_while_it_is_parked_and_resumed_under_its_
         let mut got = Vec::new();
         while got.len() < 8 {
             // With what was about to be written.
-            handle.collect(&mut Queue::default(), 0, &waker());
+            handle.collect(&mut Queue::default(), 0, &waker(), now());
             assert!(handle.outbox.park());
             thread::yield_now();
-            handle.outbox.resume(&[], got.len() as u64, &[]);
+            handle.send_again(&[], got.len() as u64, &[]);
             turn(&handle, &mut got, 8);
             handle.outbox.acknowledge(got.len() as u64 / 2).unwrap();
         }
@@ -266,7 +270,7 @@ fn the_parking_holds_its_bound_while_sessions_come_grow_and_go() {
                 let sent = handle.queue(Out::Own(&[0; 100]));
                 assert!(parking.bytes() <= BOUND);
                 assert!(sent.is_ok() || !handle.is_open(), "an error only after the end");
-                handle.outbox.resume(&[], 0, &[]);
+                handle.send_again(&[], 0, &[]);
                 handle.parked.free_slot();
                 handle
             })
@@ -304,7 +308,7 @@ fn what_a_parked_session_keeps_is_counted_whole_whenever_it_grows() {
         assert!(handle.outbox.park());
         handle.take_slot(&parking, 0);
         let (empty, senders) = (parking.bytes(), [0, 1].map(|number| sender(&handle, number)));
-        handle.outbox.resume(&[], 0, &[]);
+        handle.send_again(&[], 0, &[]);
         handle.parked.free_slot();
         assert!(handle.outbox.park());
         handle.take_slot(&parking, 0);

@@ -65,7 +65,7 @@ impl Handle {
             put_frame(&mut first, self.opcode(), None, self.write_welcome(payload, Some(granted)))?;
             put_frame(&mut last, Opcode::Ping, None, write_raw(mark))?;
         }
-        self.outbox.resume(&first, seen, &last);
+        self.send_again(&first, seen, &last);
         self.parked.free_slot();
         Ok(())
     }

@@ -63,13 +63,26 @@ pub(crate) fn shared<W: Send + 'static>(
     payload: Option<&Payload<'_>>,
     frame: &SharedFrame,
 ) -> Result<Option<u64>, SendError> {
+    show(hooks, who, handle, name, payload)?;
+    handle.send_shared(frame)
+}
+
+/// Shows the hook a message that was encoded for many.
+#[inline]
+pub(super) fn show<W: Send + 'static>(
+    hooks: &Hooks<W>,
+    who: &W,
+    handle: &Handle,
+    name: &str,
+    payload: Option<&Payload<'_>>,
+) -> Result<(), SendError> {
     if let (true, Some(payload)) = (hooks.sees_outgoing(), payload) {
         if !handle.is_open() {
             return Err(SendError::NotReady);
         }
         hooks.outgoing(who, &Envelope { name: name.into(), payload: payload.borrowed(), stamp: None })?;
     }
-    handle.send_shared(frame)
+    Ok(())
 }
 
 /// Sends a call that the hook lets through, and waits for its answer.
@@ -113,7 +126,7 @@ where
 
 /// Shows the hook what is to be sent, and returns the payload as the hook saw it; `None` without a
 /// hook.
-fn shown<W, P>(
+pub(super) fn shown<W, P>(
     hooks: &Hooks<W>,
     who: &W,
     handle: &Handle,

@@ -21,7 +21,7 @@ impl<O: Owner> Connection<O> {
         loop {
             let fresh = self.writing.is_empty();
             let Collected { signals, sleeps, .. } =
-                self.handle.collect(&mut self.writing, take(&mut written), cx.waker());
+                self.handle.collect(&mut self.writing, take(&mut written), cx.waker(), self.now);
             if fresh && self.writing.behind_mark() > ANNOUNCED {
                 self.announce();
             }

@@ -186,7 +186,7 @@ impl Server {
     /// When no wire of the receivers can carry the payload, or its frame is larger than a queue; no device
     /// got anything then.
     pub fn broadcast<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Delivered, SendError> {
-        deliver::send(&self.0, &Scope::Everyone.into(), message.name(), &payload)
+        deliver::send(&self.0, &Scope::Everyone.into(), message, &payload)
     }
 
     /// All devices as an address, so that some can be left out before sending.
@@ -203,7 +203,7 @@ impl Server {
     /// # Errors
     /// When no wire of this server can carry the payload, or its frame is larger than a queue.
     pub fn encode<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Encoded, SendError> {
-        Encoded::for_all(&self.0, message.name(), &payload)
+        Encoded::for_all(&self.0, &message, &payload)
     }
 
     /// Ends all connections of a user with 1000 and the reason; with 4003 on the subprotocol

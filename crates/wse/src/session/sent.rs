@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use std::{collections::BTreeMap, fmt, time::Instant};
 use tokio::sync::oneshot;
-use wse_proto::{Full, ProtocolError, Sent, Token, TokenCheck, Tokens};
+use wse_proto::{Again, FrameAge, Full, Placed, ProtocolError, Sent, Token, TokenCheck, Tokens};
 
 /// Closed receipts are looked for when at least this many receipts wait.
 const RECEIPTS: u32 = 32;
@@ -26,8 +26,18 @@ pub(crate) struct SentFrames {
     over: bool,
 }
 
-/// Receipts by the number of their frame. Resolve or drop them without a lock: they wake tasks.
-pub(crate) type Receipts = BTreeMap<u64, oneshot::Sender<()>>;
+/// Receipts by the number of their frame; of a frame that has replaced others there are several. Tell or drop them
+/// without a lock: they wake tasks.
+pub(crate) type Receipts = BTreeMap<(u64, u64), oneshot::Sender<Notice>>;
+
+/// What the sender of a frame is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// The peer has it, or a newer one that has replaced it.
+    Arrived,
+    /// It was too old before it could be sent.
+    TooOld,
+}
 
 /// What is known of a frame's arrival.
 pub(crate) enum Arrival {
@@ -36,14 +46,15 @@ pub(crate) enum Arrival {
     /// The peer will not acknowledge it any more.
     Unknown,
     /// Resolves when the peer acknowledges it.
-    Wait(oneshot::Receiver<()>),
+    Wait(oneshot::Receiver<Notice>),
 }
 
 impl SentFrames {
-    /// Begins a session that keeps at most `limit` bytes. `token` is the first that a server grants.
-    pub(crate) fn new(token: Option<Token>, limit: usize) -> Self {
+    /// Begins a session that keeps at most `limit` bytes. `token` is the first that a server grants. Frames are
+    /// given up only if the peer can be told.
+    pub(crate) fn new(token: Option<Token>, limit: usize, can_skip: bool) -> Self {
         Self {
-            copies: Sent::new(limit),
+            copies: Sent::new(limit, can_skip),
             tokens: token.as_ref().map(Tokens::new),
             parked: false,
             claimed: false,
@@ -67,6 +78,69 @@ impl SentFrames {
         self.copies.push(frame)
     }
 
+    /// The same of a frame that ages. Whoever waits for one that it replaces waits for this one.
+    ///
+    /// # Errors
+    /// [`Full`], as for any frame.
+    pub(crate) fn push_aging(&mut self, frame: Bytes, age: FrameAge) -> Result<Placed, Full> {
+        let placed = self.copies.push_aging(frame, age)?;
+        if let Some(given_up) = placed.given_up.filter(|_| !self.receipts.is_empty()) {
+            let receipts = self.receipts_of(given_up);
+            self.receipts.extend(receipts.into_iter().map(|((_, nth), receipt)| ((placed.number, nth), receipt)));
+        }
+        Ok(placed)
+    }
+
+    /// Whether the peer can be told of what was given up.
+    pub(crate) fn can_skip(&self) -> bool {
+        self.copies.can_skip()
+    }
+
+    /// Gives up the place of that number. False where it is not kept, or the peer cannot be told.
+    pub(crate) fn give_up(&mut self, number: u64) -> bool {
+        self.copies.give_up(number)
+    }
+
+    /// Whether the connection of now had the frame of that number, which ages.
+    pub(crate) fn is_written(&self, number: u64) -> bool {
+        self.copies.is_written(number)
+    }
+
+    /// Gives up these places. Returns the receipts, to be told of it.
+    pub(crate) fn give_up_all(&mut self, numbers: &[u64]) -> Receipts {
+        let mut receipts = Receipts::new();
+        for number in numbers {
+            self.copies.give_up(*number);
+            receipts.append(&mut self.receipts_of(*number));
+        }
+        receipts
+    }
+
+    /// Gives up what was not written and is too old. Returns the receipts, to be told of it.
+    pub(crate) fn expire(&mut self, now: Instant) -> Receipts {
+        let over = self.copies.expire(now);
+        over.into_iter().flat_map(|number| self.receipts_of(number)).collect()
+    }
+
+    /// The number of the last frame of a text, while it was not written.
+    pub(crate) fn waiting(&self, text: &str) -> Option<u64> {
+        self.copies.waiting(text)
+    }
+
+    /// Notes that the connection of now had the frames up to that number.
+    pub(crate) fn wrote(&mut self, number: u64) {
+        self.copies.wrote(number);
+    }
+
+    fn receipts_of(&mut self, number: u64) -> Receipts {
+        if self.receipts.is_empty() {
+            return Receipts::new();
+        }
+        let mut from = self.receipts.split_off(&(number, 0));
+        self.receipts.append(&mut from.split_off(&(number + 1, 0)));
+        from
+    }
+
     /// Notes that the peer has taken in the first `count` frames. Returns the receipts to resolve.
     ///
     /// # Errors
@@ -76,7 +150,7 @@ impl SentFrames {
         if self.receipts.is_empty() {
             return Ok(Receipts::new());
         }
-        let waiting = self.receipts.split_off(&(count + 1));
+        let waiting = self.receipts.split_off(&(count + 1, 0));
         Ok(std::mem::replace(&mut self.receipts, waiting))
     }
 
@@ -128,12 +202,14 @@ impl SentFrames {
     pub(crate) fn resume(&mut self, seen: u64) -> Receipts {
         (self.parked, self.claimed) = (false, false);
         // `claim` has checked that `seen` is covered, and the peer has said nothing since.
-        self.acknowledge(seen).unwrap_or_default()
+        let receipts = self.acknowledge(seen).unwrap_or_default();
+        self.copies.wrote(seen); // nothing behind it went over the connection of now
+        receipts
     }
 
-    /// The frames to send again.
-    pub(crate) fn frames(&self) -> impl Iterator<Item = &Bytes> {
-        self.copies.frames()
+    /// What to send again.
+    pub(crate) fn again(&self) -> impl Iterator<Item = Again<'_, Bytes>> {
+        self.copies.again()
     }
 
     /// Ends the session: no frame is sent again. Acknowledgements still count.
@@ -155,14 +231,21 @@ impl SentFrames {
         if self.over {
             return Arrival::Unknown;
         }
+        Arrival::Wait(self.notice(number))
+    }
+
+    /// What tells whether the frame of that number arrives.
+    pub(crate) fn notice(&mut self, number: u64) -> oneshot::Receiver<Notice> {
         if self.receipts.len() >= self.receipts_checked_at as usize {
             self.receipts.retain(|_, receipt| !receipt.is_closed());
             let waiting = u32::try_from(self.receipts.len()).unwrap_or(u32::MAX);
             self.receipts_checked_at = waiting.max(RECEIPTS).saturating_mul(2);
         }
-        let (receipt, arrived) = oneshot::channel();
-        self.receipts.insert(number, receipt);
-        Arrival::Wait(arrived)
+        let last = self.receipts.range((number, 0)..=(number, u64::MAX)).next_back();
+        let nth = last.map_or(0, |((_, nth), _)| nth + 1);
+        let (receipt, notice) = oneshot::channel();
+        self.receipts.insert((number, nth), receipt);
+        notice
     }
 
     /// Whether a sender waits for a receipt.
@@ -201,10 +284,12 @@ impl SentFrames {
     }
 }
 
-/// Tells the senders that their frames have arrived. No lock may be held.
-pub(crate) fn resolve(receipts: Receipts) {
-    for receipt in receipts.into_values() {
-        let _ = receipt.send(()); // the sender may have stopped waiting
+impl Notice {
+    /// Tells the senders. No lock may be held.
+    pub(crate) fn tell(self, receipts: Receipts) {
+        for receipt in receipts.into_values() {
+            let _ = receipt.send(self); // the sender may have stopped waiting
+        }
     }
 }
 

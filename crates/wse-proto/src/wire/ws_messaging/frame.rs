@@ -113,7 +113,7 @@ pub(crate) fn own_frame(name: &str) -> Option<Result<OwnFrame, EncodeError>> {
         Kind::Welcome => Ok(OwnFrame::Connect),
         Kind::Response => Ok(OwnFrame::Answer("result")),
         Kind::ResponseErr => Ok(OwnFrame::Answer("error")),
-        Kind::Challenge | Kind::Ack | Kind::Ping | Kind::Cancel | Kind::Identity | Kind::Call => {
+        Kind::Challenge | Kind::Ack | Kind::Skip | Kind::Ping | Kind::Cancel | Kind::Identity | Kind::Call => {
             Err(EncodeError::new("ws-messaging has no such frame"))
         }
     })

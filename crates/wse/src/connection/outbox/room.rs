@@ -3,13 +3,15 @@
 
 use crate::{
     connection::{
-        outbox::{Outbox, Queued, State, compressed::Compressed},
+        outbox::{Outbox, Queued, State, aging::Aged, compressed::Compressed},
         queue::Out,
     },
     error::SendError,
     sync::MutexGuard,
 };
 use bytes::Bytes;
+use std::time::Instant;
+use wse_proto::FrameAge;
 
 impl Outbox {
     /// Waits until half of the limit is free, so that what is sent next makes no peer late.
@@ -51,6 +53,30 @@ impl Outbox {
     /// Resolves when the end was chosen.
     pub(crate) async fn ended(&self) {
         let _ = self.when(|| Ok((!self.is_open()).then_some(()))).await; // it is no error
+    }
+
+    /// The same of a frame that ages. It is an error when it is too old before there is room.
+    pub(crate) async fn send_aging_when_ready(
+        &self,
+        plain: &Bytes,
+        compressed: Option<Compressed<'_>>,
+        age: &FrameAge,
+        clock: impl Fn() -> Instant,
+    ) -> Result<Aged, SendError> {
+        self.can_hold(plain.len())?;
+        self.when(|| {
+            let (state, now) = (self.lock(), clock());
+            let frame = state.form(Out::Shared(plain), compressed);
+            if state.closed.is_none() && age.is_over(now) {
+                return Err(SendError::Expired);
+            }
+            if state.closed.is_none() && !self.has_room(&state, frame.len() + age.weight()) {
+                self.note_waiting(state);
+                return Ok(None);
+            }
+            self.admit_aging(state, &frame.to_bytes(), plain, age, now).map(Some)
+        })
+        .await
     }
 
     /// Tries until there is a result, whenever something has become free.

@@ -1,10 +1,13 @@
 //! What other threads signal to the task of a connection through its outbox, besides frames and the end.
 
-use crate::connection::{
-    outbox::{Outbox, State},
-    queue::Queue,
+use crate::{
+    connection::{
+        outbox::{Outbox, State},
+        queue::Queue,
+    },
+    session::sent::{Notice, Receipts},
 };
-use std::task::Waker;
+use std::{task::Waker, time::Instant};
 use wse_proto::{Closed, Reason};
 
 /// What the task finds in its outbox.
@@ -75,15 +78,28 @@ impl Outbox {
 
     /// For the task, which has written so many bytes since it was last here: takes what is queued, once
     /// `writing` is empty, and every signal. If there is neither, the task sleeps from now on: it does not
-    /// have to take the lock again for that.
-    pub(crate) fn collect(&self, writing: &mut Queue, written: usize, waker: &Waker) -> Collected {
+    /// have to take the lock again for that. `skip` makes the frame that tells of places that were given up.
+    pub(crate) fn collect(
+        &self,
+        writing: &mut Queue,
+        written: usize,
+        waker: &Waker,
+        now: Instant,
+        skip: impl Fn(u64) -> Vec<u8>,
+    ) -> Collected {
         let mut state = self.lock();
-        let mut collected = Collected::default();
+        let (mut collected, mut over) = (Collected::default(), None::<Receipts>);
         if written > 0 {
             collected.less_beyond = self.forget(&mut state, written);
         }
-        if writing.is_empty() && !state.queue.is_empty() {
-            std::mem::swap(writing, &mut state.queue);
+        if writing.is_empty() {
+            if !state.queue.is_empty() {
+                std::mem::swap(writing, &mut state.queue);
+            }
+            if state.aging.is_some() {
+                over = Some(self.take_aging(&mut state, writing, now, skip));
+                collected.less_beyond |= self.forget(&mut state, 0);
+            }
         }
         state.news = false;
         if state.signalled {
@@ -92,8 +108,9 @@ impl Outbox {
             self.doze(&mut state, waker);
             collected.sleeps = true;
         }
-        if written > 0 {
-            self.freed_by(state);
+        self.freed_by(state);
+        if let Some(over) = over {
+            Notice::TooOld.tell(over);
         }
         collected
     }

@@ -62,7 +62,7 @@ impl Audience {
     /// When no wire of the receivers can carry the payload, or its frame is larger than a queue; no device
     /// got anything then.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Delivered, SendError> {
-        deliver::send(&self.server.0, &self.to, message.name(), &payload)
+        deliver::send(&self.server.0, &self.to, message, &payload)
     }
 
     /// Calls a procedure of each of them that is there now, as [`User::ask`](crate::User::ask) does.

@@ -2,8 +2,8 @@
 //! After that its properties can still be read, and every send is an error.
 
 use crate::{
-    app::names::{Message, Procedure},
-    connection::{handle::Handle, receipt::Receipt, send, turn},
+    app::names::{Age, Message, Procedure},
+    connection::{handle::Handle, receipt::Receipt, send, send_aging, turn},
     error::{CallError, SendError},
     server::{
         Inner, Server,
@@ -159,8 +159,12 @@ impl Conn {
     /// # Errors
     /// [`SendError`]; after `Slow` the connection is being closed.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Receipt, SendError> {
-        let number = send::message(&self.0.server.env.hooks, self, &self.0.handle, message.name(), &payload)?;
-        Ok(Receipt::new(&self.0.handle, number))
+        let ConnInner { handle, server, .. } = &*self.0;
+        if let Some(age) = message.age() {
+            return send_aging::message(&server.env.hooks, self, handle, (message.name(), age), &payload);
+        }
+        let number = send::message(&server.env.hooks, self, handle, message.name(), &payload)?;
+        Ok(Receipt::new(handle, number))
     }
 
     /// Waits until half of the queue of this device is free
@@ -197,6 +201,10 @@ impl Conn {
         payload: P,
     ) -> Result<Receipt, SendError> {
         let ConnInner { handle, server, .. } = &*self.0;
+        if let Some(age) = message.age().map(Age::of_frame) {
+            let named = (message.name(), age);
+            return send_aging::message_when_ready(&server.env.hooks, self, handle, named, payload).await;
+        }
         let number = send::message_when_ready(&server.env.hooks, self, handle, message.name(), payload).await?;
         Ok(Receipt::new(handle, number))
     }
@@ -206,12 +214,18 @@ impl Conn {
     /// # Errors
     /// [`SendError`]; after `Slow` the connection is being closed.
     pub fn send_encoded(&self, message: &Encoded) -> Result<Receipt, SendError> {
-        let number = self.queue(message)?;
+        let receipt = match message.age() {
+            Some(age) => self.queue_aging(message, age)?,
+            None => Receipt::new(&self.0.handle, self.queue(message)?),
+        };
         turn::produced(message.size());
-        Ok(Receipt::new(&self.0.handle, number))
+        Ok(receipt)
     }
 
     pub(crate) fn queue(&self, message: &Encoded) -> Result<Option<u64>, SendError> {
+        if let Some(age) = message.age() {
+            return self.queue_aging(message, age).map(|_| None);
+        }
         let ConnInner { handle, server, .. } = &*self.0;
         let frame = message.frame(server, handle.spoken())?;
         let payload = server.env.hooks.sees_outgoing().then(|| message.payload(handle.codec().format())).transpose()?;
@@ -221,7 +235,19 @@ impl Conn {
     /// The same for a message that the hook has let through.
     pub(crate) fn queue_shown(&self, message: &Encoded) -> Result<Option<u64>, SendError> {
         let ConnInner { handle, server, .. } = &*self.0;
+        if let Some(age) = message.age() {
+            let frame = message.frame(server, handle.spoken())?;
+            return send_aging::shown_shared(handle, frame, age);
+        }
         handle.send_shared(message.frame(server, handle.spoken())?)
+    }
+
+    /// Queues a message that ages.
+    pub(crate) fn queue_aging(&self, message: &Encoded, age: &Age) -> Result<Receipt, SendError> {
+        let ConnInner { handle, server, .. } = &*self.0;
+        let frame = message.frame(server, handle.spoken())?;
+        let payload = server.env.hooks.sees_outgoing().then(|| message.payload(handle.codec().format())).transpose()?;
+        send_aging::shared(&server.env.hooks, self, handle, (message.name(), age), payload, frame)
     }
 
     /// Calls a procedure of this device and waits for the answer, at most

@@ -2,6 +2,7 @@
 //! does not delay another.
 
 use crate::{
+    app::names::Message,
     connection::turn,
     error::SendError,
     server::{
@@ -50,11 +51,11 @@ impl Delivered {
 pub(crate) fn send<P: Serialize>(
     server: &Inner,
     to: &Recipients,
-    name: &str,
+    message: impl Message<P>,
     payload: &P,
 ) -> Result<Delivered, SendError> {
     let conns = here(server, to);
-    let message = Encoded::for_these(server, name, payload, conns.iter().map(|conn| &**conn.0.handle.spoken()))?;
+    let message = Encoded::for_these(server, &message, payload, conns.iter().map(|conn| &**conn.0.handle.spoken()))?;
     Ok(Delivered { here: queue(server, &conns, &message), elsewhere: 0 })
 }
 

@@ -67,7 +67,7 @@ impl Device {
     /// # Errors
     /// When the payload does not encode or is larger than a queue.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Delivered, SendError> {
-        deliver::send(&self.server.0, &self.recipients(), message.name(), &payload)
+        deliver::send(&self.server.0, &self.recipients(), message, &payload)
     }
 
     /// Queues a message that was [encoded](Server::encode) before. Returns how many took it: one or

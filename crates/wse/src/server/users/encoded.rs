@@ -2,6 +2,7 @@
 //! knows no device.
 
 use crate::{
+    app::names::{Age, Message},
     connection::{shared_frame::SharedFrame, spoken::Spoken},
     error::SendError,
     server::{Inner, Server, users::id::NodeId},
@@ -45,6 +46,8 @@ pub struct Encoded {
     /// The server whose codecs the frames are for.
     node: NodeId,
     name: Box<str>,
+    /// How it ages from when it is sent.
+    age: Option<Box<Age>>,
     /// The payload in each format; made where a hook or another server is to read it.
     json: OnceLock<Payload<'static>>,
     msgpack: OnceLock<Payload<'static>>,
@@ -83,11 +86,17 @@ impl Framed {
 /// What the bytes of a message begin with: how the envelope behind it is to be read.
 const JSON: u8 = 1;
 const MESSAGE_PACK: u8 = 2;
+/// Beside either: how the message ages stands before the envelope.
+const AGES: u8 = 0x80;
 
 impl Encoded {
     /// Encodes a message for every codec of a server, and keeps the payload.
-    pub(crate) fn for_all<P: Serialize>(server: &Inner, name: &str, payload: &P) -> Result<Self, SendError> {
-        let message = Self::empty(server, name);
+    pub(crate) fn for_all<P: Serialize>(
+        server: &Inner,
+        message: &impl Message<P>,
+        payload: &P,
+    ) -> Result<Self, SendError> {
+        let message = Self::empty(server, message.name(), message.age());
         message.encode(server, server.spoken.iter().map(|spoken| &**spoken), payload, true)?;
         if message.json.get().or(message.msgpack.get()).is_none() {
             // No wire of this server has a place for the name, but one of another server may.
@@ -102,11 +111,11 @@ impl Encoded {
     /// server's first codec, so that a payload that does not encode is an error even then.
     pub(crate) fn for_these<'a, P: Serialize>(
         server: &Inner,
-        name: &str,
+        message: &impl Message<P>,
         payload: &P,
         spoken: impl Iterator<Item = &'a Spoken>,
     ) -> Result<Self, SendError> {
-        let message = Self::empty(server, name);
+        let message = Self::empty(server, message.name(), message.age());
         let keep = server.env.hooks.sees_outgoing();
         let mut spoken = spoken.peekable();
         if spoken.peek().is_none() {
@@ -127,7 +136,7 @@ impl Encoded {
         payload: &P,
         formats: impl Iterator<Item = Format> + Clone,
     ) -> Result<Self, SendError> {
-        let message = Self::empty(server, name);
+        let message = Self::empty(server, name, None);
         let spoken =
             [Format::Json, Format::MessagePack].into_iter().filter(|format| formats.clone().any(|it| it == *format));
         let failed = spoken.filter_map(|format| message.keep(format, payload).err()).last();
@@ -135,9 +144,10 @@ impl Encoded {
         failed.filter(|_| !kept).map_or(Ok(message), Err)
     }
 
-    fn empty(server: &Inner, name: &str) -> Self {
+    fn empty(server: &Inner, name: &str, age: Option<&Age>) -> Self {
         let frames = server.spoken.iter().map(|_| OnceLock::new()).collect();
-        Self { node: server.node, name: name.into(), json: OnceLock::new(), msgpack: OnceLock::new(), frames }
+        let age = age.cloned().map(Box::new);
+        Self { node: server.node, name: name.into(), age, json: OnceLock::new(), msgpack: OnceLock::new(), frames }
     }
 
     /// Makes the frame for each of these codecs, once. A codec that has no form for the message is no error
@@ -200,7 +210,14 @@ impl Encoded {
             Some(_) => (MESSAGE_PACK, Codec::MessagePack),
             None => (JSON, Codec::Json),
         };
-        let mut bytes = vec![mark];
+        let mut bytes = match &self.age {
+            None => vec![mark],
+            Some(age) => {
+                let mut bytes = vec![mark | AGES];
+                age.write(&mut bytes);
+                bytes
+            }
+        };
         codec.write_encoded(&mut bytes, &self.name, self.payload(codec.format())?, None)?;
         Ok(bytes)
     }
@@ -213,19 +230,25 @@ impl Encoded {
     /// # Errors
     /// When they are not such a message, or longer than a queue.
     pub fn from_bytes(server: &Server, bytes: &[u8]) -> Result<Self, ProtocolError> {
-        let (codec, envelope) = match bytes.split_first() {
-            Some((&JSON, envelope)) => (Codec::Json, envelope),
-            Some((&MESSAGE_PACK, envelope)) => (Codec::MessagePack, envelope),
-            _ => return Err(ProtocolError::new("an encoded message of no known version")),
-        };
-        if envelope.len() > server.0.env.limits.queue_bytes {
+        if bytes.len() > 1 + server.0.env.limits.queue_bytes {
             return Err(ProtocolError::new("an encoded message larger than a queue"));
         }
+        let unknown = || ProtocolError::new("an encoded message of no known version");
+        let (mark, envelope) = bytes.split_first().ok_or_else(unknown)?;
+        let codec = match mark & !AGES {
+            JSON => Codec::Json,
+            MESSAGE_PACK => Codec::MessagePack,
+            _ => return Err(unknown()),
+        };
+        let (age, envelope) = match mark & AGES {
+            0 => (None, envelope),
+            _ => Age::read(envelope).map(|(age, envelope)| (Some(age), envelope)).ok_or_else(unknown)?,
+        };
         let envelope = codec.read(envelope, codec.binary())?;
         if envelope.is_call() || codec.can_name(&envelope.name).is_err() {
             return Err(ProtocolError::new("an encoded message that is none of the application's"));
         }
-        let message = Self::empty(&server.0, &envelope.name);
+        let message = Self::empty(&server.0, &envelope.name, age.as_ref());
         let _ = message.slot(codec.format()).set(envelope.payload.into_owned());
         Ok(message)
     }
@@ -238,6 +261,10 @@ impl Encoded {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn age(&self) -> Option<&Age> {
+        self.age.as_deref()
     }
 
     /// The payload in a format, translated if only the other format is there.
