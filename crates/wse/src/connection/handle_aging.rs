@@ -16,7 +16,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::Instant;
 use wse_frame::put_frame;
-use wse_proto::{FrameAge, Kind, Payload};
+use wse_proto::{Features, FrameAge, Kind, Payload};
 
 /// The bytes of a stamp that tells how much time is left, and what stands before the digits.
 const TOLD: (usize, u8) = (25, b'~');
@@ -104,7 +104,7 @@ impl Handle {
 
     /// Whether the peer can be told of places that were given up: it knows of that, and the codec can say it.
     pub(crate) fn peer_can_skip(&self) -> bool {
-        !self.skip_frame(1).is_empty()
+        self.features().has(Features::SKIP) && !self.skip_frame(1).is_empty()
     }
 
     /// The frame that tells that so many places follow that were given up. Empty where the codec cannot write it.

@@ -1,6 +1,7 @@
 //! Sessions: each half by itself, both over a network that fails.
 
 mod aborts;
+mod aging;
 mod announced;
 mod away;
 mod cancel;

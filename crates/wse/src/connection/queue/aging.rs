@@ -46,7 +46,7 @@ enum Piece {
 }
 
 /// What becomes of a frame that is too old.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TooOld {
     /// It is removed.
     Remove,
