@@ -12,6 +12,8 @@ pub(crate) struct Count {
     pub(crate) close_frames: u64,
     pub(crate) told_later: u64,
     pub(crate) given_up: u64,
+    pub(crate) replaced: u64,
+    pub(crate) skipped: u64,
 }
 
 impl Count {
@@ -25,5 +27,7 @@ impl Count {
         self.close_frames += other.close_frames;
         self.told_later += other.told_later;
         self.given_up += other.given_up;
+        self.replaced += other.replaced;
+        self.skipped += other.skipped;
     }
 }

@@ -1,7 +1,7 @@
 //! What has happened in a run, and whether it may have: each report is checked against all before
 //! it. It does not see how a machine or a driver came to what it reports.
 
-use crate::{count::Count, network::Side, returns::Returns};
+use crate::{ages::Record, count::Count, network::Side, returns::Returns};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
@@ -71,6 +71,7 @@ pub(crate) struct History {
     pub(crate) print: u64,
     pub(crate) count: Count,
     pub(crate) returns: Returns,
+    pub(crate) ages: Record,
 }
 
 impl History {
@@ -88,6 +89,7 @@ impl History {
             print: 0,
             count: Count::default(),
             returns: Returns::default(),
+            ages: Record::default(),
         }
     }
 
@@ -150,6 +152,18 @@ impl History {
         assert_eq!(party.received, number, "{name} misses a frame, or has one twice");
         assert!(number <= sent, "{name} hears what was not said");
         assert_eq!(*self.party(from).peer.get_or_insert(name), name, "{from} is heard by another party");
+    }
+
+    /// Counts places of its peer that were given up. Returns their numbers.
+    pub(crate) fn skip(&mut self, name: Name, count: u64) -> std::ops::RangeInclusive<u64> {
+        self.mark("skips", name, count);
+        let party = self.party(name);
+        assert!(
+            party.open == Some(true) && party.ended.is_none() && party.parked.is_none(),
+            "{name} is deaf: {party:?}"
+        );
+        party.received += count;
+        party.received + 1 - count..=party.received
     }
 
     pub(crate) fn acknowledged(&mut self, name: Name, count: u64) {
@@ -311,6 +325,7 @@ impl History {
                     assert!(live.contains(name) && party.parked.is_none(), "{name} neither lives nor has ended");
                     assert!(peer.is_some_and(|peer| peer.ended.is_none()), "{name} is alone");
                     assert_eq!(missing, 0, "{name} is not heard");
+                    self.finish_ages(*name);
                     let confirmed = party.open == Some(false) || party.acknowledged == party.sent;
                     assert!(confirmed, "{name} is never told that all has arrived");
                 }

@@ -5,6 +5,7 @@
 //! `WSE_SEED=17` runs that seed alone and tells what happens; `WSE_SOAK=60` runs fresh seeds for
 //! so many seconds. A run does not wait, and draws no number that is not the seed's.
 
+mod ages;
 mod chance;
 mod client;
 mod count;
@@ -99,6 +100,7 @@ fn every_guarantee_holds_whatever_happens_to_the_network() {
     // A run that never comes to it proves nothing about it.
     let least = [sum.received, sum.calls, sum.parked, sum.resumed, sum.ended, sum.close_frames].into_iter().min();
     assert!(least >= Some(SEEDS), "too little has happened: {sum:?}");
+    assert!(sum.replaced.min(sum.skipped) >= SEEDS, "too little has aged: {sum:?}");
     assert!(sum.told_later.min(sum.given_up) >= SEEDS / 20, "too little has been hard: {sum:?}");
 }
 

@@ -28,12 +28,12 @@ pub(crate) struct Party<S> {
     unread: Vec<u8>,
     pub(crate) copies: Option<Sent<Vec<u8>>>,
     calls: Pending<u64>,
-    /// In the order in which they end.
-    timeouts: VecDeque<(Instant, Stamp, u64)>,
+    /// In the order in which they end, with the numbers of the call and of its frame.
+    timeouts: VecDeque<(Instant, Stamp, u64, u64)>,
     /// Running procedures: when they finish, the stamp and the call that they answer.
     handlers: Vec<(Instant, String, u64)>,
     pub(crate) held: Vec<Envelope<'static>>,
-    sent: u64,
+    pub(crate) sent: u64,
     /// Bytes of the frames that were sent, summed up after each.
     bytes: Vec<usize>,
     full: bool,
@@ -47,7 +47,7 @@ pub(crate) struct Party<S> {
 }
 
 /// The payload of a frame: its sender, its number, the call that it is about, and filling bytes.
-type Said = (u64, u64, u64, String);
+pub(crate) type Said = (u64, u64, u64, String);
 
 impl<S: Machine> Party<S> {
     pub(crate) fn new(name: Name, machine: S, codec: Codec, end: End, limits: &Limits, now: Instant) -> Self {
@@ -76,7 +76,7 @@ impl<S: Machine> Party<S> {
     /// From now on it is a session.
     pub(crate) fn keep(&mut self, beat: Duration, window: Duration, world: &World) {
         self.machine.keep(Received::new(beat, window, world.now()));
-        self.copies = Some(Sent::new(world.plan.limits.session_bytes));
+        self.copies = Some(Sent::new(world.plan.limits.session_bytes, world.plan.ages.can_skip));
     }
 
     /// Its peer has taken so many bytes from a full socket.
@@ -114,6 +114,11 @@ impl<S: Machine> Party<S> {
                     let envelope = self.machine.read(&frame, self.codec.binary()).expect("an envelope");
                     if envelope.name == POISON {
                         return Some(self.lost(world));
+                    }
+                    if envelope.name == Kind::Skip.as_str() {
+                        let count = envelope.payload.decode().expect("a number");
+                        world.history.skipped(self.name, count);
+                        self.untold.get_or_insert((0, world.now())).0 += count;
                     }
                     self.step(Input::Envelope(envelope), world)
                 }
@@ -191,6 +196,7 @@ impl<S: Machine> Party<S> {
     fn said(&mut self, payload: &Payload<'_>, world: &mut World) -> u64 {
         let (from, number, about, _): Said = payload.decode().expect("as it was sent");
         world.history.received(self.name, from, number);
+        world.history.heard(self.name, from, number, about);
         self.untold.get_or_insert((0, world.now())).0 += 1;
         about
     }
@@ -198,10 +204,11 @@ impl<S: Machine> Party<S> {
     /// Lets time pass: calls time out, procedures finish, the machine ticks.
     pub(crate) fn pass(&mut self, world: &mut World) -> Option<EventOf<S>> {
         let now = world.now();
-        while let Some((_, stamp, call)) = self.timeouts.front().copied().filter(|(at, ..)| *at <= now) {
+        while let Some((_, stamp, call, number)) = self.timeouts.front().copied().filter(|(at, ..)| *at <= now) {
             self.timeouts.pop_front();
             if self.calls.cancel(&stamp).is_some() {
                 world.history.settled(call, Ending::TimedOut);
+                self.withdraw(number, world);
             }
         }
         while let Some(done) = self.handlers.iter().position(|(at, ..)| *at <= now) {
@@ -239,13 +246,11 @@ impl<S: Machine> Party<S> {
         bytes: usize,
         world: &mut World,
     ) -> Option<EventOf<S>> {
-        self.sent += 1;
-        world.history.sent(self.name, self.sent);
-        let said: Said = (self.name, self.sent, about, "x".repeat(bytes));
+        let said: Said = (self.name, self.sent + 1, about, "x".repeat(bytes));
         let payload = Payload::encode(self.codec.format(), &said).expect("it has a form");
         let mut frame = Vec::new();
         self.codec.write_encoded(&mut frame, name, &payload, stamp).expect("it can be sent");
-        self.bytes.push(self.bytes[self.bytes.len() - 1] + frame.len());
+        self.count(self.sent + 1, frame.len(), world);
         let full = match self.copies.as_mut().map(|copies| copies.push(frame.clone())) {
             Some(Ok(number)) => {
                 assert_eq!(number, self.sent, "the count is wrong");
@@ -257,16 +262,24 @@ impl<S: Machine> Party<S> {
             }
             None => false,
         };
-        self.put(MESSAGE, &frame, world);
+        self.put_numbered(self.sent, &frame, world);
         (full && self.end.is_none()).then(|| Event::Ended(Closed::broken(Reason::SLOW)))
     }
 
+    /// One more frame counts.
+    pub(crate) fn count(&mut self, number: u64, bytes: usize, world: &mut World) {
+        self.sent = number;
+        world.history.sent(self.name, number);
+        self.bytes.push(self.bytes[self.bytes.len() - 1] + bytes);
+    }
+
     /// The copies were dropped for the first time only when they had to be.
-    fn must_be_full(&mut self, world: &World) {
+    pub(crate) fn must_be_full(&mut self, world: &World) {
         if !std::mem::replace(&mut self.full, true) {
             let acknowledged = world.history.confirmed(self.name) as usize;
             let sent = self.bytes.len() - 1;
-            let kept = self.bytes[sent] - self.bytes[acknowledged] + 64 * (sent - acknowledged);
+            let each = if world.plan.ages.acts.is_empty() { 64 } else { 300 };
+            let kept = self.bytes[sent] - self.bytes[acknowledged] + each * (sent - acknowledged);
             assert!(kept > world.plan.limits.session_bytes, "{} is full with {kept} bytes", self.name);
         }
     }
@@ -275,13 +288,13 @@ impl<S: Machine> Party<S> {
         let call = world.name();
         let stamp = self.calls.open(world.chance.wide(), call).ok()?;
         world.history.called(call, self.name);
-        self.timeouts.push_back((world.now() + world.plan.limits.rpc_timeout, stamp, call));
+        self.timeouts.push_back((world.now() + world.plan.limits.rpc_timeout, stamp, call, self.sent + 1));
         self.send("add", call, Some(stamp.as_str()), 0, world)
     }
 
     /// The stamp of a call that this party waits for: for a forger.
     pub(crate) fn secret(&self) -> Option<Stamp> {
-        self.timeouts.back().map(|(_, stamp, _)| *stamp)
+        self.timeouts.back().map(|(_, stamp, ..)| *stamp)
     }
 
     /// Sends an envelope that is not the application's, and of which no copy is kept.
@@ -299,7 +312,7 @@ impl<S: Machine> Party<S> {
         self.put(PING, &[], world);
     }
 
-    fn put(&mut self, kind: u8, payload: &[u8], world: &mut World) {
+    pub(crate) fn put(&mut self, kind: u8, payload: &[u8], world: &mut World) {
         let Some(end) = self.end else { return };
         let now = world.now();
         world.net.send(end, &frame(kind, payload), now, &mut world.chance);
@@ -320,13 +333,7 @@ impl<S: Machine> Party<S> {
         self.machine.resumed(world.now());
         world.history.acknowledged(self.name, seen);
         world.history.resumed(self.name);
-        self.copies.as_mut().expect("a session").acknowledge(seen).expect("no more than was sent");
-    }
-
-    /// Sends again what the other side has not seen.
-    pub(crate) fn repeat(&mut self, world: &mut World) {
-        let frames: Vec<_> = self.copies.iter().flat_map(Sent::frames).cloned().collect();
-        frames.iter().for_each(|frame| self.put(MESSAGE, frame, world));
+        self.copies.as_mut().expect("a session").resume(seen).expect("no more than was sent");
     }
 
     /// The conversation has ended in this way. Calls in flight fail, and the history is told.

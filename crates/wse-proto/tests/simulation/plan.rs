@@ -2,6 +2,7 @@
 //! becomes of the network. It does not look at the run that it is for.
 
 use crate::{
+    ages::Ages,
     chance::Chance,
     hardship::Hardship,
     network::{Fate, Seen, Side},
@@ -47,6 +48,12 @@ pub(crate) enum Action {
     Poison {
         from: Place,
     },
+    /// A message that ages, of a key of which the newest counts unless it is 0.
+    Age {
+        from: Place,
+        key: u64,
+        ttl: Option<Duration>,
+    },
     Cut {
         socket: usize,
         seen: Seen,
@@ -78,6 +85,7 @@ pub(crate) struct Plan {
     /// With the milliseconds after the start, in order.
     pub(crate) actions: Vec<(u64, Action)>,
     pub(crate) hardship: Hardship,
+    pub(crate) ages: Ages,
 }
 
 impl Plan {
@@ -119,6 +127,7 @@ impl Plan {
             doubles: chance.pick(&[8, 100]),
             actions,
             hardship: Hardship::default(),
+            ages: Ages::default(),
         }
     }
 
@@ -127,6 +136,13 @@ impl Plan {
         self.actions.extend(&hardship.acts);
         self.actions.sort_by_key(|(at, _)| *at);
         Self { hardship, ..self }
+    }
+
+    /// The same plan, with what ages.
+    pub(crate) fn aging(mut self, ages: Ages) -> Self {
+        self.actions.extend(&ages.acts);
+        self.actions.sort_by_key(|(at, _)| *at);
+        Self { ages, ..self }
     }
 
     /// What becomes of the next socket.

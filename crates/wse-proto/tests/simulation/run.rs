@@ -2,6 +2,7 @@
 //! Two things do not happen at once.
 
 use crate::{
+    ages::Ages,
     chance::Chance,
     client::Client,
     count::Count,
@@ -35,7 +36,11 @@ impl Run {
         // Every other seed is harder; the others are what they have always been.
         let hard = seed.is_multiple_of(2);
         let plan = if hard { plan.harder(Hardship::new(&mut Chance::new(!seed))) } else { plan };
+        // So is every other pair of seeds.
+        let ages = (seed / 2) % 2 == 1;
+        let plan = if ages { plan.aging(Ages::new(&mut Chance::new(seed.rotate_left(32)))) } else { plan };
         let mut history = History::new(start, plan.limits.clone(), told);
+        history.ages.can_skip = plan.ages.can_skip;
         history.note(|| format!("{plan:#?}"));
         let net = Network::new(plan.latency, plan.hardship.rate);
         let client = |(number, client): (usize, &crate::plan::Client)| Client::new(number, client.clone(), start);
@@ -142,6 +147,7 @@ impl Run {
                 (0..messages).for_each(|_| self.talk(from, Talk::Say(bytes)));
             }
             Action::Call { from } => self.talk(from, Talk::Call),
+            Action::Age { from, key, ttl } => self.talk(from, Talk::Age(key, ttl)),
             Action::Poison { from } => self.talk(from, Talk::Poison),
             Action::Forge { from } => {
                 let number = self.world.chance.below(100);
@@ -188,6 +194,7 @@ impl Run {
 enum Talk {
     Say(usize),
     Call,
+    Age(u64, Option<Duration>),
     Poison,
     /// Answers what the victim asks, but not of this party.
     Forge {
@@ -202,6 +209,7 @@ impl Talk {
             Talk::Say(bytes) => party.send("say", 0, None, *bytes, world),
             Talk::Poison => party.send(POISON, 0, None, 0, world),
             Talk::Call => party.call(world),
+            Talk::Age(key, ttl) => party.age(*key, *ttl, world),
             Talk::Forge { victim, .. } if world.history.peer(*victim) == Some(party.name) => None,
             Talk::Forge { stamp, .. } => party.send(Kind::Response.as_str(), 0, Some(stamp.as_str()), 0, world),
         }

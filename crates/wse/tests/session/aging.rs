@@ -194,7 +194,8 @@ async fn a_message_that_arrived_before_the_cut_does_not_come_again_and_its_newer
             }
             sleep(120_000 * MS).await;
             let came = road.got.lock().unwrap().clone();
-            let of = |kind: &'static str| came.iter().filter(move |(name, ..)| name == kind).map(|(_, number, _)| *number);
+            let of =
+                |kind: &'static str| came.iter().filter(move |(name, ..)| name == kind).map(|(_, number, _)| *number);
             assert_eq!(of("note").collect::<Vec<_>>(), (0..20).collect::<Vec<_>>(), "{seen:?} {bytes}");
             assert!(of("position").is_sorted_by(|a, b| a < b) && of("position").last() == Some(19), "{seen:?} {bytes}");
         }
