@@ -61,20 +61,20 @@ impl Handle {
         }
     }
 
-    /// Encodes a call and queues it. From `until` on nobody waits for its answer any more. `stamp` may tell how
+    /// Encodes a call and queues it. From `until` on, if that comes, nobody waits for its answer any more. `stamp` may tell how
     /// much time is left: that is told anew when the call is written later, or again.
     pub(crate) fn send_call<P>(
         &self,
         rp: &str,
         payload: &P,
         stamp: &str,
-        until: Instant,
+        until: Option<Instant>,
     ) -> Result<CallPlace, SendError>
     where
         P: Serialize + ?Sized,
     {
         let told = stamp.len() == TOLD.0 && stamp.as_bytes().get(TOLD.0 - 9) == Some(&TOLD.1);
-        let age = FrameAge { latest: None, until: Some(until.into_std()), told };
+        let age = FrameAge { latest: None, until: until.map(Instant::into_std), told };
         let encode = |out: &mut Vec<u8>| self.codec().write(out, rp, payload, Some(stamp));
         self.frame(self.opcode(), encode, |frame| {
             let compressed = if told { None } else { self.compressed(frame.as_slice()) };

@@ -3,12 +3,15 @@
 
 use crate::{
     app::hooks::Hooks,
-    connection::{calls::Answer, handle::Handle, shared_frame::SharedFrame, waits::for_peer},
+    connection::{calls::Answer, handle::Handle, outbox::aging::CallPlace, shared_frame::SharedFrame, waits::for_peer},
     error::{CallError, SendError},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{ops::Deref, pin::pin, sync::Arc, time::Duration};
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 use wse_proto::{Closed, Codec, Envelope, Features, Kind, Payload, Reason, Stamp, TimedStamp};
 
 /// Queues a message that the hook lets through. Returns its number where a session counts it.
@@ -171,10 +174,14 @@ where
         return Err(CallError::NotReady);
     }
     let (mut call, answer) = Call::open(handle)?;
-    call.send(rp, payload, timeout)?;
+    let until = Instant::now().checked_add(timeout);
+    call.send(rp, payload, timeout, until)?;
     Ok(async move {
-        let answer = tokio::time::timeout(timeout, for_peer(&call.handle, answer)).await;
-        let answer = answer.map_err(|_| CallError::TimedOut)?;
+        let answer = for_peer(&call.handle, answer);
+        let answer = match until {
+            Some(until) => timeout_at(until, answer).await.map_err(|_| CallError::TimedOut)?,
+            None => answer.await,
+        };
         match answer.map_err(|_| CallError::Disconnected { closed: ended(&call.handle) })? {
             Ok(result) => Ok(result.decode()?),
             Err(error) => Err(CallError::failed(call.handle.codec().read_error(&error))),
@@ -196,28 +203,38 @@ pub(crate) async fn identity(handle: &Handle) -> Result<Answer, CallError> {
 struct Call<H: Deref<Target = Handle>> {
     handle: H,
     stamp: Stamp,
-    sent: bool,
+    /// Where it is, once it was sent.
+    place: Option<CallPlace>,
 }
 
 impl<H: Deref<Target = Handle>> Call<H> {
     fn open(handle: H) -> Result<(Self, oneshot::Receiver<Answer>), CallError> {
         let (stamp, answer) = handle.calls().open()?;
-        Ok((Call { handle, stamp, sent: false }, answer))
+        Ok((Call { handle, stamp, place: None }, answer))
     }
 
     /// Sends it, to a peer that reads times with the time that is left for it.
-    fn send<P: Serialize + ?Sized>(&mut self, rp: &str, payload: &P, timeout: Duration) -> Result<(), SendError> {
+    fn send<P: Serialize + ?Sized>(
+        &mut self,
+        rp: &str,
+        payload: &P,
+        timeout: Duration,
+        until: Option<Instant>,
+    ) -> Result<(), SendError> {
         let timed = if self.handle.tells_time() { TimedStamp::new(&self.stamp, timeout) } else { None };
         let stamp = timed.as_ref().map_or(self.stamp.as_str(), TimedStamp::as_str);
-        self.handle.send(rp, payload, Some(stamp))?;
-        self.sent = true;
+        self.place = Some(self.handle.send_call(rp, payload, stamp, until)?);
         Ok(())
     }
 }
 
 impl<H: Deref<Target = Handle>> Drop for Call<H> {
     fn drop(&mut self) {
-        if self.handle.calls().forget(&self.stamp) && self.sent && self.handle.can_cancel() {
+        if self.handle.calls().forget(&self.stamp)
+            && let Some(place) = self.place
+            && !self.handle.withdraw(place) // else the peer has never heard of it
+            && self.handle.can_cancel()
+        {
             let null = Payload::null(self.handle.codec().format());
             // Fails only when the connection ends, and with it the call.
             let _ = self.handle.send_encoded(Kind::Cancel.as_str(), &null, Some(self.stamp.as_str()));

@@ -1,6 +1,7 @@
 //! The server, driven frame by frame by raw peers and over its HTTP.
 
 mod addresses;
+mod aging;
 mod axum;
 mod blocking;
 mod bounds;

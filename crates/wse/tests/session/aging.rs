@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep, sleep_until};
-use wse::{Backoff, Client, Conn, Msg, SendError, Server};
+use wse::{Backoff, CallError, Client, Conn, Msg, SendError, Server};
 use wse_test::{Cut, Net};
 
 const MS: Duration = Duration::from_millis(1);
@@ -198,6 +198,40 @@ async fn a_message_that_arrived_before_the_cut_does_not_come_again_and_its_newer
                 |kind: &'static str| came.iter().filter(move |(name, ..)| name == kind).map(|(_, number, _)| *number);
             assert_eq!(of("note").collect::<Vec<_>>(), (0..20).collect::<Vec<_>>(), "{seen:?} {bytes}");
             assert!(of("position").is_sorted_by(|a, b| a < b) && of("position").last() == Some(19), "{seen:?} {bytes}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_timed_out_or_was_dropped_in_a_tunnel_is_never_delivered_and_one_that_waits_is() {
+    for to_server in [true, false] {
+        for seen in [Cut::Reset, Cut::ClientOnly, Cut::ServerOnly] {
+            let road = Road::new().await;
+            let (got, client, conn) = (if to_server { &road.got } else { &road.got_there }, &road.client, &road.conn);
+            let call = async |timeout, number: u32| match to_server {
+                true => client.call_within::<u32, ()>(timeout, "offer", number).await,
+                false => conn.call_within::<u32, ()>(timeout, "offer", number).await,
+            };
+            call(5000 * MS, 1).await.expect("there is no tunnel yet");
+            // The first is written into a connection that only one side knows to be lost.
+            road.enter_tunnel(seen);
+            let (timed_out, answered) = tokio::join!(
+                async {
+                    let before = call(500 * MS, 2).await;
+                    sleep(500 * MS).await;
+                    let within = call(500 * MS, 3).await;
+                    let dropped = tokio::time::timeout(100 * MS, call(600_000 * MS, 4)).await;
+                    sleep(500 * MS).await;
+                    road.leave_tunnel();
+                    (before, within, dropped.is_err())
+                },
+                call(600_000 * MS, 5)
+            );
+            assert!(matches!(timed_out, (Err(CallError::TimedOut), Err(CallError::TimedOut), true)));
+            answered.expect("its caller has waited");
+            sleep(1000 * MS).await;
+            assert_eq!(names(got), ["offer 1", "offer 5"], "{to_server} {seen:?}");
+            call(5000 * MS, 6).await.expect("both sides still count alike");
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use wse_proto::FrameAge;
 
 /// So many bytes are taken at once, so that what is behind them can still be replaced.
-const TAKEN: usize = 16 << 10;
+const TAKEN: usize = 4 << 10;
 
 /// Small frames that do not age share a buffer up to this size.
 const BUFFER: usize = 64 << 10;
@@ -266,7 +266,8 @@ fn weight(frame: &Bytes, age: &FrameAge) -> usize {
 /// The frame of a call whose stamp tells how many milliseconds are left, with those that are left now.
 pub(crate) fn told(frame: &[u8], age: &FrameAge, now: Instant) -> Option<Vec<u8>> {
     let until = age.until.filter(|_| age.told)?;
-    let left = u32::try_from(until.saturating_duration_since(now).as_millis()).unwrap_or(u32::MAX);
+    let left = until.saturating_duration_since(now).as_nanos().div_ceil(1_000_000);
+    let left = u32::try_from(left).unwrap_or(u32::MAX);
     let mut frame = frame.to_vec();
     // Behind the stamp, which ends the envelope, JSON has a quote and a bracket.
     let behind = if frame.first().is_some_and(|first| first & 0x0f == 1) { 2 } else { 0 };
