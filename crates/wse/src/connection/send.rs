@@ -194,7 +194,7 @@ pub(crate) async fn identity(handle: &Handle) -> Result<Answer, CallError> {
     let (mut call, answer) = Call::open(handle)?;
     let null = Payload::null(handle.codec().format());
     handle.send_encoded(Kind::Identity.as_str(), &null, Some(call.stamp.as_str()))?;
-    call.sent = true;
+    call.place = Some(CallPlace::default());
     answer.await.map_err(|_| CallError::Disconnected { closed: ended(handle) })
 }
 

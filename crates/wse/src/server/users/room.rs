@@ -89,7 +89,7 @@ impl Room {
     /// When no wire of the receivers can carry the payload, or its frame is larger than a queue; no device
     /// got anything then.
     pub fn send<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Delivered, SendError> {
-        deliver::send(&self.server.0, &self.recipients(), message.name(), &payload)
+        deliver::send(&self.server.0, &self.recipients(), message, &payload)
     }
 
     /// Calls a procedure of every member. The answers come as a stream, or [all](Answers::all), the
