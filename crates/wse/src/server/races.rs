@@ -1,6 +1,7 @@
 //! Tests of races in the registry: shuttle runs threads whose devices join and leave in thousands of
 //! orders.
 
+mod retained;
 mod rooms;
 
 use crate::{
