@@ -169,6 +169,7 @@ macro_rules! guide_links {
             "[sessions]: crate::guide::sessions_and_receipts\n",
             "[admission]: crate::guide::letting_people_in\n",
             "[identities]: crate::guide::identities\n",
+            "[rooms]: crate::guide::rooms_and_presence\n",
             "[operating]: crate::guide::operating\n",
             "[hooks]: crate::guide::wires_and_codecs#hooks\n",
             "[compression]: crate::guide::wires_and_codecs#compression\n",
