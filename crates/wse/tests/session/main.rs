@@ -22,3 +22,4 @@ mod server;
 mod sizes;
 mod slow_returns;
 mod until;
+mod until_away;

@@ -19,7 +19,7 @@ const S: Duration = Duration::from_secs(1);
 type Claims = (String, u32, u64, String);
 
 #[derive(Debug, PartialEq)]
-struct Login(u32);
+pub(crate) struct Login(pub(crate) u32);
 
 /// Writes down whom it sees.
 async fn judge(log: Log, stranger: Stranger, (name, number, life, what): Claims) -> Result<Verdict, RpError> {
@@ -39,7 +39,7 @@ async fn judge(log: Log, stranger: Stranger, (name, number, life, what): Claims)
     }
 }
 
-fn judged(configure: impl FnOnce(ServerBuilder) -> ServerBuilder) -> (Server, Log, Events) {
+pub(crate) fn judged(configure: impl FnOnce(ServerBuilder) -> ServerBuilder) -> (Server, Log, Events) {
     let (log, (when, events)) = (log(), events());
     let hook = log.clone();
     // No pings, so that a peer may say nothing for a while.
@@ -52,7 +52,7 @@ fn judged(configure: impl FnOnce(ServerBuilder) -> ServerBuilder) -> (Server, Lo
 }
 
 /// A client that can give its identity anew, and what it is granted.
-async fn enter(server: &Server, claims: Value, session: Value) -> (RawClient, Value) {
+pub(crate) async fn enter(server: &Server, claims: Value, session: Value) -> (RawClient, Value) {
     let mut peer = attach(server);
     let hi = json!({"identity": claims, "session": session, "can": ["renew"]});
     peer.say("~wse:hi", hi).await;
@@ -62,14 +62,14 @@ async fn enter(server: &Server, claims: Value, session: Value) -> (RawClient, Va
 }
 
 /// The call that asks for the identity: it comes after so much time.
-async fn asked(peer: &mut RawClient, after: Duration) -> Value {
-    let (waited, call) = timed(call(peer)).await;
+pub(crate) async fn asked(peer: &mut RawClient, after: Duration) -> Value {
+    let (waited, call) = timed(question(peer)).await;
     assert!(waited.abs_diff(after) < S / 100, "{waited:?} instead of {after:?}");
     call
 }
 
-/// The next call; answers the pings before it.
-async fn call(peer: &mut RawClient) -> Value {
+/// The next question for the identity; answers the pings before it.
+async fn question(peer: &mut RawClient) -> Value {
     loop {
         match peer.next().await {
             Got::Text(text) if text.starts_with(r#"["~wse:identity",null,""#) => {
@@ -83,7 +83,7 @@ async fn call(peer: &mut RawClient) -> Value {
 }
 
 /// Answers, and lets identify run.
-async fn give(peer: &mut RawClient, call: &Value, claims: Value) {
+pub(crate) async fn give(peer: &mut RawClient, call: &Value, claims: Value) {
     peer.send(&json!(["~wse:response", claims, call[2]]).to_string()).await;
     settle().await;
 }
@@ -100,7 +100,7 @@ async fn closed(peer: &mut RawClient) -> String {
     }
 }
 
-fn ann(server: &Server) -> Conn {
+pub(crate) fn ann(server: &Server) -> Conn {
     server.user("ann").conns().remove(0)
 }
 
@@ -181,11 +181,11 @@ async fn what_fails_is_asked_again_until_the_end() {
     give(&mut peer, &call, json!(["ann", 2, 100, "panic"])).await;
     let call = asked(&mut peer, Duration::from_millis(1875)).await;
     give(&mut peer, &call, json!(["ann", 2, 100, "later"])).await;
-    let call = super::until::call(&mut peer).await;
+    let call = question(&mut peer).await;
     peer.send(&json!(["~wse:response-err", {"code": "no-token"}, call[2]]).to_string()).await;
-    let call = super::until::call(&mut peer).await;
+    let call = question(&mut peer).await;
     give(&mut peer, &call, json!(["ann", 3, 100, "x".repeat(70_000)])).await;
-    let call = super::until::call(&mut peer).await;
+    let call = question(&mut peer).await;
     give(&mut peer, &call, json!(["ann", 3, 100, ""])).await;
     assert_eq!(peer.call("number", json!(null)).await, json!(["~wse:response", 3]));
     let failed = events.next_like("error").await;
@@ -268,111 +268,6 @@ async fn a_client_that_cannot_be_asked_is_recalled_ahead_of_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_parked_session_ends_with_its_identity_and_is_not_asked() {
-    let (server, log, mut events) = judged(|builder| builder);
-    let (peer, granted) = enter(&server, json!(["ann", 1, 100, ""]), json!({})).await;
-    sleep(50 * S).await;
-    drop(peer);
-    settle().await;
-    let conn = ann(&server);
-    assert!(conn.is_parked());
-    let (waited, _) = timed(async {
-        while conn.is_open() {
-            sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
-    assert!(waited > 49 * S && waited < 51 * S, "{waited:?}");
-    let told = events.take(5).await;
-    assert_eq!(
-        told[2..],
-        ["parked ann 1", "disconnected ann 1 1000 wse.identity-expired", "left ann 1000 wse.identity-expired"]
-    );
-    let wanted = json!({"resume": granted["session"], "seen": 0});
-    let (_peer, again) = enter(&server, json!(["ann", 2, 100, ""]), wanted).await;
-    assert_eq!(again["resumed"], false);
-    assert_eq!(log.take(), ["ann 1 after None", "ann 2 after None"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_comes_back_with_another_identity_is_not_asked_for_one() {
-    let (server, log, _events) = judged(|builder| builder);
-    let (peer, granted) = enter(&server, json!(["ann", 1, 100, ""]), json!({})).await;
-    sleep(80 * S).await;
-    drop(peer);
-    sleep(15 * S).await; // beyond the time when it would have been asked
-    let wanted = json!({"resume": granted["session"], "seen": 0});
-    let (mut peer, again) = enter(&server, json!(["ann", 2, 100, ""]), wanted).await;
-    assert_eq!(again["resumed"], true);
-    asked(&mut peer, 90 * S).await;
-    assert_eq!(log.take(), ["ann 1 after None", r#"ann 2 after Some(("ann", Some(1)))"#]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_identity_that_has_ended_does_not_resume_and_the_session_keeps_its_own_end() {
-    let (server, _log, _events) = judged(|builder| builder);
-    let (peer, granted) = enter(&server, json!(["ann", 1, 100, ""]), json!({})).await;
-    drop(peer);
-    settle().await;
-    let mut peer = attach(&server);
-    let wanted = json!({"resume": granted["session"], "seen": 0});
-    peer.say("~wse:hi", json!({"identity": ["ann", 2, 0, ""], "session": wanted})).await;
-    assert_eq!(peer.closed().await, (1000, "wse.identity-expired".into()));
-    assert!(ann(&server).is_parked() && ann(&server).state::<Login>().as_deref() == Some(&Login(1)));
-    let (_peer, again) = enter(&server, json!(["ann", 3, 100, ""]), wanted).await;
-    assert_eq!(again["resumed"], true);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_return_makes_a_question_on_its_way_void() {
-    let (server, log, _events) = judged(|builder| builder);
-    let (mut peer, granted) = enter(&server, json!(["ann", 1, 100, ""]), json!({})).await;
-    let old = asked(&mut peer, 90 * S).await;
-    drop(peer);
-    settle().await;
-    let wanted = json!({"resume": granted["session"], "seen": 0});
-    let (mut peer, again) = enter(&server, json!(["ann", 2, 100, ""]), wanted).await;
-    assert_eq!(again["resumed"], true);
-    assert_eq!(peer.json().await, old, "it was not seen, so it is sent again");
-    give(&mut peer, &old, json!(["ann", 3, 5, ""])).await;
-    let call = asked(&mut peer, 90 * S).await;
-    assert_ne!(call[2], old[2]);
-    give(&mut peer, &call, json!(["ann", 4, 100, ""])).await;
-    peer.ask("number", json!(null), "s").await;
-    assert_eq!(peer.json().await, json!(["~wse:response", 4, "s"]));
-    assert_eq!(log.len(), 3, "{:?}", log.take());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_verdict_that_comes_after_a_return_does_not_replace_what_that_brought() {
-    let (server, log, _events) = judged(|builder| builder);
-    let (mut peer, granted) = enter(&server, json!(["ann", 1, 100, ""]), json!({})).await;
-    let call = asked(&mut peer, 90 * S).await;
-    give(&mut peer, &call, json!(["ann", 2, 100, "slow 3"])).await;
-    settle().await;
-    drop(peer);
-    sleep(S).await;
-    let wanted = json!({"resume": granted["session"], "seen": 1});
-    let (mut peer, again) = enter(&server, json!(["ann", 3, 100, ""]), wanted).await;
-    assert_eq!(again["resumed"], true);
-    sleep(5 * S).await;
-    assert_eq!(ann(&server).state::<Login>().as_deref(), Some(&Login(3)));
-    asked(&mut peer, 85 * S).await;
-    assert_eq!(log.len(), 3);
-    // The other way round: the verdict over the old connection first, then that of the return.
-    let (server, _log, _events) = judged(|builder| builder);
-    let (mut peer, granted) = enter(&server, json!(["ann", 1, 100, ""]), json!({})).await;
-    let call = asked(&mut peer, 90 * S).await;
-    give(&mut peer, &call, json!(["ann", 2, 100, "slow 1"])).await;
-    settle().await;
-    drop(peer);
-    let wanted = json!({"resume": granted["session"], "seen": 1});
-    let (_peer, again) = enter(&server, json!(["ann", 3, 100, "slow 3"]), wanted).await;
-    assert_eq!(again["resumed"], true);
-    assert_eq!(ann(&server).state::<Login>().as_deref(), Some(&Login(3)));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_shutdown_does_not_wait_for_an_identity() {
     for what in ["never answered", "slow 60"] {
         let (server, _log, _events) = judged(|builder| builder);
@@ -438,4 +333,25 @@ async fn a_client_that_asks_the_server_for_an_identity_gets_none() {
     assert_eq!((log.len(), events.take(2).await.len(), events.so_far().len()), (1, 2, 0));
     assert!(server.register("~wse:identity", async |_, ()| Ok(())).is_err());
     assert!(ann(&server).send("~wse:identity", ()).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_of_ws_messaging_is_recalled_in_its_own_form() {
+    let server = Server::builder()
+        .protocols([wse::WsMessaging::new().into()])
+        .identify(async |stranger, auth: Value| {
+            let life = auth["life"].as_u64().unwrap_or(0) as u32;
+            Ok(stranger.accept("bob").state(Login(7)).until(SystemTime::now() + S * life))
+        })
+        .build();
+    let (mut peer, _) = wse_test_peers::attach_to(&server, "ws-messaging");
+    peer.send(&json!({"life": 20}).to_string()).await;
+    let began = Instant::now();
+    assert!(peer.text().await.contains("connect"));
+    assert_eq!(server.user("bob").conns()[0].state::<Login>().as_deref(), Some(&Login(7)));
+    assert_eq!(closed(&mut peer).await, "1012 wse.restart after=0");
+    assert!(began.elapsed().abs_diff(15 * S) < S / 10, "{:?}", began.elapsed());
+    let (mut peer, _) = wse_test_peers::attach_to(&server, "ws-messaging");
+    peer.send(&json!({"life": 0}).to_string()).await;
+    assert_eq!(closed(&mut peer).await, "4003 wse.identity-expired");
 }
