@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use wse::{RpError, Stranger, Verdict};
 
@@ -61,6 +61,9 @@ impl App {
                     "slow".to_owned()
                 }
                 ("later", _, Some(time)) => return Ok(stranger.later(time)),
+                ("until", _, Some(life)) => {
+                    return Ok(stranger.accept("until").until(SystemTime::now() + life));
+                }
                 ("refuse", Some(text), _) => return Ok(stranger.refuse().reason(text)),
                 _ if other.starts_with("user-") => other.to_owned(),
                 _ if self.anonymous => format!("anon-{}", self.strangers.fetch_add(1, Relaxed) + 1),
