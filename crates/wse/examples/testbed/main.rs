@@ -13,6 +13,7 @@ mod identify;
 mod messages;
 mod options;
 mod procedures;
+mod reach;
 mod rooms;
 
 use axum::{
@@ -49,6 +50,7 @@ fn server(options: &Options, path: &str) -> Server {
         .identify(with(&App::new(options), App::identify))
         .handlers(messages::handlers())
         .handlers(procedures::handlers())
+        .handlers(reach::handlers())
         .handlers(rooms::handlers())
         .expose_errors(options.expose_errors)
         .limits(Limits {

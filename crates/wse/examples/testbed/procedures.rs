@@ -1,23 +1,15 @@
 //! The procedures that the testbed registers.
 
-use crate::common::{described, fail};
+use crate::common::fail;
 use serde::{Deserialize, de::IgnoredAny};
-use serde_json::{Number, Value, json};
+use serde_json::{Number, json};
 use std::time::Duration;
-use wse::{Conn, DeviceId, Handlers, RpError, codec::Payload};
+use wse::{Conn, Handlers, RpError};
 
 #[derive(Deserialize)]
 struct Add {
     a: Number,
     b: Number,
-}
-
-#[derive(Deserialize)]
-struct CallDevice {
-    id: String,
-    rp: String,
-    payload: Option<Payload<'static>>,
-    within_ms: Option<u64>,
 }
 
 pub(crate) fn handlers() -> Handlers<Conn> {
@@ -36,7 +28,6 @@ pub(crate) fn handlers() -> Handlers<Conn> {
             let id = conn.id().to_string();
             Ok(json!({"node": id[..13], "id": id, "conn_id": conn.conn_id()}))
         })
-        .register("call-device", call_device)
         .register("fail", async |_, how: String| fail(&how))
 }
 
@@ -48,17 +39,4 @@ async fn add(_: Conn, Add { a, b }: Add) -> Result<Number, RpError> {
 
 pub(crate) async fn big(_: Conn, n: usize) -> Result<String, RpError> {
     if n > 64 << 20 { Err(RpError::new("too-big")) } else { Ok("x".repeat(n)) }
-}
-
-async fn call_device(conn: Conn, CallDevice { id, rp, payload, within_ms }: CallDevice) -> Result<Value, RpError> {
-    let id: DeviceId = id.parse().map_err(|_| RpError::new("no-device-id"))?;
-    let device = conn.server().device(id);
-    let called: Result<Value, _> = match within_ms {
-        Some(ms) => device.call_within(Duration::from_millis(ms), rp.as_str(), payload).await,
-        None => device.call(rp.as_str(), payload).await,
-    };
-    Ok(match called {
-        Ok(result) => json!({"ok": result}),
-        Err(error) => json!({"err": described(&error)}),
-    })
 }

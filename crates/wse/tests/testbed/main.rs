@@ -4,6 +4,7 @@ mod client;
 mod devices;
 mod options;
 mod protocols;
+mod reach;
 mod rooms;
 mod sessions;
 mod strangers;
