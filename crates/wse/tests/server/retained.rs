@@ -115,8 +115,8 @@ async fn grows(mut peer: RawClient, last: u64) {
     while before < last {
         match peer.next().await {
             Got::Text(text) => {
-                let [name, number, _] = serde_json::from_str::<[Value; 3]>(&text).unwrap();
-                let number = number.as_u64().unwrap();
+                let [name, number, _] = serde_json::from_str::<[Value; 3]>(&text).expect("an envelope");
+                let number = number.as_u64().expect("a number");
                 match name.as_str() {
                     Some("n") => assert!(number > before, "{number} after {before}"),
                     // A message of the room that was sent behind the value of that number.

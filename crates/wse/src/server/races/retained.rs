@@ -2,7 +2,9 @@
 
 use super::{ORDERS, login, server};
 use crate::server::{Server, users::conn::Conn};
+use bytes::Bytes;
 use shuttle::thread;
+use wse_proto::Again;
 
 /// A device whose session keeps what it is sent.
 fn device(server: &Server, number: u64) -> Conn {
@@ -14,11 +16,12 @@ fn device(server: &Server, number: u64) -> Conn {
 
 /// The name and the number of each message that a device was sent.
 fn sent(conn: &Conn) -> Vec<(String, u64)> {
-    let read = |frame: &[u8]| {
+    let read = |sent: Again<'_, Bytes>| {
+        let Again::Frame(_, frame, _) = sent else { panic!("nothing is given up") };
         let (name, number, ()) = serde_json::from_slice(&frame[2..]).unwrap(); // behind the short header of a server
         (name, number)
     };
-    conn.0.handle.session(|session| session.frames().map(|frame| read(frame)).collect()).unwrap()
+    conn.0.handle.session(|session| session.again().map(read).collect()).unwrap()
 }
 
 #[test]
