@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 use wse::{Conn, Limits, RpError, Server, ServerBuilder, cancellable, codec::Envelope, with};
-use wse_test_peers::{Log, RawClient, attach_with, enter, enter_able, log, server, settle, soon};
+use wse_test_peers::{Log, RawClient, attach_with, enter, enter_able, log, next_in_line, server, settle, soon, text};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -304,4 +304,26 @@ async fn what_ends_with_a_cancel_is_no_error() {
     assert_eq!(app.log.take(), ["wait 1", "wait dropped"]);
     let lines = events.take(4).await;
     assert!(lines.iter().all(|line| !line.starts_with("error")), "{lines:?}");
+}
+
+/// What others can do meanwhile is counted in turns of the runtime, which do not depend on the machine.
+#[tokio::test(start_paused = true)]
+async fn a_peer_whose_cancels_look_through_a_long_inbox_has_short_turns() {
+    let (server, _app) = app(|builder| builder);
+    let (mut peer, _) = attach_with(&server, 1 << 20, http::Request::new(()));
+    peer.enter("ann").await;
+    for number in 0..64 + 1000 {
+        peer.ask("wait", json!(number), &format!("{number:0>16}")).await;
+    }
+    settle().await;
+    let cancels = text(r#"["~wse:cancel",null,"no such stamp"]"#).repeat(1000);
+    peer.write(&[cancels, text(r#"["~wse:ping",null,"the last"]"#)].concat()).await; // all at once
+    let answered = tokio::spawn(async move { peer.text().await });
+    let mut turns = 0;
+    while !answered.is_finished() {
+        next_in_line().await;
+        turns += 1;
+    }
+    assert_eq!(answered.await.unwrap(), r#"["~wse:response",null,"the last"]"#);
+    assert!(turns > 100, "{turns} turns");
 }
