@@ -6,6 +6,7 @@ import type { Contract, Name, Part, Rest } from "./contract.js";
 import { WSE_ERROR, WseError } from "./error.js";
 import { check } from "./protocol.js";
 import { find } from "./registry.js";
+import { newStamp } from "./stamp.js";
 import { createStore, type Store } from "./store.js";
 
 /** A message that waits. */
@@ -71,12 +72,6 @@ const MOST_UNDER_WAY = 16;
 
 /** After these errors nobody knows whether the server has taken the message. */
 const UNCLEAR: string[] = [WSE_ERROR.RP_DISCONNECT, WSE_ERROR.RP_TIMEOUT, WSE_ERROR.CONNECTION_NOT_READY];
-
-const random = () => {
-  const bytes = new Uint8Array(12).map(() => Math.random() * 256);
-  globalThis.crypto?.getRandomValues(bytes);
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-};
 
 /**
  * Returns the outbox of a client that has this name. Its options are those with which it was asked for
@@ -175,7 +170,7 @@ export function outbox<C extends Contract>(client: WseClient<C>, { ids, storage,
         }
         if (size + text.length > most) throw refused(OUTBOX_ERROR.FULL, `The outbox keeps no more than ${most} characters: send again when less waits.`);
         last = Math.max(Date.now(), last + 1);
-        const id = `${last.toString(36).padStart(9, "0")}-${random()}`;
+        const id = `${last.toString(36).padStart(9, "0")}-${newStamp()}`;
         try {
           storage?.setItem(prefix + id, text);
         } catch (raw) {

@@ -3,6 +3,7 @@
 
 import { WSE_ERROR, WseError } from "./error.js";
 import type { Socket, SocketConstructor } from "./socket.js";
+import { baseOf } from "./stamp.js";
 
 export { stopTime, type Time } from "./time.js";
 
@@ -69,9 +70,6 @@ interface Waiting {
 
 /** What the server can do for a client that can it too. */
 const CAN = ["skip", "cancel", "time", "renew"];
-
-/** The time that is left is no part of a call's name. */
-const nameOf = (stamp: any): string => `${stamp}`.split("~")[0]!;
 
 /** Encodes an envelope of `wse-default-json`. */
 const pack = (type: string, payload: unknown = null, stamp: unknown = null) => JSON.stringify([type, payload, stamp]);
@@ -179,7 +177,7 @@ export function testServer({ sessions = true }: TestServerOptions = {}): TestSer
       if (type === "~wse:skip") return void (this.#taken += payload);
       this.#taken++;
       if (this.#session) this.#socket!.deliver(pack("~wse:ack", this.#taken));
-      const name = nameOf(stamp);
+      const name = baseOf(stamp);
       const waiting = this.#calls.get(name);
       if (type === "~wse:cancel") this.#running.get(name)?.abort();
       else if (type === "~wse:response") waiting?.resolve(payload);
@@ -199,7 +197,7 @@ export function testServer({ sessions = true }: TestServerOptions = {}): TestSer
       const controller = new AbortController();
       const handler = handlers.get(`${stamp ? "call" : "message"} ${type}`);
       if (!stamp) return void handler?.(payload, this, controller.signal);
-      const name = nameOf(stamp);
+      const name = baseOf(stamp);
       this.#running.set(name, controller);
       try {
         if (!probe && !handler) throw new WseError(WSE_ERROR.RP_NOT_REGISTERED, { rp: type });

@@ -58,5 +58,5 @@ test("what waits in the outboxes is what the page says", () => {
   const storage = "const kept = new Map(); globalThis.localStorage = { get length() { return kept.size }, key: (n) => [...kept.keys()][n], getItem: (key) => kept.get(key), setItem: (key, text) => kept.set(key, text), removeItem: (key) => kept.delete(key) };\n";
   const run = (text) => spawnSync(process.execPath, ["--input-type=module", "-e", storage + text], { cwd: here, encoding: "utf8", timeout: 20_000 });
   assert.equal(run(of("js")[0]).stdout, "1 wait\n");
-  assert.match(run(`${of("js")[1]}console.log([...kept].join());`).stdout, /^wse-outbox "ann" \w+-\w+,\["say","hello"\]\n$/);
+  assert.match(run(`${of("js")[1]}console.log([...kept].join());`).stdout, /^wse-outbox "ann" \w+-\S{16},\["say","hello"\]\n$/);
 });

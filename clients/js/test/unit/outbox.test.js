@@ -167,7 +167,7 @@ test("with a storage what waits outlives the page, in order, and each user has a
   await tick();
   assert.deepEqual([told.done, errors], [[...all, "newest"], [["bad-words", "bad"]]]);
   assert.equal(told.again, 0);
-  assert.deepEqual([...storage.entries.keys()].map((key) => key.replace(/ \w+-\w+$/, "")).sort(), ["another", 'wse-outbox "ann b"', 'wse-outbox "bob"']);
+  assert.deepEqual([...storage.entries.keys()].map((key) => key.replace(/ \w+-\S+$/, "")).sort(), ["another", 'wse-outbox "ann b"', 'wse-outbox "bob"']);
 });
 
 test("two pages with one storage lose nothing and are told by the ids", async (t) => {
@@ -267,13 +267,15 @@ test("an outbox is found again by its name, and cleared for the next user", asyn
   box.clear();
   assert.equal(await one, "wse.client.rp.aborted the outbox was cleared");
   assert.deepEqual([box.getSnapshot(), storage.length], [[], 0]);
-  let answer;
-  server.register("say", () => new Promise((resolve) => (answer = resolve)));
+  let answer, cancelled;
+  server.register("say", (payload, device, signal) => new Promise((resolve) => ((answer = resolve), (cancelled = signal))));
   await client.connect();
   const two = refusal(box.send("say", "b"));
   await tick();
   box.clear();
   assert.equal(await two, "wse.client.rp.aborted the outbox was cleared");
+  await tick();
+  assert.equal(cancelled.aborted, true);
   answer();
   server.register("say", () => null);
   await box.send("say", "c");

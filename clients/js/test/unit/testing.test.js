@@ -205,6 +205,40 @@ test("a call that nobody answers times out in no time", async (t) => {
   assert.match(await call, /^wse\.client\.rp\.timeout/);
 });
 
+test("messages that age, cancels and new identities come as from a real server", async (t) => {
+  const time = stopped(t);
+  const { server, client } = await connected(t);
+  client.send("position", "before", { latest: "taxi" });
+  server.reachable = false;
+  server.cut();
+  for (let n = 0; n < 200; n++) {
+    client.send("position", n, { latest: "taxi" });
+    await time.pass(100);
+  }
+  const offer = refusal(client.call("offer", 1, { timeout: 1000 }));
+  await time.pass(1000);
+  assert.match(await offer, /^wse\.client\.rp\.timeout/);
+  server.reachable = true;
+  await time.pass(20_000);
+  client.send("say", "after");
+  await tick();
+  assert.deepEqual(server.received, [["position", 199], ["say", "after"]]);
+  server.cut();
+  client.send("say", "counted alike");
+  await time.pass(20_000);
+  assert.deepEqual([client.status, server.received.length, server.connections], ["READY", 3, 3]);
+  const controller = new AbortController();
+  const signals = [];
+  server.register("search", (payload, device, signal) => (signals.push(signal), new Promise(() => {})));
+  const search = refusal(client.call("search", null, { signal: controller.signal }));
+  await tick();
+  controller.abort();
+  await tick();
+  assert.match(await search, /^wse\.client\.rp\.aborted/);
+  assert.deepEqual(signals.map(({ aborted }) => aborted), [true]);
+  assert.equal(await server.device.call("~wse:identity"), "ann");
+});
+
 /** A socket to a server that speaks for itself. */
 async function wire(server, hi) {
   const socket = new server.WebSocket("ws://test/", ["wse-default-json"]);
