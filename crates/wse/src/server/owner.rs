@@ -46,11 +46,17 @@ enum Device {
     Unidentified(Box<Unidentified>),
     Accepted {
         conn: Conn,
-        /// The connection has ended, and its handlers may still run.
-        handlers_outlive_it: bool,
-        /// Its identity has an end.
-        renewal: Option<Box<Renewal>>,
+        /// What few devices have at a time. In a box, so that a task is not larger for it.
+        rare: Option<Box<Rare>>,
     },
+}
+
+#[derive(Default)]
+struct Rare {
+    /// The connection has ended, and its handlers may still run.
+    handlers_outlive_it: bool,
+    /// Of an identity that ends.
+    renewal: Option<Renewal>,
 }
 
 /// What is known of a device that was not accepted yet.
@@ -169,8 +175,9 @@ impl Owner for ServerOwner {
         if deciding.revokes(&conn) {
             conn.close(Closed::normal(Reason::REVOKED)); // revoked after the last look, and before it was there
         }
-        let renewal = Renewal::of(&conn);
-        self.device = Device::Accepted { conn, handlers_outlive_it: false, renewal };
+        let mut rare = None;
+        renew_later(&mut rare, &conn);
+        self.device = Device::Accepted { conn, rare };
         Ok(Opened::New { ready: added.ready, received, provisional: added.unconfirmed })
     }
 
@@ -179,20 +186,20 @@ impl Owner for ServerOwner {
     }
 
     fn poll_due(&mut self, now: Instant, cx: &mut Context<'_>) -> Option<Instant> {
-        let Device::Accepted { conn, renewal, .. } = &mut self.device else { return None };
-        while let Some(due) = renewal {
-            match due.poll(conn, now, cx) {
+        let Device::Accepted { conn, rare: Some(rare) } = &mut self.device else { return None };
+        while let Some(renewal) = &mut rare.renewal {
+            match renewal.poll(conn, now, cx) {
                 Next::At(next) => return Some(next),
-                Next::Renewed => *renewal = Renewal::of(conn),
-                Next::Over => *renewal = None,
+                Next::Renewed => rare.renewal = Renewal::of(conn),
+                Next::Over => rare.renewal = None,
             }
         }
         None
     }
 
     fn on(&mut self, life: Life<'_>) {
-        let (conn, handlers_outlive_it, renewal) = match &mut self.device {
-            Device::Accepted { conn, handlers_outlive_it, renewal } => (&*conn, handlers_outlive_it, renewal),
+        let (conn, rare) = match &mut self.device {
+            Device::Accepted { conn, rare } => (&*conn, rare),
             Device::Unidentified(device) => {
                 if let Life::Ended(closed) = life {
                     // The permit stays until the task ends, since listeners may still run for this device.
@@ -211,16 +218,16 @@ impl Owner for ServerOwner {
             }
             Life::Waiting { inbox_bytes } => conn.0.handle.take_slot(&self.server.parking, inbox_bytes),
             Life::Resumed(_) => {
-                *renewal = Renewal::of(conn); // identify has decided anew
+                renew_later(rare, conn); // identify has decided anew
                 registry.resumed(conn);
             }
             Life::Confirmed => registry.confirmed(conn, self.server.env.limits.conns_per_user),
             Life::Ended(closed) => {
-                *renewal = None;
+                *rare = None; // a renewal ends here
                 registry.leave(conn, closed);
             }
             Life::StreamGone { .. } => {
-                if !std::mem::replace(handlers_outlive_it, true) {
+                if !std::mem::replace(&mut rare.get_or_insert_default().handlers_outlive_it, true) {
                     registry.handlers_outlive(conn.cid());
                 }
             }
@@ -282,6 +289,14 @@ impl ServerOwner {
     }
 }
 
+/// Notes when the identity of a device ends, if it does.
+fn renew_later(rare: &mut Option<Box<Rare>>, conn: &Conn) {
+    let renewal = Renewal::of(conn);
+    if renewal.is_some() || rare.is_some() {
+        rare.get_or_insert_default().renewal = renewal;
+    }
+}
+
 /// A machine asks nothing after the verdict.
 fn never_asked() -> Asked<wse_proto::Decision> {
     Box::pin(ready((Ok(wse_proto::Decision::Refuse(Reason::default())), None)))
@@ -295,7 +310,9 @@ fn breach(error: &ProtocolError, untold: u64) -> RpError {
 
 impl Drop for ServerOwner {
     fn drop(&mut self) {
-        if let Device::Accepted { conn, handlers_outlive_it: true, .. } = &self.device {
+        if let Device::Accepted { conn, rare: Some(rare) } = &self.device
+            && rare.handlers_outlive_it
+        {
             self.server.registry.handlers_ended(conn.cid());
         }
     }

@@ -50,8 +50,8 @@ pub(super) enum Next {
 
 impl Renewal {
     /// That of what the device was accepted with; `None` if its identity does not end.
-    pub(super) fn of(conn: &Conn) -> Option<Box<Self>> {
-        conn.0.standing.term().map(|term| Box::new(Self { term, next: term.renewal, asking: None }))
+    pub(super) fn of(conn: &Conn) -> Option<Self> {
+        conn.0.standing.term().map(|term| Self { term, next: term.renewal, asking: None })
     }
 
     /// Does what is due now.
