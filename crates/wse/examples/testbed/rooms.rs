@@ -42,6 +42,10 @@ pub(crate) fn handlers() -> Handlers<Conn> {
             conn.presence_for(&room)?;
             Ok(())
         })
+        .register("join", async |conn, room: String| {
+            conn.join(&room)?;
+            Ok(conn.presence_for(&room)?)
+        })
         .register("room", async |conn, name: String| Ok(json!({"members": conn.server().room(name).count()})))
         .register("online", online)
 }
