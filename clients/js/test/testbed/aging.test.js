@@ -28,9 +28,14 @@ test("after a tunnel the server is given one position, the true one", withTestbe
   const read = echoes.filter((n) => n < 100);
   assert.deepEqual(read, Array.from(read, (_, n) => n), "each at most once, and in order");
   assert.deepEqual(echoes.slice(read.length), [199, "after it"]);
+  echoes.length = 0;
+  for (const echo of ["a", "b", "c"]) ann.send("echo", echo);
+  await ann.call("add", [1, 2]);
   ann.send("cut");
-  await new Promise((resolve) => ann.when.ready((_, arrival) => ann.status === "READY" && arrival.resumed && resolve()));
-  assert.equal(await ann.call("add", [2, 2]), 4, "both sides count the same");
+  await new Promise((resolve) => ann.when.closed(resolve));
+  ann.send("echo", "d");
+  assert.equal(await ann.call("add", [2, 2]), 4);
+  assert.deepEqual(echoes, ["a", "b", "c", "d"], "both sides count the same, so that nothing is lost or comes twice");
 });
 
 test("a call whose time is over is not made after a tunnel, and one that was made is cancelled", withTestbed, async (t) => {
