@@ -166,6 +166,7 @@ macro_rules! guide_links {
             "[users]: crate::guide::users_and_devices\n",
             "[calls]: crate::guide::calls_and_errors\n",
             "[asking]: crate::guide::asking_and_cancelling\n",
+            "[aging]: crate::guide::messages_that_age\n",
             "[sessions]: crate::guide::sessions_and_receipts\n",
             "[admission]: crate::guide::letting_people_in\n",
             "[identities]: crate::guide::identities\n",
@@ -212,6 +213,10 @@ pub mod guide {
     #[doc = guide_links!()]
     #[doc = include_str!("../../../docs/guide/calls-and-errors.md")]
     pub mod calls_and_errors {}
+
+    #[doc = guide_links!()]
+    #[doc = include_str!("../../../docs/guide/messages-that-age.md")]
+    pub mod messages_that_age {}
 
     #[doc = guide_links!()]
     #[doc = include_str!("../../../docs/guide/asking-and-cancelling.md")]

@@ -113,7 +113,7 @@ where
                 2 => Input::Envelope(envelope(Kind::Challenge.as_str(), &mut script)),
                 3 => {
                     let names =
-                        ["m", "~wse:response", "~wse:response-err", "~wse:call", "~wse:ping", "~wse:", "n", "~wse:identity"];
+                        ["m", "~wse:response", "~wse:response-err", "~wse:call", "~wse:ping", "~wse:", "n", "~wse:identity", "~wse:skip"];
                     let name = script.pick(&names);
                     Input::Envelope(envelope(name, &mut script))
                 }
@@ -198,8 +198,17 @@ where
             );
             return self.rest();
         }
-        let counted = self.open && self.kept && came.as_ref().is_some_and(|(kind, _)| *kind != Some(Kind::Ack));
-        self.taken += u64::from(counted);
+        if let (true, Some((kind, came))) = (self.open && self.kept, &came) {
+            self.taken += match (kind, &step) {
+                (Some(Kind::Ack), _) => 0,
+                (Some(Kind::Skip), Step::Wait) => came.payload.decode().expect("so many were given up"),
+                (Some(Kind::Skip), step) => {
+                    assert!(matches!(step, Step::Close(_)), "{step:?}");
+                    0
+                }
+                _ => 1,
+            };
+        }
         match step {
             Step::Wait => {}
             Step::Close(_) | Step::Reject(..) => {
@@ -313,7 +322,7 @@ fn envelope(name: &'static str, script: &mut Script<'_>) -> Envelope<'static> {
 }
 
 fn kind(name: &str) -> Option<Kind> {
-    use Kind::{Ack, Call, Cancel, Challenge, Hi, Identity, Ping, Response, ResponseErr, Welcome};
-    let all = [Hi, Challenge, Welcome, Response, ResponseErr, Ack, Ping, Cancel, Identity, Call];
+    use Kind::{Ack, Call, Cancel, Challenge, Hi, Identity, Ping, Response, ResponseErr, Skip, Welcome};
+    let all = [Hi, Challenge, Welcome, Response, ResponseErr, Ack, Skip, Ping, Cancel, Identity, Call];
     all.into_iter().find(|kind| kind.as_str() == name)
 }

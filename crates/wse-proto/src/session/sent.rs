@@ -274,6 +274,11 @@ impl<F: AsRef<[u8]>> Sent<F> {
         self.acknowledged >= self.broken
     }
 
+    /// Notes whether the other side can be told of places that were given up, which another connection may change.
+    pub fn set_can_skip(&mut self, can_skip: bool) {
+        self.can_skip = can_skip;
+    }
+
     /// Whether the other side can be told of places that were given up.
     pub fn can_skip(&self) -> bool {
         self.can_skip

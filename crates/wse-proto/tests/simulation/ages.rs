@@ -90,6 +90,9 @@ impl History {
         let (now, can_skip) = (self.now, self.ages.can_skip);
         let Some(held) = self.ages.places.get(&(name, number)) else { return };
         assert!(!held.given_up, "{name} sends {number} again, which it has given up");
+        let newest = held.text.as_ref().and_then(|text| self.ages.newest.get(&(name, text.clone())));
+        let replaced = newest.is_some_and(|(newest, _)| *newest != held.update);
+        assert!(!can_skip || !replaced, "{name} sends what was replaced: {held:?}");
         assert!(!can_skip || held.until.is_none_or(|until| now < until), "{name} sends what is too old: {held:?}");
     }
 

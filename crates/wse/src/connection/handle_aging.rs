@@ -99,6 +99,8 @@ impl Handle {
     /// Continues the session over another connection, whose peer has taken in the first `seen` frames. What it
     /// has not seen goes between `first` and `last`.
     pub(super) fn send_again(&self, first: &[u8], seen: u64, last: &[u8]) {
+        let can_skip = self.peer_can_skip();
+        self.session(|session| session.set_can_skip(can_skip));
         self.outbox.resume(first, seen, last, Instant::now().into_std(), |places| self.skip_frame(places));
     }
 

@@ -91,6 +91,11 @@ impl SentFrames {
         Ok(placed)
     }
 
+    /// Notes whether the peer can be told of what is given up from now on.
+    pub(crate) fn set_can_skip(&mut self, can_skip: bool) {
+        self.copies.set_can_skip(can_skip);
+    }
+
     /// Whether the peer can be told of what was given up.
     pub(crate) fn can_skip(&self) -> bool {
         self.copies.can_skip()

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep, sleep_until};
-use wse::{Backoff, CallError, Client, Conn, Msg, SendError, Server};
+use wse::{Backoff, CallError, Client, Conn, Msg, RpError, SendError, Server};
 use wse_test::{Cut, Net};
 
 const MS: Duration = Duration::from_millis(1);
@@ -16,8 +16,9 @@ const NOTE: Msg<u32> = Msg::new("note");
 /// What arrived, and when.
 type Got = Arc<Mutex<Vec<(String, u32, Instant)>>>;
 
-fn note(got: &Got, name: &str, number: u32) {
+fn note(got: &Got, name: &str, number: u32) -> Result<(), RpError> {
     got.lock().expect("no panic while locked").push((name.to_owned(), number, Instant::now()));
+    Ok(())
 }
 
 fn names(got: &Got) -> Vec<String> {
@@ -42,9 +43,9 @@ impl Road {
             let (position, note_, call) = (got.clone(), got.clone(), got.clone());
             Server::builder()
                 .identify(async |stranger, name: String| Ok(stranger.accept(name)))
-                .on(POSITION, async move |_, n| Ok(note(&position, "position", n)))
-                .on(NOTE, async move |_, n| Ok(note(&note_, "note", n)))
-                .register("offer", async move |_, n: u32| Ok(note(&call, "offer", n)))
+                .on(POSITION, async move |_, n| note(&position, "position", n))
+                .on(NOTE, async move |_, n| note(&note_, "note", n))
+                .register("offer", async move |_, n: u32| note(&call, "offer", n))
                 .build()
         };
         let net = Net::new(&server);
@@ -53,9 +54,9 @@ impl Road {
             .client()
             .identity("ann")
             .reconnect(Backoff { min: 5 * MS, max: 20 * MS, ..Backoff::default() })
-            .on(POSITION, async move |_, n| Ok(note(&position, "position", n)))
-            .on(NOTE, async move |_, n| Ok(note(&note_, "note", n)))
-            .register("offer", async move |_, n: u32| Ok(note(&call, "offer", n)))
+            .on(POSITION, async move |_, n| note(&position, "position", n))
+            .on(NOTE, async move |_, n| note(&note_, "note", n))
+            .register("offer", async move |_, n: u32| note(&call, "offer", n))
             .connect()
             .await
             .expect("the server lets everybody in");
