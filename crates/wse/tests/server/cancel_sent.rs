@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::time::Duration;
 use wse::{CallError, Conn, Limits, Server};
-use wse_test_peers::{RawClient, enter, enter_able, server, settle};
+use wse_test_peers::{RawClient, attach_with, enter, enter_able, server, settle};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -110,4 +110,29 @@ async fn what_ends_with_its_connection_is_not_cancelled() {
     drop(peer);
     let ended = calling.await.unwrap();
     assert!(matches!(ended, Err(CallError::Disconnected { .. })), "{ended:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_never_written_is_not_cancelled_and_one_that_is_written_late_has_less_time() {
+    let server = calm(Limits::default());
+    let (mut peer, _ended) = attach_with(&server, 1 << 10, http::Request::new(()));
+    peer.say("~wse:hi", json!({"identity": "ann", "can": ["cancel", "time"]})).await;
+    peer.json().await;
+    let conn = server.user("ann").conns().remove(0);
+    for _ in 0..10 {
+        conn.send("large", "x".repeat(1000)).expect("it fills the pipe and the queue");
+    }
+    assert!(conn.call_within::<_, ()>(S, "never", ()).await.is_err());
+    let waiting = tokio::spawn(async move { conn.call_within::<_, ()>(60 * S, "late", ()).await });
+    tokio::time::sleep(9 * S).await;
+    for _ in 0..10 {
+        assert_eq!(peer.json().await[0], "large");
+    }
+    let call = peer.json().await;
+    assert_eq!(call[0], "late");
+    let left = u64::from_str_radix(&call[2].as_str().unwrap()[17..], 16).unwrap();
+    assert!((50_900..=51_000).contains(&left), "{left} of 60,000 ms are left");
+    peer.hears_nothing().await;
+    waiting.abort();
+    assert_eq!(peer.json().await, json!(["~wse:cancel", null, call[2].as_str().unwrap()[..16]]));
 }

@@ -52,6 +52,25 @@ async fn a_cancel_is_kept_while_there_is_no_connection_and_sent_until_it_is_ackn
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_given_up_before_it_was_ever_written_is_neither_sent_nor_cancelled() {
+    let server = server(|builder| builder);
+    let can = json!({"identity": "ann", "can": ["cancel", "skip"], "session": {}});
+    let mut peer = attach(&server);
+    peer.say("~wse:hi", can).await;
+    let granted = peer.json().await[2].clone();
+    let conn = server.user("ann").conns().remove(0);
+    drop(peer);
+    settle().await;
+    assert!(conn.call_within::<_, ()>(S, "rp", ()).await.is_err());
+    conn.send("next", 1).unwrap();
+    let mut peer = attach(&server);
+    let session = json!({"resume": granted["session"], "seen": 0});
+    peer.say("~wse:hi", json!({"identity": "ann", "can": ["cancel", "skip"], "session": session})).await;
+    assert_eq!(peer.json().await[2]["resumed"], true);
+    assert_eq!(resent(&mut peer).await, [json!(["~wse:skip", 1, null]), json!(["next", 1, null])]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cancel_that_comes_counts_and_reaches_a_handler_that_began_before_the_cut() {
     let log = log();
     let server = server(|builder| {
