@@ -3,9 +3,10 @@
 
 use crate::{
     connections::Connections,
+    cut_orders::CutOrder,
     settings::{Cut, Direction, DirectionSettings, Settings},
 };
-use std::{sync::Arc, time::Duration};
+use std::{panic::Location, sync::Arc, time::Duration};
 
 /// What a network does to its connections, from [`Net::faults`](crate::Net::faults) or
 /// [`Proxy::faults`](crate::Proxy::faults). A handle, cheap to clone.
@@ -15,6 +16,10 @@ use std::{sync::Arc, time::Duration};
 /// [`to_server`](Faults::to_server) and [`to_client`](Faults::to_client) to one direction. Every
 /// other method takes effect at once, also on bytes in flight. A connection has one value of each
 /// fault, and the last one set counts.
+///
+/// A cut that does not happen would prove nothing. So a network that is dropped panics when a connection
+/// that was to be cut was not: it ended before, had fewer bytes, or was never there. Of a cut for all
+/// connections, one has to happen. [`heal`](Faults::heal) takes back what may stay undone.
 ///
 /// ```
 /// use std::time::Duration;
@@ -63,7 +68,7 @@ impl Faults {
 
     /// Only the next connection: the one after those that were dialed until now.
     pub fn next(&self) -> Self {
-        self.nth(self.connections.counts().connections + 1)
+        self.nth(self.connections.counts(None).connections + 1)
     }
 
     /// Only bytes that the client sends.
@@ -78,8 +83,11 @@ impl Faults {
 
     /// Cuts live connections now. Connections to come are not touched. Bytes in flight are lost.
     /// [`cut_as`](Faults::cut_as) chooses which end sees it. A cut always cuts both directions.
+    #[track_caller]
     pub fn cut(&self) -> Self {
-        self.connections.cut(self.number);
+        if !self.connections.cut(self.number) {
+            self.order("cut()");
+        }
         self.clone()
     }
 
@@ -90,8 +98,41 @@ impl Faults {
     ///
     /// Bytes are those of the stream, from the HTTP request on. Until the welcome they are about 240
     /// each way for a short identity, and the same number each time. The request is about 190 of them.
+    #[track_caller]
     pub fn cut_after(&self, bytes: u64) -> Self {
+        self.order("cut_after()");
         self.set(|direction| direction.cut_after = Some(bytes))
+    }
+
+    /// Cuts within the next answer to a call: the procedure was called, and who has called it does not get
+    /// the answer on this connection. Only the first connection that brings an answer is cut. After
+    /// [`to_client`](Faults::to_client) only answers to calls of the client count, and after
+    /// [`to_server`](Faults::to_server) only those to calls of the server.
+    ///
+    /// An answer is told by the begin of its frame, on the wires that the library knows. One that is
+    /// compressed or goes through TLS is not seen, so the cut does not happen.
+    ///
+    /// ```
+    /// use wse::{Backoff, Server};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::builder()
+    ///     .identify(async |stranger, name: String| Ok(stranger.accept(name)))
+    ///     .register("add", async |_, (a, b): (i64, i64)| Ok(a + b))
+    ///     .build();
+    /// let net = wse_test::Net::new(&server);
+    /// let client = net.client().identity("ann").reconnect(Backoff::default()).connect().await?;
+    ///
+    /// net.faults().cut_in_next_call();
+    /// assert_eq!(client.call::<_, i64>("add", (2, 3)).await?, 5, "the session has the answer");
+    /// assert_eq!((net.counts().connections, net.counts().cuts), (2, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn cut_in_next_call(&self) -> Self {
+        self.order("cut_in_next_call()");
+        self.set(|direction| direction.cut_in_answer = true)
     }
 
     /// Chooses which end sees the cuts that follow, those of [`cut_after`](Faults::cut_after) too, and
@@ -144,13 +185,22 @@ impl Faults {
         self.change(|settings| settings.refuse = true)
     }
 
-    /// Takes all faults back, or those of the one direction. Connections that were cut stay cut, and
-    /// discarded bytes stay lost. Delayed bytes are delivered at once.
+    /// Takes all faults back, or those of the one direction, with the cuts that have not happened.
+    /// Connections that were cut stay cut, and discarded bytes stay lost. Delayed bytes are delivered at
+    /// once.
     pub fn heal(&self) -> Self {
+        self.connections.orders().take_back(self.number, self.direction);
         match self.direction {
             Some(_) => self.set(|direction| *direction = DirectionSettings::default()),
             None => self.change(|settings| *settings = Settings::default()),
         }
+    }
+
+    /// Notes a cut that has to happen.
+    #[track_caller]
+    fn order(&self, what: &'static str) {
+        let ordered = CutOrder { number: self.number, direction: self.direction, what, place: Location::caller() };
+        self.connections.orders().add(ordered);
     }
 
     fn change(&self, change: impl Fn(&mut Settings)) -> Self {

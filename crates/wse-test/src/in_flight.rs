@@ -1,13 +1,16 @@
 //! The bytes in flight in one direction, and when each is due. It decides and never acts: it has no
 //! stream and no timer, and the caller passes the time.
 
-use crate::settings::DirectionSettings;
+use crate::{frames::Frames, settings::DirectionSettings};
 use bytes::{Buf, BytesMut};
 use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
 /// The most bytes in flight in one direction.
 pub(crate) const WINDOW: usize = 64 << 10;
+
+/// Bytes of an answer that are delivered before it is cut: fewer than the shortest answer has.
+const OF_ANSWER: u64 = 5;
 
 /// A limited bandwidth delivers in pieces of a second divided by this.
 const TICKS: u64 = 100;
@@ -41,6 +44,9 @@ pub(crate) struct InFlight {
     over: bool,
     /// Bytes delivered so far.
     delivered: u64,
+    frames: Frames,
+    /// Where the answer ends that a test wants to be cut.
+    cut_at: Option<u64>,
     bandwidth: Option<u64>,
     /// When the bandwidth is free for the next byte.
     free: Instant,
@@ -54,6 +60,8 @@ impl InFlight {
             ended: None,
             over: false,
             delivered: 0,
+            frames: Frames::default(),
+            cut_at: None,
             bandwidth: None,
             free: now,
         }
@@ -70,7 +78,9 @@ impl InFlight {
     }
 
     /// Adds bytes that were read.
-    pub(crate) fn push(&mut self, bytes: &[u8], now: Instant) {
+    pub(crate) fn push(&mut self, bytes: &[u8], settings: &DirectionSettings, now: Instant) {
+        let answer = self.frames.push(bytes).filter(|_| settings.cut_in_answer);
+        self.cut_at = self.cut_at.or(answer.map(|start| start + OF_ANSWER));
         self.bytes.extend_from_slice(bytes);
         match self.reads.back_mut() {
             Some((at, length)) if *at == now => *length += bytes.len(),
@@ -89,8 +99,10 @@ impl InFlight {
             // Bytes that waited before the change did not use the new bandwidth meanwhile.
             (self.bandwidth, self.free) = (settings.bandwidth, now);
         }
+        self.cut_at = self.cut_at.filter(|_| settings.cut_in_answer);
         let left = |bound: Option<u64>| bound.map_or(u64::MAX, |bound| bound.saturating_sub(self.delivered));
-        let (to_cut, to_discard) = (left(settings.cut_after), left(settings.discard_after));
+        let in_answer = left(self.cut_at);
+        let (to_cut, to_discard) = (left(settings.cut_after).min(in_answer), left(settings.discard_after));
         if to_cut == 0 {
             return Action::Cut;
         }
@@ -177,7 +189,7 @@ mod tests {
     fn queue(bytes: usize) -> (InFlight, Instant) {
         let now = Instant::now();
         let mut queue = InFlight::new(now);
-        queue.push(&vec![7; bytes], now);
+        queue.push(&vec![7; bytes], &DirectionSettings::default(), now);
         (queue, now)
     }
 

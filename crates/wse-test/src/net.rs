@@ -2,8 +2,10 @@
 
 use crate::{
     connections::{Connections, Counts},
+    device::Device,
     faults::Faults,
     relay::Relay,
+    standstill,
 };
 use std::{
     fmt,
@@ -69,8 +71,9 @@ impl Net {
     pub fn new(server: &Server) -> Self {
         let path = server.path().unwrap_or_default().to_owned();
         let server = server.clone();
-        let net = Self::serving(async move |stream| server.serve_stream(stream, None).await);
-        Self { url: format!("ws://in.memory{path}"), ..net }
+        let mut net = Self::serving(async move |stream| server.serve_stream(stream, None).await);
+        net.url = format!("ws://in.memory{path}");
+        net
     }
 
     /// A network in front of anything that takes a stream. `async |stream|` runs once for each
@@ -132,13 +135,25 @@ impl Net {
 
     /// What it has carried so far.
     pub fn counts(&self) -> Counts {
-        self.inner.connections.counts()
+        self.inner.connections.counts(None)
+    }
+
+    /// The connection of this number, counted from 1 as [`Faults::nth`] does: its faults and its counts.
+    pub fn device(&self, number: u64) -> Device {
+        Device::new(&self.inner.connections, number)
     }
 
     /// Waits until a condition holds for the counts, and returns them. The counts change with every
     /// piece that is delivered. A condition that holds only between two looks may be missed.
     pub async fn until(&self, holds: impl FnMut(&Counts) -> bool) -> Counts {
-        self.inner.connections.until(holds).await
+        self.inner.connections.until(None, holds).await
+    }
+}
+
+/// Fails the test when a cut that it has ordered did not happen.
+impl Drop for Net {
+    fn drop(&mut self) {
+        self.inner.connections.check_orders();
     }
 }
 
@@ -149,6 +164,9 @@ impl Inner {
         let (server, accepted) = tokio::io::duplex(PIPE);
         let serving = (self.serve)(accepted);
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.connections.counts(None).connections == 1 {
+            tasks.spawn(standstill::watch(Arc::downgrade(&self.connections)));
+        }
         while tasks.try_join_next().is_some() {}
         tasks.spawn(serving);
         tasks.spawn(Relay::new(client, server, connection));
@@ -158,7 +176,7 @@ impl Inner {
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Net").field("counts", &self.connections.counts()).finish_non_exhaustive()
+        f.debug_struct("Net").field("counts", &self.connections.counts(None)).finish_non_exhaustive()
     }
 }
 

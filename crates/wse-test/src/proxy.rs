@@ -3,6 +3,7 @@
 
 use crate::{
     connections::{Connection, Connections, Counts},
+    device::Device,
     faults::Faults,
     relay::{End, Relay},
 };
@@ -97,13 +98,25 @@ impl Proxy {
 
     /// What it has carried so far.
     pub fn counts(&self) -> Counts {
-        self.connections.counts()
+        self.connections.counts(None)
+    }
+
+    /// The connection of this number, counted from 1 as [`Faults::nth`] does: its faults and its counts.
+    pub fn device(&self, number: u64) -> Device {
+        Device::new(&self.connections, number)
     }
 
     /// Waits until a condition holds for the counts, and returns them. The counts change with every
     /// piece that is delivered. A condition that holds only between two looks may be missed.
     pub async fn until(&self, holds: impl FnMut(&Counts) -> bool) -> Counts {
-        self.connections.until(holds).await
+        self.connections.until(None, holds).await
+    }
+}
+
+/// Fails the test when a cut that it has ordered did not happen.
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.connections.check_orders();
     }
 }
 

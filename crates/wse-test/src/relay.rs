@@ -70,6 +70,7 @@ impl<C: End, S: End> Relay<C, S> {
 
     /// Ends the streams that this kind of cut ends.
     fn cut(&mut self, cut: Cut, cx: &mut Context<'_>) {
+        self.connection.was_cut();
         if cut == Cut::Fin {
             // Neither waits for the other end. A shutdown fails only on a socket that is closed already.
             let _ = self.client.take().map(|mut client| pin!(&mut client).poll_shutdown(cx).is_ready());
@@ -129,7 +130,7 @@ fn advance<A: End, B: End>(
     cx: &mut Context<'_>,
 ) -> Stopped {
     loop {
-        let received = receive(from, in_flight, now, cx);
+        let received = receive(from, in_flight, settings, now, cx);
         let (Some(_), Some(to)) = (&from, &mut *to) else {
             // An end that was cut gets no more bytes, and the other end is not told.
             let discarded = in_flight.discard();
@@ -180,7 +181,13 @@ fn advance<A: End, B: End>(
 }
 
 /// Reads once. Returns whether something was read: bytes or the end.
-fn receive<A: End>(from: &mut Option<A>, in_flight: &mut InFlight, now: Instant, cx: &mut Context<'_>) -> bool {
+fn receive<A: End>(
+    from: &mut Option<A>,
+    in_flight: &mut InFlight,
+    settings: &DirectionSettings,
+    now: Instant,
+    cx: &mut Context<'_>,
+) -> bool {
     let room = in_flight.room().min(READ);
     if room == 0 {
         return false;
@@ -192,7 +199,7 @@ fn receive<A: End>(from: &mut Option<A>, in_flight: &mut InFlight, now: Instant,
     let mut scratch = [0; READ];
     let mut buffer = ReadBuf::new(&mut scratch[..room]);
     match Pin::new(from).poll_read(cx, &mut buffer) {
-        Poll::Ready(Ok(())) if !buffer.filled().is_empty() => in_flight.push(buffer.filled(), now),
+        Poll::Ready(Ok(())) if !buffer.filled().is_empty() => in_flight.push(buffer.filled(), settings, now),
         Poll::Ready(_) => in_flight.end(now),
         Poll::Pending => return false,
     }

@@ -69,6 +69,8 @@ pub(crate) struct DirectionSettings {
     /// The most bytes that are delivered at once.
     pub(crate) piece: Option<usize>,
     pub(crate) cut_after: Option<u64>,
+    /// Cuts within the first answer that is read from now on.
+    pub(crate) cut_in_answer: bool,
     pub(crate) discard_after: Option<u64>,
 }
 
@@ -85,5 +87,14 @@ impl Settings {
             Direction::ToServer => &mut self.to_server,
             Direction::ToClient => &mut self.to_client,
         }
+    }
+
+    /// Whether the connection is to be cut in its next answer.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        self.to_server.cut_in_answer || self.to_client.cut_in_answer
+    }
+
+    pub(crate) fn await_no_answer(&mut self) {
+        (self.to_server.cut_in_answer, self.to_client.cut_in_answer) = (false, false);
     }
 }

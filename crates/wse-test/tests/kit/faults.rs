@@ -78,6 +78,7 @@ pub(crate) async fn only_the_connection_that_was_meant_is_cut(mut rig: impl Rig)
     rig.faults().nth(3).cut();
     assert_eq!(rest(&mut ends[2].0).await.0, b"");
     rig.faults().nth(3).latency(wse_test_peers::WAIT).cut(); // it is over: nothing happens
+    rig.faults().nth(3).heal();
     assert_eq!(rig.counts().live, 1);
 }
 
