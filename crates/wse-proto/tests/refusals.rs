@@ -139,7 +139,7 @@ fn a_frame_of_ws_messaging_is_told_whether_it_is_json_at_all() {
 
 #[test]
 fn messagepack_that_is_no_envelope_is_told_what_it_is() {
-    let no_stamp = "the payload is no `core::option::Option<alloc::string::String>`";
+    let no_stamp = "the payload is no `core::option::Option<alloc::string::String>`: expected a string, got an integer";
     for (frame, expected) in [
         (&b""[..], "it ends in the middle of a value"),
         (b"\x90", "not an array of one to three"),

@@ -66,7 +66,8 @@ impl From<DecodeError> for ProtocolError {
 
 /// A payload is not a value of the type asked for.
 ///
-/// The text names the type and the place, and does not quote the payload, so it may be logged. The
+/// The text names the type, the field and what was expected there, as in ``the payload is no `Ride`, at
+/// `stops[2].lat`: expected f64, got a string``. It does not quote the payload, so it may be logged. The
 /// decoder's own error, which may quote the payload, is the `source`.
 #[derive(thiserror::Error)]
 #[error("the payload is no `{expected}`{place}")]
@@ -81,8 +82,10 @@ impl DecodeError {
         Self { expected: std::any::type_name::<T>(), place: place.into(), source: source.into() }
     }
 
-    pub(crate) fn json<T>(source: serde_json::Error) -> Self {
-        Self::new::<T>(format!(", at line {} column {}", source.line(), source.column()), source)
+    /// The error of JSON that is not of the type; `fault` says where it is not, if that is known.
+    pub(crate) fn json<T>(fault: Option<String>, source: serde_json::Error) -> Self {
+        let place = || format!(", at line {} column {}", source.line(), source.column());
+        Self::new::<T>(fault.unwrap_or_else(place), source)
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod depth;
 pub(crate) mod envelope;
 pub(crate) mod error;
 pub(crate) mod json;
+pub(crate) mod mismatch;
 pub(crate) mod msgpack;
 pub(crate) mod payload;
 pub(crate) mod surrogates;

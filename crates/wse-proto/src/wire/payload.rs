@@ -4,7 +4,7 @@
 use crate::wire::{
     depth::{DEPTH, TOO_DEEP},
     error::{DecodeError, EncodeError},
-    json,
+    json, mismatch,
     msgpack::{self, capture::capture, token::begins_list},
     surrogates::without_halves,
 };
@@ -72,7 +72,8 @@ impl<'a> Payload<'a> {
         match json::scan::scan(text, DEPTH) {
             Some(found) => Ok(Self::found(found)),
             None => {
-                let json = serde_json::from_str(text).map_err(DecodeError::json::<serde_json::Value>)?;
+                let invalid = |error| DecodeError::json::<serde_json::Value>(None, error);
+                let json = serde_json::from_str(text).map_err(invalid)?;
                 Ok(Self::raw(json))
             }
         }
@@ -191,10 +192,12 @@ impl<'a> Payload<'a> {
 
     fn decode_as_is<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         match self.content() {
-            Content::Json(text) => serde_json::from_str(text).map_err(DecodeError::json::<T>),
-            Content::MessagePack(bytes) => {
-                msgpack::value::decode(bytes).map_err(|error| DecodeError::new::<T>("", error))
-            }
+            Content::Json(text) => serde_json::from_str(text).map_err(|error| {
+                let mut again = serde_json::Deserializer::from_str(text);
+                DecodeError::json::<T>(mismatch::traced::fault::<T, _>(&mut again), error)
+            }),
+            Content::MessagePack(bytes) => msgpack::value::decode(bytes)
+                .map_err(|error| DecodeError::new::<T>(msgpack::value::fault::<T>(bytes).unwrap_or_default(), error)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Writes values of Rust as MessagePack, and reads them. Every type takes the shape that it has in
 //! JSON, so that one handler serves both formats.
 
-use crate::wire::{depth::TOO_DEEP, error::EncodeError, msgpack::scan::scan};
+use crate::wire::{depth::TOO_DEEP, error::EncodeError, mismatch, msgpack::scan::scan};
 use serde::{Serialize, de::DeserializeOwned};
 use std::cell::Cell;
 
@@ -46,4 +46,10 @@ pub(crate) fn encode_and_count<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: 
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, rmp_serde::decode::Error> {
     let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
     while_active(|| T::deserialize(&mut deserializer))
+}
+
+/// Where a value is not of that type.
+pub(crate) fn fault<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
+    while_active(|| mismatch::traced::fault::<T, _>(&mut deserializer))
 }

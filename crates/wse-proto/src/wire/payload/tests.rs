@@ -30,10 +30,10 @@ fn a_value_survives_encoding_and_decoding_in_every_format() {
 #[test]
 fn what_does_not_fit_the_type_is_an_error() {
     let error = json("\"a secret\"").decode::<u64>().unwrap_err();
-    assert_eq!(error.to_string(), "the payload is no `u64`, at line 1 column 10");
+    assert_eq!(error.to_string(), "the payload is no `u64`: expected u64, got a string");
     assert!(!format!("{error:?}").contains("secret"));
     let secret = Payload::encode(Format::MessagePack, "a secret").unwrap();
-    assert_eq!(secret.decode::<u64>().unwrap_err().to_string(), "the payload is no `u64`");
+    assert_eq!(secret.decode::<u64>().unwrap_err().to_string(), error.to_string());
     let keyed_by_pairs = std::collections::HashMap::from([((1, 2), 3)]);
     assert!(Payload::encode(Format::Json, &keyed_by_pairs).is_err());
     assert!(Payload::json("{").is_err());
