@@ -112,6 +112,26 @@ impl CallError {
         }
     }
 
+    /// Makes the answer of this handler of a call that it made itself. What the other procedure failed with
+    /// is passed on to the caller, with its code, text and details. Everything else, such as a timeout, is a
+    /// failure of this handler, as with `?` alone: the caller gets `wse.server.rp.failed`, and the log the
+    /// whole error.
+    ///
+    /// ```
+    /// use wse::{CallError, Conn, RpError};
+    ///
+    /// async fn book(conn: Conn, seat: u32) -> Result<u32, RpError> {
+    ///     let price = conn.call("price", seat).await.map_err(CallError::pass_on)?;
+    ///     Ok(price)
+    /// }
+    /// ```
+    pub fn pass_on(self) -> RpError {
+        match self {
+            CallError::Failed(error) => error.without_call(),
+            other => other.into(),
+        }
+    }
+
     pub(crate) fn failed(error: RpError) -> Self {
         match error.code.as_str() {
             Code::RP_NOT_REGISTERED => CallError::NotRegistered(error),

@@ -100,6 +100,17 @@ impl RpError {
         text("rp").or_else(|| text("rpc"))
     }
 
+    /// The error of a call to another procedure, as the answer to the call that this handler answers: code,
+    /// text and details stay. What the details repeat of the other call, its name as `rp` and `rpc` and its
+    /// `payload`, is left out.
+    pub fn without_call(mut self) -> Self {
+        if let Some(Details(mut fields)) = self.details.as_ref().and_then(|details| details.decode().ok()) {
+            fields.retain(|(name, _)| !matches!(name.as_str(), "rp" | "rpc" | "payload"));
+            self.details = (!fields.is_empty()).then(|| Payload::encode(Format::Json, &Details(fields)).ok()).flatten();
+        }
+        self
+    }
+
     /// The error that `?` made this from, if it did. It is not sent.
     pub fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
         self.source.as_deref()

@@ -131,3 +131,17 @@ fn anything_read_as_an_error_is_one() {
     assert_eq!((odd.code.as_str(), odd.message.as_deref()), ("X", None));
     assert_eq!(odd.decode_details::<Vec<u8>>().unwrap(), Some(vec![1]));
 }
+
+#[test]
+fn an_error_that_is_passed_on_keeps_code_text_and_details_and_names_no_other_call() {
+    let error = RpError::new("full").message("no seat is left").details(&serde_json::json!({"seats": 0}));
+    let of_other = RpError::read(&error.answer("find", &json(r#"{"secret":1}"#), false));
+    assert_eq!(
+        answer(&of_other.without_call(), false),
+        r#"{"code":"full","message":"no seat is left","details":{"seats":0,"rp":"boom","rpc":"boom","payload":{"value":1}}}"#
+    );
+    let bare = RpError::read(&RpError::new("full").answer("find", &json("1"), false)).without_call();
+    assert_eq!(bare.decode_details::<serde_json::Value>().unwrap(), None);
+    let listed = RpError::new("full").details(&[1, 2]).without_call();
+    assert_eq!(listed.decode_details::<Vec<u8>>().unwrap(), Some(vec![1, 2]), "only fields name the call");
+}
