@@ -150,7 +150,7 @@ where
             (_, step) if closed => matches!(step, Step::Wait),
             (Event::Heard | Event::Pong | Event::Close, step) => matches!(step, Step::Wait),
             (Event::Garbage, Step::Close(end)) => open && *end == Closed::protocol_error(),
-            (Event::Garbage, Step::Reject(end, _)) => !open && *end == Closed::protocol_error(),
+            (Event::Garbage, Step::Reject(end, _)) => !open && end.is_protocol_error(),
             (Event::Garbage, _) => false,
             (Event::Deaf, Step::Wait) => !due && !open,
             (Event::Deaf, Step::Ping | Step::Close(_)) => lawful(open, event, &step),
@@ -162,7 +162,7 @@ where
             // What is the application's is never lost.
             (Event::Envelope(sent), Step::Wait) => Kind::of(&sent.name).is_some(),
             (Event::Envelope(_), Step::Close(end)) => open && *end == Closed::protocol_error(),
-            (Event::Envelope(_), Step::Reject(end, _)) => !open && *end == Closed::protocol_error(),
+            (Event::Envelope(_), Step::Reject(end, _)) => !open && end.is_protocol_error(),
             (Event::Envelope(sent), Step::Deliver(delivered)) => open && sent == delivered,
             (Event::Envelope(sent), Step::Settle { stamp, outcome }) => {
                 let kind = if outcome.is_ok() { Kind::Response } else { Kind::ResponseErr };

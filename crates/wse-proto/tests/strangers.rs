@@ -99,43 +99,83 @@ fn what_breaks_the_protocol_before_the_verdict_is_named_and_never_quoted() {
         let mut machine = server(at, &Limits::default(), now);
         let rejected = rejected(hear(&mut machine, frame, now));
         let (closed, error) = rejected.unwrap_or_else(|| panic!("{at:?} {frame} is rejected"));
-        assert_eq!((closed, error.to_string().as_str()), (Closed::protocol_error(), why), "{at:?} {frame}");
+        assert_eq!((closed.is_protocol_error(), error.to_string().as_str()), (true, why), "{at:?} {frame}");
+        assert!(!closed.reason.as_str().contains("secret"), "{closed}");
         assert_eq!(machine.deadline(), None, "{at:?} {frame}");
         assert!(matches!(hear(&mut machine, SOLUTION, now), Step::Wait), "the application is not asked any more");
     }
 }
 
-/// Frames, and whether a peer of npm `wse` 2 sends them.
-const FRAMES: [(&str, bool); 9] = [
-    (r#"{"c":"hi","dat":{"payload":{"token":"t"},"params":{}}}"#, true),
-    (r#" {"c":"welcome"} "#, true),
-    (r#"{"dat":[1],"c":"m\n"}"#, true),
-    (r#"{"c":5,"dat":{}}"#, false),
-    (r#"{"c":"hi""#, false),
-    (r#"{"dat":{"c":"hi"}}"#, false),
-    (r#"{"name":"say","args":[]}"#, false),
-    (r#"["c","hi"]x"#, false),
-    (r#""c""#, false),
+/// Frames, and the protocol of which a peer sends them.
+const FRAMES: [(&str, Option<&str>); 19] = [
+    (r#"{"c":"hi","dat":{"payload":{"token":"t"},"params":{}}}"#, Some("npm wse 2")),
+    (r#" {"c":"welcome"} "#, Some("npm wse 2")),
+    (r#"{"dat":[1],"c":"m\n"}"#, Some("npm wse 2")),
+    (r#"0{"sid":"x","upgrades":[],"pingInterval":25000}"#, Some("Socket.IO")),
+    ("2probe", Some("Socket.IO")),
+    (r#"40{"token":"secret"}"#, Some("Socket.IO")),
+    (r#"42["secret",1]"#, Some("Socket.IO")),
+    (r#"42/chat,["secret",1]"#, Some("Socket.IO")),
+    (r#"421["secret",1]"#, Some("Socket.IO")),
+    (r#"{"c":5,"dat":{}}"#, None),
+    (r#"{"c":"hi""#, None),
+    (r#"{"dat":{"c":"hi"}}"#, None),
+    (r#"{"name":"say","args":[]}"#, None),
+    (r#"["c","hi"]x"#, None),
+    (r#""c""#, None),
+    ("2", None),
+    ("42", None),
+    ("7{}", None),
+    ("secret", None),
 ];
 
+const HI_EXPECTED: &str = r#"expected ["~wse:hi",{"identity":...,"meta":{}},null]"#;
+
 #[test]
-fn a_peer_of_npm_wse_2_is_told_that_it_is_one_by_either_side() {
+fn a_peer_that_speaks_something_else_is_told_what_was_expected_by_either_side() {
     let (now, limits) = (Instant::now(), Limits::default());
-    let told = Closed::npm_wse_2();
-    assert!(told.reason.as_str().starts_with("wse.protocol-error") && told.reason.as_str().contains("npm wse 2"));
-    assert!(told.reason.as_str().len() <= 123 && !told.is_temporary() && !told.is_refusal());
-    for (frame, it_is) in FRAMES {
-        let expected = if it_is { told.clone() } else { Closed::protocol_error() };
-        for at in [Stranger, Thinking, Challenged, ThinkingAgain] {
+    let check = |end: Option<Closed>, foreign: Option<&str>, expected: &str, place: &str| {
+        let end = end.unwrap_or_else(|| panic!("it is rejected: {place}"));
+        let reason = end.reason.as_str();
+        assert!(end.is_protocol_error() && !end.is_temporary() && !end.is_refusal(), "{place}");
+        assert!(reason.len() <= 123 && !reason.contains("secret"), "{place}: {reason}");
+        let begin = foreign.map_or(expected.to_owned(), |foreign| format!("the format of {foreign}, {expected}"));
+        let told = reason.strip_prefix("wse.protocol-error: ").unwrap();
+        let form = if foreign.is_some() { "" } else { " in a text frame" };
+        assert_eq!(told, format!("{begin}{form}"), "{place}");
+    };
+    for (frame, foreign) in FRAMES {
+        for (at, expected) in [
+            (Stranger, HI_EXPECTED),
+            (Thinking, "expected [type,payload,stamp]"),
+            (Challenged, r#"expected ["~wse:challenge",SOLUTION,null]"#),
+            (ThinkingAgain, "expected [type,payload,stamp]"),
+        ] {
             let mut machine = server(at, &limits, now);
             let end = rejected(hear(&mut machine, frame, now)).map(|(closed, _)| closed);
-            assert_eq!(end.as_ref(), Some(&expected), "{at:?} {frame}");
+            check(end, foreign, expected, &format!("{at:?} {frame}"));
         }
         let hello = Hello { identity: Payload::json("1").unwrap(), meta: Payload::json("{}").unwrap() };
         let (mut machine, _) = ClientMachine::new(Codec::Json, &hello, None, &limits, now);
         let end = rejected(hear(&mut machine, frame, now)).map(|(closed, _)| closed);
-        assert_eq!(end.as_ref(), Some(&expected), "the client: {frame}");
+        check(end, foreign, r#"expected ["~wse:welcome",PAYLOAD,null]"#, frame);
     }
+}
+
+#[test]
+fn an_envelope_out_of_place_is_named_and_the_form_is_that_of_the_codec() {
+    let (now, limits) = (Instant::now(), Limits::default());
+    let mut machine = server(Stranger, &limits, now);
+    let (closed, _) = rejected(hear(&mut machine, r#"["secret",1,null]"#, now)).unwrap();
+    assert_eq!(closed.reason.as_str(), format!("wse.protocol-error: the first envelope is not a hi, {HI_EXPECTED}"));
+    for (at, frame) in [(Stranger, r#"["~wse:hi",1]"#), (Challenged, HI), (Stranger, r#"["~wse:welcome"]"#)] {
+        let (closed, _) = rejected(hear(&mut server(at, &limits, now), frame, now)).unwrap();
+        assert!(closed.reason.as_str().len() <= 123 && closed.is_protocol_error(), "{closed}");
+    }
+    let mut machine = ServerMachine::new(Codec::MessagePack, &limits, now);
+    let error = machine.read(b"secret", false).unwrap_err();
+    let (closed, _) = rejected(machine.step(Input::Garbage(error), now)).unwrap();
+    assert_eq!(closed.reason.as_str(), format!("wse.protocol-error: {HI_EXPECTED} in MessagePack"));
 }
 
 #[test]

@@ -34,8 +34,6 @@ impl Reason {
     pub const REVOKED: Reason = Reason::known("wse.revoked");
     /// The peer broke the protocol.
     pub const PROTOCOL_ERROR: Reason = Reason::known("wse.protocol-error");
-    /// The peer speaks the wire of npm `wse` 2, which has the same subprotocol name.
-    pub const NPM_WSE_2: Reason = Reason::known("wse.protocol-error: the format of npm wse 2");
     /// A newer device of the same user took this one's place.
     pub const CLIENTS_CONCURRENCY: Reason = Reason::known("wse.clients-concurrency");
     /// The client has not done its part of the authentication in time.
@@ -115,9 +113,15 @@ impl Closed {
         Closed::normal(Reason::PROTOCOL_ERROR)
     }
 
-    /// The peer speaks npm `wse` 2: 1000, with a reason that says so.
-    pub fn npm_wse_2() -> Self {
-        Closed::normal(Reason::NPM_WSE_2)
+    /// The peer broke the protocol, and is told how: 1000 `wse.protocol-error: ` and the text.
+    pub fn protocol_error_with(text: &str) -> Self {
+        Closed::normal(format!("{}: {text}", Reason::PROTOCOL_ERROR.as_str()).into())
+    }
+
+    /// Whether a peer broke the protocol: 1000 `wse.protocol-error`, whatever follows that.
+    pub fn is_protocol_error(&self) -> bool {
+        let rest = self.reason.as_str().strip_prefix(Reason::PROTOCOL_ERROR.as_str());
+        self.code == 1000 && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
     }
 
     /// The application refused the client: 1000 `wse.not-authorized`.

@@ -111,6 +111,13 @@ where
         }
     }
 
+    fn expected(&self) -> &'static str {
+        match self {
+            Either::Left(left) => left.expected(),
+            Either::Right(right) => right.expected(),
+        }
+    }
+
     fn deadline(&self) -> Option<Instant> {
         match self {
             Either::Left(left) => left.deadline(),

@@ -3,7 +3,11 @@
 
 use crate::{
     closing::reason::Closed,
-    machine::{Input, Machine, Step, handshake::Handshake, open::Open},
+    machine::{
+        Input, Machine, Step,
+        handshake::{Handshake, breach},
+        open::Open,
+    },
     session::received::Received,
     wire::{envelope::Envelope, error::ProtocolError},
 };
@@ -42,6 +46,7 @@ impl<H: Handshake> Conversation<H> {
             let Input::Envelope(envelope) = input else { return Step::Wait };
             return self.open.after_end(&envelope);
         };
+        let expected = handshake.expected();
         let step = match input {
             Input::Envelope(envelope) => {
                 self.open.heard(0, now);
@@ -63,7 +68,12 @@ impl<H: Handshake> Conversation<H> {
             Step::Close(_) | Step::Reject(..) => self.phase = Phase::Closed,
             _ => {}
         }
-        step
+        match step {
+            Step::Reject(closed, error) if closed.is_protocol_error() => {
+                Step::Reject(breach(&error, expected, &self.open.codec), error)
+            }
+            step => step,
+        }
     }
 }
 

@@ -5,8 +5,9 @@ use std::fmt;
 
 /// A frame is not an envelope of the protocol spoken, or has no place where it came.
 ///
-/// On the protocols of `wse` the connection ends with 1000 `wse.protocol-error` and the peer does
-/// not get the text. On `ws-messaging` the text is sent to the peer.
+/// On the protocols of `wse` the connection ends with 1000 `wse.protocol-error`, and a peer that was not
+/// let in yet is told in the reason what was expected; it does not get the text about a frame. On
+/// `ws-messaging` the text is sent to the peer.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{why}", kind.before())]
 pub struct ProtocolError {
@@ -18,8 +19,8 @@ pub struct ProtocolError {
 enum Kind {
     /// The frame is not an envelope.
     Frame,
-    /// It is a frame of npm `wse` 2, which has the same subprotocol name.
-    NpmWse2,
+    /// It is a frame of this other protocol.
+    Foreign(&'static str),
     /// It is an envelope that must not come like this.
     Envelope,
 }
@@ -27,7 +28,7 @@ enum Kind {
 impl Kind {
     fn before(self) -> &'static str {
         match self {
-            Kind::Frame | Kind::NpmWse2 => "not an envelope: ",
+            Kind::Frame | Kind::Foreign(_) => "not an envelope: ",
             Kind::Envelope => "",
         }
     }
@@ -44,17 +45,23 @@ impl ProtocolError {
         Self { why: why.into(), kind: Kind::Envelope }
     }
 
-    /// The frame is one of npm `wse` 2.
-    pub(crate) fn npm_wse_2() -> Self {
-        Self { why: "a frame of npm wse 2".into(), kind: Kind::NpmWse2 }
-    }
-
-    pub(crate) fn is_npm_wse_2(&self) -> bool {
-        self.kind == Kind::NpmWse2
+    /// The frame is one of another protocol.
+    pub(crate) fn foreign(protocol: &'static str) -> Self {
+        Self { why: format!("a frame of {protocol}"), kind: Kind::Foreign(protocol) }
     }
 
     pub(crate) fn why(&self) -> &str {
         &self.why
+    }
+
+    /// What a peer may be told of it: nothing of a frame, since that text may be of a codec of the
+    /// application's.
+    pub(crate) fn told(&self) -> Option<String> {
+        match self.kind {
+            Kind::Frame => None,
+            Kind::Foreign(protocol) => Some(format!("the format of {protocol}")),
+            Kind::Envelope => Some(self.why.clone()),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! the same may share a line: `state | input, input | step | state after`.
 
 use std::time::{Duration, Instant};
-use wse_proto::{Envelope, Input, Machine, Payload, Step};
+use wse_proto::{Closed, Envelope, Input, Machine, Payload, Step};
 
 /// A machine whose states and inputs have names.
 pub(crate) trait TableMachine: Machine + Sized {
@@ -123,6 +123,8 @@ fn words<M: TableMachine>(step: &Step<'_, M::Question, M::Opening>) -> String {
         Step::Renew { stamp } => format!("renew {stamp}"),
         Step::Ping => "ping".to_owned(),
         Step::Park(closed) => format!("park {closed}"),
+        // What a stranger is told besides is shown elsewhere.
+        Step::Reject(closed, _) if closed.is_protocol_error() => format!("close {}", Closed::protocol_error()),
         Step::Close(closed) | Step::Reject(closed, _) => format!("close {closed}"),
     }
 }

@@ -339,7 +339,8 @@ impl Server {
         };
         let owner = ServerOwner::new(inner.clone(), device, inner.connections.enter(&handle)?);
         if request.protocol.is_none() {
-            handle.close_as(Closed::protocol_error());
+            let names = inner.protocols.iter().map(Protocol::name).collect::<Vec<_>>().join(", ");
+            handle.close_as(Closed::protocol_error_with(&format!("expected a subprotocol: {names}")));
         }
         let now = tokio::time::Instant::now().into_std();
         let machine = inner.protocols[protocol].server_machine(&inner.env.limits, now);

@@ -104,6 +104,10 @@ impl Handshake for ClientHandshake {
         Step::Send(Envelope::own(Kind::Challenge, solution))
     }
 
+    fn expected(&self) -> &'static str {
+        r#"["~wse:welcome",PAYLOAD,null]"#
+    }
+
     fn deadline(&self) -> Option<Instant> {
         None
     }

@@ -42,6 +42,9 @@ pub trait Handshake {
     /// The application has answered the question.
     fn answer<'a>(&mut self, answer: Self::Answer, now: Instant) -> Step<'a, Self::Question, Self::Opening>;
 
+    /// What the peer has to send now, for one that sends something else.
+    fn expected(&self) -> &'static str;
+
     /// When the handshake has to be over. `None` where the caller bounds it, or nothing does: then the
     /// heartbeat runs.
     fn deadline(&self) -> Option<Instant>;
@@ -50,9 +53,22 @@ pub trait Handshake {
     fn timeout(&self) -> Closed;
 }
 
-/// The step after a breach of the protocol of `wse`. The peer learns more only where it speaks another
-/// one that has the same name.
+/// The step after a breach of the protocol of `wse`.
 fn reject<'a, Q, O>(error: ProtocolError) -> Step<'a, Q, O> {
-    let closed = if error.is_npm_wse_2() { Closed::npm_wse_2() } else { Closed::protocol_error() };
-    Step::Reject(closed, error)
+    Step::Reject(Closed::protocol_error(), error)
+}
+
+/// How the connection ends of a peer that broke the protocol of `wse` before it was let in: the reason says
+/// what was `expected`, for one that speaks another version, or another protocol.
+pub(crate) fn breach(error: &ProtocolError, expected: &str, codec: &Codec) -> Closed {
+    let form = match codec {
+        Codec::Json => " in a text frame",
+        Codec::MessagePack => " in MessagePack",
+        _ => " in the codec of the subprotocol",
+    };
+    let told = match error.told() {
+        Some(told) => format!("{told}, expected {expected}"),
+        None => format!("expected {expected}{form}"),
+    };
+    Closed::protocol_error_with(&told)
 }

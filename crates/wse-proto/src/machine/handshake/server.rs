@@ -170,6 +170,14 @@ impl Handshake for ServerHandshake {
         }
     }
 
+    fn expected(&self) -> &'static str {
+        match self.state {
+            State::Waiting => r#"["~wse:hi",{"identity":...,"meta":{}},null]"#,
+            State::Deciding(_) => "[type,payload,stamp]",
+            State::Challenged(..) => r#"["~wse:challenge",SOLUTION,null]"#,
+        }
+    }
+
     fn deadline(&self) -> Option<Instant> {
         self.deadline
     }

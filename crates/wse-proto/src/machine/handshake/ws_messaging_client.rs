@@ -77,6 +77,11 @@ impl Handshake for WsMessagingClientHandshake {
         Step::Wait
     }
 
+    /// Never asked: the reason of this protocol is the error's text.
+    fn expected(&self) -> &'static str {
+        ""
+    }
+
     fn deadline(&self) -> Option<Instant> {
         Some(self.deadline)
     }

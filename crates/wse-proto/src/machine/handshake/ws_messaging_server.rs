@@ -100,6 +100,11 @@ impl Handshake for WsMessagingServerHandshake {
         }
     }
 
+    /// Never asked: the reason of this protocol is the error's text.
+    fn expected(&self) -> &'static str {
+        ""
+    }
+
     fn deadline(&self) -> Option<Instant> {
         Some(self.deadline)
     }

@@ -67,7 +67,8 @@ fn read_slowly(frame: &[u8]) -> Result<Envelope<'_>, ProtocolError> {
     let text = text(frame)?;
     match serde_json::from_str(text) {
         Ok(Array(envelope)) => Ok(envelope),
-        Err(_) if is_npm_wse_2(text) => Err(ProtocolError::npm_wse_2()),
+        Err(_) if is_npm_wse_2(text) => Err(ProtocolError::foreign("npm wse 2")),
+        Err(_) if is_socket_io(text) => Err(ProtocolError::foreign("Socket.IO")),
         Err(error) => Err(no_json(error)),
     }
 }
@@ -80,6 +81,13 @@ fn is_npm_wse_2(text: &str) -> bool {
         _c: Cow<'a, str>,
     }
     text.trim_start().starts_with('{') && serde_json::from_str::<Frame<'_>>(text).is_ok()
+}
+
+/// Whether it is a packet of Engine.IO, on which Socket.IO runs: a digit for the type, and behind it not
+/// what makes it a number.
+fn is_socket_io(text: &str) -> bool {
+    let after = text.strip_prefix(|type_: char| ('0'..='6').contains(&type_)).unwrap_or_default();
+    after == "probe" || after.trim_start_matches(|digit: char| digit.is_ascii_digit()).starts_with(['{', '[', '/'])
 }
 
 /// A frame that the scan has refused, as text.
