@@ -128,6 +128,11 @@ fn verdict() -> impl Strategy<Value = Decision> {
     ]
 }
 
+/// Whether a peer that broke the protocol is told what was expected: until it is let in.
+fn is_told(open: bool, end: &Closed) -> bool {
+    end.is_protocol_error() && open == (*end == Closed::protocol_error())
+}
+
 /// Checks what holds for both machines; `lawful` says whether a step is right for this side, given
 /// whether the conversation is open. Returns the kinds of step that were seen.
 fn obey<S: Machine>(
@@ -149,8 +154,7 @@ where
         let right = match (event, &step) {
             (_, step) if closed => matches!(step, Step::Wait),
             (Event::Heard | Event::Pong | Event::Close, step) => matches!(step, Step::Wait),
-            (Event::Garbage, Step::Close(end)) => open && *end == Closed::protocol_error(),
-            (Event::Garbage, Step::Reject(end, _)) => !open && end.is_protocol_error(),
+            (Event::Garbage, Step::Reject(end, _)) => is_told(open, end),
             (Event::Garbage, _) => false,
             (Event::Deaf, Step::Wait) => !due && !open,
             (Event::Deaf, Step::Ping | Step::Close(_)) => lawful(open, event, &step),
@@ -161,8 +165,7 @@ where
             (Event::Answer(_), _) => asked && !open && lawful(open, event, &step),
             // What is the application's is never lost.
             (Event::Envelope(sent), Step::Wait) => Kind::of(&sent.name).is_some(),
-            (Event::Envelope(_), Step::Close(end)) => open && *end == Closed::protocol_error(),
-            (Event::Envelope(_), Step::Reject(end, _)) => !open && end.is_protocol_error(),
+            (Event::Envelope(_), Step::Reject(end, _)) => is_told(open, end),
             (Event::Envelope(sent), Step::Deliver(delivered)) => open && sent == delivered,
             (Event::Envelope(sent), Step::Settle { stamp, outcome }) => {
                 let kind = if outcome.is_ok() { Kind::Response } else { Kind::ResponseErr };

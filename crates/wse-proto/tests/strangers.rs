@@ -184,5 +184,5 @@ fn a_peer_that_was_let_in_is_known_to_speak_this_wire() {
     let mut machine = server(Thinking, &Limits::default(), now);
     assert!(matches!(machine.step(Input::Answer(Decision::accept("ann")), now), Step::Open(_)));
     let step = hear(&mut machine, r#"{"c":"m","dat":1}"#, now);
-    assert!(matches!(step, Step::Close(closed) if closed == Closed::protocol_error()));
+    assert!(matches!(step, Step::Reject(closed, _) if closed == Closed::protocol_error()));
 }

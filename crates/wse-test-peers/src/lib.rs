@@ -22,7 +22,7 @@ pub use dials::{Dial, Dials, UpgradeRequest, dials};
 pub use events::{Events, Log, Told, events, line, log, number};
 pub use frames::{ClientEnd, End, Got, Reader, ServerEnd, Writer, compressed, frame, header, text};
 pub use http::{Answer, ask_upgrade, dial, request, upgrade};
-pub use raw::{Raw, RawClient, RawServer};
+pub use raw::{Raw, RawClient, RawServer, broke_protocol};
 pub use servers::{PIPE, attach, attach_with, end, enter, enter_able, pipe_to, server};
 pub use session::{begin, counting, resent, resume, three_devices};
 pub use time::{WAIT, about, next_in_line, settle, soon, timed};

@@ -157,3 +157,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Raw<ServerEnd, IO> {
         self.reader.bytes(bytes).await;
     }
 }
+
+/// Whether a connection was closed because the protocol was broken, whatever the reason says besides.
+pub fn broke_protocol((code, reason): &(u16, String)) -> bool {
+    *code == 1000 && reason.split(':').next() == Some("wse.protocol-error")
+}

@@ -46,6 +46,13 @@ impl Seen {
         String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
     }
 
+    /// The same, and forgets it.
+    pub fn take(&self) -> Vec<String> {
+        let lines = self.lines();
+        self.0.lock().expect("no panic while logging").clear();
+        lines
+    }
+
     /// Keeps the `Debug` form of a value.
     pub fn show(&self, what: &str, value: &dyn Debug) {
         let line = format!("{what}: {value:?} {value:#?}").replace('\n', " ");

@@ -4,7 +4,7 @@ use serde_json::json;
 use wse::Limits;
 use wse_frame::Opcode;
 use wse_test_peers::{
-    Got, RawClient, attach_to, enter,
+    Got, RawClient, attach_to, broke_protocol, enter,
     floods::{Growth, MIB, alone, any_frame, code_of, every_wire, flood, harmless, noting, peer, serving},
     frame, header, pack, text,
 };
@@ -83,7 +83,7 @@ fn messagepack_that_announces_more_than_there_is_is_refused_and_takes_no_memory(
                 for bytes in [head, &payload] {
                     let (mut stranger, _) = attach_to(&server, "wse-msgpack");
                     stranger.write(&frame(Opcode::Binary, bytes)).await;
-                    assert_eq!(stranger.closed().await, (1000, "wse.protocol-error".into()), "{bytes:x?}");
+                    assert!(broke_protocol(&stranger.closed().await), "{bytes:x?}");
                     let (mut known, _) = attach_to(&server, "wse-msgpack");
                     known.pack(json!(["~wse:hi", {"identity": "eve"}])).await;
                     assert_eq!(known.unpack().await[0], "~wse:welcome");

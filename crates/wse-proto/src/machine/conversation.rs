@@ -96,7 +96,7 @@ impl<H: Handshake> Machine for Conversation<H> {
             return self.step_outside(input, now);
         }
         let step = self.open.step(input, now);
-        if matches!(step, Step::Close(_)) {
+        if matches!(step, Step::Close(_) | Step::Reject(..)) {
             self.phase = Phase::Closed;
         }
         step

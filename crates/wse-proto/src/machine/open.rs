@@ -57,7 +57,7 @@ impl Open {
     pub(crate) fn step<'a, A, Q, O>(&mut self, input: Input<'a, A>, now: Instant) -> Step<'a, Q, O> {
         match input {
             Input::Envelope(envelope) => self.envelope(envelope, now),
-            Input::Garbage(error) => self.garbage(&error),
+            Input::Garbage(error) => self.garbage(error),
             Input::Deaf => self.deaf(now),
             Input::Tick => self.tick(now),
             Input::Answer(_) => Step::Wait,
@@ -78,15 +78,18 @@ impl Open {
         }
         match envelope.payload.decode() {
             Ok(count) if kind == Some(Kind::Ack) => Step::Acknowledged(count),
-            Ok(count) if session.received.skip(count, now).is_ok() => Step::Wait,
-            _ => Step::Close(Closed::protocol_error()),
+            Ok(count) => match session.received.skip(count, now) {
+                Ok(()) => Step::Wait,
+                Err(error) => Step::Reject(Closed::protocol_error(), error),
+            },
+            Err(error) => Step::Reject(Closed::protocol_error(), error.into()),
         }
     }
 
-    fn garbage<'a, Q, O>(&self, error: &ProtocolError) -> Step<'a, Q, O> {
+    fn garbage<'a, Q, O>(&self, error: ProtocolError) -> Step<'a, Q, O> {
         match &self.codec {
-            Codec::WsMessaging(options, format) => Step::Send(options.garbage(error, *format)),
-            _ => Step::Close(Closed::protocol_error()),
+            Codec::WsMessaging(options, format) => Step::Send(options.garbage(&error, *format)),
+            _ => Step::Reject(Closed::protocol_error(), error),
         }
     }
 
@@ -247,7 +250,8 @@ fn meaning<Q, O>(envelope: Envelope<'_>) -> Step<'_, Q, O> {
         // An answer without a stamp belongs to no call, and an answer is not answered.
         (Kind::Response | Kind::ResponseErr | Kind::Ping | Kind::Cancel | Kind::Identity, None) => Step::Wait,
         (Kind::Hi | Kind::Challenge | Kind::Welcome | Kind::Ack | Kind::Skip | Kind::Call, _) => {
-            Step::Close(Closed::protocol_error())
+            let error = ProtocolError::of_envelope(&format!("{} in an open conversation", kind.as_str()));
+            Step::Reject(Closed::protocol_error(), error)
         }
     }
 }

@@ -192,7 +192,13 @@ impl Owner for ClientOwner {
                 tracing::warn!(code, name, %error, "handler failed");
                 ClientEvent::Error { code, name: name.map(Arc::from), error: Arc::new(error) }
             }
-            Report::Rejected(_) | Report::Late => return None, // the attempt fails with it
+            // Before the welcome the attempt fails with it.
+            Report::Rejected(_) | Report::Garbage(_) if self.handle.is_none() => return None,
+            Report::Rejected(error) | Report::Garbage(error) => {
+                tracing::debug!(%error, "protocol error");
+                return None;
+            }
+            Report::Late => return None, // only a server asks for a verdict
         };
         let event = self.state.listeners.happened(event)?;
         // It waits in the queue of the client's events, and takes the place of a handler meanwhile.

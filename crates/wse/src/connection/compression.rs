@@ -19,7 +19,6 @@ use wse_frame::{
     Message, Payload,
     deflate::{Deflate, Inflater},
 };
-use wse_proto::Closed;
 
 thread_local! {
     /// Taken while it works. One inflater serves all connections of the thread.
@@ -80,7 +79,7 @@ impl<O: Owner> Connection<O> {
                 let payload = Payload::Borrowed(&mut inflated);
                 self.message(&Message { opcode: message.opcode, reserved: 0, payload }, cx);
             }
-            Err(error) => self.close_now(Closed { code: error.close_code(), reason: error.to_string().into() }),
+            Err(error) => self.break_off(&error),
         }
         spare::keep(inflated);
         if let Payload::Owned(bytes) = message.payload {

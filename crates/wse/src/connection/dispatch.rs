@@ -12,6 +12,7 @@ use crate::{
     error::SendError,
 };
 use std::{
+    fmt::Display,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
@@ -50,8 +51,7 @@ impl<O: Owner> Connection<O> {
             Step::Cancel { stamp } => self.cancel(&stamp),
             Step::Acknowledged(count) => {
                 if let Err(error) = self.handle.outbox.acknowledge(count) {
-                    tracing::debug!(%error, "protocol error");
-                    self.close_now(Closed::protocol_error());
+                    self.reject(Closed::protocol_error(), &error);
                 }
             }
             Step::Ping => {
@@ -63,11 +63,16 @@ impl<O: Owner> Connection<O> {
                 self.close_now(self.owner.unable());
             }
             Step::Close(closed) => self.close_now(closed),
-            Step::Reject(closed, error) => {
-                self.close_now(closed);
-                self.report(Report::Rejected(error));
-            }
+            Step::Reject(closed, error) => self.reject(closed, &error),
         }
+    }
+
+    /// Ends the connection of a peer that broke the protocol.
+    pub(super) fn reject(&mut self, closed: Closed, error: &dyn Display) {
+        if self.cause.is_none() {
+            self.report(Report::Rejected(error));
+        }
+        self.close_now(closed);
     }
 
     /// Answers a call for the identity of this side, beside all handlers.
@@ -261,12 +266,12 @@ impl<O: Owner> Connection<O> {
     /// Answers a call with an error, and reports what was not made on purpose.
     fn fail(&mut self, error: RpError, rp: &str, stamp: &str, argument: &Payload<'_>) {
         let answer = self.handle.codec().error(&error, rp, argument, self.owner.env().expose_errors);
-        if let Err(unsent) = self.answer(stamp, Err(answer)) {
-            tracing::warn!(?unsent, name = rp, "error response not sent");
-        }
+        let answered = self.answer(stamp, Err(answer));
         // What a procedure fails with on purpose is its answer, and not reported.
         if error.source().is_some() {
             self.report(Report::Failed { code: Code::RP_FAILED, name: Some(rp), error });
+        } else if let Err(unsent) = answered {
+            tracing::warn!(?unsent, name = rp, "error response not sent");
         }
     }
 
@@ -307,15 +312,15 @@ impl<O: Owner> Connection<O> {
         {
             self.progressed = true;
             self.entering = Entering::Done;
+            if let Some(error) = failed {
+                self.report(Report::Failed { code: Code::NOT_AUTHORIZED, name: None, error });
+            }
             match answer {
                 Ok(answer) => {
                     let step = self.machine.step(Input::Answer(answer), self.now.into_std());
                     self.act(step, cx);
                 }
                 Err(closed) => self.close_now(closed),
-            }
-            if let Some(error) = failed {
-                self.report(Report::Failed { code: Code::NOT_AUTHORIZED, name: None, error });
             }
         }
         if let Entering::Ready(ready) = &mut self.entering

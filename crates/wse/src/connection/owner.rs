@@ -10,9 +10,9 @@ use crate::{
     },
     connection::{handle::Handle, parked::Resumption},
 };
-use std::{sync::Arc, task::Context};
+use std::{fmt, sync::Arc, task::Context};
 use tokio::{sync::oneshot, time::Instant};
-use wse_proto::{Closed, Limits, Machine, Payload, ProtocolError, Received, RpError, Token};
+use wse_proto::{Closed, Limits, Machine, Payload, Received, RpError, Token};
 
 /// What an application has set up for all its connections.
 pub(crate) struct Env<W> {
@@ -58,8 +58,10 @@ pub(crate) enum Report<'a> {
     Ignored { name: &'a str, payload: &'a Payload<'a> },
     /// A handler, procedure or question failed.
     Failed { code: &'static str, name: Option<&'a str>, error: RpError },
-    /// A peer that was not admitted broke the protocol, and its connection has ended with that.
-    Rejected(ProtocolError),
+    /// The peer broke the protocol, and its connection ends with that.
+    Rejected(&'a dyn fmt::Display),
+    /// What came is not of the protocol, and the connection stays.
+    Garbage(&'a dyn fmt::Display),
     /// The application has not answered in time whether the peer is admitted.
     Late,
 }

@@ -1,7 +1,7 @@
 //! Reads the stream, decodes frames, and passes the machine one input at a time.
 
 use crate::connection::{
-    owner::Owner,
+    owner::{Owner, Report},
     spare,
     task::{Connection, Entering},
     turn::{self, TURN},
@@ -14,8 +14,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
-use wse_frame::{Item, Message, Opcode, Payload, Role};
-use wse_proto::{Closed, Input, Machine, Reason};
+use wse_frame::{FrameError, Item, Message, Opcode, Payload, Role};
+use wse_proto::{Closed, Input, Machine, Reason, Step};
 
 /// The close code of a client that leaves, and perhaps not for good (RFC 6455 section 7.4.1).
 const GOING_AWAY: u16 = 1001;
@@ -143,7 +143,7 @@ impl<O: Owner> Connection<O> {
                 }
                 // The decoder returns the same error for ever, so what follows is not decoded.
                 Err(error) => {
-                    self.close_now(Closed { code: error.close_code(), reason: error.to_string().into() });
+                    self.break_off(&error);
                     return 0;
                 }
             }
@@ -151,6 +151,12 @@ impl<O: Owner> Connection<O> {
                 return input.len();
             }
         }
+    }
+
+    /// Ends the connection of a peer whose frames are broken. One that was not admitted is not worth an event.
+    pub(super) fn break_off(&mut self, error: &FrameError) {
+        let closed = Closed { code: error.close_code(), reason: error.to_string().into() };
+        if self.welcomed { self.reject(closed, error) } else { self.close_now(closed) }
     }
 
     /// Whether the session may outlive this close frame: that of a browser that puts its page aside, of a
@@ -177,14 +183,17 @@ impl<O: Owner> Connection<O> {
         self.unheard = false;
         self.welcome_arrived();
         let said = self.machine.read(message.payload.as_slice(), message.opcode == Opcode::Binary);
-        let input = match said {
-            Ok(envelope) => Input::Envelope(envelope),
+        let step = match said {
+            Ok(envelope) => self.machine.step(Input::Envelope(envelope), self.now.into_std()),
             Err(error) => {
-                tracing::debug!(%error, "protocol error");
-                Input::Garbage(error)
+                let why = error.to_string();
+                let step = self.machine.step(Input::Garbage(error), self.now.into_std());
+                if !matches!(step, Step::Reject(..)) {
+                    self.report(Report::Garbage(&why));
+                }
+                step
             }
         };
-        let step = self.machine.step(input, self.now.into_std());
         self.act(step, cx);
     }
 }

@@ -59,6 +59,7 @@ use crate::{
 use http::Request;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
+    cell::Cell,
     fmt,
     future::Future,
     sync::{Arc, PoisonError},
@@ -336,6 +337,7 @@ impl Server {
             request: Some(request.request),
             permit: request.permit,
             decision: None,
+            logged: Cell::new(false),
         };
         let owner = ServerOwner::new(inner.clone(), device, inner.connections.enter(&handle)?);
         if request.protocol.is_none() {

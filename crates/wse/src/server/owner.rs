@@ -13,7 +13,7 @@ use crate::{
         Inner, Server,
         admission::before_verdict::Permit,
         event::Event,
-        failures::failed,
+        failures::{breach, failed, log_breach},
         renewal::{Next, Renewal},
         revocations::Deciding,
         sessions,
@@ -28,11 +28,9 @@ use crate::{
     },
 };
 use http::request::Parts;
-use std::{future::ready, net::IpAddr, sync::Arc, task::Context};
+use std::{cell::Cell, future::ready, net::IpAddr, sync::Arc, task::Context};
 use tokio::{runtime, sync::oneshot, time::Instant};
-use wse_proto::{
-    Accepted, AnyServerMachine, Closed, Code, ProtocolError, Question, Reason, Received, RpError, SessionRequest,
-};
+use wse_proto::{Accepted, AnyServerMachine, Closed, Code, Question, Reason, Received, SessionRequest};
 
 pub(crate) struct ServerOwner {
     server: Arc<Inner>,
@@ -71,6 +69,8 @@ pub(crate) struct Unidentified {
     pub(crate) permit: Option<Permit>,
     /// What identify decides, from the question on.
     pub(crate) decision: Option<OpenDecision>,
+    /// The log has a line that says why the connection ends, so the end has none of its own.
+    pub(crate) logged: Cell<bool>,
 }
 
 /// A decision of identify, and what it brings besides the machine's.
@@ -204,8 +204,10 @@ impl Owner for ServerOwner {
                 if let Life::Ended(closed) = life {
                     // The permit stays until the task ends, since listeners may still run for this device.
                     (device.request, device.decision) = (None, None);
-                    let remote_addr = device.remote_addr.map(tracing::field::display);
-                    tracing::debug!(%closed, remote_addr, "unauthenticated connection closed");
+                    if !device.logged.get() {
+                        let remote_addr = device.remote_addr.map(tracing::field::display);
+                        tracing::debug!(%closed, remote_addr, "unauthenticated connection closed");
+                    }
                 }
                 return;
             }
@@ -224,6 +226,9 @@ impl Owner for ServerOwner {
             Life::Confirmed => registry.confirmed(conn, self.server.env.limits.conns_per_user),
             Life::Ended(closed) => {
                 *rare = None; // a renewal ends here
+                if closed.code == Closed::slow().code {
+                    tracing::debug!(%closed, cid = conn.cid().as_str(), conn_id = conn.conn_id(), "slow device closed");
+                }
                 registry.leave(conn, closed);
             }
             Life::StreamGone { .. } => {
@@ -245,9 +250,11 @@ impl Owner for ServerOwner {
                 Event::Ignored { conn: conn?, name: name.into(), payload: payload.borrowed().into_owned() }
             }
             Report::Failed { code, name, error } => {
+                self.note_log();
                 return failed(&self.server, conn, remote_addr, code, name, error);
             }
             Report::Late => {
+                self.note_log();
                 // Its future is dropped without an error, so nothing else tells the operator.
                 tracing::warn!(
                     remote_addr = remote_addr.map(tracing::field::display),
@@ -255,12 +262,18 @@ impl Owner for ServerOwner {
                 );
                 return None;
             }
+            Report::Garbage(error) => {
+                log_breach(conn.as_ref(), remote_addr, error);
+                return None;
+            }
             Report::Rejected(error) => {
-                if listeners.is_empty() {
-                    return None;
+                self.note_log();
+                log_breach(conn.as_ref(), remote_addr, error);
+                if listeners.is_empty() || conn.is_some() {
+                    return None; // of a device the event of its end tells
                 }
                 let untold = self.server.breaches.tell(Instant::now())?;
-                let error = Arc::new(breach(&error, untold));
+                let error = Arc::new(breach(error, untold));
                 let code = Code::MSG_PROCESSING_ERROR;
                 Event::Error { code, conn, remote_addr, name: None, error }
             }
@@ -278,6 +291,13 @@ impl ServerOwner {
         match &self.device {
             Device::Accepted { conn, .. } => Some(conn),
             Device::Unidentified(_) => None,
+        }
+    }
+
+    /// Notes that the log says why the connection of a stranger ends.
+    fn note_log(&self) {
+        if let Device::Unidentified(device) = &self.device {
+            device.logged.set(true);
         }
     }
 
@@ -300,12 +320,6 @@ fn renew_later(rare: &mut Option<Box<Rare>>, conn: &Conn) {
 /// A machine asks nothing after the verdict.
 fn never_asked() -> Asked<wse_proto::Decision> {
     Box::pin(ready((Ok(wse_proto::Decision::Refuse(Reason::default())), None)))
-}
-
-/// What the application is told of a stranger that broke the protocol.
-fn breach(error: &ProtocolError, untold: u64) -> RpError {
-    let more = if untold > 0 { format!("; {untold} more were not told") } else { String::new() };
-    RpError::new(Code::PROTOCOL_VIOLATION).message(format!("{error}{more}"))
 }
 
 impl Drop for ServerOwner {

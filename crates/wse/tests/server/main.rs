@@ -33,6 +33,7 @@ mod large;
 mod limits;
 mod listeners;
 mod listening;
+mod logged;
 mod meanwhile;
 mod messaging_replayed;
 mod presence;

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, time::Duration};
 use wse::Server;
 use wse_test_peers::{
-    Got, PIPE, RawClient, ask_upgrade,
+    Got, PIPE, RawClient, ask_upgrade, broke_protocol,
     recordings::{By, Recording, What, is_call, same, stamp, without_stack},
     request,
 };
@@ -97,6 +97,12 @@ async fn expect(client: &mut Client, what: &What, stamps: &mut Stamps, place: &s
                 recorded = without_stack(&recorded);
             }
             assert!(same(&text, &recorded), "{place}: {text}");
+        }
+        // Our reason goes on where npm `wse` says only that the protocol was broken.
+        (What::Close(1000, recorded), Got::Close(Some(closed))) if recorded == "wse.protocol-error" => {
+            assert!(broke_protocol(&closed), "{place}: {closed:?}");
+            client.peer.close(closed.0, &closed.1).await;
+            client.closed = true;
         }
         (What::Close(code, reason), got) => {
             assert_eq!(got, Got::Close(Some((*code, reason.clone()))), "{place}");

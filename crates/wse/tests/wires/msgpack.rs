@@ -10,7 +10,7 @@ use wse::{
     codec::{Format, Payload},
 };
 use wse_frame::Opcode;
-use wse_test_peers::{Got, RawClient, attach_to, end, events, frame, log, messaging, pack};
+use wse_test_peers::{Got, RawClient, attach_to, broke_protocol, end, events, frame, log, messaging, pack};
 
 /// Bytes that serialise as such.
 #[derive(Clone, Debug, PartialEq)]
@@ -296,11 +296,11 @@ async fn what_is_no_hi_is_a_protocol_error_too() {
     for bytes in [&b"\x91\xa1m"[..], b"\xc1", b"\x92\xa7~wse:hi\xc0", b"\x92\xa7~wse:hi\xdf\xff\xff\xff\xff", b"\x80"] {
         let (mut peer, _) = attach_to(&server, "wse-msgpack");
         peer.write(&frame(Opcode::Binary, bytes)).await;
-        assert_eq!(peer.closed().await, (1000, "wse.protocol-error".into()), "{bytes:x?}");
+        assert!(broke_protocol(&peer.closed().await), "{bytes:x?}");
     }
     let (mut peer, _) = attach_to(&server, "wse-msgpack");
     peer.hi(json!("ann"), json!({})).await;
-    assert_eq!(peer.closed().await, (1000, "wse.protocol-error".into()), "text");
+    assert!(broke_protocol(&peer.closed().await), "text");
 }
 
 #[tokio::test(start_paused = true)]

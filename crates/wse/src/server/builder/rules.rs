@@ -1,9 +1,10 @@
 //! How it is configured which requests are granted, and what the server believes of them.
 
-use crate::server::builder::ServerBuilder;
+use crate::{app::erased::caught, server::builder::ServerBuilder};
 use http::{HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use ipnet::IpNet;
 use std::{future::Future, sync::Arc};
+use wse_proto::RpError;
 
 /// Headers of HTTP and of the handshake itself, which are the server's. So is every `Sec-WebSocket-…`.
 const OWN: [HeaderName; 6] = [
@@ -96,13 +97,20 @@ impl<I> ServerBuilder<I> {
     /// Sets a hook that sees every upgrade request before the upgrade is granted:
     /// `async |request| -> Result<(), StatusCode>`. The status of an error is the answer. It has
     /// [`Limits::http_timeout`](crate::Limits::http_timeout); then its future is dropped, and the answer
-    /// is 503 with Retry-After.
+    /// is 503 with Retry-After. If it panics, the answer is 500.
     pub fn upgrade<F, Fut>(mut self, hook: F) -> Self
     where
         F: FnOnce(Arc<Parts>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), StatusCode>> + Send + 'static,
     {
-        self.options.rules.upgrade = Some(Box::new(move |request| Box::pin(hook.clone()(request))));
+        self.options.rules.upgrade = Some(Box::new(move |request| {
+            let hook = hook.clone();
+            let failed = |panic: RpError| {
+                tracing::error!(%panic, "upgrade hook panicked");
+                Err(StatusCode::INTERNAL_SERVER_ERROR)
+            };
+            Box::pin(caught(async move { hook(request).await }, failed))
+        }));
         self
     }
 
