@@ -108,6 +108,7 @@ impl Chat {
             }
         };
         let (line, history, here, typist) = (on("line"), on("history"), on("here"), on("typist"));
+        let presence = on("wse:presence");
         let client = Client::builder(&format!("ws://{}/ws", self.addr))
             .identity(name)
             .meta(&json!({"device": device}))
@@ -115,6 +116,7 @@ impl Chat {
             .on("history", history)
             .on("here", here)
             .on("typist", typist)
+            .on("wse:presence", presence)
             .register("whoami", async move |_, ()| Ok(device))
             .when(async move |event| {
                 if let ClientEvent::Closed(closed) = event {
@@ -251,6 +253,17 @@ async fn a_typing_hint_reaches_all_but_the_device_that_types() {
     assert_eq!(bob.next("typist").await, json!({"from": "ann", "to": null}));
     bob.client.send("typing", Some("ann")).unwrap();
     assert_eq!(ann.next("typist").await, json!({"from": "bob", "to": "ann"}));
+}
+
+#[tokio::test]
+async fn everybody_is_told_who_is_in_the_lobby() {
+    let chat = Chat::start().await;
+    let mut ann = chat.enter("ann", "laptop").await.unwrap();
+    assert_eq!(ann.next("wse:presence").await, json!({"room": "lobby", "all": [["ann", "online"]]}));
+    let bob = chat.enter("bob", "phone").await.unwrap();
+    assert_eq!(ann.next("wse:presence").await, json!({"room": "lobby", "cid": "bob", "status": "online"}));
+    bob.client.close("bye").await;
+    assert_eq!(ann.next("wse:presence").await, json!({"room": "lobby", "cid": "bob", "status": "offline"}));
 }
 
 #[tokio::test]

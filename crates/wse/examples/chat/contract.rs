@@ -3,7 +3,7 @@
 #![expect(unreachable_pub, reason = "in an application this is a crate that both sides use")]
 
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 use wse::{Msg, Rp};
 
 /// A call, so that the page learns when a message was not taken.
@@ -11,7 +11,7 @@ pub const SAY: Rp<Draft, ()> = Rp::new("say");
 pub const LINE: Msg<Line> = Msg::new("line");
 /// The last public lines, oldest first, for a device that has connected. Lines may come before it.
 pub const HISTORY: Msg<VecDeque<Line>> = Msg::new("history");
-/// All users who are here. It is sent whenever that changes.
+/// The devices of all users. It is sent whenever they change.
 pub const HERE: Msg<Vec<Present>> = Msg::new("here");
 /// The user to whom the sender is writing. Its loss does no harm.
 pub const TYPING: Msg<Option<String>> = Msg::new("typing");
@@ -23,6 +23,11 @@ pub const DROP_OTHERS: Rp<(), usize> = Rp::new("drop-others");
 pub const ASK_ME: Rp<(), Asked> = Rp::new("ask-me");
 /// Answered by the page.
 pub const WHOAMI: Rp<(), String> = Rp::new("whoami");
+
+/// The room of all devices. Who is in it, and who is away, they are told as `wse:presence`.
+pub const LOBBY: &str = "lobby";
+/// How long a hint says something.
+pub const HINT: Duration = Duration::from_secs(3);
 
 pub const NAME_CHARS: usize = 32;
 pub const TEXT_CHARS: usize = 2000;

@@ -78,7 +78,7 @@ impl App {
                 conn.user().send_encoded(&encoded);
             }
         } else {
-            server.everyone().send_encoded(&encoded);
+            server.room(LOBBY).send_encoded(&encoded);
             room.history.push_back(line);
             if room.history.len() > HISTORY_LINES {
                 room.history.pop_front();
@@ -97,8 +97,10 @@ impl App {
         };
         let room = self.room();
         if let Event::Connected(_) = event {
-            // Later lines reach the device as messages, earlier ones are in the history.
-            let _ = conn.send(HISTORY, room.history.clone()); // it may have gone already
+            // Later lines reach the device as messages, earlier ones are in the history. It may have gone already.
+            let _ = conn.join(LOBBY);
+            let _ = conn.presence_for(LOBBY);
+            let _ = conn.send(HISTORY, room.history.clone());
         }
         let present = |user: wse::User| Present { name: user.cid().to_string(), devices: user.conn_count() };
         let mut here: Vec<Present> = conn.server().users().into_iter().map(present).collect();
@@ -109,9 +111,11 @@ impl App {
 
 async fn typing(conn: Conn, to: Option<String>) -> Result<(), RpError> {
     let (server, from) = (conn.server(), conn.cid().to_string());
+    // A device that reads slowly gets the newest hint of each user, and none that is old.
+    let hint = TYPIST.latest(&from).ttl(HINT);
     match to.clone() {
-        Some(user) => server.user(user).send(TYPIST, Typist { from, to })?,
-        None => server.everyone().except(&conn).send(TYPIST, Typist { from, to })?,
+        Some(user) => server.user(user).send(hint, Typist { from, to })?,
+        None => server.room(LOBBY).except(&conn).send(hint, Typist { from, to })?,
     };
     Ok(())
 }

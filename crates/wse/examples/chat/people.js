@@ -1,37 +1,49 @@
-// The users who are here, their counts of devices, and the recipient of the next message.
+// The users who are here or away, their counts of devices, and the recipient of the next message.
 
 import { client } from "./client.js";
 import { $, avatar, make } from "./dom.js";
 import { note } from "./log.js";
 
-let here = new Map(); // name → devices
+let devices = new Map(); // name → count
+let here = new Map(); // name → "online" or "away"
 
 /** Returns the recipient: a name, or null for everyone. */
 export const recipient = () => $("to").value || null;
 
 client.channel.on("here", (list) => {
-  const before = here;
-  here = new Map(list.map(({ name, devices }) => [name, devices]));
-  if (before.size) {
-    for (const name of here.keys()) if (!before.has(name)) note(`${name} is here.`);
-    for (const name of before.keys()) if (!here.has(name)) note(`${name} has left.`);
-  }
-  $("count").textContent = list.length;
-  const focused = document.activeElement.closest("#here li")?.dataset.name;
-  $("here").replaceChildren(...list.map(person));
-  for (const item of $("here").children) if (item.dataset.name === focused) item.firstChild.focus();
-  offer([...here.keys()]);
+  devices = new Map(list.map(({ name, devices }) => [name, devices]));
+  show();
 });
 
-// The page shows no note for users who come and go between two sessions: the next list counts as the first.
-client.when.ready((_, arrival) => arrival?.resumed || (here = new Map()));
+// All users of the lobby at first, then each change.
+client.channel.on("wse:presence", ({ all, more = [], cid, status }) => {
+  if (all) here = new Map(all);
+  for (const [name, now] of cid ? [[cid, status]] : more) {
+    if (now === "offline") note(`${name} has left.`);
+    else if (!here.has(name)) note(`${name} is here.`);
+    here.delete(name);
+    if (now !== "offline") here.set(name, now);
+  }
+  show();
+});
 
-function person({ name, devices }) {
+function show() {
+  const names = [...here.keys()].sort();
+  $("count").textContent = names.length;
+  const focused = document.activeElement.closest("#here li")?.dataset.name;
+  $("here").replaceChildren(...names.map(person));
+  for (const item of $("here").children) if (item.dataset.name === focused) item.firstChild.focus();
+  offer(names);
+}
+
+function person(name) {
+  const count = devices.get(name) ?? 1;
+  const text = here.get(name) === "away" ? "away" : count > 1 ? `${count} devices` : "1 device";
   const button = make("button", "person");
   button.type = "button";
   button.title = name === client.cid ? "Write to your own devices" : `Write to ${name} alone`;
   button.append(avatar(name), make("span", "who", name === client.cid ? `${name} (you)` : name));
-  button.append(make("span", devices > 1 ? "devices" : "devices one", devices > 1 ? `${devices} devices` : "1 device"));
+  button.append(make("span", count > 1 ? "devices" : "devices one", text));
   button.addEventListener("click", () => {
     $("to").value = name;
     choose();
@@ -64,6 +76,7 @@ function choose() {
 
 export function clearPeople() {
   here = new Map();
+  devices = new Map();
   $("here").replaceChildren();
   $("count").textContent = "";
   $("to").value = "";

@@ -13,7 +13,7 @@ let hintedAt = -Infinity;
 export function hint(to) {
   if (performance.now() - hintedAt < EVERY) return;
   try {
-    client.send("typing", to);
+    client.send("typing", to, { latest: "typing", ttl: EVERY });
     hintedAt = performance.now();
   } catch {
     // Without a connection the hint would not be seen.

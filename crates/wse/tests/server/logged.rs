@@ -48,9 +48,7 @@ fn server(exposed: bool) -> Server {
         .register("purpose", async |_, (): ()| -> Result<(), _> { Err(RpError::new("no")) })
         .register("large", async |_, (): ()| Ok("x".repeat(100_000)))
         .register("asks", async |conn: Conn, (): ()| Ok(conn.call(WHOAMI, ()).await?))
-        .register("passes on", async |conn: Conn, (): ()| {
-            Ok(conn.call(WHOAMI, ()).await.map_err(CallError::pass_on)?)
-        })
+        .register("passes on", async |conn: Conn, (): ()| conn.call(WHOAMI, ()).await.map_err(CallError::pass_on))
         .build()
 }
 
