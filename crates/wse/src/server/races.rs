@@ -9,13 +9,17 @@ use crate::{
     server::{
         Server,
         event::Event,
+        revocations::Deciding,
         users::{
             conn::{Conn, ConnInner},
             standing::{Standing, Terms},
         },
     },
 };
-use shuttle::thread;
+use shuttle::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 use std::sync::Arc;
 use wse_proto::{Cid, Closed, Format, Hello, Limits, Payload, Protocol, Reason};
 
@@ -167,4 +171,37 @@ fn assert_told_in_order(server: &Server, cid: &Cid) {
         assert!(user || there.is_empty());
     }
     assert!(!user && there.is_empty());
+}
+
+#[test]
+fn nobody_who_is_coming_in_slips_through_a_revocation() {
+    shuttle::check_random(
+        || {
+            let (server, banned) = (server(), Arc::new(AtomicBool::new(false)));
+            let coming: Vec<_> = (1..4)
+                .map(|number| {
+                    let (server, banned) = (server.clone(), banned.clone());
+                    thread::spawn(move || {
+                        let deciding = Deciding::begin(&server);
+                        if banned.load(Ordering::SeqCst) {
+                            return; // identify refuses it
+                        }
+                        let conn = login(&server, "ann", number);
+                        if deciding.revokes(&conn) {
+                            return;
+                        }
+                        server.0.registry.join(&conn, 9, false);
+                        if deciding.revokes(&conn) {
+                            conn.close(Closed::normal(Reason::REVOKED));
+                        }
+                    })
+                })
+                .collect();
+            banned.store(true, Ordering::SeqCst);
+            server.revoke(|conn| conn.cid().as_str() == "ann");
+            coming.into_iter().for_each(|coming| coming.join().unwrap());
+            assert_eq!(server.conn_count(), 0);
+        },
+        ORDERS,
+    );
 }
