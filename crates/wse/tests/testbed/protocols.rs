@@ -1,7 +1,7 @@
 //! The testbed on several wires: the options that are about them, and devices of all of them that
 //! reach each other. It runs the built programs.
 
-use crate::strangers::{closed, stranger};
+use crate::strangers::stranger;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use wse::{CallError, Client, ClientBuilder, ConnectError, Protocol, RpError, WsMessaging};

@@ -26,10 +26,6 @@ pub(crate) async fn stranger(testbed: &Testbed, protocol: &str) -> RawClient<Tcp
     RawClient::new(tcp)
 }
 
-pub(crate) fn closed(code: u16, reason: &str) -> Got {
-    Got::Close(Some((code, reason.into())))
-}
-
 #[tokio::test]
 async fn whose_part_is_late_decides_how_the_auth_timeout_ends() {
     let testbed = Testbed::start(&["--auth-timeout", "250ms"]).await;

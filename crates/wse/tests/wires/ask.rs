@@ -28,7 +28,7 @@ impl Device {
     async fn enter(server: &Server, protocol: &'static str, hi: Value) -> Self {
         let (peer, _) = attach_to(server, protocol);
         let known: Vec<DeviceId> = server.user("ann").conns().iter().map(Conn::id).collect();
-        let mut device = Device { peer, id: "0".repeat(26).parse().unwrap(), protocol };
+        let mut device = Device { peer, id: "0".repeat(26).parse().expect("an id"), protocol };
         let hi = if protocol == "ws-messaging" { json!("ann") } else { json!(["~wse:hi", hi, null]) };
         device.send(hi).await;
         device.next().await;

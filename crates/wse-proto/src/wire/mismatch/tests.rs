@@ -1,3 +1,5 @@
+//! Tests of what is said of a payload of the wrong type.
+
 use super::traced::fault;
 use crate::{Format, Payload};
 use serde::{Deserialize, de::DeserializeOwned};
