@@ -108,7 +108,10 @@ impl Outbox {
             self.doze(&mut state, waker);
             collected.sleeps = true;
         }
-        self.freed_by(state);
+        // Only what has become free wakes those who wait: they look again, and wake the task to say that they wait.
+        if written > 0 || over.is_some() {
+            self.freed_by(state);
+        }
         if let Some(over) = over {
             Notice::TooOld.tell(over);
         }
