@@ -39,7 +39,7 @@ pub use calls::{
     error::RpError,
     pending::{Busy, Pending, Settled},
     stamp::Stamp,
-    timed::{TimedStamp, bare, renew_time, time_left},
+    timed::{TimedStamp, bare, time_digits, time_left},
 };
 pub use cid::Cid;
 pub use closing::{

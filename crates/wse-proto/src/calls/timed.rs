@@ -47,14 +47,9 @@ pub fn time_left(stamp: &str) -> Option<Duration> {
     Some(Duration::from_millis(millis))
 }
 
-/// Writes anew how much time is left for the call of an envelope that ends with a timed stamp: in JSON
-/// before the bracket, in MessagePack (`binary`) at the very end.
-pub fn renew_time(envelope: &mut [u8], binary: bool, left: Duration) {
-    let behind = if binary { 0 } else { br#""]"#.len() };
-    let left = digits(millis(left).unwrap_or(u32::MAX));
-    if let Some(place) = envelope.len().checked_sub(behind).and_then(|end| envelope[..end].last_chunk_mut()) {
-        *place = left;
-    }
+/// The digits of a timed stamp that say how much time is left, for a call that is written later, or again.
+pub fn time_digits(left: Duration) -> [u8; DIGITS] {
+    digits(millis(left).unwrap_or(u32::MAX))
 }
 
 /// Milliseconds, rounded up: what is left is not nothing.
@@ -109,16 +104,19 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_a_call_that_is_written_already_is_written_anew() {
-        let timed = TimedStamp::new(&Stamp::new(7), Duration::from_secs(20)).unwrap();
-        for codec in [Codec::Json, Codec::MessagePack] {
-            let mut envelope = Vec::new();
-            codec.write(&mut envelope, "rp", "payload", Some(timed.as_str())).unwrap();
-            renew_time(&mut envelope, codec.binary(), LEFT);
-            let read = codec.read(&envelope, codec.binary()).unwrap();
-            assert_eq!(read.payload.decode::<String>().unwrap(), "payload");
-            assert_eq!(read.stamp.as_deref(), Some(TimedStamp::new(&Stamp::new(7), LEFT).unwrap().as_str()));
+    fn the_digits_of_a_call_that_is_written_later_end_its_envelope() {
+        let (stamp, early) = (Stamp::new(7), Duration::from_secs(20));
+        for (codec, behind) in [(Codec::Json, 2), (Codec::MessagePack, 0)] {
+            let envelope = |left| {
+                let (mut out, timed) = (Vec::new(), TimedStamp::new(&stamp, left).unwrap());
+                codec.write(&mut out, "rp", "payload", Some(timed.as_str())).unwrap();
+                out
+            };
+            let mut later = envelope(early);
+            let end = later.len() - behind;
+            later[end - DIGITS..end].copy_from_slice(&time_digits(LEFT));
+            assert_eq!(later, envelope(LEFT));
         }
-        renew_time(&mut [0; 7], true, LEFT); // too short: nothing happens
+        assert_eq!(&time_digits(Duration::MAX), b"ffffffff");
     }
 }

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
     time::Instant,
 };
-use wse_proto::FrameAge;
+use wse_proto::{FrameAge, time_digits};
 
 /// So many bytes are taken at once, so that what is behind them can still be replaced.
 const TAKEN: usize = 4 << 10;
@@ -266,12 +266,11 @@ fn weight(frame: &Bytes, age: &FrameAge) -> usize {
 /// The frame of a call whose stamp tells how many milliseconds are left, with those that are left now.
 pub(crate) fn told(frame: &[u8], age: &FrameAge, now: Instant) -> Option<Vec<u8>> {
     let until = age.until.filter(|_| age.told)?;
-    let left = until.saturating_duration_since(now).as_nanos().div_ceil(1_000_000);
-    let left = u32::try_from(left).unwrap_or(u32::MAX);
+    let left = time_digits(until.saturating_duration_since(now));
     let mut frame = frame.to_vec();
     // Behind the stamp, which ends the envelope, JSON has a quote and a bracket.
     let behind = if frame.first().is_some_and(|first| first & 0x0f == 1) { 2 } else { 0 };
-    wse_frame::overwrite(&mut frame, behind, format!("{left:08x}").as_bytes());
+    wse_frame::overwrite(&mut frame, behind, &left);
     Some(frame)
 }
 
