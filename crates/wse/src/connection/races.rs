@@ -1,6 +1,8 @@
 //! Tests of races on what threads share of a connection: the outbox, the session within it and the
 //! parking. shuttle runs each test in thousands of orders, and reports a lost wake-up as a deadlock.
 
+mod aging;
+
 use super::{
     handle::Handle,
     outbox::signals::{Collected, Signals},

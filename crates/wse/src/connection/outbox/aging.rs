@@ -208,6 +208,12 @@ impl Outbox {
         Notice::TooOld.tell(over);
     }
 
+    /// Bytes that wait or are being written, with what ages take.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// For the task: moves frames that age, and those behind them, to what it writes next. Returns the receipts of
     /// those that were too old.
     #[cold]
