@@ -1,15 +1,14 @@
 //! Places that the other side has given up: what counts, what is told of it, and what is a breach of the protocol.
 
 use std::time::{Duration, Instant};
-use wse_proto::{Closed, Codec, Decision, Input, Limits, Machine, Received, ServerMachine, Step};
+use wse_proto::{Closed, Codec, Decision, Input, Limits, Machine, Payload, Received, ServerMachine, Step};
 
 const S: Duration = Duration::from_secs(1);
 
 /// A conversation that is open, in a session or not.
 fn open(session: bool, codec: &Codec, now: Instant) -> ServerMachine {
     let mut machine = ServerMachine::new(codec.clone(), &Limits::default(), now);
-    let mut hi = Vec::new();
-    codec.write(&mut hi, "~wse:hi", &serde_json::json!({ "identity": "ann" }), None).expect("it has a form");
+    let hi = frame(codec, "~wse:hi", &serde_json::json!({ "identity": "ann" }));
     let hi = machine.read(&hi, codec.binary()).expect("an envelope");
     assert!(matches!(machine.step(Input::Envelope(hi), now), Step::Ask(_)));
     assert!(matches!(machine.step(Input::Answer(Decision::accept("ann")), now), Step::Open(_)));
@@ -19,15 +18,21 @@ fn open(session: bool, codec: &Codec, now: Instant) -> ServerMachine {
     machine
 }
 
+fn frame<P: serde::Serialize + ?Sized>(codec: &Codec, name: &str, payload: &P) -> Vec<u8> {
+    let (mut frame, payload) = (Vec::new(), Payload::encode(codec.format(), payload).expect("it has a form"));
+    codec.write_encoded(&mut frame, name, &payload, None).expect("it has a form");
+    frame
+}
+
 fn hear<'a, P: serde::Serialize + ?Sized>(
     machine: &mut ServerMachine,
     codec: &Codec,
     (name, payload): (&str, &P),
-    frame: &'a mut Vec<u8>,
+    read: &'a mut Vec<u8>,
     now: Instant,
 ) -> Step<'a, <ServerMachine as Machine>::Question, <ServerMachine as Machine>::Opening> {
-    codec.write(frame, name, payload, None).expect("it has a form");
-    let envelope = machine.read(frame, codec.binary()).expect("an envelope");
+    *read = frame(codec, name, payload);
+    let envelope = machine.read(read, codec.binary()).expect("an envelope");
     machine.step(Input::Envelope(envelope), now)
 }
 
@@ -54,8 +59,8 @@ fn places_that_are_given_up_count_and_are_acknowledged_with_what_stands_around_t
 fn what_cannot_be_given_up_and_a_skip_without_a_session_are_breaches_of_the_protocol() {
     let (now, codec) = (Instant::now(), Codec::Json);
     let breach = |session, payload: serde_json::Value| {
-        let (mut machine, mut frame) = (open(session, &codec, now), Vec::new());
-        let step = hear(&mut machine, &codec, ("~wse:skip", &payload), &mut frame, now);
+        let (mut machine, mut read) = (open(session, &codec, now), Vec::new());
+        let step = hear(&mut machine, &codec, ("~wse:skip", &payload), &mut read, now);
         matches!(step, Step::Close(closed) if closed == Closed::protocol_error())
     };
     for payload in ["0", "-1", "1.5", "null", "\"1\"", "[1]", "{}", "9007199254740992", "18446744073709551616"] {
