@@ -146,11 +146,14 @@ impl Owner for ClientOwner {
                 .await
                 .unwrap_or_else(|late| Err(ConnectError::Identity(late.into())));
             made.map_err(|error| {
-                tracing::info!(%error, "identity not renewed");
-                Box::new(match error {
+                let error = match error {
                     ConnectError::Identity(error) => error,
                     other => other.into(),
-                })
+                };
+                if error.source().is_none() {
+                    tracing::info!(%error, "identity not renewed"); // any other is reported as a failed handler
+                }
+                Box::new(error)
             })
         }))
     }
