@@ -2,9 +2,13 @@
 
 use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json};
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 use wse::{
-    Cid, Conn, Limits, Protocol, Server, WsMessaging,
+    Cid, Conn, Limits, Protocol, RpError, Server, WsMessaging,
     presence::{Change, Changes, Status},
     room::JoinError,
 };
@@ -274,6 +278,24 @@ async fn a_device_is_told_the_presence_of_a_room() {
         ann.presence_for(&format!("room {number}")).unwrap();
     }
     assert_eq!(ann.presence_for("one more"), Err(JoinError::TooMany));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_telling_that_a_hook_has_ended_can_begin_anew() {
+    static SENT: AtomicUsize = AtomicUsize::new(0);
+    let stops = |_: &Conn, _: &wse::codec::Envelope<'_>| match SENT.fetch_add(1, Ordering::Relaxed) {
+        0 | 2 => Err(RpError::new("not-now")),
+        _ => Ok(()),
+    };
+    let server = server(|builder| builder.limits(limits(1)).on_send(stops));
+    let ((mut at_ann, ann), (_at_bob, bob)) = (come(&server, "ann").await, come(&server, "bob").await);
+    ann.presence_for("tea").unwrap(); // stopped
+    ann.presence_for("tea").unwrap();
+    assert_eq!(at_ann.json().await[1], json!({"room": "tea", "all": []}));
+    bob.join("tea").unwrap(); // and its change is stopped
+    settle().await;
+    ann.presence_for("tea").unwrap();
+    assert_eq!(at_ann.json().await[1], json!({"room": "tea", "all": [["bob", "online"]]}));
 }
 
 #[tokio::test(start_paused = true)]

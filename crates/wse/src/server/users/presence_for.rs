@@ -47,7 +47,8 @@ impl Serialize for Entries<'_> {
 
 impl Conn {
     /// Tells this device the presence of the users in a room, until it [leaves](Conn::leave) the room or its
-    /// user. It need not be a member. A second call for the room changes nothing.
+    /// user. It need not be a member. A second call for the room changes nothing. Where [`on_send`] stops one of
+    /// the messages, the telling ends, and a further call begins it anew.
     ///
     /// The device gets messages `wse:presence`. The first has everybody who is there:
     /// `{"room":"tea","all":[["ann","online"],["bob","away"]]}`. A change is
@@ -62,6 +63,8 @@ impl Conn {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// [`on_send`]: crate::ServerBuilder::on_send
     ///
     /// # Errors
     /// [`JoinError`]: a device is told the presence of [`Limits::rooms_per_conn`](crate::Limits::rooms_per_conn)

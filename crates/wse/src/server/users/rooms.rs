@@ -244,6 +244,8 @@ impl Rooms {
             device.put(OfDevice { number: conn.conn_id(), rooms: Vec::new(), told: Vec::new() });
         }
         let Some(found) = device.get_mut() else { return Ok(None) }; // never: it was put there
+        // A telling has ended by itself where a message could not be sent, because of a hook perhaps.
+        found.told.retain(|(_, tells)| !tells.is_closed());
         if found.told.iter().any(|(told, _)| told == room) {
             return Ok(None);
         }
