@@ -61,8 +61,8 @@ impl Handle {
         }
     }
 
-    /// Encodes a call and queues it. From `until` on, if that comes, nobody waits for its answer any more. `stamp` may tell how
-    /// much time is left: that is told anew when the call is written later, or again.
+    /// Encodes a call and queues it. From `until` on, if that comes, nobody waits for its answer any more. `stamp`
+    /// may tell how much time is left: that is told anew when the call is written later, or again.
     pub(crate) fn send_call<P>(
         &self,
         rp: &str,

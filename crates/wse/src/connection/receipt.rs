@@ -47,8 +47,8 @@ impl Receipt {
     /// the message back. A peer that breaks the protocol and never acknowledges leaves it pending until
     /// the connection ends: give it a timeout where that matters.
     ///
-    /// That of a message that a newer one has replaced ([`Msg::latest`](crate::Msg::latest)) resolves when the newer
-    /// one has arrived.
+    /// That of a message that a newer one has replaced ([`Msg::latest`](crate::Msg::latest)) resolves when the
+    /// newer one has arrived.
     ///
     /// It works with a peer that has a session: a client that asked for one
     /// ([`ClientBuilder::resume`](crate::ClientBuilder::resume)), or a server that grants them
@@ -56,8 +56,9 @@ impl Receipt {
     ///
     /// # Errors
     /// [`SendError::Expired`] when the message became too old before it could be sent
-    /// ([`Msg::ttl`](crate::Msg::ttl)). [`SendError::Unconfirmed`] when the delivery will never be confirmed: there is no session (a client
-    /// that does not [reconnect](crate::ClientBuilder::reconnect) asks for none), or the session ended
+    /// ([`Msg::ttl`](crate::Msg::ttl)). [`SendError::Unconfirmed`] when the delivery will never be confirmed:
+    /// there is no session (a client that does not [reconnect](crate::ClientBuilder::reconnect) asks for none),
+    /// or the session ended
     /// before the acknowledgement came. No acknowledgement comes when the peer leaves without a close
     /// frame, when it cannot say what has arrived (a client in JavaScript that the server closed), or
     /// when it drops what it has received. The error comes when the connection is gone, after
