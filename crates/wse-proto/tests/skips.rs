@@ -61,7 +61,7 @@ fn what_cannot_be_given_up_and_a_skip_without_a_session_are_breaches_of_the_prot
     let breach = |session, payload: serde_json::Value| {
         let (mut machine, mut read) = (open(session, &codec, now), Vec::new());
         let step = hear(&mut machine, &codec, ("~wse:skip", &payload), &mut read, now);
-        matches!(step, Step::Close(closed) if closed == Closed::protocol_error())
+        matches!(step, Step::Reject(closed, _) if closed == Closed::protocol_error())
     };
     for payload in ["0", "-1", "1.5", "null", "\"1\"", "[1]", "{}", "9007199254740992", "18446744073709551616"] {
         assert!(breach(true, serde_json::from_str(payload).expect("it is JSON")), "{payload}");

@@ -203,7 +203,7 @@ where
                 (Some(Kind::Ack), _) => 0,
                 (Some(Kind::Skip), Step::Wait) => came.payload.decode().expect("so many were given up"),
                 (Some(Kind::Skip), step) => {
-                    assert!(matches!(step, Step::Close(_)), "{step:?}");
+                    assert!(matches!(step, Step::Reject(..)), "{step:?}");
                     0
                 }
                 _ => 1,
