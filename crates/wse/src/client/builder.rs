@@ -72,7 +72,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets a function that makes the identity anew for every connection: for a token that expires.
+    /// Sets a function that makes the identity anew for every connection, and when the server asks for it because
+    /// it [ends](crate::Verdict::until): for a token that expires.
     /// When it fails, the attempt fails: for good before the first welcome, unless the client is
     /// [persistent](Backoff::persistent).
     pub fn identity_with<T, F, Fut>(mut self, identity: F) -> Self

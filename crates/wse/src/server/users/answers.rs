@@ -23,7 +23,8 @@ use std::{
 use wse_proto::{Code, EncodeError};
 
 /// The answers of many devices to one call, as they come: a stream of each device with its result.
-/// [`User::ask`](crate::User::ask) and [`Audience::ask`](crate::Audience::ask) return it.
+/// [`User::ask`](crate::User::ask), [`Room::ask`](crate::Room::ask) and [`Audience::ask`](crate::Audience::ask)
+/// return it.
 ///
 /// Nothing is asked before it is polled first. It ends when every device has answered, failed or left, at
 /// its deadline at the latest: the answers that are missing then are

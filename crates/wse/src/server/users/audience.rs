@@ -18,7 +18,7 @@ use crate::{
 use serde::Serialize;
 use wse_proto::Cid;
 
-/// All devices of a server or of one user, except those left out. It is an address: a message reaches
+/// All devices of a server, of one user or of one room, except those left out. It is an address: a message reaches
 /// the devices that are there when it is sent.
 ///
 /// ```
