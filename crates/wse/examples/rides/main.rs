@@ -62,12 +62,6 @@ impl Taxis {
         let at = before.map(|person| person.1.clone()).unwrap_or_default();
         Ok(stranger.accept(name).state::<Person>((drives, at)).until(ends))
     }
-
-    /// Whoever it is is out at once, and its tokens are worth nothing any more.
-    fn revoke(&self, server: &Server, name: String) -> usize {
-        self.0.send_modify(|tokens| tokens.retain(|_, (whose, _, _)| *whose != name));
-        server.revoke(move |conn| conn.cid().as_str() == name)
-    }
 }
 
 fn role(driver: bool) -> impl Fn(&Conn) -> Result<(), RpError> + Clone {
