@@ -314,8 +314,8 @@ async fn no_secret_stands_in_a_line_of_the_log_or_in_a_debug_form() {
     assert!(leaking.is_empty(), "{} lines, such as {:#?}", leaking.len(), &leaking[..leaking.len().min(20)]);
     // All of it was really looked at.
     for expected in [
-        "wse::connection::read: protocol error",
-        "wse::server::owner: handler failed",
+        "wse::server::failures: protocol error",
+        "wse::server::failures: handler failed",
         "wse::server::owner: message ignored",
         "wse::server::owner: unauthenticated connection closed",
         "wse::server::owner: session parked",

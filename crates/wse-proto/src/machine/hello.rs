@@ -42,13 +42,13 @@ impl Hello {
     /// ignored.
     ///
     /// # Errors
-    /// When it is not an object.
+    /// When it is not an object, or has a field twice.
     pub fn read(payload: &Payload<'_>) -> Result<(Self, Option<SessionRequest>, Features), ProtocolError> {
-        let refused = || ProtocolError::of_envelope("the payload of a hi is not an object");
         if !payload.is_object() {
-            return Err(refused());
+            return Err(ProtocolError::of_envelope("the payload of a hi is not an object"));
         }
-        let fields: HiFields<Payload<'static>> = payload.decode().map_err(|_| refused())?;
+        let twice = |_| ProtocolError::of_envelope("a hi has a field twice");
+        let fields: HiFields<Payload<'static>> = payload.decode().map_err(twice)?;
         let format = payload.format();
         let hello = Hello {
             identity: fields.identity.unwrap_or_else(|| Payload::null(format)),
