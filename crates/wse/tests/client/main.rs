@@ -14,6 +14,7 @@ mod handlers_value;
 mod hooks;
 mod jump;
 mod listeners;
+mod logged;
 mod messaging_replayed;
 mod persistent;
 mod proxy;

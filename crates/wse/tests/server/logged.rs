@@ -20,7 +20,12 @@ const WHOAMI: Rp<(), String> = Rp::new("whoami");
 
 /// A server that fails in every way.
 fn server(exposed: bool) -> Server {
-    let limits = Limits { queue_bytes: 30_000, auth_timeout: Duration::from_secs(5), ..Limits::default() };
+    let limits = Limits {
+        queue_bytes: 30_000,
+        queue_bytes_max: 30_000,
+        auth_timeout: Duration::from_secs(5),
+        ..Limits::default()
+    };
     Server::builder()
         .limits(limits)
         .expose_errors(exposed)
@@ -233,4 +238,14 @@ async fn an_upgrade_hook_that_panics_is_one_line_and_a_500() {
     let answer = ask_upgrade(pipe_to(server, PIPE), request("/panics", &[])).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR.as_u16());
     has(&log.line().await, &["ERROR", "upgrade hook panicked", "the hook is broken"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_closed_as_slow_is_one_line() {
+    let server = server(false);
+    let _peer = enter(&server, "ann").await;
+    let mut log = Log::new();
+    let conn = server.user("ann").conns().remove(0);
+    while conn.send("m", "x".repeat(9000)).is_ok() {}
+    has(&log.line().await, &["DEBUG", "slow device closed", "1013 wse.slow", "cid=\"ann\""]);
 }
