@@ -44,18 +44,22 @@ pub(super) struct Aging {
     written: u64,
     /// What the ages weigh.
     weight: usize,
+    /// No frame is too old before; `None` where none ever is.
+    earliest: Option<Instant>,
 }
 
 impl Aging {
     /// Nothing ages yet, and all frames up to that number were handed to the connection.
     pub(super) fn new(written: u64) -> Self {
-        Self { ages: BTreeMap::new(), latest: BTreeMap::new(), runs: BTreeMap::new(), given_up: 0, written, weight: 0 }
+        let (ages, latest, runs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { ages, latest, runs, given_up: 0, written, weight: 0, earliest: None }
     }
 
     /// Notes how the frame of that number ages, in place of what was noted before.
     pub(super) fn note(&mut self, number: u64, age: FrameAge) {
         self.forget(number);
         self.weight += age.weight();
+        self.earliest = self.earliest.into_iter().chain(age.until).min();
         if let Some(text) = &age.latest {
             self.latest.insert(text.clone(), number);
         }
@@ -89,13 +93,22 @@ impl Aging {
 
     /// Notes that the connection of now had the frames up to that number, and none behind it.
     pub(super) fn set_written(&mut self, number: u64) {
+        if number < self.written {
+            self.earliest = self.ages.values().filter_map(|age| age.until).min(); // some are to be written again
+        }
         self.written = number;
     }
 
-    /// The frames that were not written, and are too old for it.
-    pub(super) fn over(&self, now: Instant) -> Vec<u64> {
+    /// The frames that were not written, and are too old for it. It looks at them only if there may be some.
+    pub(super) fn over(&mut self, now: Instant) -> Vec<u64> {
+        if self.earliest.is_none_or(|earliest| earliest > now) {
+            return Vec::new();
+        }
         let waiting = self.ages.range(self.written + 1..);
-        waiting.filter(|(_, age)| age.is_over(now)).map(|(number, _)| *number).collect()
+        let over = waiting.filter(|(_, age)| age.is_over(now)).map(|(number, _)| *number).collect();
+        // Those that were written are looked at once they are to be written again.
+        self.earliest = self.ages.values().filter_map(|age| age.until).filter(|until| *until > now).min();
+        over
     }
 
     /// Notes that the place of that number was given up.

@@ -66,6 +66,7 @@ impl<O: Owner> Connection<O> {
 
     /// Ends the connection as slow if its peer has not read what is too much.
     pub(super) fn end_if_late(&mut self) {
+        self.handle.expire(self.now); // what is too old is not waited for
         if self.handle.outbox.is_late() {
             self.handle.shed();
             self.check_closed();

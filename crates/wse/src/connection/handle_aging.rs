@@ -96,6 +96,13 @@ impl Handle {
         withdrawn.unsent
     }
 
+    /// Gives up what is too old, as far as it was not written.
+    pub(crate) fn expire(&self, now: Instant) {
+        if self.outbox.expire(now.into_std()) {
+            self.count_excess();
+        }
+    }
+
     /// Continues the session over another connection, whose peer has taken in the first `seen` frames. What it
     /// has not seen goes between `first` and `last`.
     pub(super) fn send_again(&self, first: &[u8], seen: u64, last: &[u8]) {

@@ -76,7 +76,7 @@ impl Receipt {
                 if let Ok(noticed) = tokio::time::timeout_at(until, waits).await {
                     return outcome(noticed.ok());
                 }
-                handle.outbox.expire(until.into_std());
+                handle.expire(until);
                 notice
             }
             Of::Aging(notice, None) => notice,

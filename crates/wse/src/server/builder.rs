@@ -120,7 +120,8 @@ impl ServerBuilder<Identified> {
         let listeners = Arc::new(self.options.listeners);
         let events = Events::new(listeners.clone());
         let watching = Watching::new(self.options.env.limits.presence_grace);
-        let rooms = Rooms::new(self.options.env.limits.rooms_per_conn, watching.clone());
+        let Limits { rooms_per_conn, queue_bytes, .. } = self.options.env.limits;
+        let rooms = Rooms::new(rooms_per_conn, queue_bytes, watching.clone());
         let returns_per_second = self.options.env.limits.returns_per_second;
         Server(Arc::new(Inner {
             identify: self.identify.0,

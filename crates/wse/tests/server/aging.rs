@@ -127,3 +127,21 @@ async fn a_message_that_ages_is_encoded_once_for_everybody_and_travels_as_bytes_
         assert_eq!(all(peer).await, [r#"["position","999",null]"#; 2]);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_device_is_not_too_slow_for_what_is_too_old_by_then() {
+    let limits = Limits { queue_bytes: 10_000, ..Limits::default() };
+    for (ttl, open) in [(1000, true), (60_000, false)] {
+        let server = server(|builder| builder.limits(limits.clone()));
+        let (mut peer, _ended) = attach_with(&server, PIPE, Request::new(()));
+        peer.enter("ann").await;
+        let conn = server.user("ann").conns().pop().expect("it is there");
+        conn.send("first", "x".repeat(600)).expect("it fills the pipe");
+        settle().await;
+        for _ in 0..20 {
+            conn.send(POSITION.ttl(ttl * MS), "x".repeat(1000)).expect("so much may wait for two seconds");
+        }
+        sleep(3000 * MS).await;
+        assert_eq!(conn.is_open(), open, "{ttl} ms");
+    }
+}

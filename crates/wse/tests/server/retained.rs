@@ -200,3 +200,22 @@ async fn of_values_retained_at_once_the_last_that_every_member_gets_is_the_one_t
         assert_eq!(last, kept);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_room_retains_no_more_than_a_queue_holds_so_that_who_joins_is_not_closed_for_it() {
+    let server = server(|builder| builder);
+    let (_at_ann, ann) = come(&server, "ann").await;
+    ann.join("tea").unwrap();
+    let tea = server.room("tea");
+    for name in ["one", "two"] {
+        tea.retain(name, "x".repeat(400_000)).unwrap();
+    }
+    assert!(matches!(tea.retain("three", "x".repeat(400_000)), Err(RetainError::TooMany)));
+    tea.retain("two", "x".repeat(500_000)).expect("in place of the one before");
+    tea.forget("one");
+    tea.retain("three", "x".repeat(400_000)).expect("there is room again");
+    let (_at_bob, bob) = come(&server, "bob").await;
+    bob.join("tea").unwrap();
+    settle().await;
+    assert!(bob.is_open());
+}

@@ -122,7 +122,9 @@ impl Outbox {
             let bytes = state.bytes + frame.len() + age.weight() - replaced(state);
             bytes > self.limit + state.slack
         };
-        if state.aging.as_deref().is_some_and(AgingQueue::is_long) || state.lacks_room(plain.len()) || beyond(&state) {
+        let aging = state.aging.as_deref();
+        let may_expire = aging.is_none_or(|aging| aging.may_expire(now));
+        if aging.is_some_and(AgingQueue::is_long) || may_expire && (state.lacks_room(plain.len()) || beyond(&state)) {
             over = state.expire(now);
         }
         let beyond = beyond(&state);
@@ -202,10 +204,15 @@ impl Outbox {
         withdrawn
     }
 
-    /// Gives up what is too old, so that whoever waits for its receipt learns of it.
-    pub(crate) fn expire(&self, now: Instant) {
-        let over = self.lock().expire(now);
+    /// Gives up what is too old, so that whoever waits for its receipt learns of it. True when less waits now
+    /// beyond the limit.
+    pub(crate) fn expire(&self, now: Instant) -> bool {
+        let mut state = self.lock();
+        let over = state.expire(now);
+        let less_beyond = self.forget(&mut state, 0);
+        self.freed_by(state);
         Notice::TooOld.tell(over);
+        less_beyond
     }
 
     /// Bytes that wait or are being written, with what ages take.

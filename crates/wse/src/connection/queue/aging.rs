@@ -1,12 +1,12 @@
 //! What waits behind a queue, from the first frame on that ages: each of these is still to be replaced, expired or
 //! given up. It knows no session and no clock.
 
-use crate::connection::queue::{Out, Queue};
+use crate::connection::queue::{Out, Queue, SMALL};
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use wse_proto::{FrameAge, time_digits};
 
@@ -22,6 +22,9 @@ const GIVEN_UP: usize = 64;
 /// Frames that are too old are looked for when so many pieces wait.
 const PIECES: usize = 64;
 
+/// They are not looked for again within this time for want of room, since each look is at all pieces.
+const PAUSE: Duration = Duration::from_millis(10);
+
 #[derive(Debug)]
 pub(crate) struct AgingQueue {
     pieces: VecDeque<Piece>,
@@ -33,6 +36,10 @@ pub(crate) struct AgingQueue {
     last: u64,
     /// How many pieces may wait before those that are too old are looked for.
     checked_at: usize,
+    /// No frame is too old before; `None` where none ever is.
+    earliest: Option<Instant>,
+    /// When they were looked for last.
+    checked: Option<Instant>,
 }
 
 /// In the order of their numbers; frames that do not age have the number of the last one that does.
@@ -67,7 +74,8 @@ pub(crate) struct Taken {
 
 impl Default for AgingQueue {
     fn default() -> Self {
-        Self { pieces: VecDeque::new(), weight: 0, latest: BTreeMap::new(), last: 0, checked_at: PIECES }
+        let (pieces, latest) = (VecDeque::new(), BTreeMap::new());
+        Self { pieces, weight: 0, latest, last: 0, checked_at: PIECES, earliest: None, checked: None }
     }
 }
 
@@ -81,13 +89,17 @@ impl AgingQueue {
         self.pieces.is_empty()
     }
 
-    /// Appends a frame that does not age.
+    /// Appends a frame that does not age. A small one is copied: a piece of its own takes more than its bytes.
     pub(crate) fn put(&mut self, frame: Out<'_>) {
         self.weight += frame.len();
         match (frame, self.pieces.back_mut()) {
-            (Out::Own(bytes), Some(Piece::Own(_, buffer))) if buffer.len() < BUFFER => buffer.extend_from_slice(bytes),
-            (Out::Own(bytes), _) => self.pieces.push_back(Piece::Own(self.last, bytes.to_vec())),
-            (Out::Shared(bytes), _) => self.pieces.push_back(Piece::Shared(self.last, bytes.clone())),
+            (Out::Shared(bytes), _) if bytes.len() > SMALL => {
+                self.pieces.push_back(Piece::Shared(self.last, bytes.clone()));
+            }
+            (small, Some(Piece::Own(_, buffer))) if buffer.len() < BUFFER => {
+                buffer.extend_from_slice(small.as_slice());
+            }
+            (small, _) => self.pieces.push_back(Piece::Own(self.last, small.as_slice().to_vec())),
         }
     }
 
@@ -95,6 +107,7 @@ impl AgingQueue {
     pub(crate) fn push(&mut self, number: u64, frame: Bytes, age: FrameAge, too_old: TooOld) {
         self.weight += weight(&frame, &age);
         self.last = number;
+        self.ends(&age);
         if let (Some(text), TooOld::Remove) = (&age.latest, too_old) {
             self.latest.insert(text.clone(), number);
         }
@@ -113,7 +126,12 @@ impl AgingQueue {
         let before = weight(old, old_age);
         (*old, *old_age) = (frame.clone(), age.clone());
         self.weight = self.weight - before + weight(frame, age);
+        self.ends(age);
         true
+    }
+
+    fn ends(&mut self, age: &FrameAge) {
+        self.earliest = self.earliest.into_iter().chain(age.until).min();
     }
 
     /// How much the frame of that number weighs, if it still waits.
@@ -157,9 +175,18 @@ impl AgingQueue {
         self.pieces.len() >= self.checked_at
     }
 
+    /// Whether some are too old, as far as is known, and were not looked for a moment ago.
+    pub(crate) fn may_expire(&self, now: Instant) -> bool {
+        let pauses = self.checked.is_some_and(|checked| now.saturating_duration_since(checked) < PAUSE);
+        self.earliest.is_some_and(|earliest| earliest <= now) && !pauses
+    }
+
     /// Removes or gives up all that is too old. Returns the numbers.
     pub(crate) fn expire(&mut self, now: Instant, too_old: TooOld) -> Vec<u64> {
         let mut over = Vec::new();
+        if !self.is_long() && self.earliest.is_none_or(|earliest| earliest > now) {
+            return over;
+        }
         if too_old != TooOld::Send {
             for piece in std::mem::take(&mut self.pieces) {
                 match (piece, self.pieces.back_mut()) {
@@ -182,6 +209,8 @@ impl AgingQueue {
                 }
             }
         }
+        self.earliest = self.pieces.iter().filter_map(Piece::until).min();
+        self.checked = Some(now);
         self.checked_at = PIECES.max(2 * self.pieces.len());
         over
     }
@@ -256,6 +285,10 @@ impl Piece {
             Piece::Own(number, _) | Piece::Shared(number, _) => *number,
             Piece::Aging(number, ..) | Piece::GivenUp(number, _) => *number,
         }
+    }
+
+    fn until(&self) -> Option<Instant> {
+        if let Piece::Aging(_, _, age) = self { age.until } else { None }
     }
 }
 

@@ -10,7 +10,8 @@ pub(crate) const NAMES: usize = 16;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RetainError {
-    /// The room retains 16 messages of other names already.
+    /// The room retains 16 messages of other names already, or with this one more than
+    /// [`Limits::queue_bytes`](crate::Limits::queue_bytes) together.
     #[error("the room retains too many messages already")]
     TooMany,
     /// It was not sent.
@@ -30,9 +31,14 @@ pub(crate) struct Value {
 
 impl Retained {
     /// Keeps a value in place of the one of that name, which it returns. It is an error when the room
-    /// retains too many names.
-    pub(crate) fn keep(&mut self, value: Value) -> Result<Option<Value>, ()> {
+    /// retains too many names, or more than so many bytes: a queue has to hold all of it at once.
+    pub(crate) fn keep(&mut self, value: Value, most: usize) -> Result<Option<Value>, ()> {
         let name = value.message.name();
+        let others = self.0.iter().filter(|kept| kept.message.name() != name);
+        let bytes: usize = others.map(|kept| kept.message.size()).sum();
+        if bytes + value.message.size() > most {
+            return Err(());
+        }
         if let Some(kept) = self.0.iter_mut().find(|kept| kept.message.name() == name) {
             return Ok(Some(std::mem::replace(kept, value)));
         }

@@ -106,8 +106,9 @@ impl Room {
     /// Queues a message for every member, and keeps it in place of the last of that name: who joins later gets
     /// it right behind joining, before anything else that the room is sent. Returns how many devices took it.
     ///
-    /// A room retains messages of up to 16 names. They go with its last member; a room without members keeps
-    /// nothing.
+    /// A room retains messages of up to 16 names, together of at most
+    /// [`Limits::queue_bytes`](crate::Limits::queue_bytes). They go with its last member; a room without members
+    /// keeps nothing.
     ///
     /// # Errors
     /// [`RetainError`](crate::room::RetainError); then nothing was sent or kept.

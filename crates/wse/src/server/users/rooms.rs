@@ -43,6 +43,8 @@ struct Index {
     watching: Watching,
     /// Rooms that a device may be in.
     most: usize,
+    /// Bytes that a room may retain.
+    bytes: usize,
     /// The number of the last message that was retained.
     retained: AtomicU64,
 }
@@ -106,7 +108,7 @@ fn bounded(list: usize, most: usize) -> Result<(), Refused> {
 }
 
 impl Rooms {
-    pub(crate) fn new(most: usize, watching: Watching) -> Self {
+    pub(crate) fn new(most: usize, bytes: usize, watching: Watching) -> Self {
         Self(Arc::new(Index {
             rooms: Shards::new(),
             of_devices: Shards::new(),
@@ -115,6 +117,7 @@ impl Rooms {
             hasher: RandomState::new(),
             watching,
             most,
+            bytes,
             retained: AtomicU64::new(0),
         }))
     }
@@ -298,7 +301,7 @@ impl Rooms {
             return Err(Refused::Unseen(unseen));
         }
         let retained = found.retained.get_or_insert_default();
-        let replaced = retained.keep(value.clone()).map_err(|()| Refused::TooMany)?;
+        let replaced = retained.keep(value.clone(), self.0.bytes).map_err(|()| Refused::TooMany)?;
         let members = found.members.iter().filter(|conn| shown.lets_through(conn, value)).cloned().collect();
         drop(locked);
         drop(replaced);

@@ -110,3 +110,26 @@ fn a_call_tells_how_much_time_is_left_when_it_is_written() {
         assert_eq!(told(&frame, &FrameAge { latest: None, until, told: false }, now), None);
     }
 }
+
+#[test]
+fn small_frames_behind_one_that_ages_share_a_buffer() {
+    let mut queue = AgingQueue::default();
+    queue.push(1, frame("a1"), age(None, None), TooOld::Remove);
+    (0..10_000).for_each(|_| queue.put(Out::Shared(&frame("small"))));
+    assert_eq!((queue.pieces.len(), queue.weight()), (2, 50_000 + 160 + 2), "a piece of its own takes more");
+    queue.put(Out::Shared(&Bytes::from(vec![b'x'; 300])));
+    assert_eq!(queue.pieces.len(), 3, "a large one is not copied");
+}
+
+#[test]
+fn without_room_all_is_looked_at_only_where_some_may_be_too_old_and_not_again_at_once() {
+    let (now, mut queue) = (Instant::now(), AgingQueue::default());
+    let at = |millis| now + Duration::from_millis(millis);
+    queue.push(1, frame("a"), age(None, Some(at(50))), TooOld::Remove);
+    queue.push(2, frame("b"), age(None, Some(at(52))), TooOld::Remove);
+    assert_eq!([0, 49, 50].map(|millis| queue.may_expire(at(millis))), [false, false, true]);
+    assert_eq!(queue.expire(at(50), TooOld::Remove), [1]);
+    assert_eq!([50, 52, 60].map(|millis| queue.may_expire(at(millis))), [false, false, true]);
+    assert_eq!(queue.expire(at(60), TooOld::Remove), [2]);
+    assert!(!queue.may_expire(at(1000)));
+}
