@@ -153,8 +153,11 @@ impl<F: AsRef<[u8]>> Sent<F> {
         }
         let behind = self.sent - number;
         let Some(aging) = self.aging.as_deref() else { return Some(self.frames.len() - 1 - behind as usize) };
+        if aging.is_given_up(number) {
+            return None;
+        }
         let frames_behind = behind - aging.given_up_behind(number);
-        (!aging.is_given_up(number)).then(|| self.frames.len() - 1 - frames_behind as usize)
+        Some(self.frames.len() - 1 - frames_behind as usize)
     }
 
     /// Gives up the place of that number: the frame is not sent again. False where it is not here, or the

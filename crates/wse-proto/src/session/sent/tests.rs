@@ -141,3 +141,15 @@ fn places_that_are_given_up_and_ages_take_room_too_and_an_overflow_forgets_them(
     sent.acknowledge(count + 1).unwrap();
     assert_eq!((again(&sent), sent.is_whole()), (format!("{}x", count + 2), true));
 }
+
+#[test]
+fn a_place_is_given_up_once_also_where_all_behind_it_were() {
+    let mut sent = Sent::new(10_000, true);
+    let until = Some(Instant::now());
+    for _ in 0..3 {
+        sent.push_aging(vec![0], FrameAge { until, ..FrameAge::default() }).unwrap();
+    }
+    assert_eq!(sent.expire(Instant::now()), [1, 2, 3]);
+    assert_eq!([1, 2, 3, 4].map(|number| sent.give_up(number)), [false; 4]);
+    assert_eq!(sent.again().collect::<Vec<_>>(), [Again::Skip(3)]);
+}
