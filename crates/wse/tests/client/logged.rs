@@ -30,7 +30,7 @@ async fn connected() -> (Client, RawServer) {
     let (builder, mut dials) = scripted();
     let client = builder.on("position", async |_, _: Position| Ok(())).build();
     let (connected, wire) = tokio::join!(client.connect(), dials.welcomed());
-    connected.unwrap();
+    connected.expect("it connects");
     (client, wire)
 }
 
