@@ -14,7 +14,7 @@ use crate::tally::Tally;
 use crate::workspace::Workspace;
 
 /// How long one target is run.
-const SECONDS: u64 = 20;
+const SECONDS: u64 = 10;
 /// How many lines of a failed target's output are shown.
 const LINES: usize = 80;
 const MINUTE: Duration = Duration::from_secs(60);

@@ -66,7 +66,7 @@ const STEPS: [Step; 13] = [
         about: "the page of the chat and the client in headless Chromium (Node, npm, Chromium)",
         run: browser::run,
     },
-    Step { name: "fuzz", about: "every fuzz target for 20 s (nightly and cargo-fuzz)", run: fuzz::run },
+    Step { name: "fuzz", about: "every fuzz target for 10 s (nightly and cargo-fuzz)", run: fuzz::run },
     Step { name: "cost", about: "instructions a message against the committed figures (valgrind)", run: cost::check },
     Step { name: "autobahn", about: "the Autobahn suite, server and client role (Python 2.7)", run: autobahn::run },
 ];
