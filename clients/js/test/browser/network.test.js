@@ -57,7 +57,13 @@ pageTest("a page that comes back from the back/forward cache goes on in its sess
   ben.send("to-user", { cid: "user-ann", type: "echo", payload: "meanwhile" });
   await ben.call("nil"); // so the message has been handled
   await page.evaluate(() => history.back());
-  await page.waitForFunction(() => window.same);
+  const reasons = () => performance.getEntriesByType("navigation")[0].notRestoredReasons?.reasons.map(({ reason }) => reason);
+  await page.waitForFunction(() => window.same || performance.getEntriesByType("navigation")[0].notRestoredReasons);
+  // Some versions of Chromium keep no page with an open socket. All others are to keep this one.
+  if (!(await page.evaluate(() => window.same))) {
+    assert.deepEqual(await page.evaluate(reasons), ["websocket"]);
+    return t.skip("this Chromium keeps no page with an open socket");
+  }
   assert.deepEqual((await tells(page, "echo", "meanwhile")).at(-2), ["ready", true]);
   assert.deepEqual(bed.events.filter(({ cid }) => cid === "user-ann").map(({ event }) => event), ["joined", "connected", "parked", "resumed"]);
 });
