@@ -20,6 +20,13 @@ use crate::workspace::Workspace;
 const CASES: [&str; 1] = ["*"];
 /// How many these are in the pinned suite: 301 of the framing, 216 of compression (12 and 13).
 const COUNT: usize = 517;
+/// With this variable all cases run. Otherwise those of compression that repeat 12.1 with other payloads and 13.1
+/// with other parameters do not: in Python they take a quarter of an hour.
+const ALL: &str = "AUTOBAHN_ALL";
+const REPEATING: [&str; 10] =
+    ["12.2.*", "12.3.*", "12.4.*", "12.5.*", "13.2.*", "13.3.*", "13.4.*", "13.5.*", "13.6.*", "13.7.*"];
+/// Cases in each of these.
+const REPEATED: usize = 18;
 const AGENT: &str = "wse-frame";
 /// The limit for a whole role: several times what it takes, as the machine may be busy.
 const ROLE: Duration = Duration::from_secs(2400);
@@ -36,7 +43,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Outcome, String> {
     build(workspace)?;
     let reports = folder.join("reports");
     let _ = std::fs::remove_dir_all(&reports);
-    screen::say(format!("{COUNT} cases a role, both at once, some minutes; reports in {}", reports.display()));
+    let left_out = excluded();
+    screen::say(format!("{} cases a role, both at once, some minutes; reports in {}", count(), reports.display()));
+    if !left_out.is_empty() {
+        screen::say(format!("not run: {}; with {ALL}=1 they are", left_out.join(" ")));
+    }
     let server =
         || role("server", against_server(&suite, &workspace.released_example("echo_server"), &reports.join("server")));
     let client =
@@ -87,7 +98,7 @@ fn against_server(suite: &Suite, binary: &Path, reports: &Path) -> Result<(Tally
             "outdir": reports,
             "servers": [{"agent": AGENT, "url": url}],
             "cases": CASES,
-            "exclude-cases": [],
+            "exclude-cases": excluded(),
             "exclude-agent-cases": {},
         }),
     )?;
@@ -122,9 +133,19 @@ fn server_specification(port: u16, reports: &Path) -> Value {
         "url": format!("ws://127.0.0.1:{port}"),
         "outdir": reports,
         "cases": CASES,
-        "exclude-cases": [],
+        "exclude-cases": excluded(),
         "exclude-agent-cases": {},
     })
+}
+
+/// The cases that are left out.
+fn excluded() -> &'static [&'static str] {
+    if std::env::var_os(ALL).is_some() { &[] } else { &REPEATING }
+}
+
+/// How many cases run.
+fn count() -> usize {
+    COUNT - excluded().len() * REPEATED
 }
 
 /// A port that was free a moment ago; the suite cannot pick one itself.
@@ -141,7 +162,7 @@ fn report_in(reports: &Path) -> Result<(Tally, Vec<String>), String> {
     loop {
         let found = std::fs::read_to_string(reports.join("index.json"))
             .map_err(|e| format!("no report in {}: {e}", reports.display()))
-            .and_then(|json| report::read(&json, COUNT));
+            .and_then(|json| report::read(&json, count()));
         if found.is_ok() || Instant::now() > until {
             return found;
         }
