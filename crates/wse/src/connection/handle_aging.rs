@@ -16,10 +16,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::Instant;
 use wse_frame::put_frame;
-use wse_proto::{Features, FrameAge, Kind, Payload};
-
-/// The bytes of a stamp that tells how much time is left, and what stands before the digits.
-const TOLD: (usize, u8) = (25, b'~');
+use wse_proto::{Features, FrameAge, Kind, Payload, time_left};
 
 impl Handle {
     /// Queues a frame of the application that ages.
@@ -73,13 +70,13 @@ impl Handle {
     where
         P: Serialize + ?Sized,
     {
-        let told = stamp.len() == TOLD.0 && stamp.as_bytes().get(TOLD.0 - 9) == Some(&TOLD.1);
+        let told = time_left(stamp).is_some();
         let age = FrameAge { latest: None, until: until.map(Instant::into_std), told };
         let encode = |out: &mut Vec<u8>| self.codec().write(out, rp, payload, Some(stamp));
         self.frame(self.opcode(), encode, |frame| {
             let compressed = if told { None } else { self.compressed(frame.as_slice()) };
             let compressed = compressed.as_ref().map(Compressed::from);
-            let sent = self.outbox.send_call(frame, compressed, &age, Instant::now().into_std());
+            let sent = self.outbox.send_call(frame, compressed, &age, || Instant::now().into_std());
             let place = sent.as_ref().map_or_else(|_| CallPlace::default(), |(_, place)| *place);
             self.queued(sent.map(|(queued, _)| queued))?;
             Ok(place)

@@ -3,9 +3,10 @@
 
 use crate::{
     app::hooks::Hooks,
-    connection::{calls::Answer, handle::Handle, outbox::aging::CallPlace, shared_frame::SharedFrame, waits::for_peer},
+    connection::{calls::Answer, handle::Handle, outbox::aging::CallPlace, waits::for_peer},
     error::{CallError, SendError},
 };
+use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{ops::Deref, pin::pin, sync::Arc, time::Duration};
 use tokio::{
@@ -44,10 +45,7 @@ where
     W: Send + 'static,
     P: Serialize,
 {
-    let frame = match shown(hooks, who, handle, name, &payload, None)? {
-        None => handle.encode(name, &payload)?,
-        Some(encoded) => handle.encode(name, &encoded)?,
-    };
+    let frame = encoded(hooks, who, handle, name, &payload)?;
     drop(payload);
     for_peer(handle, pin!(handle.queue_when_ready(&frame))).await
 }
@@ -57,35 +55,22 @@ pub(crate) async fn ready(handle: &Handle) -> Result<(), SendError> {
     for_peer(handle, pin!(handle.ready())).await
 }
 
-/// Queues a message that was encoded for many. `payload` is what the hook sees.
-pub(crate) fn shared<W: Send + 'static>(
+/// Encodes a message that the hook lets through into its frame.
+pub(super) fn encoded<W, P>(
     hooks: &Hooks<W>,
     who: &W,
     handle: &Handle,
     name: &str,
-    payload: Option<&Payload<'_>>,
-    frame: &SharedFrame,
-) -> Result<Option<u64>, SendError> {
-    show(hooks, who, handle, name, payload)?;
-    handle.send_shared(frame)
-}
-
-/// Shows the hook a message that was encoded for many.
-#[inline]
-pub(super) fn show<W: Send + 'static>(
-    hooks: &Hooks<W>,
-    who: &W,
-    handle: &Handle,
-    name: &str,
-    payload: Option<&Payload<'_>>,
-) -> Result<(), SendError> {
-    if let (true, Some(payload)) = (hooks.sees_outgoing(), payload) {
-        if !handle.is_open() {
-            return Err(SendError::NotReady);
-        }
-        hooks.outgoing(who, &Envelope { name: name.into(), payload: payload.borrowed(), stamp: None })?;
+    payload: &P,
+) -> Result<Bytes, SendError>
+where
+    W: Send + 'static,
+    P: Serialize + ?Sized,
+{
+    match shown(hooks, who, handle, name, payload, None)? {
+        None => handle.encode(name, payload),
+        Some(encoded) => handle.encode(name, &encoded),
     }
-    Ok(())
 }
 
 /// Sends a call that the hook lets through, and waits for its answer.
@@ -129,7 +114,7 @@ where
 
 /// Shows the hook what is to be sent, and returns the payload as the hook saw it; `None` without a
 /// hook.
-pub(super) fn shown<W, P>(
+fn shown<W, P>(
     hooks: &Hooks<W>,
     who: &W,
     handle: &Handle,

@@ -2,19 +2,12 @@
 
 use crate::{
     app::{hooks::Hooks, names::Age},
-    connection::{
-        handle::Handle,
-        receipt::Receipt,
-        send::{show, shown},
-        shared_frame::SharedFrame,
-        waits::for_peer,
-    },
+    connection::{handle::Handle, receipt::Receipt, send::encoded, shared_frame::SharedFrame, waits::for_peer},
     error::SendError,
 };
-use bytes::Bytes;
 use serde::Serialize;
 use std::{pin::pin, sync::Arc};
-use wse_proto::{FrameAge, Payload};
+use wse_proto::FrameAge;
 
 /// Queues a message that the hook lets through.
 pub(crate) fn message<W, P>(
@@ -51,33 +44,9 @@ where
     Ok(Receipt::aging(handle, aged, age.until))
 }
 
-fn encoded<W, P>(hooks: &Hooks<W>, who: &W, handle: &Handle, name: &str, payload: &P) -> Result<Bytes, SendError>
-where
-    W: Send + 'static,
-    P: Serialize + ?Sized,
-{
-    match shown(hooks, who, handle, name, payload, None)? {
-        None => handle.encode(name, payload),
-        Some(encoded) => handle.encode(name, &encoded),
-    }
-}
-
-/// Queues a message that was encoded for many. `payload` is what the hook sees.
-pub(crate) fn shared<W: Send + 'static>(
-    hooks: &Hooks<W>,
-    who: &W,
-    handle: &Arc<Handle>,
-    (name, age): (&str, &Age),
-    payload: Option<&Payload<'_>>,
-    frame: &SharedFrame,
-) -> Result<Receipt, SendError> {
-    show(hooks, who, handle, name, payload)?;
+/// Queues a message that was encoded for many, and that the hook has let through.
+pub(crate) fn shared(handle: &Arc<Handle>, frame: &SharedFrame, age: &Age) -> Result<Receipt, SendError> {
     let age = age.of_frame();
     let aged = handle.send_aging_shared(frame, &age)?;
     Ok(Receipt::aging(handle, aged, age.until))
-}
-
-/// The same of a message that the hook has let through.
-pub(crate) fn shown_shared(handle: &Handle, frame: &SharedFrame, age: &Age) -> Result<Option<u64>, SendError> {
-    handle.send_aging_shared(frame, &age.of_frame()).map(|_| None)
 }

@@ -68,13 +68,13 @@ impl Outbox {
         self.admit_aging(state, &frame, plain, age, now)
     }
 
-    /// Queues a call. It ages by its timeout, unless it counts as written at once.
+    /// Queues a call. It ages by its timeout, unless it counts as written at once: then nobody asks for the time.
     pub(crate) fn send_call(
         &self,
         plain: Out<'_>,
         compressed: Option<Compressed<'_>>,
         age: &FrameAge,
-        now: Instant,
+        clock: impl FnOnce() -> Instant,
     ) -> Result<(Queued, CallPlace), SendError> {
         self.can_hold(plain.len())?;
         let mut state = self.lock();
@@ -91,7 +91,7 @@ impl Outbox {
         if parked || !near {
             let form = if age.told { plain } else { state.form(plain, compressed) };
             let form = form.to_bytes();
-            let Aged { queued, place, .. } = self.admit_aging(state, &form, &plain_bytes, age, now)?;
+            let Aged { queued, place, .. } = self.admit_aging(state, &form, &plain_bytes, age, clock())?;
             return Ok((queued, place));
         }
         if state.closed.is_some() {

@@ -3,7 +3,7 @@
 
 use crate::{
     app::names::{Age, Message, Procedure},
-    connection::{handle::Handle, receipt::Receipt, send, send_aging, turn},
+    connection::{handle::Handle, receipt::Receipt, send, send_aging, shared_frame::SharedFrame, turn},
     error::{CallError, SendError},
     server::{
         Inner, Server,
@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 use tokio::runtime;
-use wse_proto::{Cid, Closed, DecodeError, KeptHello, Reason};
+use wse_proto::{Cid, Closed, DecodeError, Envelope, KeptHello, Reason};
 
 /// A connection of an accepted device. Cheap to clone; equal when it is the same connection, and a key of maps.
 ///
@@ -214,40 +214,48 @@ impl Conn {
     /// # Errors
     /// [`SendError`]; after `Slow` the connection is being closed.
     pub fn send_encoded(&self, message: &Encoded) -> Result<Receipt, SendError> {
+        let (handle, frame) = (&self.0.handle, self.shown(message)?);
         let receipt = match message.age() {
-            Some(age) => self.queue_aging(message, age)?,
-            None => Receipt::new(&self.0.handle, self.queue(message)?),
+            Some(age) => send_aging::shared(handle, frame, age)?,
+            None => Receipt::new(handle, handle.send_shared(frame)?),
         };
         turn::produced(message.size());
         Ok(receipt)
     }
 
-    pub(crate) fn queue(&self, message: &Encoded) -> Result<Option<u64>, SendError> {
-        if let Some(age) = message.age() {
-            return self.queue_aging(message, age).map(|_| None);
-        }
-        let ConnInner { handle, server, .. } = &*self.0;
-        let frame = message.frame(server, handle.spoken())?;
-        let payload = server.env.hooks.sees_outgoing().then(|| message.payload(handle.codec().format())).transpose()?;
-        send::shared(&server.env.hooks, self, handle, message.name(), payload, frame)
+    pub(crate) fn queue(&self, message: &Encoded) -> Result<(), SendError> {
+        self.queue_frame(self.shown(message)?, message.age())
     }
 
     /// The same for a message that the hook has let through.
-    pub(crate) fn queue_shown(&self, message: &Encoded) -> Result<Option<u64>, SendError> {
-        let ConnInner { handle, server, .. } = &*self.0;
-        if let Some(age) = message.age() {
-            let frame = message.frame(server, handle.spoken())?;
-            return send_aging::shown_shared(handle, frame, age);
-        }
-        handle.send_shared(message.frame(server, handle.spoken())?)
+    pub(crate) fn queue_shown(&self, message: &Encoded) -> Result<(), SendError> {
+        self.queue_frame(self.frame(message)?, message.age())
     }
 
-    /// Queues a message that ages.
-    pub(crate) fn queue_aging(&self, message: &Encoded, age: &Age) -> Result<Receipt, SendError> {
-        let ConnInner { handle, server, .. } = &*self.0;
-        let frame = message.frame(server, handle.spoken())?;
-        let payload = server.env.hooks.sees_outgoing().then(|| message.payload(handle.codec().format())).transpose()?;
-        send_aging::shared(&server.env.hooks, self, handle, (message.name(), age), payload, frame)
+    fn queue_frame(&self, frame: &SharedFrame, age: Option<&Age>) -> Result<(), SendError> {
+        match age {
+            None => self.0.handle.send_shared(frame).map(drop),
+            Some(age) => send_aging::shared(&self.0.handle, frame, age).map(drop),
+        }
+    }
+
+    /// The frame of a message that the hook lets through.
+    fn shown<'m>(&self, message: &'m Encoded) -> Result<&'m SharedFrame, SendError> {
+        let (handle, hooks) = (&self.0.handle, &self.0.server.env.hooks);
+        let frame = self.frame(message)?;
+        if hooks.sees_outgoing() {
+            let payload = message.payload(handle.codec().format())?;
+            if !handle.is_open() {
+                return Err(SendError::NotReady);
+            }
+            let payload = payload.borrowed();
+            hooks.outgoing(self, &Envelope { name: message.name().into(), payload, stamp: None })?;
+        }
+        Ok(frame)
+    }
+
+    fn frame<'m>(&self, message: &'m Encoded) -> Result<&'m SharedFrame, SendError> {
+        message.frame(&self.0.server, self.0.handle.spoken())
     }
 
     /// Calls a procedure of this device and waits for the answer, at most
