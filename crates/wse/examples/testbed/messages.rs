@@ -91,7 +91,7 @@ pub(crate) fn handlers() -> Handlers<Conn> {
 }
 
 /// The string, or the number in decimal.
-fn text(cid: &Value) -> String {
+pub(crate) fn text(cid: &Value) -> String {
     cid.as_str().map_or_else(|| cid.to_string(), str::to_owned)
 }
 

@@ -1,6 +1,6 @@
 //! The messages and procedures of the testbed that reach other devices by an address.
 
-use crate::common::described;
+use crate::{common::described, messages::text};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -84,11 +84,6 @@ pub(crate) fn handlers() -> Handlers<Conn> {
 
 fn id(text: &str) -> Result<DeviceId, RpError> {
     text.parse().map_err(|_| RpError::new("no-device-id"))
-}
-
-/// The string, or the number in decimal.
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn send_latest(conn: &Conn, Latest { to, key, kind, payload, ttl_ms }: Latest) -> Result<Delivered, RpError> {

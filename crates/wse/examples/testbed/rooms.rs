@@ -1,5 +1,6 @@
 //! The messages and procedures of the testbed that are about rooms and presence.
 
+use crate::messages::text;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wse::{Cid, Conn, Handlers, RpError, codec::Payload};
@@ -51,7 +52,7 @@ pub(crate) fn handlers() -> Handlers<Conn> {
 }
 
 async fn online(conn: Conn, cid: Value) -> Result<Value, RpError> {
-    let cid: Cid = cid.as_str().map_or_else(|| cid.to_string(), str::to_owned).into();
+    let cid = Cid::from(text(&cid));
     let presence = conn.server().presence();
     let devices = conn.server().user(&cid).conn_count();
     Ok(json!({"online": presence.is_online(&cid), "devices": devices, "count": presence.count()}))

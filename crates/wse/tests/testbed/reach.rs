@@ -1,14 +1,11 @@
 //! What reaches other devices by an address, from outside.
 
+use crate::ask;
 use serde_json::{Value, json};
 use std::{io, sync::Arc};
 use tokio::{net::TcpStream, sync::Semaphore};
 use wse::{Backoff, Client};
 use wse_test_peers::{Events, events, programs::Testbed};
-
-async fn ask(client: &Client, rp: &str, payload: Value) -> Value {
-    client.call(rp, payload).await.expect("it is a procedure of the testbed")
-}
 
 async fn id(client: &Client) -> Value {
     ask(client, "me", json!(null)).await["id"].clone()

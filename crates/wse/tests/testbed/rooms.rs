@@ -1,13 +1,10 @@
 //! Rooms and presence from outside, on every wire.
 
-use serde_json::{Value, json};
+use crate::ask;
+use serde_json::json;
 use std::time::Duration;
 use wse::Client;
 use wse_test_peers::{Events, programs::Testbed};
-
-async fn ask(client: &Client, rp: &str, payload: Value) -> Value {
-    client.call(rp, payload).await.expect("it is a procedure of the testbed")
-}
 
 async fn join(client: &Client, events: &mut Events, room: &str) {
     client.send("join", room).expect("connected");
