@@ -223,37 +223,46 @@ impl Conn {
         Ok(receipt)
     }
 
-    pub(crate) fn queue(&self, message: &Encoded) -> Result<(), SendError> {
+    pub(crate) fn queue(&self, message: &Encoded) -> Result<Option<u64>, SendError> {
         self.queue_frame(self.shown(message)?, message.age())
     }
 
     /// The same for a message that the hook has let through.
-    pub(crate) fn queue_shown(&self, message: &Encoded) -> Result<(), SendError> {
+    pub(crate) fn queue_shown(&self, message: &Encoded) -> Result<Option<u64>, SendError> {
         self.queue_frame(self.frame(message)?, message.age())
     }
 
-    fn queue_frame(&self, frame: &SharedFrame, age: Option<&Age>) -> Result<(), SendError> {
+    #[inline]
+    fn queue_frame(&self, frame: &SharedFrame, age: Option<&Age>) -> Result<Option<u64>, SendError> {
         match age {
-            None => self.0.handle.send_shared(frame).map(drop),
-            Some(age) => send_aging::shared(&self.0.handle, frame, age).map(drop),
+            None => self.0.handle.send_shared(frame),
+            Some(age) => send_aging::shared(&self.0.handle, frame, age).map(|_| None),
         }
     }
 
     /// The frame of a message that the hook lets through.
+    #[inline]
     fn shown<'m>(&self, message: &'m Encoded) -> Result<&'m SharedFrame, SendError> {
-        let (handle, hooks) = (&self.0.handle, &self.0.server.env.hooks);
         let frame = self.frame(message)?;
-        if hooks.sees_outgoing() {
-            let payload = message.payload(handle.codec().format())?;
-            if !handle.is_open() {
-                return Err(SendError::NotReady);
-            }
-            let payload = payload.borrowed();
-            hooks.outgoing(self, &Envelope { name: message.name().into(), payload, stamp: None })?;
+        if self.0.server.env.hooks.sees_outgoing() {
+            self.show(message)?;
         }
         Ok(frame)
     }
 
+    /// Shows a message to the hook.
+    #[cold]
+    fn show(&self, message: &Encoded) -> Result<(), SendError> {
+        let (handle, hooks) = (&self.0.handle, &self.0.server.env.hooks);
+        let payload = message.payload(handle.codec().format())?;
+        if !handle.is_open() {
+            return Err(SendError::NotReady);
+        }
+        let payload = payload.borrowed();
+        hooks.outgoing(self, &Envelope { name: message.name().into(), payload, stamp: None })
+    }
+
+    #[inline]
     fn frame<'m>(&self, message: &'m Encoded) -> Result<&'m SharedFrame, SendError> {
         message.frame(&self.0.server, self.0.handle.spoken())
     }

@@ -138,12 +138,12 @@ fn queue_by(
     server: &Inner,
     conns: &[Conn],
     message: &Encoded,
-    queue: impl Fn(&Conn, &Encoded) -> Result<(), SendError>,
+    queue: impl Fn(&Conn, &Encoded) -> Result<Option<u64>, SendError>,
 ) -> usize {
     let (mut taken, mut left_out) = (0, None);
     for conn in conns {
         match queue(conn, message) {
-            Ok(()) => taken += 1,
+            Ok(_) => taken += 1,
             Err(error @ (SendError::Encode(_) | SendError::TooBig(_))) => left_out = left_out.or(Some((conn, error))),
             Err(_) => {} // that device is gone, too slow, or the hook has stopped it
         }
