@@ -23,7 +23,8 @@ pub(crate) fn lints(workspace: &Workspace) -> Result<Outcome, String> {
     let lint =
         |what: &[&str]| must(workspace.cargo(), &[&["clippy"], what, &["--", "-D", "warnings"]].concat(), 10 * MINUTE);
     let all = lint(&["--workspace", "--all-targets"]);
-    let left_out = lint(&["--workspace", "--test", "proxies"]);
+    let engines = ["--test", "nats_engines", "--test", "redis_engines", "--test", "engines"];
+    let left_out = lint(&[&["--workspace", "--test", "proxies"], &engines[..]].concat());
     let bare = lint(&["-p", "wse", "--no-default-features"]);
     all.and(left_out).and(bare)?;
     Ok(Outcome::Ran(Tally::PASSED))
@@ -37,9 +38,9 @@ pub(crate) fn docs(workspace: &Workspace) -> Result<Outcome, String> {
     Ok(Outcome::Ran(Tally::PASSED))
 }
 
-/// All tests of the workspace, counted one by one; a failed one does not stop the others.
+/// All tests of the workspace, counted one by one; a failed one does not stop the others. Other steps build meanwhile.
 pub(crate) fn tests(workspace: &Workspace) -> Result<Outcome, String> {
-    Ok(Outcome::Ran(count(workspace, &["test", "--workspace", "--no-fail-fast"], 12 * MINUTE)))
+    Ok(Outcome::Ran(count(workspace, &["test", "--workspace", "--no-fail-fast"], 20 * MINUTE)))
 }
 
 /// Runs `cargo test` with these arguments and counts the tests.

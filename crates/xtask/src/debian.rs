@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::running::{output_of, tee};
@@ -10,6 +11,8 @@ use crate::screen;
 
 const MOMENT: Duration = Duration::from_secs(60);
 const INSTALL: Duration = Duration::from_secs(300);
+/// Held while packages are installed: of two that install at once, apt-get refuses the second.
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// Makes sure that one of the files of each group is there; `packages` bring them. The error says what
 /// is missing.
@@ -22,6 +25,7 @@ pub(crate) fn provide(packages: &[&str], programs: &[&[&str]]) -> Result<(), Str
     if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
         return Err(format!("no {names}, and no right to install"));
     }
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     screen::say(format!("installing {names}, this happens once"));
     let install = [&["install", "--yes", "--no-install-recommends"], packages].concat();
     for arguments in [&["update"][..], &install] {

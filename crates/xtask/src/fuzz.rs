@@ -99,7 +99,8 @@ fn install(workspace: &Workspace) -> Result<(), String> {
     }
     screen::say("cargo-fuzz is missing, installing it below the build output");
     let mut command = workspace.cargo();
-    command.args(["install", "cargo-fuzz", "--locked", "--quiet", "--root"]).arg(tools(workspace));
+    // It only starts other programs, so that optimizing it would not pay.
+    command.args(["install", "cargo-fuzz", "--locked", "--quiet", "--debug", "--root"]).arg(tools(workspace));
     output_of(command, 5 * MINUTE).map(|_| ())
 }
 

@@ -5,6 +5,7 @@ mod autobahn;
 mod browser;
 mod cargo;
 mod client;
+mod cluster;
 mod cost;
 mod debian;
 mod fuzz;
@@ -25,51 +26,55 @@ mod workspace;
 use std::process::ExitCode;
 
 use house::{map, snippets};
-use step::Step;
+use step::{Outcome, Step};
 use workspace::Workspace;
 
 /// What `cargo xtask` can be asked to do: the name, its arguments and one line about it.
 const COMMANDS: [(&str, &str, &str); 6] = [
     ("test", " [STEP]...", "runs every step, or only those named, and prints totals"),
     ("autobahn", "", "runs the Autobahn suite against wse-frame's echo examples, both roles"),
-    ("soak", " [SECONDS]", "runs the simulation of sessions on fresh seeds, for 60 s or so many"),
+    (
+        "soak",
+        " [SECONDS]",
+        "runs the simulations on fresh seeds: sessions for 60 s or so many, nodes 2,000 times a mode",
+    ),
     ("cost", "", "counts instructions a message as the step does, and writes the figures it compares with"),
     ("snippets", "", "checks that the documents' Rust blocks are compiled and their commands exist"),
     ("map", "", "writes the map of the code, docs/design/map.md, of the first sentence of every file"),
 ];
 
-/// Everything `cargo xtask test` runs, the cheapest first.
-const STEPS: [Step; 13] = [
-    Step { name: "format", about: "cargo fmt --check", run: cargo::format },
-    Step { name: "lints", about: "clippy with warnings as errors, with and without features", run: cargo::lints },
-    Step { name: "docs", about: "rustdoc with warnings as errors", run: cargo::docs },
-    Step {
-        name: "house",
-        about: "the rules of the tree: rooms, circles, headings, lengths, documents, logs, contract",
-        run: house::check,
-    },
-    Step { name: "tests", about: "unit, property, integration and doc tests", run: cargo::tests },
-    Step { name: "proxies", about: "behind a real nginx and HAProxy (Debian's packages)", run: proxies::run },
-    Step { name: "interop", about: "npm ws-messaging against testbed and test client (Node, npm)", run: interop::run },
-    Step {
-        name: "client",
-        about: "the TypeScript client: alone and against the testbed (Node, npm)",
-        run: client::run,
-    },
-    Step {
-        name: "runtimes",
-        about: "the TypeScript client in Jest with jsdom and on Node's own WebSocket (Node, npm)",
-        run: runtimes::run,
-    },
-    Step {
-        name: "browser",
-        about: "the page of the chat and the client in headless Chromium (Node, npm, Chromium)",
-        run: browser::run,
-    },
-    Step { name: "fuzz", about: "every fuzz target for 10 s (nightly and cargo-fuzz)", run: fuzz::run },
-    Step { name: "cost", about: "instructions a message against the committed figures (valgrind)", run: cost::check },
-    Step { name: "autobahn", about: "the Autobahn suite, server and client role (Python 2.7)", run: autobahn::run },
+/// Everything `cargo xtask test` runs: what takes a moment, then two lanes. The first step beside others builds in a
+/// profile of its own, so that it waits for no build of the other lane.
+const STEPS: [Step; 14] = [
+    step("format", "cargo fmt --check", cargo::format),
+    step("house", "the rules of the tree: rooms, circles, headings, lengths, documents, logs, contract", house::check),
+    beside("cost", "instructions a message against the committed figures (valgrind)", cost::check),
+    beside("interop", "npm ws-messaging against testbed and test client (Node, npm)", interop::run),
+    beside("client", "the TypeScript client: alone and against the testbed (Node, npm)", client::run),
+    beside(
+        "runtimes",
+        "the TypeScript client in Jest with jsdom and on Node's own WebSocket (Node, npm)",
+        runtimes::run,
+    ),
+    beside("browser", "the page of the chat and the client in headless Chromium (Node, npm, Chromium)", browser::run),
+    step("lints", "clippy with warnings as errors, with and without features", cargo::lints),
+    step("docs", "rustdoc with warnings as errors", cargo::docs),
+    step("tests", "unit, property, integration and doc tests", cargo::tests),
+    step("proxies", "behind a real nginx and HAProxy (Debian's packages)", proxies::run),
+    step("cluster", "clusters over real NATS, Redis and Valkey (Debian's packages, pip)", cluster::run),
+    step("fuzz", "every fuzz target for 10 s (nightly and cargo-fuzz)", fuzz::run),
+    step("autobahn", "the Autobahn suite, server and client role (Python 2.7)", autobahn::run),
 ];
+
+type Run = fn(&Workspace) -> Result<Outcome, String>;
+
+const fn step(name: &'static str, about: &'static str, run: Run) -> Step {
+    Step { name, about, beside: false, run }
+}
+
+const fn beside(name: &'static str, about: &'static str, run: Run) -> Step {
+    Step { name, about, beside: true, run }
+}
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -87,9 +92,7 @@ fn main() -> ExitCode {
         ("map", []) => return ended(Workspace::find().and_then(|workspace| map::write(&workspace))),
         ("test", names) => chosen(names),
         ("autobahn", []) => chosen(&[String::from("autobahn")]),
-        ("snippets", []) => {
-            Ok(vec![Step { name: "snippets", about: "the documents' Rust blocks and commands", run: snippets::check }])
-        }
+        ("snippets", []) => Ok(vec![step("snippets", "the documents' Rust blocks and commands", snippets::check)]),
         _ => Err(format!("cannot do `{}`", args.join(" "))),
     };
     let steps = match steps {
@@ -153,7 +156,10 @@ mod tests {
     fn without_names_every_step_runs_in_order() {
         let all = names(&STEPS).join(" ");
         assert_eq!(names(&chosen(&[]).unwrap()).join(" "), all);
-        assert_eq!(all, "format lints docs house tests proxies interop client runtimes browser fuzz cost autobahn");
+        assert_eq!(
+            all,
+            "format house cost interop client runtimes browser lints docs tests proxies cluster fuzz autobahn"
+        );
     }
 
     #[test]

@@ -10,9 +10,7 @@ pub(crate) fn breaches(tree: &Tree, arrows: &[Arrow], rules: &[Rule]) -> Vec<Str
     let mut found = Vec::new();
     for rule in rules {
         if !tree.holds(rule.room) {
-            if !rule.planned {
-                found.push(format!("the rule about {} speaks about a folder that is not there", rule.room));
-            }
+            found.push(format!("the rule about {} speaks about a folder that is not there", rule.room));
             continue;
         }
         for forbidden in rule.never.iter().filter(|forbidden| !exists(tree, forbidden)) {
@@ -37,12 +35,6 @@ pub(crate) fn breaches(tree: &Tree, arrows: &[Arrow], rules: &[Rule]) -> Vec<Str
     found.sort();
     found.dedup();
     found
-}
-
-/// Rules about rooms that are still to come, for the notes.
-pub(crate) fn planned(tree: &Tree, rules: &[Rule]) -> Vec<String> {
-    let waiting = rules.iter().filter(|rule| rule.planned && !tree.holds(rule.room));
-    waiting.map(|rule| format!("note: the rule about {} waits for that folder", rule.room)).collect()
 }
 
 /// Whether an exception is about this file, or about what is imported of another crate.
@@ -85,7 +77,6 @@ mod tests {
         never: &["crates/a/src/high", "tokio", "std::time::Instant::now"],
         except: &["tokio::sync"],
         why: "low stands below high",
-        planned: false,
     };
 
     fn found(low: &str, rule: Rule) -> Vec<String> {
@@ -144,8 +135,6 @@ mod tests {
         for never in [&["crates/a/src/gone"], &["crates/a/src/high.rs#Gone"]] {
             assert_eq!(found("", Rule { never, ..NO_CLOCK }).len(), 1, "{never:?}");
         }
-        let planned = Rule { room: "crates/a/src/gone", planned: true, ..NO_CLOCK };
-        assert!(found("", planned).is_empty());
     }
 
     /// The table holds in a tree that has its rooms and nothing in them, and finds what is planted there.
@@ -168,7 +157,7 @@ mod tests {
             let tree = Tree::planted(&files);
             breaches(&tree, &arrows(&tree), RULES)
         };
-        for rule in RULES.iter().filter(|rule| !rule.planned) {
+        for rule in RULES {
             assert_eq!(plan(rule, ""), Vec::<String>::new());
             for never in rule.never {
                 let (path, name) = never.split_once('#').unwrap_or((never, "Thing"));

@@ -11,7 +11,7 @@ use crate::house::tree::{Tree, is_test};
 /// Where the table is: rows of level, message, fields, meaning.
 const TABLE: &str = "docs/reference/logs.md";
 /// The crates whose lines reach an operator.
-const CRATES: [&str; 3] = ["crates/wse", "crates/wse-frame", "crates/wse-proto"];
+const CRATES: [&str; 5] = ["crates/wse", "crates/wse-frame", "crates/wse-nats", "crates/wse-proto", "crates/wse-redis"];
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 /// One log line as both places tell it; the fields are sorted.

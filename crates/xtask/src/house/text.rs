@@ -10,7 +10,7 @@ const TOO_LONG: usize = 400;
 /// README is read in three minutes: 7 kB.
 const README: usize = 7 * 1024;
 /// The most names the root of `wse` may export.
-const PUBLIC_NAMES: usize = 52;
+const PUBLIC_NAMES: usize = 53;
 /// Text that only makes sense on one machine, in two halves so that this file passes.
 const MACHINE_PATHS: [(&str, &str); 3] = [("/ho", "me/"), ("/ro", "ot/"), ("/wo", "rk/")];
 /// First labels of the host names packages are downloaded from.
