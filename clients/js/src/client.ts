@@ -94,8 +94,8 @@ export const WseClient = function ({ url, re, resume = true, protocol = JSON_PRO
       // A connection that did not help is another attempt that failed.
       if (!stuck && (lasted || code !== 1013)) failures = 0;
     } else left?.(code, reason); // before the welcome a close frame ends the attempt only
-    // Every other end than these may be that of the network, and the session goes on.
-    const parting = next === "OFFLINE" || code === 4000 || (wasReady && /100[^146]|101[023]/.test(code as any));
+    // Every other end than these may be that of the network, and the session goes on. One that has moved is elsewhere.
+    const parting = next === "OFFLINE" || code === 4000 || (wasReady && /^(100[^146]|101[03]|1012(?! wse.moved ))/.test(`${code} ${reason} `));
     if (parting || !session.park()) endSession(code, reason);
     if (next === "OFFLINE") {
       failures = 0;

@@ -223,7 +223,7 @@ export function createSession(
     hi: () =>
       resume && {
         session: granted ? { resume: granted.session, seen: received } : {},
-        can: ["skip", "cancel", "time", "renew"],
+        can: ["skip", "cancel", "time", "renew", "move"],
       },
     welcome(next, given) {
       const grant = resume && given?.session ? given : undefined;

@@ -85,6 +85,7 @@ mod mask;
 mod opcode;
 mod overwrite;
 mod role;
+mod whole;
 
 pub use close::CloseFrame;
 pub use decoder::Decoder;
@@ -96,3 +97,4 @@ pub use limits::Limits;
 pub use opcode::Opcode;
 pub use overwrite::overwrite;
 pub use role::Role;
+pub use whole::whole_message;

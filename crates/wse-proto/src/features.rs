@@ -35,11 +35,21 @@ impl Features {
     pub const TIME: Features = Features(4);
     /// As a client, it gives its identity anew when it is asked (`~wse:identity`).
     pub const RENEW: Features = Features(8);
-    /// Those of this version.
-    pub const ALL: Features = Features(15);
+    /// As a client, it keeps its session over a close frame that says that the session is at another server
+    /// ([`Closed::moved`](crate::Closed::moved)).
+    pub const MOVE: Features = Features(16);
+    /// Those of a client of this version.
+    pub const ALL: Features = Features(31);
+    /// Those of a server of this version.
+    pub const OF_SERVER: Features = Features(15);
 
-    const WORDS: [(Features, &str); 4] =
-        [(Self::SKIP, "skip"), (Self::CANCEL, "cancel"), (Self::TIME, "time"), (Self::RENEW, "renew")];
+    const WORDS: [(Features, &str); 5] = [
+        (Self::SKIP, "skip"),
+        (Self::CANCEL, "cancel"),
+        (Self::TIME, "time"),
+        (Self::RENEW, "renew"),
+        (Self::MOVE, "move"),
+    ];
 
     /// Whether all of those are among these.
     pub const fn has(self, those: Features) -> bool {

@@ -69,8 +69,8 @@ pub use session::{
     aging::FrameAge,
     grant::{SessionGrant, SessionRequest},
     received::Received,
-    sent::{Again, Full, Placed, Sent},
-    token::{Token, TokenCheck, Tokens},
+    sent::{Again, Full, Placed, Sent, continued::Kept},
+    token::{Token, TokenCheck, TokenParts, Tokens},
 };
 pub use wire::{
     custom::CustomCodec,

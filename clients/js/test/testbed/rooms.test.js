@@ -34,8 +34,10 @@ test("who is in a room sees the others come, vanish in a tunnel, come back and g
   identity = new Promise((resolve) => (leaveTunnel = resolve));
   bob.send("cut");
   await shows(kitchen, "true ann online,bob away");
+  const back = new Promise((resolve) => bob.when.ready((_, arrival) => arrival.resumed && resolve()));
   leaveTunnel("user-bob");
   await shows(kitchen, "true ann online,bob online");
+  await back; // the others may hear of it before bob does
   assert.equal(bob.status, "READY");
   off();
   await shows(kitchen, "true ann online");

@@ -4,7 +4,7 @@ import { after } from "node:test";
 import { WseClient } from "../../dist/index.js";
 
 /** What a hi that asks for a session says that the client understands. */
-export const CAN = ["skip", "cancel", "time", "renew"];
+export const CAN = ["skip", "cancel", "time", "renew", "move"];
 
 const clients = [];
 after(() => clients.forEach((client) => client.close()));

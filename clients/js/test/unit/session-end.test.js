@@ -69,6 +69,22 @@ test("close frames of the server end a session, whatever follows", async (t) => 
   }
 });
 
+test("one that says that the session has moved does not end it, and the client comes back in its turn", async (t) => {
+  const pass = still(t);
+  for (const [reason, goes] of [["wse.moved after=3000", true], ["wse.movement after=3000", false], ["x wse.moved after=3000", false]]) {
+    const fake = await sessionClient({ client: { re: { min: 10, max: 10 } } });
+    fake.client.send("m");
+    fake.socket.end(1012, reason);
+    await pass(2999);
+    assert.equal(fake.sockets.length, 1, reason);
+    await pass(101);
+    const socket = fake.sockets[1];
+    socket.open();
+    assert.deepEqual(socket.take()[0][1].session, goes ? { resume: "T1", seen: 0 } : {}, reason);
+    fake.client.close();
+  }
+});
+
 test("close, jump, a drop and a refusal end a session at once, also while the connection is lost", async (t) => {
   const pass = still(t);
   for (const [leave, lost] of [["close", false], ["close", true], ["jump", false], ["jump", true], ["drop", false], ["refused", true]]) {

@@ -43,6 +43,10 @@ impl Code {
     pub const RP_NOT_REGISTERED: &str = "wse.server.rp.not-registered";
     /// A procedure has that name already.
     pub const RP_ALREADY_REGISTERED: &str = "wse.server.rp.already-registered";
+    /// The server that the called device is connected to was lost. Whether the procedure ran is unknown.
+    pub const NODE_LOST: &str = "wse.server.node-lost";
+    /// The device is connected to another server, which this one does not reach.
+    pub const UNREACHABLE: &str = "wse.server.unreachable";
     /// A peer broke the protocol.
     pub const PROTOCOL_VIOLATION: &str = "wse.server.protocol-violation";
     /// A connection broke.

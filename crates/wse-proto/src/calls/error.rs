@@ -150,6 +150,17 @@ impl RpError {
         ErrorObject { code: &self.code, message: message.as_deref(), details: Some(details) }.encode()
     }
 
+    /// The error as another server is to [read](RpError::read) it: code, text and details as they are. The error
+    /// that it was made from stays here, and details that have no form in JSON are left out.
+    pub fn write(&self) -> Payload<'static> {
+        let Self { code, message, details, .. } = self;
+        let whole = Whole { code, message: message.as_deref(), details: details.as_ref() };
+        let bare = Whole { details: None, ..whole };
+        // Without the details it consists of strings, so it always encodes.
+        let payload = Payload::encode(Format::Json, &whole).or_else(|_| Payload::encode(Format::Json, &bare));
+        payload.unwrap_or_else(|_| Payload::null(Format::Json))
+    }
+
     /// The payload of the answer to a call of `rp`, which is not registered: the code, and the name in
     /// the details.
     pub(crate) fn not_registered(rp: &str) -> Payload<'static> {
@@ -223,6 +234,16 @@ impl ErrorObject<'_> {
         // It consists of strings and raw JSON, so it always encodes.
         Payload::encode(Format::Json, self).unwrap_or_else(|_| Payload::null(Format::Json))
     }
+}
+
+/// An error with its details as they are.
+#[derive(Clone, Copy, Serialize)]
+struct Whole<'a> {
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a Payload<'static>>,
 }
 
 #[derive(Serialize)]

@@ -46,6 +46,8 @@ impl Reason {
     pub const ANSWERS_BEHIND: Reason = Reason::known("wse.slow: answers are behind more messages than may wait");
     /// The server restarts: the first word of [`Closed::restart`].
     pub const RESTART: Reason = Reason::known("wse.restart");
+    /// The session of the client is at another server: the first word of [`Closed::moved`].
+    pub const MOVED: Reason = Reason::known("wse.moved");
     /// The peer did not answer a ping.
     pub const SILENT: Reason = Reason::known("wse.silent");
     /// The client jumps to another server.
@@ -163,6 +165,17 @@ impl Closed {
         Closed { code: 1012, reason: told(Reason::RESTART, after) }
     }
 
+    /// The server stops, and the session is at another server of its cluster. This client's turn to come back is after
+    /// that time: 1012 `wse.moved after=MS`. It is the one close frame of a server that does not end the session.
+    pub fn moved(after: Duration) -> Self {
+        Closed { code: 1012, reason: told(Reason::MOVED, after) }
+    }
+
+    /// Whether it says that the session is at another server: 1012, and `wse.moved` the first word of the reason.
+    pub fn is_moved(&self) -> bool {
+        self.code == 1012 && self.reason.as_str().split(' ').next() == Some(Reason::MOVED.as_str())
+    }
+
     /// When to come back, where the server says so: `after=MS` among the words of the reason of a 1012 or
     /// 1013. Other words are ignored. More than 5 minutes count as 5 minutes.
     pub fn after(&self) -> Option<Duration> {
@@ -196,10 +209,11 @@ impl Closed {
         matches!(self.code, 1000 | 1002 | 1003 | 1007..=1010)
     }
 
-    /// Whether a client keeps its session when a close frame says this. No server of the protocol ends a
-    /// session with that code, so it is the code of a proxy, and the server still has the session.
+    /// Whether a client keeps its session when a close frame says this: the session [has moved](Self::is_moved), or no
+    /// server of the protocol ends a session with that code, so it is the code of a proxy, and the server still has
+    /// the session.
     pub fn spares_session(&self) -> bool {
-        !self.is_final() && !matches!(self.code, 1005 | 1012 | 1013 | 4000)
+        self.is_moved() || !self.is_final() && !matches!(self.code, 1005 | 1012 | 1013 | 4000)
     }
 
     /// Whether this is the server's refusal of an identity or a solution: 1000 `wse.not-authorized`.
@@ -253,6 +267,21 @@ mod tests {
         {
             assert_eq!(Closed { code, reason: Reason::default() }.spares_session(), spares, "{code}");
         }
+    }
+
+    #[test]
+    fn a_session_that_has_moved_is_spared_and_comes_back_in_its_turn() {
+        let moved = Closed::moved(Duration::from_millis(1500));
+        assert_eq!(
+            (moved.to_string(), moved.after()),
+            ("1012 wse.moved after=1500".into(), Some(Duration::from_millis(1500)))
+        );
+        assert!(moved.is_moved() && moved.spares_session() && moved.is_temporary());
+        for other in ["", "wse.restart after=1500", "wse.movedafter", "not wse.moved"] {
+            let closed = Closed { code: 1012, reason: other.into() };
+            assert!(!closed.is_moved() && !closed.spares_session(), "{other}");
+        }
+        assert!(!Closed { code: 1000, ..moved }.is_moved());
     }
 
     #[test]

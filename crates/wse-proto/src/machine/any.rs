@@ -11,9 +11,10 @@ use crate::{
             ws_messaging_client::WsMessagingClientHandshake, ws_messaging_server::WsMessagingServerHandshake,
         },
         hello::Hello,
+        open::Open,
     },
     protocol::{Protocol, codec::Codec},
-    session::grant::SessionRequest,
+    session::{grant::SessionRequest, received::Received},
     wire::{envelope::Envelope, error::ProtocolError, payload::Payload},
 };
 use std::time::Instant;
@@ -37,6 +38,13 @@ impl Protocol {
                 Conversation::begin(Either::Left(handshake), open)
             }
         }
+    }
+
+    /// The server's machine of a session that began at another server, and has no connection: so much was
+    /// received there. It is over when the window is, which begins now.
+    pub fn moved_machine(&self, limits: &Limits, received: Received, now: Instant) -> AnyServerMachine {
+        let open = Open::new(self.client_codec(), limits.ping_interval, limits.ping_timeout, now);
+        Conversation::moved(open, received, now)
     }
 
     /// The client's machine for a connection that starts now, and the payload of its hi. On

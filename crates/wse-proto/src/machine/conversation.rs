@@ -2,7 +2,7 @@
 //! a handshake can open it.
 
 use crate::{
-    closing::reason::Closed,
+    closing::reason::{Closed, Reason},
     machine::{
         Input, Machine, Step,
         handshake::{Handshake, breach},
@@ -16,7 +16,8 @@ use std::time::Instant;
 /// The machine of one side of a connection, made of its handshake `H`.
 ///
 /// The step of an open conversation is generic over what a conversation opens with, so it cannot make
-/// a [`Step::Open`]: without a decision of the handshake's application nothing opens.
+/// a [`Step::Open`]: without a decision of the handshake's application nothing opens. Only the conversation of
+/// a session that has [moved](crate::Protocol::moved_machine) from another server, where it was opened, begins open.
 #[derive(Debug)]
 pub struct Conversation<H> {
     phase: Phase<H>,
@@ -36,6 +37,13 @@ impl<H> Conversation<H> {
     /// A conversation that begins with this handshake.
     pub(crate) fn begin(handshake: H, open: Open) -> Self {
         Self { phase: Phase::Before(Box::new(handshake)), open }
+    }
+
+    /// A conversation whose handshake took place at another server. It has lost its connection there.
+    pub(crate) fn moved(mut open: Open, received: Received, now: Instant) -> Self {
+        open.keep(received);
+        open.park(&Closed::broken(Reason::default()), now);
+        Self { phase: Phase::Open, open }
     }
 }
 
@@ -130,6 +138,10 @@ impl<H: Handshake> Machine for Conversation<H> {
         parked
     }
 
+    fn hold(&mut self, held: bool, now: Instant) {
+        self.open.hold(held, now);
+    }
+
     fn resumed(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Open) {
             self.open.resume(H::IS_CLIENT, now);
@@ -156,5 +168,9 @@ impl<H: Handshake> Machine for Conversation<H> {
 
     fn taken(&self) -> u64 {
         self.open.taken()
+    }
+
+    fn acknowledged(&self) -> u64 {
+        self.open.acknowledged()
     }
 }

@@ -64,6 +64,10 @@ pub trait Machine {
     #[must_use]
     fn lost(&mut self, closed: &Closed, now: Instant) -> bool;
 
+    /// Notes that the time of a parked session does not run out from now on, while it is on its way to another
+    /// server; or that its window begins now, since it stays.
+    fn hold(&mut self, held: bool, now: Instant);
+
     /// Notes that a parked session has another connection.
     fn resumed(&mut self, now: Instant);
 
@@ -87,6 +91,9 @@ pub trait Machine {
 
     /// How many envelopes of the peer the session has received.
     fn taken(&self) -> u64;
+
+    /// How many of them are acknowledged.
+    fn acknowledged(&self) -> u64;
 }
 
 /// What happens to a conversation.

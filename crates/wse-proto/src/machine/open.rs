@@ -163,6 +163,13 @@ impl Open {
         true
     }
 
+    /// Lets a parked session wait without an end, or for its window from now on.
+    pub(crate) fn hold(&mut self, held: bool, now: Instant) {
+        if let Some(SessionState { received, parked: Some(parked) }) = self.session.as_deref_mut() {
+            parked.until = later(now, if held { Duration::MAX } else { received.window() });
+        }
+    }
+
     /// Notes that the session has another connection. Its welcome has acknowledged what the server
     /// received. The client acknowledges at once, so that the server knows that the welcome has
     /// arrived.
@@ -189,6 +196,10 @@ impl Open {
         if let Some(session) = &mut self.session {
             session.received.seal(whole);
         }
+    }
+
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.session.as_ref().map_or(0, |session| session.received.acknowledged())
     }
 
     pub(crate) fn taken(&self) -> u64 {

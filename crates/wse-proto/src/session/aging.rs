@@ -111,6 +111,14 @@ impl Aging {
         over
     }
 
+    /// Notes that so many places from that number on were given up, behind all that are known.
+    pub(super) fn give_up_run(&mut self, first: u64, count: u64) {
+        if count > 0 {
+            self.runs.insert(first, count);
+            self.given_up += count;
+        }
+    }
+
     /// Notes that the place of that number was given up.
     pub(super) fn give_up(&mut self, number: u64) {
         self.forget(number);

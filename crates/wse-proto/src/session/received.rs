@@ -41,9 +41,21 @@ impl Received {
         Self { taken: 0, acknowledged: 0, owed: 0, beat, window, due, sealed: false }
     }
 
+    /// The count of a session that began at another server: so many envelopes were received there, of which
+    /// so many are acknowledged.
+    pub fn continued(taken: u64, acknowledged: u64, beat: Duration, window: Duration, now: Instant) -> Self {
+        let taken = taken.min(COUNT);
+        Self { taken, acknowledged: acknowledged.min(taken), ..Self::new(beat, window, now) }
+    }
+
     /// How many envelopes were received.
     pub fn taken(&self) -> u64 {
         self.taken
+    }
+
+    /// How many of them are acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
     }
 
     /// How long the session lasts without a connection.

@@ -287,6 +287,11 @@ impl<F: AsRef<[u8]>> Sent<F> {
         self.can_skip
     }
 
+    /// How many frames were sent.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// How many frames are acknowledged.
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged
@@ -303,5 +308,6 @@ impl<F: AsRef<[u8]>> Sent<F> {
     }
 }
 
+pub(crate) mod continued;
 #[cfg(test)]
 mod tests;

@@ -124,6 +124,26 @@ pub struct Tokens {
     before: Box<[(Secret, Instant)]>,
 }
 
+/// The secrets of the tokens of one session, for the server to which it moves.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenParts {
+    /// That of the current one.
+    pub current: Option<[u8; 16]>,
+    /// Those of the ones before that are still good, and how long ago each was used or replaced.
+    pub before: Vec<([u8; 16], Duration)>,
+}
+
+impl TokenParts {
+    /// How many tokens before the current one there are at most.
+    pub const BEFORE: usize = BEFORE;
+}
+
+impl fmt::Debug for TokenParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenParts(…)")
+    }
+}
+
 /// The result of checking a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenCheck {
@@ -147,6 +167,22 @@ impl Tokens {
     /// The tokens of a session that begins with this one, which [`Token::new`] has made.
     pub fn new(first: &Token) -> Self {
         Self { current: first.secret(), before: Box::default() }
+    }
+
+    /// The tokens as they travel with their session to another server, which makes the next one for the same
+    /// device.
+    pub fn parts(&self, now: Instant) -> TokenParts {
+        let before = self.before.iter().map(|(secret, used)| (secret.0, now.saturating_duration_since(*used)));
+        TokenParts { current: self.current.as_ref().map(|secret| secret.0), before: before.collect() }
+    }
+
+    /// The tokens of a session that has come from another server. Of those before the current one the last
+    /// eight are kept.
+    pub fn of_parts(parts: TokenParts, now: Instant) -> Self {
+        let TokenParts { current, mut before } = parts;
+        before.drain(..before.len().saturating_sub(BEFORE));
+        let used = |(secret, ago): ([u8; 16], Duration)| (Secret(secret), now.checked_sub(ago).unwrap_or(now));
+        Self { current: current.map(Secret), before: before.into_iter().map(used).collect() }
     }
 
     /// Checks the token of a client that comes back. `lost` says that the session has no connection.
@@ -242,6 +278,23 @@ mod tests {
         tokens.confirm();
         assert!(!claim(&mut tokens, &a, &c, true, now + RACE), "an old one");
         assert!(claim(&mut tokens, &b, &c, false, now));
+    }
+
+    #[test]
+    fn tokens_that_have_travelled_are_as_good_as_before_and_say_nothing_of_themselves() {
+        let (now, [a, b, c]) = (Instant::now(), [1, 2, 3].map(|random| Token::new(0, 0, random)));
+        let mut tokens = Tokens::new(&a);
+        assert!(claim(&mut tokens, &a, &b, true, now));
+        let later = now + RACE / 2;
+        let parts = tokens.parts(later);
+        assert_eq!(format!("{parts:?}"), "TokenParts(…)");
+        let mut moved = Tokens::of_parts(parts.clone(), later);
+        assert_eq!(moved.check(&a, false, later), TokenCheck::TooSoon);
+        assert_eq!(moved.check(&a, false, now + RACE), TokenCheck::Good, "its time has gone on");
+        assert_eq!(moved.check(&c, true, later), TokenCheck::Unknown);
+        assert!(claim(&mut moved, &b, &c, false, later));
+        let many = TokenParts { before: vec![parts.before[0]; 20], ..parts };
+        assert_eq!(Tokens::of_parts(many, later).before.len(), BEFORE);
     }
 
     #[test]

@@ -145,3 +145,19 @@ fn an_error_that_is_passed_on_keeps_code_text_and_details_and_names_no_other_cal
     let listed = RpError::new("full").details(&[1, 2]).without_call();
     assert_eq!(listed.decode_details::<Vec<u8>>().unwrap(), Some(vec![1, 2]), "only fields name the call");
 }
+
+#[test]
+fn an_error_crosses_from_server_to_server_as_it_is() {
+    let passed = |error: &RpError| RpError::read(&error.write());
+    let whole = passed(&RpError::new("X").message("why").details(&serde_json::json!({"a": [1, 2]})));
+    assert_eq!((whole.code.as_str(), whole.message.as_deref()), ("X", Some("why")));
+    assert_eq!(whole.decode_details::<serde_json::Value>().unwrap(), Some(serde_json::json!({"a": [1, 2]})));
+    let bare = passed(&RpError::new("X"));
+    assert_eq!((bare.message.as_deref(), bare.decode_details::<u8>().unwrap()), (None, None));
+    let packed = passed(&RpError::of_details(&Payload::msgpack(b"\x93\x01\x02\x03").unwrap()));
+    assert_eq!(packed.decode_details::<Vec<u8>>().unwrap(), Some(vec![1, 2, 3]));
+    let without_form = passed(&RpError::of_details(&Payload::msgpack(b"\x81\x90\x01").unwrap()));
+    assert_eq!((without_form.code.as_str(), without_form.decode_details::<u8>().unwrap()), (Code::RP_FAILED, None));
+    let inner: RpError = std::io::Error::other("secret").into();
+    assert!(!String::from_utf8_lossy(inner.write().as_bytes()).contains("secret"));
+}

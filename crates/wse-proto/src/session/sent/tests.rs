@@ -1,6 +1,9 @@
 //! What is kept, what is dropped, and what is given up.
 
-use super::*;
+use super::{
+    continued::{COUNT, Kept},
+    *,
+};
 
 fn kept(sent: &Sent<&'static str>) -> Vec<&'static str> {
     let frame = |again| if let Again::Frame(_, frame, _) = again { Some(*frame) } else { None };
@@ -152,4 +155,44 @@ fn a_place_is_given_up_once_also_where_all_behind_it_were() {
     assert_eq!(sent.expire(Instant::now()), [1, 2, 3]);
     assert_eq!([1, 2, 3, 4].map(|number| sent.give_up(number)), [false; 4]);
     assert_eq!(sent.again().collect::<Vec<_>>(), [Again::Skip(3)]);
+}
+
+#[test]
+fn what_another_server_has_sent_is_sent_again_with_the_same_numbers() {
+    let mut sent = Sent::new(10_000, true);
+    for frame in ["a", "b", "c"] {
+        sent.push(frame).unwrap();
+    }
+    sent.push_aging("d", latest("x")).unwrap();
+    for frame in ["e", "f", "g"] {
+        sent.push(frame).unwrap();
+    }
+    sent.acknowledge(1).unwrap();
+    sent.give_up(3);
+    sent.give_up(5);
+    sent.give_up(6);
+    let kept = sent.again().map(|again| match again {
+        Again::Frame(_, frame, age) => Kept::Frame(*frame, age.cloned()),
+        Again::Skip(places) => Kept::GivenUp(places),
+    });
+    let mut continued = Sent::continued(10_000, true, sent.acknowledged(), kept).unwrap();
+    assert_eq!((again(&continued), again(&sent)), ("2b -1 4d -2 7g".to_owned(), again(&sent)));
+    assert_eq!((continued.sent(), continued.acknowledged(), continued.bytes()), (7, 1, sent.bytes()));
+    assert!(continued.covers(1) && continued.covers(7) && !continued.covers(8) && !continued.covers(0));
+    assert_eq!(continued.push_aging("D", latest("x")).unwrap(), Placed { number: 4, given_up: None });
+    continued.acknowledge(6).unwrap();
+    assert_eq!((continued.push("h"), again(&continued)), (Ok(8), "7g 8h".to_owned()));
+}
+
+#[test]
+fn what_another_server_claims_to_have_sent_has_the_same_bounds() {
+    let fits = |limit, acknowledged, kept| Sent::<&str>::continued(limit, true, acknowledged, kept).is_ok();
+    let frame = || Kept::Frame("a", None);
+    assert!(fits(2 * Sent::weight(&"a"), 0, vec![frame(), frame()]));
+    assert!(!fits(2 * Sent::weight(&"a"), 0, vec![frame(), frame(), frame()]));
+    assert!(!fits(2 * Sent::weight(&"a"), 0, vec![Kept::Frame("a", Some(latest("0123456789")))]), "its age takes room");
+    assert!(fits(1000, COUNT - 1, vec![frame()]) && !fits(1000, COUNT, vec![frame()]));
+    assert!(fits(1000, 0, vec![Kept::GivenUp(COUNT)]) && !fits(1000, 1, vec![Kept::GivenUp(COUNT)]));
+    assert!(!fits(1000, 1, vec![Kept::GivenUp(u64::MAX)]));
+    assert!(fits(1000, 5, vec![Kept::GivenUp(0)]));
 }
