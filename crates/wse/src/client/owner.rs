@@ -182,6 +182,7 @@ impl Owner for ClientOwner {
                 }
             }
             Life::Waiting { .. } | Life::Confirmed => {} // only a server bounds its parked sessions
+            Life::Unsettled { .. } | Life::Uncancelled(_) | Life::Left => {} // nor moves a client's session
         }
     }
 

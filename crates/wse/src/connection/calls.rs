@@ -12,6 +12,15 @@ use wse_proto::{Payload, Pending, Settled, Stamp};
 /// An answer as it came, undecoded.
 pub(crate) type Answer = Result<Payload<'static>, Payload<'static>>;
 
+/// What an answer belongs to.
+pub(crate) enum Settlement<'a> {
+    Call,
+    /// A ping that was a call.
+    Ping,
+    /// No call that is waited for here.
+    Unknown(Result<Payload<'a>, Payload<'a>>),
+}
+
 type InFlight = Pending<oneshot::Sender<Answer>>;
 
 /// The calls in flight of one connection or session.
@@ -34,9 +43,8 @@ impl Calls {
         self.pending(&mut self.lock()).ping(rand::random())
     }
 
-    /// Hands an answer to its caller. One that no caller waits for is dropped. Returns true when it
-    /// answers a ping.
-    pub(crate) fn settle(&self, stamp: &str, answer: Result<Payload<'_>, Payload<'_>>) -> bool {
+    /// Hands an answer to its caller. Where no caller waits for it, it is returned.
+    pub(crate) fn settle<'a>(&self, stamp: &str, answer: Result<Payload<'a>, Payload<'a>>) -> Settlement<'a> {
         let settled = self.lock().as_mut().map_or(Settled::Unknown, |pending| pending.settle(stamp));
         if let Settled::Call(waiter) = settled {
             let answer = match answer {
@@ -44,9 +52,9 @@ impl Calls {
                 Err(error) => Err(error.into_owned()),
             };
             let _ = waiter.send(answer); // the caller may have stopped waiting
-            return false;
+            return Settlement::Call;
         }
-        matches!(settled, Settled::Ping)
+        if let Settled::Ping = settled { Settlement::Ping } else { Settlement::Unknown(answer) }
     }
 
     /// Whether a caller waits for an answer.

@@ -2,7 +2,7 @@
 //! They do not start, and are not answered.
 
 use crate::connection::{
-    owner::{Owner, Report},
+    owner::{Life, Owner, Report},
     task::Connection,
     turn,
 };
@@ -20,7 +20,8 @@ impl<O: Owner> Connection<O> {
         turn::produced(self.inbox.len() * LOOK); // a peer that sends many of them has shorter turns
         match &mut self.checking {
             Some(checking) if checking.envelope.stamp.as_deref().map(bare) == Some(stamp) => checking.waits.give_up(),
-            _ => _ = self.running.give_up(stamp) || self.inbox.remove(stamp),
+            _ if self.running.give_up(stamp) || self.inbox.remove(stamp) => {}
+            _ => self.owner.on(Life::Uncancelled(stamp)),
         }
     }
 

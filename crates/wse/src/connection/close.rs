@@ -27,7 +27,7 @@ impl<O: Owner> Connection<O> {
         }
     }
 
-    pub(super) fn apply_signals(&mut self, Signals { drain, abort, cut, handover, became_late }: Signals) {
+    pub(super) fn apply_signals(&mut self, Signals { drain, abort, cut, handover, became_late, orders }: Signals) {
         if became_late {
             self.late_until = Some(Box::new(self.now + self.owner.env().limits.slow_timeout));
             self.progressed = true; // the timer has to learn the new deadline
@@ -37,7 +37,9 @@ impl<O: Owner> Connection<O> {
             self.io = None;
             self.running.clear();
         }
-        if let (Some(closed), None) = (drain, &self.draining) {
+        if let (Some(closed), None) = (drain, &self.draining)
+            && !(self.cause.is_none() && self.owner.leaves(&closed))
+        {
             self.draining = Some(closed);
             self.drop_waiting();
         }
@@ -47,6 +49,7 @@ impl<O: Owner> Connection<O> {
         if cut && self.io.is_some() {
             self.lost(Closed::broken(Reason::default()));
         }
+        orders.into_iter().for_each(|order| self.obey(order));
     }
 
     /// Ends the connection when nothing but the peer can free its inbox, and more waits there than may come
@@ -116,7 +119,7 @@ impl<O: Owner> Connection<O> {
         if self.io.is_some() {
             self.handle.goodbye(last.as_ref(), &closed);
         }
-        if let Entering::Asked(_) = self.entering {
+        if let Entering::Asked(_) | Entering::Resumes(_) | Entering::Leaves(_) | Entering::Left = self.entering {
             self.entering = Entering::Done;
         }
         self.handle.calls().disconnect();

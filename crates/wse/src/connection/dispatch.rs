@@ -3,7 +3,8 @@
 
 use crate::{
     connection::{
-        owner::{Opened, Owner, Report},
+        calls::Settlement,
+        owner::{Life, Opened, Owner, Report},
         running_handlers::{Checking, Finished, Running, RunningCall, Work},
         task::{Connection, Entering, frame_limits},
         turn,
@@ -43,11 +44,11 @@ impl<O: Owner> Connection<O> {
             Step::Renew { stamp } => self.renew(&stamp),
             Step::Open(opening) => self.open(opening),
             Step::Deliver(envelope) => self.deliver(envelope, cx),
-            Step::Settle { stamp, outcome } => {
-                if self.handle.calls().settle(&stamp, outcome) {
-                    self.machine.answered_ping(self.now.into_std());
-                }
-            }
+            Step::Settle { stamp, outcome } => match self.handle.calls().settle(&stamp, outcome) {
+                Settlement::Call => {}
+                Settlement::Ping => self.machine.answered_ping(self.now.into_std()),
+                Settlement::Unknown(answer) => self.owner.on(Life::Unsettled { stamp: &stamp, answer }),
+            },
             Step::Cancel { stamp } => self.cancel(&stamp),
             Step::Acknowledged(count) => {
                 if let Err(error) = self.handle.outbox.acknowledge(count) {
@@ -238,7 +239,10 @@ impl<O: Owner> Connection<O> {
             self.progressed = true;
             match finished {
                 Finished::Message(errors, name) => self.failed(errors, &name),
-                Finished::Call(result, call) => self.called(result, &call.rp, &call.stamp, &call.payload),
+                Finished::Call(result, call) => {
+                    self.called(result, &call.rp, &call.stamp, &call.payload);
+                    self.has_answered(&call.stamp);
+                }
                 Finished::GivenUp(result, call) => self.given_up(result.map_err(|error| *error), &call.rp),
                 Finished::Report => {}
             }

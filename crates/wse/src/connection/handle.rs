@@ -304,7 +304,7 @@ impl Handle {
     ) -> impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError> {
         move |out| {
             // Only a client that says what it can is told what this side can.
-            let features = if self.features().is_empty() { Features::NONE } else { Features::ALL };
+            let features = if self.features().is_empty() { Features::NONE } else { Features::OF_SERVER };
             self.codec().write_welcome(out, payload, granted, features)
         }
     }

@@ -54,6 +54,11 @@ impl Inbox {
         Some(entry)
     }
 
+    /// Each envelope, in order, and when its caller does not wait any more.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.0.iter().flat_map(|waiting| waiting.entries.iter())
+    }
+
     /// How many envelopes wait.
     pub(crate) fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |waiting| waiting.entries.len())

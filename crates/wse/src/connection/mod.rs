@@ -11,6 +11,7 @@ mod excess;
 pub(crate) mod handle;
 mod handle_aging;
 mod inbox;
+pub(crate) mod moving;
 mod outbox;
 pub(crate) mod owner;
 pub(crate) mod parked;

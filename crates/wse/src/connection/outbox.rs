@@ -3,6 +3,7 @@
 
 pub(super) mod aging;
 pub(super) mod compressed;
+mod moving;
 mod room;
 mod session;
 pub(crate) mod signals;
@@ -10,7 +11,7 @@ pub(crate) mod signals;
 use crate::{
     connection::queue::{Out, Queue, aging::AgingQueue},
     error::SendError,
-    session::sent::SentFrames,
+    session::{moving::Relayed, sent::SentFrames},
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -190,6 +191,9 @@ impl Outbox {
     ) -> Result<Queued, SendError> {
         let Some(session) = &mut state.session else { return Ok(Queued::default()) };
         let parked = session.is_parked();
+        if parked && let Some(relay) = session.relay() {
+            return Ok(self.relay(state, &relay, counted.then(|| Relayed::Frame(plain.to_bytes(), None))));
+        }
         let mut queued = Queued { number: None, counts: beyond };
         if counted {
             match session.push(plain.to_bytes()) {

@@ -91,6 +91,12 @@ pub(crate) enum Life<'a> {
     Resumed(Option<Token>),
     /// The peer of a provisional connection has shown that it is there.
     Confirmed,
+    /// An answer to a call that is not waited for here.
+    Unsettled { stamp: &'a str, answer: Result<Payload<'a>, Payload<'a>> },
+    /// The peer does not wait any more for the answer to a call that is not here.
+    Uncancelled(&'a str),
+    /// The session is at another server from now on, while handlers may still run here.
+    Left,
     /// The connection has ended. The owner is told exactly once.
     Ended(&'a Closed),
     /// The stream is gone after the end, though handlers may still run. The owner is told again until no
@@ -124,6 +130,11 @@ pub(crate) trait Owner: Send + Unpin + 'static {
     /// It is asked until the connection has ended, also while the session is parked.
     fn poll_due(&mut self, _: Instant, _: &mut Context<'_>) -> Option<Instant> {
         None
+    }
+
+    /// Asks whether the session leaves for another server, instead of ending like this once its handlers have finished.
+    fn leaves(&mut self, _: &Closed) -> bool {
+        false
     }
 
     /// How the connection ends when this side could not do its own part before the peer was admitted.

@@ -2,6 +2,7 @@
 //! parking. shuttle runs each test in thousands of orders, and reports a lost wake-up as a deadlock.
 
 mod aging;
+mod moving;
 
 use super::{
     handle::Handle,

@@ -2,6 +2,7 @@
 //! the connection.
 
 use crate::{
+    app::erased::BoxFuture,
     connection::{handle::Handle, outbox::aging::Aged, waits::for_peer},
     error::SendError,
     session::sent::{Arrival, Notice},
@@ -20,7 +21,15 @@ use tokio::{sync::oneshot, time::Instant};
 /// # Ok(())
 /// # }
 /// ```
-pub struct Receipt(Option<(Arc<Handle>, Of)>);
+pub struct Receipt(Kept);
+
+enum Kept {
+    /// It will never be confirmed.
+    Nothing,
+    Here(Arc<Handle>, Of),
+    /// The device is at another node of a cluster.
+    Elsewhere(BoxFuture<Result<(), SendError>>),
+}
 
 /// What a receipt is of.
 enum Of {
@@ -32,12 +41,22 @@ enum Of {
 
 impl Receipt {
     pub(crate) fn new(handle: &Arc<Handle>, number: Option<u64>) -> Self {
-        Receipt(number.map(|number| (handle.clone(), Of::Number(number))))
+        Receipt(number.map_or(Kept::Nothing, |number| Kept::Here(handle.clone(), Of::Number(number))))
     }
 
     pub(crate) fn aging(handle: &Arc<Handle>, aged: Aged, until: Option<std::time::Instant>) -> Self {
         let of = |notice| Of::Aging(notice, until.map(Instant::from_std));
-        Receipt(aged.notice.map(|notice| (handle.clone(), of(notice))))
+        Receipt(aged.notice.map_or(Kept::Nothing, |notice| Kept::Here(handle.clone(), of(notice))))
+    }
+
+    /// Of a message whose delivery will never be confirmed.
+    pub(crate) fn none() -> Self {
+        Receipt(Kept::Nothing)
+    }
+
+    /// Of a message for a device of another node, which says whether it has arrived.
+    pub(crate) fn elsewhere(arrived: BoxFuture<Result<(), SendError>>) -> Self {
+        Receipt(Kept::Elsewhere(arrived))
     }
 
     /// Resolves when the peer has acknowledged the message: about a second after it has arrived, sooner
@@ -64,7 +83,11 @@ impl Receipt {
     /// when it drops what it has received. The error comes when the connection is gone, after
     /// [`Limits::close_timeout`](crate::Limits::close_timeout) at the latest.
     pub async fn delivered(self) -> Result<(), SendError> {
-        let Some((handle, of)) = self.0 else { return Err(SendError::Unconfirmed) };
+        let (handle, of) = match self.0 {
+            Kept::Here(handle, of) => (handle, of),
+            Kept::Elsewhere(arrived) => return arrived.await,
+            Kept::Nothing => return Err(SendError::Unconfirmed),
+        };
         let notice = match of {
             Of::Number(number) => match handle.arrival(number) {
                 Arrival::Confirmed => return Ok(()),
@@ -98,7 +121,7 @@ fn outcome(notice: Option<Notice>) -> Result<(), SendError> {
 
 impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let number = |of: &Of| if let Of::Number(number) = of { Some(*number) } else { None };
-        f.debug_tuple("Receipt").field(&self.0.as_ref().and_then(|(_, of)| number(of))).finish()
+        let number = if let Kept::Here(_, Of::Number(number)) = &self.0 { Some(number) } else { None };
+        f.debug_tuple("Receipt").field(&number).finish()
     }
 }

@@ -138,6 +138,9 @@ impl<O: Owner> Connection<O> {
         self.io = Some(io);
         (self.read_ahead, self.decoder) = (read_ahead, decoder);
         (self.unconfirmed_welcome, self.unheard) = (welcome.is_some().then(|| Box::new(mark)), true);
+        if let Entering::Resumes(ready) = &mut self.entering {
+            self.entering = ready.take().map_or(Entering::Done, Entering::Ready);
+        }
         if let Some(ready) = resumption.ready {
             self.entering = Entering::Ready(ready);
         }
@@ -167,7 +170,7 @@ impl<O: Owner> Connection<O> {
         }
     }
 
-    fn confirm(&mut self) {
+    pub(super) fn confirm(&mut self) {
         if std::mem::take(&mut self.provisional) {
             self.owner.on(Life::Confirmed);
         }

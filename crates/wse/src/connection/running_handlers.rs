@@ -42,6 +42,15 @@ impl RunningHandlers {
         self.0.iter().flat_map(|running| running.iter()).all(|running| running.waits.for_peer())
     }
 
+    /// The stamps of the calls whose procedures run, without the times in them.
+    pub(super) fn stamps(&self) -> impl Iterator<Item = &str> {
+        let running = self.0.iter().flat_map(|running| running.iter());
+        running.filter_map(|running| match &running.work {
+            Work::Call(_, Some(call)) => Some(bare(&call.stamp)),
+            _ => None,
+        })
+    }
+
     /// Tells the procedure of that call that its caller does not wait any more. False when none runs.
     pub(super) fn give_up(&mut self, stamp: &str) -> bool {
         let running = self.0.iter_mut().flat_map(|running| running.iter_mut());

@@ -82,6 +82,13 @@ pub(super) enum Entering<A> {
     Found(Box<(Arc<Handle>, Resumption)>),
     /// After the welcome, messages and calls wait for this before they reach their handlers.
     Ready(oneshot::Receiver<()>),
+    /// The session has come from another server: messages and calls wait until its client is back, and then for
+    /// this.
+    Resumes(Option<oneshot::Receiver<()>>),
+    /// The session is on its way to another server. What it waited for before goes on if it stays.
+    Leaves(Box<Entering<A>>),
+    /// The session is at another server. Handlers that run may finish.
+    Left,
 }
 
 impl<A> Entering<A> {
@@ -111,13 +118,25 @@ impl<O: Owner> Connection<O> {
         owner: O,
         handle: Arc<Handle>,
     ) -> Self {
+        Self::without(Some(io), read_ahead, role, machine, owner, handle)
+    }
+
+    /// The same with or without a stream.
+    pub(super) fn without(
+        io: Option<Io>,
+        read_ahead: Vec<u8>,
+        role: Role,
+        machine: O::Machine,
+        owner: O,
+        handle: Arc<Handle>,
+    ) -> Self {
         let now = Instant::now();
         let first = machine.deadline().map_or(now, Instant::from_std);
         let limits = frame_limits(&owner.env().limits, role == Role::Client);
         let mut decoder = Decoder::new(role, limits);
         decoder.allow_reserved(if handle.outbox.agreed().is_some() { RSV1 } else { 0 });
         Self {
-            io: Some(io),
+            io,
             read_ahead: read_ahead.into(),
             role,
             decoder,
@@ -217,13 +236,10 @@ impl<O: Owner> Connection<O> {
             }
             self.poll_timer(cx);
             let sleeps = self.poll_write(cx);
-            if let (None, Some(cause)) = (&self.io, &self.cause) {
-                self.handle.outbox.give_up_receipts();
-                let drained = self.inbox.is_empty() && self.checking.is_none();
-                self.owner.on(Life::StreamGone { closed: &cause.closed, drained });
-                if drained && self.running.is_empty() {
-                    return Poll::Ready(cause.closed.clone());
-                }
+            if self.io.is_none()
+                && let Some(closed) = self.without_stream()
+            {
+                return Poll::Ready(closed);
             }
             if left == 0 || turn::is_over() {
                 cx.waker().wake_by_ref();
@@ -239,6 +255,20 @@ impl<O: Owner> Connection<O> {
 }
 
 impl<O: Owner> Connection<O> {
+    /// Returns how the connection has ended, once nothing of it is left.
+    fn without_stream(&mut self) -> Option<Closed> {
+        let drained = self.inbox.is_empty() && self.checking.is_none();
+        if let Some(cause) = &self.cause {
+            self.handle.outbox.give_up_receipts();
+            self.owner.on(Life::StreamGone { closed: &cause.closed, drained });
+        } else if !matches!(self.entering, Entering::Left) {
+            return None;
+        }
+        let closed =
+            || self.cause.as_ref().map_or_else(|| Closed::broken(Reason::default()), |cause| cause.closed.clone());
+        (drained && self.running.is_empty()).then(closed)
+    }
+
     /// Nothing of the application runs or waits here, as most often when a turn has read: what it started has
     /// ended at once.
     fn is_idle(&self) -> bool {
@@ -251,6 +281,9 @@ impl<O: Owner> Connection<O> {
 
 impl<O: Owner> Drop for Connection<O> {
     fn drop(&mut self) {
+        if let (None, Entering::Left) = (&self.cause, &self.entering) {
+            return self.handle.outbox.forget_task(); // whoever has the handle reaches the session elsewhere
+        }
         if self.cause.is_none() {
             let closed = self.handle.close_as(Closed::broken(Reason::default()));
             self.handle.calls().disconnect();

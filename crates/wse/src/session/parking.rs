@@ -72,6 +72,11 @@ impl Parking {
         (Slot { limit: self.limit, fixed, place }, evicted)
     }
 
+    /// Whether a session of so many bytes fits without another that has to go.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.sessions.lock().total().0.saturating_add(PARKED + bytes) <= self.limit
+    }
+
     /// ParkedBytes of all parked sessions.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {

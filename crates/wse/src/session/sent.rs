@@ -1,6 +1,7 @@
 //! What one side of a session has sent: copies of its frames, the tokens that resume it, and the
 //! receipts that wait. It is a plain value; the outbox guards it with its lock.
 
+use crate::session::moving::Moving;
 use bytes::Bytes;
 use std::{collections::BTreeMap, fmt, time::Instant};
 use tokio::sync::oneshot;
@@ -24,6 +25,8 @@ pub(crate) struct SentFrames {
     receipts_checked_at: u32,
     /// The peer will acknowledge nothing more.
     over: bool,
+    /// It is on its way to another server, or there. Most sessions never are.
+    moving: Option<Box<Moving>>,
 }
 
 /// Receipts by the number of their frame; of a frame that has replaced others there are several. Tell or drop them
@@ -61,6 +64,7 @@ impl SentFrames {
             receipts: Receipts::new(),
             receipts_checked_at: 0,
             over: false,
+            moving: None,
         }
     }
 
@@ -166,7 +170,12 @@ impl SentFrames {
         // Both are always evaluated, so that the time does not tell which of them failed.
         let lost = self.parked && !self.claimed;
         let (check, covered) = (tokens.check(token, lost, now), self.copies.covers(seen));
-        if covered { check } else { TokenCheck::Unknown }
+        match check {
+            _ if !covered => TokenCheck::Unknown,
+            // The client comes again, here or there.
+            TokenCheck::Good if self.is_moving() => TokenCheck::TooSoon,
+            check => check,
+        }
     }
 
     /// The same, and uses the token up if it is good.
@@ -288,6 +297,8 @@ impl SentFrames {
         self.copies.unconfirmed()
     }
 }
+
+pub(crate) mod moving;
 
 impl Notice {
     /// Tells the senders. No lock may be held.

@@ -9,7 +9,10 @@ use crate::{
         },
     },
     error::SendError,
-    session::sent::{Notice, Receipts},
+    session::{
+        moving::Relayed,
+        sent::{Notice, Receipts},
+    },
     sync::MutexGuard,
 };
 use bytes::Bytes;
@@ -88,6 +91,10 @@ impl Outbox {
             return Ok((self.admit_in(state, frame, plain, true)?, CallPlace::default()));
         }
         let plain_bytes = plain.to_bytes();
+        if parked && let Some(relay) = state.relay() {
+            let frame = Relayed::Frame(plain_bytes, Some(age.clone()));
+            return Ok((self.relay(state, &relay, Some(frame)), CallPlace::default()));
+        }
         if parked || !near {
             let form = if age.told { plain } else { state.form(plain, compressed) };
             let form = form.to_bytes();
@@ -155,6 +162,10 @@ impl Outbox {
             }
             Some(session) => {
                 let parked = session.is_parked();
+                if parked && let Some(relay) = session.relay() {
+                    let frame = Relayed::Frame(plain.clone(), Some(age.clone()));
+                    return Ok(Aged { queued: self.relay(state, &relay, Some(frame)), ..Aged::default() });
+                }
                 let number = match session.push_aging(plain.clone(), age.clone()) {
                     Ok(Placed { number, .. }) => number,
                     Err(Full(_)) if parked => return Err(self.too_slow(state)),

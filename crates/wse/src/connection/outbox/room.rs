@@ -107,7 +107,10 @@ impl Outbox {
 
     /// Whether so many more bytes stay below the limit, and can be sent again if the connection is lost.
     fn has_room(&self, state: &State, length: usize) -> bool {
-        let keeps = state.session.as_deref().is_none_or(|session| !session.is_parked() && session.has_room(length));
+        let keeps = state.session.as_deref().is_none_or(|session| match session.is_parked() {
+            true => session.relay().is_some(), // what is carried elsewhere waits there
+            false => session.has_room(length),
+        });
         keeps && state.bytes + length <= self.limit + state.slack
     }
 

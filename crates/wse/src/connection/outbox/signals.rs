@@ -5,7 +5,10 @@ use crate::{
         outbox::{Outbox, State},
         queue::Queue,
     },
-    session::sent::{Notice, Receipts},
+    session::{
+        moving::Order,
+        sent::{Notice, Receipts, SentFrames},
+    },
 };
 use std::{task::Waker, time::Instant};
 use wse_proto::{Closed, Reason};
@@ -33,6 +36,8 @@ pub(crate) struct Signals {
     pub(crate) handover: bool,
     /// More than the limit waits, since now.
     pub(crate) became_late: bool,
+    /// The session moves.
+    pub(crate) orders: Vec<Order>,
 }
 
 impl Outbox {
@@ -69,7 +74,7 @@ impl Outbox {
         accepted
     }
 
-    fn signal(&self, set: impl FnOnce(&mut State)) {
+    pub(super) fn signal(&self, set: impl FnOnce(&mut State)) {
         let mut state = self.lock();
         set(&mut state);
         state.signalled = true;
@@ -128,6 +133,7 @@ impl State {
             cut: std::mem::take(&mut self.cut),
             handover: std::mem::take(&mut self.handover),
             became_late: std::mem::take(&mut self.became_late),
+            orders: self.session.as_deref_mut().map(SentFrames::take_orders).unwrap_or_default(),
         }
     }
 }
