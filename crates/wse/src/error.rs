@@ -81,6 +81,14 @@ pub enum CallError {
     /// The call was not sent: too many calls are in flight ([`Limits::calls_per_conn`](crate::Limits::calls_per_conn)).
     #[error("too many calls in flight")]
     Busy,
+    /// The device's server, another one of the cluster, was lost before the answer. Whether the procedure ran is
+    /// unknown.
+    #[error("the server of the device was lost before the answer")]
+    NodeLost,
+    /// The call was not sent: the device is at another server of the cluster, and no other server is reached at
+    /// this moment.
+    #[error("the server of the device is not reached")]
+    Unreachable,
     /// The peer has no procedure of that name. The error has the peer's details, if it sent some: npm
     /// `wse` 5 and this library name the procedure there.
     #[error("not registered")]
@@ -104,6 +112,8 @@ impl CallError {
             CallError::Disconnected { .. } => Code::RP_DISCONNECT,
             CallError::NotReady => Code::NOT_READY,
             CallError::Busy => Code::RP_BUSY,
+            CallError::NodeLost => Code::NODE_LOST,
+            CallError::Unreachable => Code::UNREACHABLE,
             CallError::NotRegistered(_) => Code::RP_NOT_REGISTERED,
             CallError::Failed(error) => &error.code,
             CallError::Decode(_) => Code::RP_INVALID,

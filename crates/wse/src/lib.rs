@@ -114,9 +114,9 @@ pub use client::{Client, ClientBuilder, ClientEvent, Status};
 pub use connection::receipt::Receipt;
 pub use error::{CallError, ConnectError, RegisterError, SendError, ServeError};
 pub use server::{
-    Audience, Conn, Delivered, Device, DeviceId, Encoded, Event, Identified, Room, Server, ServerBuilder, Stranger,
-    User, Verdict,
+    Audience, Conn, Delivered, Device, Encoded, Event, Identified, Room, Server, ServerBuilder, Stranger, User, Verdict,
 };
+pub use wse_cluster::DeviceId;
 pub use wse_proto::{Backoff, Cid, Closed, Code, Limits, Protocol, Reason, RpError, WsMessaging};
 
 pub use http;
@@ -125,8 +125,19 @@ pub use tokio_rustls::rustls;
 
 /// The types that mount a server in a router or behind proxies, and others that are rarely named.
 pub mod service {
-    pub use crate::server::{ParseIdError, RemoteAddr, ServerService, TlsHandshake};
+    pub use crate::server::{RemoteAddr, ServerService, TlsHandshake};
     pub use ipnet;
+    pub use wse_cluster::ParseIdError;
+}
+
+/// Many servers as one: [`ServerBuilder::cluster`] and [`Server::cluster`].
+pub mod cluster {
+    #[cfg(feature = "tls")]
+    pub use crate::server::ClusterKey;
+    pub use crate::server::{
+        Arrival, Arrivals, Bus, Cluster, ClusterEvent, ClusterOptions, Order, Port, Reach, Reply, Retry, Seat,
+    };
+    pub use wse_cluster::{Down, NodeId, To};
 }
 
 /// The types of a call to many devices.
@@ -172,6 +183,7 @@ macro_rules! guide_links {
             "[identities]: crate::guide::identities\n",
             "[rooms]: crate::guide::rooms_and_presence\n",
             "[operating]: crate::guide::operating\n",
+            "[clusters]: crate::guide::clusters\n",
             "[hooks]: crate::guide::wires_and_codecs#hooks\n",
             "[compression]: crate::guide::wires_and_codecs#compression\n",
             "[limits]: crate::Limits\n",
@@ -245,6 +257,10 @@ pub mod guide {
     #[doc = guide_links!()]
     #[doc = include_str!("../../../docs/guide/operating.md")]
     pub mod operating {}
+
+    #[doc = guide_links!()]
+    #[doc = include_str!("../../../docs/guide/clusters.md")]
+    pub mod clusters {}
 }
 
 #[cfg(doctest)]

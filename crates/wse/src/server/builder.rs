@@ -1,5 +1,6 @@
 //! How a server is configured and built. It cannot be built without identify.
 
+mod clustered;
 mod rules;
 
 use crate::{
@@ -16,10 +17,17 @@ use crate::{
             before_request::BeforeRequest, before_verdict::BeforeVerdict, breaches::Breaches,
             open_connections::OpenConnections, rules::Rules, unreadable::Unreadable,
         },
+        builder::clustered::member,
+        cluster::{
+            driver::{StartBus, Unstarted},
+            observer::TellsNode,
+            options::ClusterOptions,
+        },
         event::Event,
+        moves::Moves,
         revocations::Revocations,
         shutdown::Connections,
-        users::{conn::Conn, events::Events, id::NodeId, registry::Registry, rooms::Rooms, watching::Watching},
+        users::{change::Observer, conn::Conn, events::Events, registry::Registry, rooms::Rooms, watching::Watching},
         verdict::{Stranger, Verdict},
     },
     session::parking::Parking,
@@ -27,6 +35,7 @@ use crate::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, future::Future, sync::Arc};
+use wse_cluster::NodeId;
 use wse_proto::{Envelope, Later, Limits, Protocol, RpError};
 
 pub(crate) type Identify = Box<dyn Fn(Stranger) -> BoxFuture<Result<Verdict, RpError>> + Send + Sync>;
@@ -52,6 +61,8 @@ struct Options {
     listeners: Listeners<Event>,
     protocols: Vec<Protocol>,
     rules: Rules,
+    bus: Option<StartBus>,
+    cluster: ClusterOptions,
 }
 
 impl ServerBuilder {
@@ -113,30 +124,35 @@ impl fmt::Debug for Identified {
 }
 
 impl ServerBuilder<Identified> {
-    /// Builds the server. It does nothing until it listens, is mounted, or is given a stream.
+    /// Builds the server. It does nothing until it listens, is mounted, or is given a stream. With a
+    /// [cluster](Self::cluster) it joins that when it is built, if that happens within a tokio runtime, and
+    /// otherwise when it first serves.
     pub fn build(self) -> Server {
         let protocols = if self.options.protocols.is_empty() { vec![Protocol::Wse] } else { self.options.protocols };
         let spoken = Spoken::by_server(&protocols).into_iter().map(Arc::new).collect();
+        let node = NodeId::new(rand::random());
+        let cluster = self.options.bus.as_ref().map(|_| member(node, &self.options.cluster, &self.options.env.limits));
         let listeners = Arc::new(self.options.listeners);
-        let events = Events::new(listeners.clone());
-        let watching = Watching::new(self.options.env.limits.presence_grace);
+        let events = Events::new(listeners.clone(), cluster.is_some());
+        let watching = Watching::new(self.options.env.limits.presence_grace, cluster.clone());
         let Limits { rooms_per_conn, queue_bytes, .. } = self.options.env.limits;
-        let rooms = Rooms::new(rooms_per_conn, queue_bytes, watching.clone());
+        let rooms = Rooms::new(rooms_per_conn, queue_bytes, watching.clone(), cluster.clone());
+        let mut observers: Vec<Box<dyn Observer<Conn>>> = vec![Box::new(rooms.clone()), Box::new(watching.clone())];
+        observers.extend(cluster.clone().map(|member| Box::new(TellsNode(member)) as _));
+        observers.push(Box::new(events.clone())); // the application is told last, and finds everything as its events say
         let returns_per_second = self.options.env.limits.returns_per_second;
-        Server(Arc::new(Inner {
+        let server = Server(Arc::new(Inner {
             identify: self.identify.0,
             parking: Parking::new(self.options.env.limits.parked_bytes),
             backlogs: Arc::new(Backlogs::new(self.options.env.limits.queued_bytes)),
             env: self.options.env,
             protocols,
             spoken,
-            node: NodeId::random(),
-            // The application is told last, so that it finds everything as its events say.
-            registry: Registry::new(vec![
-                Box::new(rooms.clone()),
-                Box::new(watching.clone()),
-                Box::new(events.clone()),
-            ]),
+            node,
+            cluster,
+            moves: Moves::default(),
+            unstarted: Unstarted::new(self.options.bus, self.options.cluster),
+            registry: Registry::new(observers),
             rooms,
             watching,
             events,
@@ -150,7 +166,9 @@ impl ServerBuilder<Identified> {
             open_connections: OpenConnections::default(),
             connections: Arc::new(Connections::new()),
             turns: Mutex::new(Later::new(returns_per_second)),
-        }))
+        }));
+        server.start_cluster();
+        server
     }
 }
 

@@ -1,7 +1,11 @@
 //! What a server tells the application.
 
-use crate::server::users::{conn::Conn, user::User};
+use crate::server::{
+    cluster::event::ClusterEvent,
+    users::{conn::Conn, user::User},
+};
 use std::{net::IpAddr, sync::Arc};
+use wse_cluster::NodeId;
 use wse_proto::{Closed, Payload, RpError};
 
 /// What happens on a server. The listeners added by [`when`](crate::ServerBuilder::when) are told.
@@ -9,6 +13,11 @@ use wse_proto::{Closed, Payload, RpError};
 /// `Joined` and `Left`, `Connected` and `Disconnected` come strictly in pairs, each once. The events
 /// of one user come in order, one listener at a time: `Joined`, `Connected`, …, `Disconnected`, `Left`.
 /// The handlers of a connection start after its `Connected` was handled.
+///
+/// In a [cluster](crate::ServerBuilder::cluster) `Joined` and `Left` are of all nodes together. One of the nodes
+/// tells each, whichever has the devices, and without order against the events of those. While 256 events of a
+/// user wait at that node, a `Joined` and the `Left` behind it, or the reverse, may be left out together. The last
+/// node of a cluster tells nobody's `Left` when it shuts down.
 ///
 /// ```
 /// use wse::{Event, Server};
@@ -32,6 +41,13 @@ pub enum Event {
     Left(User, Closed),
     /// A device has come.
     Connected(Conn),
+    /// The session of a device has come from another server of the cluster. It stands in place of `Connected`, and
+    /// `Resumed` follows once the device is back: what it said before waits for that. [`Conn::state`] is `None`
+    /// until then, since the application's state does not travel; `identify` runs here, and what it accepts holds.
+    MovedIn(Conn),
+    /// The session of a device is at another server of the cluster, that node. It stands in place of
+    /// `Disconnected`. Handlers that run go on: what they send reaches the device, and their calls are answered.
+    MovedOut(Conn, NodeId),
     /// A device has left. The value tells how: 1006 when it sent no close frame.
     Disconnected(Conn, Closed),
     /// A device has lost its connection, but not its session. For
@@ -40,6 +56,9 @@ pub enum Event {
     Parked(Conn),
     /// A parked device has another connection. Nothing was lost, and nothing comes twice.
     Resumed(Conn),
+    /// Something happened to the [cluster](crate::cluster) of this server. While 256 of these wait for the
+    /// application, no more are told.
+    Cluster(ClusterEvent),
     /// A message came for which there is no handler.
     Ignored {
         /// The device that sent it.

@@ -2,8 +2,10 @@
 
 mod admission;
 mod builder;
+mod cluster;
 mod event;
 mod failures;
+mod moves;
 mod owner;
 #[cfg(test)]
 mod races;
@@ -17,6 +19,19 @@ mod verdict;
 
 pub use admission::{remote_addr::RemoteAddr, service::ServerService, tls_handshake::TlsHandshake};
 pub use builder::{Identified, ServerBuilder};
+#[cfg(feature = "tls")]
+pub use cluster::seal::ClusterKey;
+pub use cluster::{
+    bus::{Arrivals, Bus, Port},
+    cluster::Cluster,
+    event::ClusterEvent,
+    options::ClusterOptions,
+    order::Order,
+    outside::{Reach, Reply},
+    retry::Retry,
+    script::Arrival,
+    seat::Seat,
+};
 pub use event::Event;
 pub use users::{
     answers::{Answers, AskError},
@@ -26,7 +41,6 @@ pub use users::{
     deliver::Delivered,
     device::Device,
     encoded::Encoded,
-    id::{DeviceId, ParseIdError},
     joining::JoinError,
     presence::Presence,
     retained::RetainError,
@@ -46,11 +60,10 @@ use crate::{
     error::{RegisterError, SendError, ServeError},
     server::{
         admission::{admitting::ServerConnection, service::UpgradedRequest, upgrade},
+        cluster::{driver::Unstarted, member::Member},
+        moves::Moves,
         owner::{ServerOwner, Unidentified},
-        users::{
-            deliver, events::Events, id::NodeId, recipients::Scope, registry::Registry, rooms::Rooms,
-            watching::Watching,
-        },
+        users::{deliver, events::Events, registry::Registry, rooms::Rooms, watching::Watching},
     },
     session::parking::Parking,
     sync::Mutex,
@@ -62,13 +75,17 @@ use std::{
     cell::Cell,
     fmt,
     future::Future,
-    sync::{Arc, PoisonError},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::JoinHandle,
     time::Instant,
 };
+use wse_cluster::{DeviceId, NodeId, Scope};
 use wse_frame::Role;
 use wse_proto::{Cid, Closed, Format, Later, Protocol, Reason, RpError};
 
@@ -104,6 +121,12 @@ pub(crate) struct Inner {
     pub(crate) spoken: Vec<Arc<Spoken>>,
     pub(crate) rules: admission::rules::Rules,
     pub(crate) node: NodeId,
+    /// The node of a cluster that this server is, if it is one.
+    pub(crate) cluster: Option<Arc<Member>>,
+    /// The sessions that move between this server and others of its cluster.
+    pub(crate) moves: Moves,
+    /// What runs the node, until it does.
+    pub(crate) unstarted: Unstarted,
     pub(crate) registry: Registry<Conn>,
     pub(crate) rooms: Rooms,
     pub(crate) watching: Watching,
@@ -122,9 +145,13 @@ pub(crate) struct Inner {
     pub(crate) turns: Mutex<Later>,
 }
 
+/// The number of the next connection, of all servers in this process.
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
 impl Drop for Inner {
     fn drop(&mut self) {
         self.watching.end();
+        self.end_cluster();
     }
 }
 
@@ -160,19 +187,19 @@ impl Server {
         Device::new(self.clone(), id)
     }
 
-    /// Every user who is there, in no order.
+    /// Every user who is there, in no order, of all servers of a cluster.
     pub fn users(&self) -> Vec<User> {
-        self.0.registry.cids().into_iter().map(|cid| self.user(cid)).collect()
+        self.0.cids().into_iter().map(|cid| self.user(cid)).collect()
     }
 
-    /// How many users are there.
+    /// How many users are there, of all servers of a cluster.
     pub fn user_count(&self) -> usize {
-        self.0.registry.counts().0
+        self.0.counts().0
     }
 
-    /// How many devices of all users are there.
+    /// How many devices of all users are there, of all servers of a cluster.
     pub fn conn_count(&self) -> usize {
-        self.0.registry.counts().1
+        self.0.counts().1
     }
 
     /// Queues a message for every device. Returns how many devices took it.
@@ -302,6 +329,7 @@ impl Server {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        self.start_cluster();
         let (request, ()) = request.into_parts();
         let protocol = match upgrade::choose(&request.headers, &self.0.protocols) {
             Ok(offered) => Some(offered.unwrap_or(0)),
@@ -325,7 +353,7 @@ impl Server {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let inner = &self.0;
-        let id = DeviceId::next(inner.node);
+        let id = DeviceId::new(inner.node, NEXT_NUMBER.fetch_add(1, Ordering::Relaxed));
         let protocol = request.protocol.unwrap_or(0);
         let spoken = inner.spoken(protocol, None).clone();
         let handle = Handle::of_server(spoken.clone(), &inner.env.limits, &inner.backlogs);

@@ -14,13 +14,13 @@ use crate::{
         admission::before_verdict::Permit,
         event::Event,
         failures::{breach, failed, log_breach},
+        moves::{bring::bring, giving, relay},
         renewal::{Next, Renewal},
         revocations::Deciding,
         sessions,
         shutdown::LiveConnection,
         users::{
             conn::{Conn, ConnInner},
-            id::DeviceId,
             joining::join_rooms_of_user,
             standing::{Standing, Terms},
         },
@@ -30,6 +30,7 @@ use crate::{
 use http::request::Parts;
 use std::{cell::Cell, future::ready, net::IpAddr, sync::Arc, task::Context};
 use tokio::{runtime, sync::oneshot, time::Instant};
+use wse_cluster::DeviceId;
 use wse_proto::{Accepted, AnyServerMachine, Closed, Code, Question, Reason, Received, SessionRequest};
 
 pub(crate) struct ServerOwner {
@@ -102,11 +103,18 @@ impl Owner for ServerOwner {
         device.decision = Some(OpenDecision { deciding: Deciding::begin(&Server(server.clone())), terms });
         let resumes = question.session.as_ref().and_then(|wanted| sessions::resumable(&server, &spoken, wanted));
         let remote_addr = device.remote_addr;
+        let wanted = question.session.clone();
         let stranger = Stranger { question, request, remote_addr, format, spoken: spoken.clone(), resumes };
         Box::pin(async move {
             let verdict = caught(async { (server.identify)(stranger).await }, Err).await;
             match verdict.and_then(|verdict| verdict.sendable(&spoken.codec, server.env.limits.queue_bytes)) {
                 Ok((decision, terms)) => {
+                    if let (wse_proto::Decision::Accept(cid, _), Some(SessionRequest::Resume { token, seen })) =
+                        (&decision, &wanted)
+                        && let Err(closed) = bring(&server, &spoken, remote_addr, cid, token, *seen).await
+                    {
+                        return (Err(closed), None);
+                    }
                     let _ = tell.send(terms); // the device may have left meanwhile
                     (Ok(decision), None)
                 }
@@ -148,14 +156,13 @@ impl Owner for ServerOwner {
         // The network may have delayed this hi, and the client may have connected by a later attempt
         // already.
         let may_be_stale = matches!(wanted, Some(SessionRequest::Resume { .. }));
-        let number = device.id.number;
-        let granted = wanted.map(|_| sessions::grant(limits, sessions::token(server, number), cid.clone(), false));
+        let granted = wanted.map(|_| sessions::grant(limits, sessions::token(device.id), cid.clone(), false));
         handle.speak(&device.spoken);
         handle.set_features(features);
         let conn = Conn(Arc::new(ConnInner {
             handle: handle.clone(),
             cid,
-            number,
+            id: device.id,
             standing: Standing::new(&hello, terms),
             remote_addr: device.remote_addr.into(),
             server: server.clone(),
@@ -170,7 +177,9 @@ impl Owner for ServerOwner {
             handle.begin_session(Some(granted.token), limits.session_bytes);
             Received::new(granted.beat, granted.window, Instant::now().into_std())
         });
-        let added = server.registry.join(&conn, limits.conns_per_user, may_be_stale);
+        // One that may be stale counts behind those at other nodes too.
+        let elsewhere = if may_be_stale { server.devices_elsewhere(conn.cid()) } else { 0 };
+        let added = server.registry.join(&conn, limits.conns_per_user.saturating_sub(elsewhere), may_be_stale);
         join_rooms_of_user(&conn);
         if deciding.revokes(&conn) {
             conn.close(Closed::normal(Reason::REVOKED)); // revoked after the last look, and before it was there
@@ -179,6 +188,11 @@ impl Owner for ServerOwner {
         renew_later(&mut rare, &conn);
         self.device = Device::Accepted { conn, rare };
         Ok(Opened::New { ready: added.ready, received, provisional: added.unconfirmed })
+    }
+
+    fn leaves(&mut self, closed: &Closed) -> bool {
+        let Device::Accepted { conn, .. } = &self.device else { return false };
+        giving::leave(conn, closed)
     }
 
     fn unable(&self) -> Closed {
@@ -219,6 +233,12 @@ impl Owner for ServerOwner {
                 registry.parked(conn);
             }
             Life::Waiting { inbox_bytes } => conn.0.handle.take_slot(&self.server.parking, inbox_bytes),
+            Life::Unsettled { stamp, answer } => relay::unsettled(conn, stamp, answer),
+            Life::Uncancelled(stamp) => relay::uncancelled(conn, stamp),
+            Life::Left => {
+                rare.get_or_insert_default().renewal = None;
+                note_outliving(rare, conn);
+            }
             Life::Resumed(_) => {
                 renew_later(rare, conn); // identify has decided anew
                 registry.resumed(conn);
@@ -230,12 +250,9 @@ impl Owner for ServerOwner {
                     tracing::debug!(%closed, cid = conn.cid().as_str(), conn_id = conn.conn_id(), "slow device closed");
                 }
                 registry.leave(conn, closed);
+                relay::ended(conn, closed);
             }
-            Life::StreamGone { .. } => {
-                if !std::mem::replace(&mut rare.get_or_insert_default().handlers_outlive_it, true) {
-                    registry.handlers_outlive(conn.cid());
-                }
-            }
+            Life::StreamGone { .. } => note_outliving(rare, conn),
         }
     }
 
@@ -287,6 +304,13 @@ impl ServerOwner {
         Self { server, device: Device::Unidentified(Box::new(device)), _live: live }
     }
 
+    /// That of a session that has come from another node.
+    pub(crate) fn moved(server: Arc<Inner>, conn: Conn, live: LiveConnection) -> Self {
+        let mut rare = None;
+        renew_later(&mut rare, &conn);
+        Self { server, device: Device::Accepted { conn, rare }, _live: live }
+    }
+
     fn conn(&self) -> Option<&Conn> {
         match &self.device {
             Device::Accepted { conn, .. } => Some(conn),
@@ -314,6 +338,13 @@ fn renew_later(rare: &mut Option<Box<Rare>>, conn: &Conn) {
     let renewal = Renewal::of(conn);
     if renewal.is_some() || rare.is_some() {
         rare.get_or_insert_default().renewal = renewal;
+    }
+}
+
+/// Notes that handlers of a device may still run, which is not there any more.
+fn note_outliving(rare: &mut Option<Box<Rare>>, conn: &Conn) {
+    if !std::mem::replace(&mut rare.get_or_insert_default().handlers_outlive_it, true) {
+        conn.0.server.registry.handlers_outlive(conn.cid());
     }
 }
 

@@ -21,6 +21,7 @@ use shuttle::{
     thread,
 };
 use std::sync::Arc;
+use wse_cluster::DeviceId;
 use wse_proto::{Cid, Closed, Format, Hello, Limits, Payload, Protocol, Reason};
 
 /// Orders tried by each test.
@@ -42,7 +43,7 @@ fn login(server: &Server, cid: &str, number: u64) -> Conn {
     Conn(Arc::new(ConnInner {
         handle: handle(),
         cid: Cid::from(cid),
-        number,
+        id: DeviceId::new(server.0.node, number),
         standing: Standing::new(&hello, Terms::default()),
         remote_addr: None.into(),
         server: server.0.clone(),

@@ -2,16 +2,11 @@
 
 use crate::{
     connection::spoken::Spoken,
-    server::{
-        Inner,
-        users::{
-            conn::Conn,
-            id::{DeviceId, NodeId},
-        },
-    },
+    server::{Inner, users::conn::Conn},
 };
 use std::sync::Arc;
 use tokio::time::Instant;
+use wse_cluster::{DeviceId, NodeId};
 use wse_proto::{Cid, Closed, Limits, Reason, SessionGrant, SessionRequest, Token, TokenCheck};
 
 /// The device whose session the request would resume. Nothing is used up.
@@ -35,7 +30,7 @@ pub(super) fn resumed(
 ) -> Result<Option<(Conn, Token)>, Closed> {
     let now = Instant::now().into_std();
     let Some(conn) = named(server, spoken, used).filter(|conn| conn.cid() == cid) else { return Ok(None) };
-    let next = token(server, conn.conn_id());
+    let next = token(conn.id());
     match conn.0.handle.session(|session| session.claim(used, &next, seen, now)) {
         Some(TokenCheck::Good) => Ok(Some((conn, next))),
         Some(TokenCheck::TooSoon) => Err(Closed::broken(Reason::default())),
@@ -46,13 +41,14 @@ pub(super) fn resumed(
 /// The device that a token names, if it speaks the same: the frames of its session are of that codec.
 fn named(server: &Inner, spoken: &Arc<Spoken>, token: &Token) -> Option<Conn> {
     let (node, number) = token.device()?;
-    let conn = server.registry.device(DeviceId { node: NodeId(node), number })?;
+    let conn = server.registry.device(DeviceId::new(NodeId::new(node), number))?;
     Arc::ptr_eq(conn.0.handle.spoken(), spoken).then_some(conn)
 }
 
-/// A new token of a device's session.
-pub(super) fn token(server: &Inner, number: u64) -> Token {
-    Token::new(server.node.0, number, rand::random())
+/// A new token of a device's session. It names the node at which the device was accepted first, wherever the
+/// session is now.
+pub(super) fn token(id: DeviceId) -> Token {
+    Token::new(id.node().number(), id.number(), rand::random())
 }
 
 pub(super) fn grant(limits: &Limits, token: Token, cid: Cid, resumed: bool) -> SessionGrant {

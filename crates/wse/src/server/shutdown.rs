@@ -4,7 +4,7 @@
 use crate::{
     connection::handle::Handle,
     places::{Place, Places, Total},
-    server::Server,
+    server::{Inner, Server, cluster::member::GOODBYE},
 };
 use std::{
     sync::{
@@ -23,6 +23,9 @@ use wse_proto::{Restart, Turn};
 
 /// How long a shutdown waits for connections that were cut when the grace was over.
 const LAST: Duration = Duration::from_millis(100);
+
+/// How long a shutdown waits until other nodes know where its sessions are.
+const KNOWN: Duration = Duration::from_millis(500);
 
 pub(crate) struct Connections {
     handles: Arc<Places<Arc<Handle>, Live>>,
@@ -72,7 +75,8 @@ impl Server {
     /// `wse.restart after=MS`, and the application is told. Connections that are left when the grace
     /// is over are cut; the application may be told of those after this has returned.
     ///
-    /// Returns when no connection is left, and at the latest a tenth of a second after the grace.
+    /// Returns when no connection is left, and at the latest a tenth of a second after the grace. A node of a
+    /// cluster says goodbye to the others behind that, for at most a second more.
     /// [`listen`](Server::listen) and its siblings return then too. The server cannot be used again. A
     /// handler that calls this waits for itself until the grace is over. When the future is dropped, the
     /// connections that are left are closed at once.
@@ -104,6 +108,7 @@ impl Server {
     /// # }
     /// ```
     pub async fn shutdown(&self, grace: Duration) {
+        let _leaving = LeavesCluster(&self.0); // also when this is dropped
         let mut shutdown = self.0.connections.shut_down(self.0.env.limits.returns_per_second, grace);
         let quiet = async {
             tokio::select! {
@@ -124,6 +129,23 @@ impl Server {
             }
         }
         self.0.watching.end();
+        self.leave_cluster().await;
+    }
+
+    /// Leaves the cluster with a goodbye, and waits until that is on its way: not for ever, since the runtime of
+    /// the cluster may not run any more. Before that other nodes have some time to learn where the sessions of this
+    /// one are: what they send until then goes there by this one.
+    async fn leave_cluster(&self) {
+        let Some(member) = &self.0.cluster else { return };
+        let known = Instant::now() + KNOWN;
+        while self.0.moves.are_crossing() && Instant::now() < known {
+            tokio::time::sleep(KNOWN / 50).await;
+        }
+        self.0.end_cluster();
+        tokio::select! {
+            () = member.left() => {}
+            () = elapsed(GOODBYE) => {}
+        }
     }
 
     /// Resolves when no connection is left, and the application was told of all that ended.
@@ -131,6 +153,15 @@ impl Server {
         self.0.connections.empty().await;
         self.0.registry.empty().await;
         self.0.events.handled().await;
+    }
+}
+
+/// Leaves the cluster at the end of a shutdown.
+struct LeavesCluster<'a>(&'a Inner);
+
+impl Drop for LeavesCluster<'_> {
+    fn drop(&mut self) {
+        self.0.end_cluster();
     }
 }
 

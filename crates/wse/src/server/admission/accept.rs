@@ -41,6 +41,7 @@ impl Server {
         if connections.is_down() {
             return Err(ServeError::ShutDown);
         }
+        self.start_cluster();
         let mut cores = Cores::start(self)?;
         let mut end = pin!(async {
             match self.0.rules.health {

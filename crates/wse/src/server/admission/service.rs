@@ -92,6 +92,7 @@ impl Server {
 
     async fn grant_upgrade(&self, request: Parts) -> Result<(HttpAnswer, UpgradedRequest), Box<HttpAnswer>> {
         let inner = &self.0;
+        self.start_cluster();
         if inner.connections.is_down() {
             return Err(upgrade::full("the server is shutting down").into());
         }

@@ -1,10 +1,13 @@
 //! One call to many devices, and their answers as they come. Nothing of it outlives its deadline.
 
 use crate::{
-    app::erased::BoxFuture,
     connection::send,
     error::CallError,
-    server::users::{conn::Conn, encoded::Encoded, id::DeviceId},
+    server::users::{
+        conn::Conn,
+        elsewhere::{Asked, Elsewhere, Progress},
+        encoded::Encoded,
+    },
 };
 use futures_util::{
     FutureExt,
@@ -17,9 +20,10 @@ use std::{
     future::poll_fn,
     mem::take,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready as ready_or_return},
     time::Duration,
 };
+use wse_cluster::DeviceId;
 use wse_proto::{Code, EncodeError};
 
 /// The answers of many devices to one call, as they come: a stream of each device with its result.
@@ -29,6 +33,11 @@ use wse_proto::{Code, EncodeError};
 /// Nothing is asked before it is polled first. It ends when every device has answered, failed or left, at
 /// its deadline at the latest: the answers that are missing then are
 /// [`TimedOut`](CallError::TimedOut). Dropping it cancels the calls that are not answered.
+///
+/// In a cluster devices of all servers are asked, and cancelled. Those of a server that is lost meanwhile end as
+/// [`NodeLost`](CallError::NodeLost), and while no other server is reached, its devices as
+/// [`Unreachable`](CallError::Unreachable). Who is in a room at another server only that one knows: it is asked for it
+/// first. If it does not say so, it stands for its members, with an id of the number 0.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -49,12 +58,13 @@ use wse_proto::{Code, EncodeError};
 pub struct Answers<R> {
     /// Until it is polled first.
     asking: Option<Asking>,
-    running: FuturesUnordered<BoxFuture<(DeviceId, Result<R, CallError>)>>,
+    running: FuturesUnordered<Asked<R>>,
 }
 
 /// What is to be asked, and whom.
 struct Asking {
     conns: Vec<Conn>,
+    elsewhere: Option<Elsewhere>,
     /// The call, or why it does not encode.
     call: Result<Encoded, Box<str>>,
     within: Duration,
@@ -83,8 +93,13 @@ impl AskError {
 }
 
 impl<R> Answers<R> {
-    pub(crate) fn new(conns: Vec<Conn>, call: Result<Encoded, Box<str>>, within: Duration) -> Self {
-        Self { asking: Some(Asking { conns, call, within }), running: FuturesUnordered::new() }
+    pub(crate) fn new(
+        conns: Vec<Conn>,
+        elsewhere: Option<Elsewhere>,
+        call: Result<Encoded, Box<str>>,
+        within: Duration,
+    ) -> Self {
+        Self { asking: Some(Asking { conns, elsewhere, call, within }), running: FuturesUnordered::new() }
     }
 
     /// Waits so long for answers, instead of [`Limits::rpc_timeout`](crate::Limits::rpc_timeout). It changes
@@ -142,18 +157,27 @@ impl<R: DeserializeOwned + Send + 'static> Stream for Answers<R> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Some(mut asking) = self.asking.take() {
             self.running = take(&mut asking.conns).into_iter().map(|conn| asking.start(conn)).collect();
+            if let Some(elsewhere) = asking.elsewhere {
+                self.running.extend(elsewhere.ask(asking.call, asking.within));
+            }
         }
-        self.running.poll_next_unpin(cx)
+        loop {
+            match ready_or_return!(self.running.poll_next_unpin(cx)) {
+                Some(Progress::Answered(device, answer)) => return Poll::Ready(Some((device, answer))),
+                Some(Progress::More(more)) => self.running.extend(more),
+                None => return Poll::Ready(None),
+            }
+        }
     }
 }
 
 impl Asking {
     /// Sends the call to one device. All are asked before the first answer is awaited.
-    fn start<R: DeserializeOwned + Send + 'static>(&self, conn: Conn) -> BoxFuture<(DeviceId, Result<R, CallError>)> {
+    fn start<R: DeserializeOwned + Send + 'static>(&self, conn: Conn) -> Asked<R> {
         let device = conn.id();
         match self.send(&conn) {
-            Ok(answer) => answer.map(move |answer| (device, answer)).boxed(),
-            Err(error) => ready((device, Err(error))).boxed(),
+            Ok(answer) => answer.map(move |answer| Progress::Answered(device, answer)).boxed(),
+            Err(error) => ready(Progress::Answered(device, Err(error))).boxed(),
         }
     }
 

@@ -10,12 +10,11 @@ use crate::{
             answers::Answers,
             deliver::{self, Delivered},
             encoded::Encoded,
-            id::DeviceId,
-            recipients::{Except, Recipients, Scope},
         },
     },
 };
 use serde::Serialize;
+use wse_cluster::{DeviceId, Except, Recipients, Scope};
 use wse_proto::Cid;
 
 /// All devices of a server, of one user or of one room, except those left out. It is an address: a message reaches

@@ -7,8 +7,9 @@ use crate::{
     error::{CallError, SendError},
     server::{
         Inner, Server,
-        users::{encoded::Encoded, id::DeviceId, member::Member, shards::Keyed, standing::Standing},
+        users::{encoded::Encoded, member::Member, shards::Keyed, standing::Standing},
     },
+    session::moving::Relayed,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -20,6 +21,7 @@ use std::{
     time::Duration,
 };
 use tokio::runtime;
+use wse_cluster::DeviceId;
 use wse_proto::{Cid, Closed, DecodeError, Envelope, KeptHello, Reason};
 
 /// A connection of an accepted device. Cheap to clone; equal when it is the same connection, and a key of maps.
@@ -46,8 +48,8 @@ pub struct Conn(pub(crate) Arc<ConnInner>);
 pub(crate) struct ConnInner {
     pub(crate) handle: Arc<Handle>,
     pub(crate) cid: Cid,
-    /// The number of its id, whose node is the server's.
-    pub(crate) number: u64,
+    /// Its id, whose node is another one's where its session began there.
+    pub(crate) id: DeviceId,
     pub(crate) standing: Standing,
     pub(crate) remote_addr: KeptAddr,
     pub(crate) server: Arc<Inner>,
@@ -81,14 +83,17 @@ impl Conn {
         &self.0.cid
     }
 
-    /// Its id: unique among all servers of a cluster, and never used again.
+    /// Its id: unique among all servers of a cluster, and never used again. It stays the same when its session
+    /// moves to another server.
     pub fn id(&self) -> DeviceId {
-        DeviceId { node: self.0.server.node, number: self.0.number }
+        self.0.id
     }
 
-    /// Its number: unique in this process, and never used again. Later connections have greater ones.
+    /// The number of its [id](Self::id): unique among the connections that this process has accepted, and never
+    /// used again. Later connections have greater ones. A device whose session began at another server of a
+    /// cluster keeps the number it had there, so that two devices may have the same.
     pub fn conn_id(&self) -> u64 {
-        self.0.number
+        self.0.id.number()
     }
 
     /// The identity it gave last, decoded.
@@ -150,7 +155,8 @@ impl Conn {
 
     /// Whether it has lost its connection, and its session waits for another.
     pub fn is_parked(&self) -> bool {
-        self.is_open() && self.0.handle.session(|session| session.is_parked()).unwrap_or(false)
+        self.is_open()
+            && self.0.handle.session(|session| session.is_parked() && !session.is_elsewhere()).unwrap_or(false)
     }
 
     /// Queues a message for this device and returns at once. The receipt can be awaited until the
@@ -309,16 +315,17 @@ impl Conn {
     }
 
     pub(crate) fn close(&self, closed: Closed) {
+        self.0.handle.relay(Relayed::Close(closed.clone())); // to where the session is
         let closed = self.0.handle.close(closed);
         self.0.server.registry.leave(self, &closed);
     }
 }
 
 impl Keyed for Conn {
-    type Key = u64;
+    type Key = DeviceId;
 
-    fn key(&self) -> &u64 {
-        &self.0.number
+    fn key(&self) -> &DeviceId {
+        &self.0.id
     }
 }
 
@@ -356,7 +363,7 @@ impl Eq for Conn {}
 
 impl Hash for Conn {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.number.hash(state);
+        self.0.id.hash(state);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     app::names::{Age, Message},
     connection::{shared_frame::SharedFrame, spoken::Spoken},
     error::SendError,
-    server::{Inner, Server, users::id::NodeId},
+    server::{Inner, cluster::message::forms::Forms},
 };
 use bytes::Bytes;
 use serde::Serialize;
@@ -13,11 +13,12 @@ use std::{
     fmt,
     sync::{Arc, OnceLock},
 };
+use wse_cluster::NodeId;
 use wse_frame::{Frame, Opcode};
-use wse_proto::{Codec, EncodeError, Format, Payload, ProtocolError};
+use wse_proto::{Codec, EncodeError, Format, Payload};
 
 /// A message encoded once, for [`send_encoded`](crate::Audience::send_encoded) to any selection of
-/// devices of the server it was [encoded](Server::encode) by.
+/// devices of the server it was [encoded](crate::Server::encode) by.
 ///
 /// ```
 /// # fn example(server: wse::Server, near: Vec<wse::Conn>) -> Result<(), wse::SendError> {
@@ -53,6 +54,8 @@ pub struct Encoded {
     msgpack: OnceLock<Payload<'static>>,
     /// A frame for each codec of the server, in the server's order, made when first needed.
     frames: Box<[OnceLock<Framed>]>,
+    /// What another node of a cluster has sent, where this came from.
+    forms: Option<Box<Forms>>,
 }
 
 /// A message in the form of one codec, or why there is none. What failed once is not tried again for the
@@ -82,12 +85,6 @@ impl Framed {
         }
     }
 }
-
-/// What the bytes of a message begin with: how the envelope behind it is to be read.
-const JSON: u8 = 1;
-const MESSAGE_PACK: u8 = 2;
-/// Beside either: how the message ages stands before the envelope.
-const AGES: u8 = 0x80;
 
 impl Encoded {
     /// Encodes a message for every codec of a server, and keeps the payload.
@@ -147,7 +144,8 @@ impl Encoded {
     fn empty(server: &Inner, name: &str, age: Option<&Age>) -> Self {
         let frames = server.spoken.iter().map(|_| OnceLock::new()).collect();
         let age = age.cloned().map(Box::new);
-        Self { node: server.node, name: name.into(), age, json: OnceLock::new(), msgpack: OnceLock::new(), frames }
+        let (json, msgpack) = (OnceLock::new(), OnceLock::new());
+        Self { node: server.node, name: name.into(), age, json, msgpack, frames, forms: None }
     }
 
     /// Makes the frame for each of these codecs, once. A codec that has no form for the message is no error
@@ -198,65 +196,16 @@ impl Encoded {
         Ok(())
     }
 
-    /// The message as bytes, for [`from_bytes`](Self::from_bytes) in another process: of the same or
-    /// a later version.
-    ///
-    /// # Errors
-    /// [`SendError::Encode`] when the payload nests deeper than the wires of `wse` allow, which a
-    /// codec of your own may not have noticed.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, SendError> {
-        // MessagePack first: it has everything that JSON has, and binary data besides.
-        let (mark, codec) = match self.msgpack.get() {
-            Some(_) => (MESSAGE_PACK, Codec::MessagePack),
-            None => (JSON, Codec::Json),
-        };
-        let mut bytes = match &self.age {
-            None => vec![mark],
-            Some(age) => {
-                let mut bytes = vec![mark | AGES];
-                age.write(&mut bytes);
-                bytes
-            }
-        };
-        codec.write_encoded(&mut bytes, &self.name, self.payload(codec.format())?, None)?;
-        Ok(bytes)
-    }
-
-    /// Reads a message that [`to_bytes`](Self::to_bytes) has written, to be sent by this server. The
-    /// bytes need not be trusted: they are bounded by [`Limits::queue_bytes`](crate::Limits::queue_bytes)
-    /// and checked as a frame of a device is. A device whose wire has no form for the message gets
-    /// nothing.
-    ///
-    /// # Errors
-    /// When they are not such a message, or longer than a queue.
-    pub fn from_bytes(server: &Server, bytes: &[u8]) -> Result<Self, ProtocolError> {
-        if bytes.len() > 1 + server.0.env.limits.queue_bytes {
-            return Err(ProtocolError::new("an encoded message larger than a queue"));
-        }
-        let unknown = || ProtocolError::new("an encoded message of no known version");
-        let (mark, envelope) = bytes.split_first().ok_or_else(unknown)?;
-        let codec = match mark & !AGES {
-            JSON => Codec::Json,
-            MESSAGE_PACK => Codec::MessagePack,
-            _ => return Err(unknown()),
-        };
-        let (age, envelope) = match mark & AGES {
-            0 => (None, envelope),
-            _ => Age::read(envelope).map(|(age, envelope)| (Some(age), envelope)).ok_or_else(unknown)?,
-        };
-        let envelope = codec.read(envelope, codec.binary())?;
-        if envelope.is_call() || codec.can_name(&envelope.name).is_err() {
-            return Err(ProtocolError::new("an encoded message that is none of the application's"));
-        }
-        let message = Self::empty(&server.0, &envelope.name, age.as_ref());
-        let _ = message.slot(codec.format()).set(envelope.payload.into_owned());
-        Ok(message)
-    }
-
     /// The bytes of the largest frame that was made of it so far.
     pub(crate) fn size(&self) -> usize {
         let bytes = |framed: &Framed| if let Framed::Frame(frame) = framed { frame.plain().len() } else { 0 };
-        self.frames.iter().filter_map(OnceLock::get).map(bytes).max().unwrap_or(0)
+        let framed = self.frames.iter().filter_map(OnceLock::get).map(bytes).max();
+        framed.unwrap_or(0).max(self.forms.as_ref().map_or(0, |forms| forms.size()))
+    }
+
+    /// Whether that server has encoded it, so that the frames are for its codecs.
+    pub(crate) fn is_of(&self, server: &Inner) -> bool {
+        self.node == server.node
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -271,9 +220,12 @@ impl Encoded {
     pub(crate) fn payload(&self, format: Format) -> Result<&Payload<'static>, EncodeError> {
         let slot = self.slot(format);
         if slot.get().is_none() {
-            let other = self.json.get().or(self.msgpack.get());
-            let other = other.ok_or_else(|| EncodeError::new("the payload was not kept"))?;
-            let _ = slot.set(other.translated(format)?.into_owned());
+            let payload = match (self.json.get().or(self.msgpack.get()), &self.forms) {
+                (Some(other), _) => other.translated(format)?.into_owned(),
+                (None, Some(forms)) => forms.payload(&self.name, format)?,
+                (None, None) => return Err(EncodeError::new("the payload was not kept")),
+            };
+            let _ = slot.set(payload);
         }
         slot.get().ok_or_else(|| EncodeError::new("the payload was not kept"))
     }
@@ -287,7 +239,7 @@ impl Encoded {
 
     /// The frame for a connection that speaks this.
     pub(crate) fn frame(&self, server: &Inner, spoken: &Spoken) -> Result<&SharedFrame, SendError> {
-        let Some(slot) = self.frames.get(spoken.index).filter(|_| self.node == server.node) else {
+        let Some(slot) = self.frames.get(spoken.index).filter(|_| self.is_of(server)) else {
             return Err(EncodeError::new(format!("{:?} was encoded by another server", self.name)).into());
         };
         match slot.get_or_init(|| self.late_frame(server, &spoken.codec)) {
@@ -305,7 +257,10 @@ impl Encoded {
         if codec.reserves(&self.name) {
             return Framed::reserved();
         }
-        self.frame_of_payload(server, codec).map_or_else(|error| Framed::failed(&error), Framed::of)
+        let most = server.env.limits.queue_bytes;
+        let arrived = self.forms.as_ref().and_then(|forms| forms.frame(codec, &self.name, most));
+        let frame = arrived.unwrap_or_else(|| self.frame_of_payload(server, codec));
+        frame.map_or_else(|error| Framed::failed(&error), Framed::of)
     }
 
     fn frame_of_payload(&self, server: &Inner, codec: &Codec) -> Result<Bytes, SendError> {
@@ -332,3 +287,6 @@ impl fmt::Debug for Encoded {
         f.debug_struct("Encoded").field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+mod carried;
+pub(crate) mod nodes;

@@ -33,6 +33,8 @@ pub(crate) struct Events(Arc<EventQueues>);
 
 struct EventQueues {
     queues: Shards<UserEvents>,
+    /// All nodes of a cluster together say that a user is there or has left, and one of them tells.
+    clustered: bool,
     listeners: Arc<Listeners<Event>>,
     /// Notified when a shard of queues becomes empty.
     emptied: Notify,
@@ -68,8 +70,8 @@ struct Drain {
 type PendingEvent = (Happened<Event>, Option<oneshot::Sender<()>>);
 
 impl Events {
-    pub(crate) fn new(listeners: Arc<Listeners<Event>>) -> Self {
-        Self(Arc::new(EventQueues { queues: Shards::new(), listeners, emptied: Notify::new() }))
+    pub(crate) fn new(listeners: Arc<Listeners<Event>>, clustered: bool) -> Self {
+        Self(Arc::new(EventQueues { queues: Shards::new(), clustered, listeners, emptied: Notify::new() }))
     }
 
     /// Whether so many events of a user wait that no more of its devices are accepted.
@@ -88,9 +90,9 @@ impl Events {
         }
     }
 
-    /// Queues an event of a device, and has all of that queue handled by a task that ends with them.
-    fn push(&self, cid: &Cid, conn: &Conn, event: PendingEvent) {
-        let runtime = conn.0.runtime.clone();
+    /// Queues an event of a user, and has all of that queue handled in that runtime, by a task that ends with
+    /// them.
+    fn push(&self, cid: &Cid, runtime: Option<runtime::Handle>, event: PendingEvent) {
         let mut queues = self.0.queues.lock(cid);
         if queues.get().is_none() {
             queues.put(UserEvents { cid: cid.clone(), events: VecDeque::new(), draining: false });
@@ -138,7 +140,34 @@ impl Events {
         let (name, error) = (Some(name.into()), Arc::new(error.into()));
         let event = Event::Error { code: Code::RP_INVALID, conn: None, remote_addr: None, name, error };
         if let Some(event) = self.0.listeners.happened(event) {
-            self.push(&nobody, conn, (event, None));
+            self.push(&nobody, conn.0.runtime.clone(), (event, None));
+        }
+    }
+
+    /// Tells the application that a user has joined or left, as the cluster says, in that runtime. These come by
+    /// turns. While too many events of the user wait, one that ends what the last of them says takes it back
+    /// instead, and neither is told.
+    pub(crate) fn report(&self, cid: &Cid, event: Event, runtime: Option<runtime::Handle>) {
+        let Some(event) = self.0.listeners.happened(event) else { return };
+        let mut queues = self.0.queues.lock(cid);
+        let waiting = queues.get_mut().map(|queue| &mut queue.events).filter(|events| events.len() >= BACKLOG);
+        let taken_back = waiting.and_then(|events| match events.back() {
+            Some(((last, _), _)) if is_opposite(&last.event, &event.event) => events.pop_back(),
+            _ => None,
+        });
+        drop(queues);
+        if taken_back.is_none() {
+            self.push(cid, runtime, (event, None));
+        }
+    }
+
+    /// Tells the application what is of no user. While too many of these wait it is not told.
+    pub(crate) fn tell_of_nobody(&self, event: Event, runtime: Option<runtime::Handle>) {
+        let nobody = Cid::from("");
+        if !self.is_behind(&nobody)
+            && let Some(event) = self.0.listeners.happened(event)
+        {
+            self.push(&nobody, runtime, (event, None));
         }
     }
 
@@ -158,6 +187,11 @@ impl Events {
             self.0.emptied.notify_waiters();
         }
     }
+}
+
+/// Whether one says that a user has joined, and the other that the user has left.
+fn is_opposite(one: &Event, other: &Event) -> bool {
+    matches!((one, other), (Event::Joined(_), Event::Left(..)) | (Event::Left(..), Event::Joined(_)))
 }
 
 impl Drain {
@@ -189,19 +223,23 @@ impl Observer<Conn> for Events {
         let user =
             |conn: &Conn, first: Option<&KeptHello>| User::new(conn.server(), conn.cid().clone(), first.cloned());
         let (conn, event) = match *change {
+            Change::Joined(_) | Change::Left { .. } if self.0.clustered => return None,
             Change::Joined(conn) => (conn, Event::Joined(user(conn, Some(&conn.hello())))),
             Change::Parked(conn) => (conn, Event::Parked(conn.clone())),
             Change::Resumed(conn) => (conn, Event::Resumed(conn.clone())),
             Change::Disconnected(conn, closed) => (conn, Event::Disconnected(conn.clone(), closed.clone())),
             Change::Left { last, closed, first } => (last, Event::Left(user(last, first), closed.clone())),
-            Change::Connected(conn) => (conn, Event::Connected(conn.clone())),
+            Change::MovedIn(conn) => (conn, Event::MovedIn(conn.clone())),
+            Change::MovedOut(conn, to) => (conn, Event::MovedOut(conn.clone(), to)),
+            Change::Connected { device: conn, .. } => (conn, Event::Connected(conn.clone())),
+            Change::Confirmed(_) => return None,
         };
         let event = self.0.listeners.happened(event)?;
         let (handled, ready) = match change {
-            Change::Connected(_) => Some(oneshot::channel()).unzip(),
+            Change::Connected { .. } | Change::MovedIn(_) => Some(oneshot::channel()).unzip(),
             _ => (None, None),
         };
-        self.push(conn.cid(), conn, (event, handled));
+        self.push(conn.cid(), conn.0.runtime.clone(), (event, handled));
         ready
     }
 }

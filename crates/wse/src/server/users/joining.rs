@@ -73,13 +73,13 @@ impl Conn {
 
     /// The rooms that this device is in, in the order in which it joined them.
     pub fn rooms(&self) -> Vec<Arc<str>> {
-        self.0.server.rooms.of_device(self.conn_id())
+        self.0.server.rooms.of_device(self.id())
     }
 }
 
 impl User {
     /// Puts all devices of the user into a room: those that are there, and those that come while the user is
-    /// there. One of them can still [leave](Conn::leave).
+    /// there. One of them can still [leave](Conn::leave). In a cluster these are the devices at this server.
     ///
     /// # Errors
     /// [`JoinError`]; [`Gone`](JoinError::Gone) for a user without devices, of whom nothing is kept.
@@ -87,7 +87,7 @@ impl User {
         join(&self.server().0, self.cid(), room, Joining::User)
     }
 
-    /// Takes all devices of the user out of a room, also those that joined it by themselves, and puts none
+    /// Takes all devices of the user at this server out of a room, also those that joined it by themselves, and puts none
     /// that comes later into it. False when there was nothing to do.
     pub fn leave(&self, room: &str) -> bool {
         let server = &self.server().0;
@@ -111,6 +111,18 @@ pub(crate) fn join_rooms_of_user(conn: &Conn) {
         // meanwhile.
         let _ = join(server, conn.cid(), &room, Joining::Late(conn));
     }
+}
+
+/// Puts a device whose session has come from another node into a room that it was in there. What the room retains it
+/// has already.
+pub(crate) fn join_moved(conn: &Conn, room: &str) {
+    let server = &conn.0.server;
+    server.registry.with_devices(conn.cid(), |devices| {
+        if check_name(room).is_ok() && devices.contains(conn) {
+            // It fails only for one room more than a device may be in here.
+            let _ = server.rooms.enter(conn, room, None);
+        }
+    });
 }
 
 fn join(server: &Inner, cid: &Cid, room: &str, who: Joining<'_>) -> Result<(), JoinError> {
@@ -162,9 +174,9 @@ fn enter(
         Joining::Late(_) => {}
     }
     for conn in devices {
-        match rooms.enter(conn, room, shown) {
+        match rooms.enter(conn, room, Some(shown)) {
             Ok(()) => {}
-            Err(Refused::TooMany) => return Err(JoinError::TooMany),
+            Err(Refused::TooMany | Refused::Older) => return Err(JoinError::TooMany),
             Err(Refused::Unseen(unseen)) => return Ok(Some(unseen)),
         }
     }

@@ -9,13 +9,16 @@ use wse_proto::Cid;
 
 /// The presence of a user.
 pub(crate) fn at_user(server: &Inner, cid: &Cid) -> Status {
-    server.registry.with_devices(cid, |devices| Status::of(parked(devices), || server.watching.lingers(cid)))
+    server.registry.with_devices(cid, |devices| {
+        let devices = parked(devices).chain(server.parked_elsewhere(cid));
+        Status::of(devices, || server.watching.lingers(cid))
+    })
 }
 
 /// The presence of a user in a room.
 pub(crate) fn at_user_in(server: &Inner, room: &Arc<str>, cid: &Cid) -> Status {
     server.registry.with_devices(cid, |devices| {
-        let members = devices.iter().filter(|conn| server.rooms.is_member(room, conn.conn_id()));
+        let members = devices.iter().filter(|conn| server.rooms.is_member(room, conn.id()));
         Status::of(parked(members), || server.watching.lingers_in(room, cid))
     })
 }

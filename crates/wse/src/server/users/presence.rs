@@ -41,7 +41,17 @@ impl Server {
 }
 
 impl Presence {
-    /// Whether the user is there: not offline.
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The users who may be back.
+    pub(super) fn lingering(&self) -> &Shards<Lingering> {
+        lingering(&self.server.0)
+    }
+
+    /// Whether the user is there: not offline. In a cluster it is what this server knows of all of them: it asks
+    /// nobody, so that it answers at once also while no other server is reached.
     pub fn is_online(&self, cid: &Cid) -> bool {
         self.status(cid) != Status::Offline
     }
@@ -76,6 +86,9 @@ impl Presence {
     /// ```
     pub fn list(&self, after: Option<&Cid>, limit: usize) -> Vec<(Cid, Status)> {
         let server = &self.server.0;
+        if server.cluster.is_some() {
+            return self.list_of_nodes(after, limit);
+        }
         server.registry.page(after, limit, lingering(server), |devices| Status::of(looks::parked(devices), || true))
     }
 

@@ -3,16 +3,18 @@
 
 use crate::server::{
     Server,
-    users::{audience::Audience, conn::Conn, deliver, device::Device, recipients::Scope, user::User},
+    users::{audience::Audience, conn::Conn, deliver, device::Device, user::User},
 };
 use std::time::Duration;
 use tokio::time::Instant;
+use wse_cluster::Scope;
 use wse_proto::Restart;
 
 impl Server {
     /// Lets devices connect anew: each is closed with 1012 `wse.restart after=MS`, comes back when it is
     /// told to, and `identify` decides about it again. Takes a [`Conn`], a [`Device`], a [`User`] or an
-    /// [`Audience`] of this server. Returns how many there were, after the last was asked to leave.
+    /// [`Audience`] of this server; in a cluster the devices of other servers are left alone. Returns how many there
+    /// were, after the last was asked to leave.
     ///
     /// They are closed evenly over `within`, the oldest of a user first. A running handler may finish and
     /// answer before. `MS` is 0, unless the returns were more than 90 % of

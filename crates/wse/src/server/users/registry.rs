@@ -4,7 +4,6 @@
 use crate::{
     server::users::{
         change::{Change, Handled, Observer},
-        id::DeviceId,
         member::Member,
         shards::{Keyed, Shards},
         user_devices::{UserDevices, Whole},
@@ -12,6 +11,7 @@ use crate::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 use tokio::sync::Notify;
+use wse_cluster::{DeviceId, NodeId};
 use wse_proto::{Cid, Closed, KeptHello, Reason};
 
 /// Ended connections of one user whose handlers may still run. A user who leaves handlers behind
@@ -86,16 +86,9 @@ impl<D: Member> Registry<D> {
     /// [`confirmed`](Self::confirmed).
     pub(crate) fn join(&self, device: &D, limit: usize, may_be_stale: bool) -> Added {
         self.change(device.cid(), |user| {
-            if user.devices.is_empty() {
-                user.first = Some(device.hello());
-                self.user_count.fetch_add(1, Ordering::Relaxed);
-                self.tell(&Change::Joined(device));
-            }
-            user.devices.push(device.clone());
-            self.devices.lock(device.key()).put(device.clone());
-            self.conn_count.fetch_add(1, Ordering::Relaxed);
-            let ready = self.tell(&Change::Connected(device));
+            self.add(user, device);
             let unconfirmed = may_be_stale && user.counted() > limit;
+            let ready = self.tell(&Change::Connected { device, unconfirmed });
             if unconfirmed {
                 if let Some(before) = user.unconfirmed.replace(device.id()) {
                     self.push_out(user, before);
@@ -107,10 +100,36 @@ impl<D: Member> Registry<D> {
         })
     }
 
+    /// Adds a device whose session has come from another node. How many its user may have is the cluster's business.
+    /// Returns what its handlers wait for.
+    pub(crate) fn move_in(&self, device: &D) -> Option<Handled> {
+        self.change(device.cid(), |user| {
+            self.add(user, device);
+            self.tell(&Change::MovedIn(device))
+        })
+    }
+
+    /// Removes a device whose session is at another node now. Without effect when it was removed before.
+    pub(crate) fn move_out(&self, device: &D, to: NodeId) {
+        self.remove_with(device, &Closed::broken(Reason::default()), || Change::MovedOut(device, to));
+    }
+
+    fn add(&self, user: &mut Whole<D>, device: &D) {
+        if user.devices.is_empty() {
+            user.first = Some(device.hello());
+            self.user_count.fetch_add(1, Ordering::Relaxed);
+            self.tell(&Change::Joined(device));
+        }
+        user.devices.push(device.clone());
+        self.devices.lock(device.key()).put(device.clone());
+        self.conn_count.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Notes that an unconfirmed device has shown that it is there. It counts as any other from now on.
     pub(crate) fn confirmed(&self, device: &D, limit: usize) {
         self.change(device.cid(), |user| {
             if user.unconfirmed.take_if(|unconfirmed| *unconfirmed == device.id()).is_some() {
+                self.tell(&Change::Confirmed(device));
                 self.make_room(user, limit);
             }
         });
@@ -128,16 +147,16 @@ impl<D: Member> Registry<D> {
         let Some(device) = user.devices.iter().find(|device| device.id() == id).cloned() else { return };
         // Its end may have been chosen a moment ago for another reason, which is the true one then.
         let closed = device.end(Closed::normal(Reason::CLIENTS_CONCURRENCY));
-        self.remove(user, &device, &closed);
+        self.remove(user, &device, &Change::Disconnected(&device, &closed));
     }
 
-    fn remove(&self, user: &mut Whole<D>, device: &D, closed: &Closed) {
+    fn remove(&self, user: &mut Whole<D>, device: &D, change: &Change<'_, D>) {
         let id = device.id();
         user.devices.retain(|other| other.id() != id);
         user.unconfirmed.take_if(|unconfirmed| *unconfirmed == id);
         drop(self.devices.lock(device.key()).take());
         self.conn_count.fetch_sub(1, Ordering::Relaxed);
-        self.tell(&Change::Disconnected(device, closed));
+        self.tell(change);
     }
 
     /// Has what a device says of itself replaced by `replace`, which may not call this registry. It counts as
@@ -155,11 +174,15 @@ impl<D: Member> Registry<D> {
 
     /// Removes a device. Without effect when it was removed before.
     pub(crate) fn leave(&self, device: &D, closed: &Closed) {
+        self.remove_with(device, closed, || Change::Disconnected(device, closed));
+    }
+
+    fn remove_with<'a>(&self, device: &'a D, closed: &'a Closed, change: impl FnOnce() -> Change<'a, D>) {
         self.change(device.cid(), |user| {
             if !user.devices.iter().any(|other| other.id() == device.id()) {
                 return;
             }
-            self.remove(user, device, closed);
+            self.remove(user, device, &change());
             if user.devices.is_empty() {
                 self.user_count.fetch_sub(1, Ordering::Relaxed);
                 let first = user.first.take();
@@ -221,7 +244,7 @@ impl<D: Member> Registry<D> {
     }
 
     pub(crate) fn device(&self, id: DeviceId) -> Option<D> {
-        self.devices.lock(&id.number).get().filter(|device| device.id() == id).cloned()
+        self.devices.lock(&id).get().cloned()
     }
 
     /// Every device, in no order. One that joins or leaves meanwhile may be in it or not.

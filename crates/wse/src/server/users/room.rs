@@ -5,21 +5,22 @@ use crate::{
     error::SendError,
     server::{
         Server,
+        cluster::member::Member,
         users::{
             answers::Answers,
             audience::Audience,
             changes::Changes,
             conn::Conn,
             deliver::{self, Delivered},
+            device::Device,
             encoded::Encoded,
-            id::DeviceId,
-            recipients::{Recipients, Scope},
             retained::RetainError,
         },
     },
 };
 use serde::Serialize;
 use std::{fmt, sync::Arc};
+use wse_cluster::{DeviceId, Recipients, Scope};
 use wse_proto::Cid;
 
 /// A room as an address, made of its name by [`Server::room`]: what is done with it reaches the devices that
@@ -63,14 +64,27 @@ impl Room {
         &self.server
     }
 
-    /// The devices that are in it, in no order.
+    /// All devices that are in it, in no order, of all servers of a cluster: as addresses. Without a cluster it waits
+    /// for nothing; in one, for the other servers that have members, at most
+    /// [`Limits::rpc_timeout`](crate::Limits::rpc_timeout). The members of a server that does not answer are left
+    /// out.
+    pub async fn devices(&self) -> Vec<Device> {
+        let ids = deliver::ids(&self.server.0, &self.recipients()).await;
+        ids.into_iter().map(|id| self.server.device(id)).collect()
+    }
+
+    /// The devices that are in it, in no order. In a cluster they are those of this server;
+    /// [`devices`](Self::devices) has all of them.
     pub fn members(&self) -> Vec<Conn> {
         self.server.0.rooms.members(&self.name)
     }
 
-    /// How many devices are in it.
+    /// How many devices are in it, of all servers of a cluster. What other servers have is known by the counts that
+    /// they tell, at most once a second for each room; that a server has members at all is told at once.
     pub fn count(&self) -> usize {
-        self.server.0.rooms.count(&self.name)
+        let here = self.server.0.rooms.count(&self.name);
+        let elsewhere = |member: &Arc<Member>| member.look(|node, _| node.members_elsewhere(&self.name));
+        here + self.server.0.cluster.as_ref().map_or(0, elsewhere)
     }
 
     /// All devices in it but one, given as a [`Conn`] or by its id.
@@ -110,6 +124,13 @@ impl Room {
     /// [`Limits::queue_bytes`](crate::Limits::queue_bytes). They go with its last member; a room without members
     /// keeps nothing.
     ///
+    /// In a cluster each server that has members keeps them, and all of them the same: of two messages of one name
+    /// the newer one, by a clock that is never behind what its server has seen. Members that have got the newer one do
+    /// not get the older one any more. A server asks the others when the room has its first member there, so that
+    /// one may get other messages of the room before what it retains. What a server retains is lost with its last
+    /// member if no other server has one, and does not reach a server that is cut off at that moment; when both are
+    /// together again they keep the newer ones.
+    ///
     /// # Errors
     /// [`RetainError`](crate::room::RetainError); then nothing was sent or kept.
     pub fn retain<P: Serialize>(&self, message: impl Message<P>, payload: P) -> Result<Delivered, RetainError> {
@@ -117,12 +138,14 @@ impl Room {
         deliver::retain(&self.server.0, &self.name, message)
     }
 
-    /// Forgets what is retained under that name, which the members keep. False when nothing is.
+    /// Forgets what is retained under that name, which the members keep, at all servers of a cluster. False when this
+    /// server retains nothing under it.
     pub fn forget(&self, name: &str) -> bool {
-        self.server.0.rooms.forget(&self.name, name)
+        deliver::forget(&self.server.0, &self.name, name)
     }
 
-    /// The presence of the users in this room: who is in it at first, then every change.
+    /// The presence of the users in this room: who is in it at first, then every change. In a cluster it is that of
+    /// the members at this server.
     ///
     /// A user is online while one of its devices in the room is connected, away while all of them have lost
     /// their connections, and offline when it has left the room: by [`leave`](Conn::leave), by a goodbye, or

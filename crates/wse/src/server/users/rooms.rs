@@ -2,26 +2,23 @@
 //! device that is in no room is not in it.
 
 use crate::{
-    server::users::{
-        change::{Change, Handled, Observer},
-        conn::Conn,
-        encoded::Encoded,
-        members::Members,
-        retained::{Retained, Value},
-        shards::{Keyed, Shards},
-        shown::{Shown, Unseen},
-        watching::{Watching, is_goodbye},
+    server::{
+        cluster::member::Member,
+        users::{
+            change::{Change, Handled, Observer},
+            conn::Conn,
+            members::Members,
+            retained::Retained,
+            shards::{Keyed, Shards},
+            shown::{Shown, Unseen},
+            watching::{Watching, is_goodbye},
+        },
     },
-    sync::{
-        Mutex, MutexGuard,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Mutex, atomic::AtomicU64},
 };
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::{Arc, PoisonError},
-};
+use std::{hash::RandomState, sync::Arc};
 use tokio::sync::oneshot;
+use wse_cluster::DeviceId;
 use wse_proto::Cid;
 
 /// So many rooms at once may retain a message, whose order holds for all of their members.
@@ -41,12 +38,16 @@ struct Index {
     turns: Box<[Mutex<()>]>,
     hasher: RandomState,
     watching: Watching,
+    /// The node that tells the others of the rooms, in a cluster.
+    node: Option<Arc<Member>>,
     /// Rooms that a device may be in.
     most: usize,
     /// Bytes that a room may retain.
     bytes: usize,
     /// The number of the last message that was retained.
     retained: AtomicU64,
+    /// Of the newest message that any server is known to have retained.
+    newest: AtomicU64,
 }
 
 /// A room, which is there while it has members.
@@ -59,7 +60,7 @@ struct InRoom {
 
 /// A device that is in rooms, or is told of their presence.
 struct OfDevice {
-    number: u64,
+    id: DeviceId,
     rooms: Vec<Arc<str>>,
     /// The rooms whose presence it is told. Dropping a sender ends the telling.
     told: Vec<(Arc<str>, oneshot::Sender<()>)>,
@@ -80,10 +81,10 @@ impl Keyed for InRoom {
 }
 
 impl Keyed for OfDevice {
-    type Key = u64;
+    type Key = DeviceId;
 
-    fn key(&self) -> &u64 {
-        &self.number
+    fn key(&self) -> &DeviceId {
+        &self.id
     }
 }
 
@@ -98,6 +99,8 @@ impl Keyed for OfUser {
 /// Why nothing was changed.
 pub(crate) enum Refused {
     TooMany,
+    /// Another server has retained a newer message of that name.
+    Older,
     /// The hook has to see these first, without a lock.
     Unseen(Unseen),
 }
@@ -108,7 +111,7 @@ fn bounded(list: usize, most: usize) -> Result<(), Refused> {
 }
 
 impl Rooms {
-    pub(crate) fn new(most: usize, bytes: usize, watching: Watching) -> Self {
+    pub(crate) fn new(most: usize, bytes: usize, watching: Watching, node: Option<Arc<Member>>) -> Self {
         Self(Arc::new(Index {
             rooms: Shards::new(),
             of_devices: Shards::new(),
@@ -116,15 +119,18 @@ impl Rooms {
             turns: (0..TURNS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             watching,
+            node,
             most,
             bytes,
             retained: AtomicU64::new(0),
+            newest: AtomicU64::new(0),
         }))
     }
 
-    /// Puts a device that is there into a room, and queues what the room retains; for a device that is in it
-    /// already nothing happens. To be called under the lock of its user's shard.
-    pub(crate) fn enter(&self, conn: &Conn, room: &str, shown: &Shown) -> Result<(), Refused> {
+    /// Puts a device that is there into a room, and queues what the room retains, unless its session has come with
+    /// it: then nothing is `shown`. For a device that is in it already nothing happens. To be called under the lock of
+    /// its user's shard.
+    pub(crate) fn enter(&self, conn: &Conn, room: &str, shown: Option<&Shown>) -> Result<(), Refused> {
         let index = &*self.0;
         let mut device = index.of_devices.lock(conn.key());
         match device.get_mut() {
@@ -135,7 +141,7 @@ impl Rooms {
         let name = self.admit(conn, room, shown)?;
         match device.get_mut() {
             Some(device) => device.rooms.push(name.clone()),
-            None => device.put(OfDevice { number: conn.conn_id(), rooms: vec![name.clone()], told: Vec::new() }),
+            None => device.put(OfDevice { id: conn.id(), rooms: vec![name.clone()], told: Vec::new() }),
         }
         drop(device);
         index.watching.came_into(&name, conn.cid());
@@ -144,7 +150,7 @@ impl Rooms {
 
     /// Makes a device a member. What is retained is queued under the lock of the room, so it stands before
     /// what is sent to the members that include this one.
-    fn admit(&self, conn: &Conn, room: &str, shown: &Shown) -> Result<Arc<str>, Refused> {
+    fn admit(&self, conn: &Conn, room: &str, shown: Option<&Shown>) -> Result<Arc<str>, Refused> {
         let index = &*self.0;
         let mut locked = index.rooms.lock(room);
         let Some(found) = locked.get_mut() else {
@@ -152,9 +158,11 @@ impl Rooms {
             members.insert(&index.hasher, conn.clone());
             let name: Arc<str> = room.into();
             locked.put(InRoom { name: name.clone(), members, retained: None });
+            self.counted(&name, 1, true);
+            self.ask_for_values(&name);
             return Ok(name);
         };
-        if let Some(retained) = &found.retained {
+        if let (Some(retained), Some(shown)) = (&found.retained, shown) {
             let unseen: Unseen = retained.iter().filter_map(|value| shown.unseen(conn, value)).collect();
             if !unseen.is_empty() {
                 return Err(Refused::Unseen(unseen));
@@ -165,6 +173,7 @@ impl Rooms {
             }
         }
         found.members.insert(&index.hasher, conn.clone());
+        self.counted(&found.name, found.members.len(), false);
         Ok(found.name.clone())
     }
 
@@ -188,15 +197,33 @@ impl Rooms {
     fn remove(&self, room: &str, conn: &Conn) {
         let mut locked = self.0.rooms.lock(room);
         let Some(found) = locked.get_mut() else { return };
-        let removed = found.members.remove(&self.0.hasher, conn.conn_id());
-        let emptied = if found.members.len() == 0 { locked.take() } else { None };
+        let removed = found.members.remove(&self.0.hasher, conn.id());
+        let left = found.members.len();
+        self.counted(&found.name, left, left == 0);
+        let emptied = if left == 0 { locked.take() } else { None };
         drop(locked);
         drop((removed, emptied));
     }
 
+    /// Has the other nodes told how many members a room has: of the first and the last one at once. Under the
+    /// lock of the room.
+    fn counted(&self, room: &Arc<str>, members: usize, at_once: bool) {
+        if let Some(node) = &self.0.node {
+            node.room(room, members, at_once);
+        }
+    }
+
+    /// Tells the other nodes how many members a room has now. Of one without members they know.
+    pub(crate) fn tell_count(&self, room: &Arc<str>) {
+        let locked = self.0.rooms.lock(room);
+        if let Some(found) = locked.get() {
+            self.counted(room, found.members.len(), true);
+        }
+    }
+
     /// The rooms of a device, in the order in which it joined them.
-    pub(crate) fn of_device(&self, number: u64) -> Vec<Arc<str>> {
-        self.0.of_devices.lock(&number).get().map(|device| device.rooms.clone()).unwrap_or_default()
+    pub(crate) fn of_device(&self, id: DeviceId) -> Vec<Arc<str>> {
+        self.0.of_devices.lock(&id).get().map(|device| device.rooms.clone()).unwrap_or_default()
     }
 
     /// Whether a device that is not in a room yet cannot join any more.
@@ -244,7 +271,7 @@ impl Rooms {
     pub(crate) fn tell(&self, conn: &Conn, room: &Arc<str>) -> Result<Option<oneshot::Receiver<()>>, Refused> {
         let mut device = self.0.of_devices.lock(conn.key());
         if device.get().is_none() {
-            device.put(OfDevice { number: conn.conn_id(), rooms: Vec::new(), told: Vec::new() });
+            device.put(OfDevice { id: conn.id(), rooms: Vec::new(), told: Vec::new() });
         }
         let Some(found) = device.get_mut() else { return Ok(None) }; // never: it was put there
         // A telling has ended by itself where a message could not be sent, because of a hook perhaps.
@@ -274,47 +301,8 @@ impl Rooms {
         self.0.rooms.lock(room).get().map_or(0, |found| found.members.len())
     }
 
-    pub(crate) fn is_member(&self, room: &str, number: u64) -> bool {
-        self.0.rooms.lock(room).get().is_some_and(|found| found.members.contains(&self.0.hasher, number))
-    }
-
-    /// The turn of a room to retain a message. While it is held no other message is retained there, so that
-    /// the last one that every member gets is the one that is kept.
-    pub(crate) fn turn(&self, room: &str) -> MutexGuard<'_, ()> {
-        let turn = self.0.hasher.hash_one(room) as usize % TURNS;
-        self.0.turns[turn].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A message to be retained.
-    pub(crate) fn value(&self, message: Encoded) -> Value {
-        let number = self.0.retained.fetch_add(1, Ordering::Relaxed) + 1;
-        Value { number, message: Arc::new(message) }
-    }
-
-    /// Keeps a message, in the turn of the room. Returns the members that are to get it: those that the hook
-    /// lets it through to. Without members there is no room, and nothing is kept.
-    pub(crate) fn keep(&self, room: &str, value: &Value, shown: &Shown) -> Result<Vec<Conn>, Refused> {
-        let mut locked = self.0.rooms.lock(room);
-        let Some(found) = locked.get_mut() else { return Ok(Vec::new()) };
-        let unseen: Unseen = found.members.iter().filter_map(|conn| shown.unseen(conn, value)).collect();
-        if !unseen.is_empty() {
-            return Err(Refused::Unseen(unseen));
-        }
-        let retained = found.retained.get_or_insert_default();
-        let replaced = retained.keep(value.clone(), self.0.bytes).map_err(|()| Refused::TooMany)?;
-        let members = found.members.iter().filter(|conn| shown.lets_through(conn, value)).cloned().collect();
-        drop(locked);
-        drop(replaced);
-        Ok(members)
-    }
-
-    /// Forgets what is retained under a name. False when nothing is.
-    pub(crate) fn forget(&self, room: &str, name: &str) -> bool {
-        let mut locked = self.0.rooms.lock(room);
-        let retained = locked.get_mut().and_then(|found| found.retained.as_mut());
-        let forgotten = retained.and_then(|retained| retained.forget(name));
-        drop(locked);
-        forgotten.is_some()
+    pub(crate) fn is_member(&self, room: &str, id: DeviceId) -> bool {
+        self.0.rooms.lock(room).get().is_some_and(|found| found.members.contains(&self.0.hasher, id))
     }
 }
 
@@ -332,8 +320,15 @@ impl Observer<Conn> for Rooms {
                     self.0.watching.left_room(room, conn, is_goodbye(conn, closed));
                 }
             }
+            Change::MovedOut(conn, _) => {
+                let device = self.0.of_devices.lock(conn.key()).take()?;
+                for room in &device.rooms {
+                    self.remove(room, conn);
+                    self.0.watching.left_room(room, conn, false);
+                }
+            }
             Change::Parked(conn) | Change::Resumed(conn) if self.0.watching.is_watched() => {
-                for room in self.of_device(conn.conn_id()) {
+                for room in self.of_device(conn.id()) {
                     self.0.watching.changed_in(&room, conn.cid());
                 }
             }
@@ -343,3 +338,5 @@ impl Observer<Conn> for Rooms {
         None
     }
 }
+
+mod values;

@@ -3,15 +3,16 @@
 
 use crate::server::users::{conn::Conn, retained::Value};
 use std::collections::HashMap;
+use wse_cluster::DeviceId;
 use wse_proto::Envelope;
 
 /// The devices that the hook has not seen a message for.
 pub(crate) type Unseen = Vec<(Conn, Value)>;
 
-/// The answers of the hook, by the numbers of device and message. Without a hook there are none, and
+/// The answers of the hook, by the id of the device and the number of the message. Without a hook there are none, and
 /// everything is let through.
 #[derive(Default)]
-pub(crate) struct Shown(HashMap<(u64, u64), bool>);
+pub(crate) struct Shown(HashMap<(DeviceId, u64), bool>);
 
 impl Shown {
     /// A device and a message that the hook has to see first.
@@ -37,6 +38,6 @@ impl Shown {
     }
 }
 
-fn key(conn: &Conn, value: &Value) -> (u64, u64) {
-    (conn.conn_id(), value.number)
+fn key(conn: &Conn, value: &Value) -> (DeviceId, u64) {
+    (conn.id(), value.number)
 }

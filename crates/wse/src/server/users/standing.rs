@@ -43,6 +43,11 @@ impl Standing {
         Self(Mutex::new(Current { hello: hello.into(), terms: terms.boxed() }))
     }
 
+    /// That of a device whose session has come from another node.
+    pub(crate) fn of_kept(hello: KeptHello, terms: Terms) -> Self {
+        Self(Mutex::new(Current { hello, terms: terms.boxed() }))
+    }
+
     pub(crate) fn hello(&self) -> KeptHello {
         self.lock().hello.clone()
     }

@@ -10,14 +10,14 @@ use crate::{
             audience::Audience,
             conn::Conn,
             deliver::{self, Delivered},
+            device::Device,
             encoded::Encoded,
-            id::DeviceId,
-            recipients::{Recipients, Scope},
         },
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt;
+use wse_cluster::{DeviceId, Recipients, Scope};
 use wse_proto::{Cid, Closed, DecodeError, Format, KeptHello, Payload, Reason};
 
 /// A user as an address: what is done with it reaches the devices that are there at that moment,
@@ -54,17 +54,33 @@ impl User {
         &self.server
     }
 
-    /// The devices that are there, the oldest first.
+    /// All devices that are there, the oldest first, of all servers of a cluster: as addresses.
+    pub fn devices(&self) -> Vec<Device> {
+        let ids: Vec<DeviceId> = match &self.server.0.cluster {
+            Some(member) => {
+                member.look(|node, _| node.devices_of(&self.cid)).iter().map(|(_, device)| device.id).collect()
+            }
+            None => self.conns().iter().map(Conn::id).collect(),
+        };
+        ids.into_iter().map(|id| self.server.device(id)).collect()
+    }
+
+    /// The devices that are there, the oldest first. In a cluster they are those of this server: what a [`Conn`] has,
+    /// such as its identity, stays with its server. [`devices`](Self::devices) has all of them.
     pub fn conns(&self) -> Vec<Conn> {
         self.server.0.registry.of_user(&self.cid)
     }
 
-    /// How many devices are there.
+    /// How many devices are there, of all servers of a cluster.
     pub fn conn_count(&self) -> usize {
-        self.server.0.registry.count_of_user(&self.cid)
+        match &self.server.0.cluster {
+            Some(member) => member.look(|node, _| node.count_of(&self.cid)),
+            None => self.server.0.registry.count_of_user(&self.cid),
+        }
     }
 
-    /// What the first of the user's devices said of itself, decoded; null for a user without devices.
+    /// What the first of the user's devices said of itself, decoded; null for a user without devices. In a cluster
+    /// it is the first of those at this server.
     ///
     /// # Errors
     /// When it is not of that type.
@@ -101,7 +117,8 @@ impl User {
     }
 
     /// Ends all connections of the user with 1000 and the reason, by default `wse.by-server`; with
-    /// 4003 on the subprotocol `ws-messaging`. Returns how many there were.
+    /// 4003 on the subprotocol `ws-messaging`. Returns how many there were, of all servers of a cluster. A device
+    /// that comes while that travels is a new one, about which `identify` decides, and stays.
     pub fn drop(&self, reason: impl Into<Reason>) -> usize {
         let closed = Closed::normal(reason.into().or(Reason::BY_SERVER));
         deliver::end(&self.server.0, &self.recipients(), &closed)

@@ -1,6 +1,7 @@
 //! What the registry knows of one user: packed into two words for a user with one device, as most are.
 
-use crate::server::users::{id::DeviceId, member::Member, shards::Keyed};
+use crate::server::users::{member::Member, shards::Keyed};
+use wse_cluster::DeviceId;
 use wse_proto::{Cid, KeptHello};
 
 /// A user who is there, or who has left handlers behind.

@@ -2,12 +2,15 @@
 //! before the first question it notes nothing.
 
 use crate::{
-    server::users::{
-        change::{Change, Handled, Observer},
-        conn::Conn,
-        lingering::{Leaving, Lingering, Place},
-        shards::{Keyed, SHARDS, Shards},
-        watcher::Watcher,
+    server::{
+        cluster::member::Member,
+        users::{
+            change::{Change, Handled, Observer},
+            conn::Conn,
+            lingering::{Leaving, Lingering, Place},
+            shards::{Keyed, SHARDS, Shards},
+            watcher::Watcher,
+        },
     },
     sync::{
         Mutex, MutexGuard,
@@ -20,7 +23,7 @@ use std::{
     task::Waker,
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{runtime, time::Instant};
 use wse_proto::{Cid, Closed, Reason};
 
 /// A handle, cheap to clone.
@@ -29,6 +32,8 @@ pub(crate) struct Watching(Arc<State>);
 
 struct State {
     grace: Duration,
+    /// The node that knows of devices elsewhere, in a cluster.
+    node: Option<Arc<Member>>,
     /// The users without a device who may be back; made with the first question about the presence.
     lingering: OnceLock<Shards<Lingering>>,
     watched: Shards<Watched>,
@@ -62,9 +67,10 @@ struct Sweep {
 }
 
 impl Watching {
-    pub(crate) fn new(grace: Duration) -> Self {
+    pub(crate) fn new(grace: Duration, node: Option<Arc<Member>>) -> Self {
         Self(Arc::new(State {
             grace,
+            node,
             lingering: OnceLock::new(),
             watched: Shards::new(),
             count: AtomicUsize::new(0),
@@ -176,7 +182,7 @@ impl Watching {
         let place = || Place::Room(room.clone());
         self.lingers_no_more(lingered, place, cid);
         if let Some(until) = until {
-            self.linger(until, place(), conn);
+            self.linger(until, place(), cid, conn.0.runtime.as_ref());
         }
     }
 
@@ -205,21 +211,43 @@ impl Watching {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    fn user_left(&self, conn: &Conn, for_good: bool) {
+    /// Notes that devices of a user at other nodes have come or gone, or are parked or back. When the last
+    /// device of all nodes has left, `left` says whether with a goodbye.
+    pub(crate) fn changed_elsewhere(&self, cid: &Cid, left: Option<bool>, runtime: Option<&runtime::Handle>) {
+        self.user_came(cid);
+        if let Some(for_good) = left {
+            self.user_left(cid, for_good, runtime);
+        }
+        self.user_changed(cid);
+    }
+
+    /// Whether a user has devices at other nodes.
+    fn is_elsewhere(&self, cid: &Cid) -> bool {
+        let Some(node) = &self.0.node else { return false };
+        node.look(|known, _| known.devices_of(cid)).iter().any(|(at, _)| *at != node.id())
+    }
+
+    /// Notes that a user does not linger any more.
+    fn user_came(&self, cid: &Cid) {
+        let lingered = self.0.lingering.get().and_then(|users| users.lock(cid).take());
+        self.lingers_no_more(lingered.map(|user| user.until), || Place::User(cid.clone()), cid);
+    }
+
+    fn user_left(&self, cid: &Cid, for_good: bool, runtime: Option<&runtime::Handle>) {
         let Some(users) = self.0.lingering.get() else { return };
         if for_good || self.0.grace.is_zero() {
             return;
         }
-        let (cid, until) = (conn.cid(), Instant::now() + self.0.grace);
+        let until = Instant::now() + self.0.grace;
         users.lock(cid).put(Lingering { cid: cid.clone(), until });
-        self.linger(until, Place::User(cid.clone()), conn);
+        self.linger(until, Place::User(cid.clone()), cid, runtime);
     }
 
     /// Has the grace of a user ended in time.
-    fn linger(&self, until: Instant, place: Place, conn: &Conn) {
-        let starts = self.leaving().add(until, place, conn.cid().clone(), conn.0.runtime.is_some());
+    fn linger(&self, until: Instant, place: Place, cid: &Cid, runtime: Option<&runtime::Handle>) {
+        let starts = self.leaving().add(until, place, cid.clone(), runtime.is_some());
         // After unlocking, since a runtime that has ended drops the task at once.
-        if let Some(runtime) = conn.0.runtime.as_ref().filter(|_| starts) {
+        if let Some(runtime) = runtime.filter(|_| starts) {
             runtime.spawn(Sweep { watching: self.clone(), done: false }.run());
         }
     }
@@ -308,18 +336,23 @@ impl Observer<Conn> for Watching {
     fn changed(&self, change: &Change<'_, Conn>) -> Option<Handled> {
         match *change {
             Change::Joined(conn) => {
-                let lingered = self.0.lingering.get().and_then(|users| users.lock(conn.cid()).take());
-                let until = lingered.map(|user| user.until);
-                self.lingers_no_more(until, || Place::User(conn.cid().clone()), conn.cid());
+                self.user_came(conn.cid());
                 self.user_changed(conn.cid());
             }
             Change::Left { last, closed, .. } => {
-                self.user_left(last, is_goodbye(last, closed));
+                // The node knows already that this device has left. Of the last one elsewhere it will say so.
+                if !self.is_elsewhere(last.cid()) {
+                    self.user_left(last.cid(), is_goodbye(last, closed), last.0.runtime.as_ref());
+                }
                 self.user_changed(last.cid());
             }
-            Change::Connected(conn) | Change::Parked(conn) | Change::Resumed(conn) | Change::Disconnected(conn, _) => {
-                self.user_changed(conn.cid());
-            }
+            Change::Connected { device: conn, .. }
+            | Change::MovedIn(conn)
+            | Change::MovedOut(conn, _)
+            | Change::Parked(conn)
+            | Change::Resumed(conn)
+            | Change::Disconnected(conn, _) => self.user_changed(conn.cid()),
+            Change::Confirmed(_) => {}
         }
         None
     }

@@ -18,6 +18,11 @@ impl<D: Member> Registry<D> {
         self.users.alike()
     }
 
+    /// The shard and the hash of a user: its place in the order of all users, before its id.
+    pub(crate) fn place(&self, cid: &Cid) -> (usize, u64) {
+        self.users.place(cid)
+    }
+
     /// At most `limit` users behind `after`, with what `of` makes of their devices; those that linger have
     /// none.
     pub(crate) fn page<T>(

@@ -2,8 +2,9 @@
 //! what it finds.
 
 use super::*;
-use crate::server::users::{change::Change, id::NodeId};
+use crate::server::users::change::Change;
 use std::sync::{Arc, Mutex};
+use wse_cluster::{DeviceId, NodeId};
 use wse_proto::{Format, Hello, Payload};
 
 #[derive(Clone)]
@@ -16,10 +17,10 @@ struct Fake {
 }
 
 impl Keyed for Fake {
-    type Key = u64;
+    type Key = DeviceId;
 
-    fn key(&self) -> &u64 {
-        &self.id.number
+    fn key(&self) -> &DeviceId {
+        &self.id
     }
 }
 
@@ -50,12 +51,15 @@ struct Teller {
 
 impl Observer<Fake> for Teller {
     fn changed(&self, change: &Change<'_, Fake>) -> Option<Handled> {
-        let device = |device: &Fake| format!("{} {}", device.cid, device.id.number);
+        let device = |device: &Fake| format!("{} {}", device.cid, device.id.number());
         let line = match change {
             Change::Joined(first) => format!("joined by {}", device(first)),
-            Change::Connected(new) => format!("connected {}", device(new)),
+            Change::Connected { device: new, .. } => format!("connected {}", device(new)),
+            Change::Confirmed(it) => format!("confirmed {}", device(it)),
             Change::Parked(it) => format!("parked {}", device(it)),
             Change::Resumed(it) => format!("resumed {}", device(it)),
+            Change::MovedIn(it) => format!("moved in {}", device(it)),
+            Change::MovedOut(it, to) => format!("moved out {} to {}", device(it), to.number()),
             Change::Disconnected(it, closed) => format!("disconnected {} {}", device(it), closed.reason.as_str()),
             Change::Left { last, closed, first } => {
                 let first: u64 = first.unwrap().identity().decode().unwrap();
@@ -70,7 +74,7 @@ impl Observer<Fake> for Teller {
 fn fake(cid: &str, number: u64) -> Fake {
     let identity = Payload::encode(Format::Json, &number).unwrap();
     let hello = KeptHello::from(&Hello { identity, meta: Hello::no_meta(Format::Json) });
-    let id = DeviceId { node: "0000000000000".parse::<NodeId>().unwrap(), number };
+    let id = DeviceId::new(NodeId::new(0), number);
     Fake { id, cid: cid.into(), hello, closed: None }
 }
 
@@ -141,7 +145,7 @@ fn a_device_that_may_be_stale_stays_only_once_it_has_shown_that_it_is_there() {
         let [one, stale, staler, new] = [1, 2, 3, 4].map(|number| fake("ann", number));
         let there = |registry: &Registry<Fake>| {
             let ann = Cid::from("ann");
-            let numbers: Vec<u64> = registry.of_user(&ann).iter().map(|device| device.id.number).collect();
+            let numbers: Vec<u64> = registry.of_user(&ann).iter().map(|device| device.id.number()).collect();
             assert_eq!((registry.count_of_user(&ann), registry.counts()), (numbers.len(), (1, numbers.len())));
             numbers
         };
@@ -170,7 +174,7 @@ fn a_device_is_found_by_its_id_as_long_as_it_is_there() {
             devices.iter().filter(|device| registry.device(device.id).is_some_and(|it| it.cid == device.cid)).count()
         };
         assert_eq!((found(&registry), registry.everyone().len(), registry.cids().len()), (200, 200, 100));
-        let elsewhere = DeviceId { node: "0000000000001".parse().unwrap(), number: 7 };
+        let elsewhere = DeviceId::new(NodeId::new(1), 7);
         assert!(registry.device(elsewhere).is_none(), "the number alone says nothing");
         devices.iter().step_by(2).for_each(|device| registry.leave(device, &bye("")));
         assert_eq!((found(&registry), registry.everyone().len(), registry.counts()), (100, 100, (100, 100)));
