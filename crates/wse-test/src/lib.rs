@@ -9,6 +9,8 @@
 //! | [`Cut`] | which ends see a cut |
 //! | [`Device`] | one connection of it: its faults and its counts |
 //! | [`Counts`] | what was carried so far |
+//! | [`Bus`] | a bus in memory between the servers of a cluster |
+//! | [`BusFaults`] | what a bus does to its nodes |
 //!
 //! # A test
 //!
@@ -116,14 +118,18 @@
 //!   changes. Bytes are lost only by a cut, a blackhole or the end of the `Net` or `Proxy`.
 //! - A connection holds at most 64 KiB in flight in each direction, and in memory 16 KiB more at each
 //!   end. Beyond that its sender waits.
-//! - The kit uses no randomness. In memory, with paused time, on a current-thread runtime, every run
+//! - The kit uses no randomness: a [`Bus`] draws from a seed. In memory, with paused time, on a current-thread runtime, every run
 //!   is the same. With more threads, or over TCP, only what this page states holds.
 //! - Frames, envelopes and TLS are only bytes to it. Only [`cut_in_next_call`](Faults::cut_in_next_call)
 //!   looks for the begin of an answer.
 
+mod bus;
+mod bus_faults;
+mod bus_settings;
 mod connections;
 mod cut_orders;
 mod device;
+mod engine;
 mod faults;
 mod frames;
 mod in_flight;
@@ -133,6 +139,9 @@ mod relay;
 mod settings;
 mod standstill;
 
+pub use bus::{Bus, BusNode};
+pub use bus_faults::BusFaults;
+pub use bus_settings::BusCounts;
 pub use connections::Counts;
 pub use device::Device;
 pub use faults::Faults;
