@@ -66,6 +66,8 @@ impl Told for Event {
                 format!("ignored {} {name} {}", conn.cid(), payload.decode::<Value>().expect("JSON"))
             }
             Event::Parked(conn) => format!("parked {} {}", conn.cid(), number(conn)),
+            Event::MovedIn(conn) => format!("moved in {} {}", conn.cid(), number(conn)),
+            Event::MovedOut(conn, _) => format!("moved out {} {}", conn.cid(), number(conn)),
             Event::Resumed(conn) => format!("resumed {} {}", conn.cid(), number(conn)),
             Event::Error { code, conn, error, remote_addr, .. } => {
                 let cid = conn.as_ref().map_or("nobody", |conn| conn.cid().as_str());

@@ -2,6 +2,7 @@
 //!
 //! Nothing in here decides what is right; a test does. It is never published.
 
+pub mod bus;
 mod clients;
 mod dials;
 mod events;
