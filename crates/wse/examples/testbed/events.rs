@@ -1,5 +1,6 @@
 //! The lines that the testbed prints, one for each event.
 
+use crate::cluster;
 use serde_json::{Value, json};
 use wse::{Code, Conn, Event};
 
@@ -27,6 +28,13 @@ fn line(event: Event) -> Option<Value> {
             line["reason"] = json!(closed.reason.as_str());
             line
         }
+        Event::MovedIn(conn) => of_device("moved-in", &conn),
+        Event::MovedOut(conn, node) => {
+            let mut line = of_device("moved-out", &conn);
+            line["to"] = json!(node.to_string());
+            line
+        }
+        Event::Cluster(event) => return cluster::line(event),
         Event::Parked(conn) => of_device("parked", &conn),
         Event::Resumed(conn) => of_device("resumed", &conn),
         Event::Ignored { conn, name, payload } => {

@@ -6,6 +6,7 @@
 //! cargo run --release -p wse --example testbed -- --help
 //! ```
 
+mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
 mod events;
@@ -36,7 +37,7 @@ use wse::{Limits, Protocol, Server, WsMessaging, service::RemoteAddr, with};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-fn server(options: &Options, path: &str) -> Server {
+fn server(options: &Options, path: &str) -> Result<Server, Failure> {
     let mut ws_messaging = WsMessaging::new().ping(options.ws_ping_interval, options.ws_ping_timeout);
     if let Some(timeout) = options.auth_timeout {
         ws_messaging = ws_messaging.auth_timeout(timeout);
@@ -52,6 +53,7 @@ fn server(options: &Options, path: &str) -> Server {
         .handlers(procedures::handlers())
         .handlers(reach::handlers())
         .handlers(rooms::handlers())
+        .handlers(cluster::handlers())
         .expose_errors(options.expose_errors)
         .limits(Limits {
             conns_per_user: options.conns_per_user,
@@ -88,9 +90,9 @@ fn server(options: &Options, path: &str) -> Server {
     if let Some(path) = &options.health {
         server = server.health(path);
     }
-    let server = server.proxy_protocol(options.proxy_protocol).cores(options.cores).build();
+    let server = cluster::join(server.proxy_protocol(options.proxy_protocol).cores(options.cores), options)?.build();
     server.presence(); // who may be back is noted from now on
-    server
+    Ok(server)
 }
 
 /// axum has accepted the connection, so it has to say from where.
@@ -121,8 +123,11 @@ async fn run(options: Options) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     println!("ready {}", listener.local_addr()?);
-    let first = server(&options, &options.path);
-    let second = options.second_path.as_ref().map(|path| (path.as_str(), server(&options, path)));
+    let first = server(&options, &options.path)?;
+    let second = match &options.second_path {
+        Some(path) => Some((path.as_str(), server(&options, path)?)),
+        None => None,
+    };
     let on_unix = async {
         match &options.unix {
             Some(path) => Ok(first.listen_unix(path).await?),

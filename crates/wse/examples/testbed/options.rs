@@ -93,6 +93,22 @@ pub(crate) struct Options {
     /// Serves connections on so many threads of the server's own.
     #[arg(long, default_value_t = 0, conflicts_with = "second_path")]
     pub(crate) cores: usize,
+    /// Takes part in a cluster over this engine: `nats://HOST:PORT`, several by commas; `redis://HOST:PORT`;
+    /// `redis-cluster://HOST:PORT,HOST:PORT`.
+    #[arg(long, conflicts_with = "second_path")]
+    pub(crate) cluster: Option<String>,
+    /// The name of the cluster: `a` to `z`, digits and `-`.
+    #[arg(long, default_value = "t")]
+    pub(crate) cluster_name: String,
+    /// The name of this node: a newer node of that name takes its place.
+    #[arg(long)]
+    pub(crate) node: Option<String>,
+    /// The key of the cluster: 64 hexadecimal digits.
+    #[arg(long, value_parser = key)]
+    pub(crate) cluster_key: Option<[u8; 32]>,
+    /// Serves what others publish to the cluster from outside.
+    #[arg(long)]
+    pub(crate) outside: bool,
     /// No event lines.
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -100,6 +116,19 @@ pub(crate) struct Options {
 
 fn path(text: &str) -> Result<String, String> {
     if text.starts_with('/') { Ok(text.to_owned()) } else { Err(format!("{text:?}: a path begins with /")) }
+}
+
+/// 64 hexadecimal digits.
+fn key(text: &str) -> Result<[u8; 32], String> {
+    let wrong = || "a key has 64 hexadecimal digits".to_owned();
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    let mut key = [0; 32];
+    for (at, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| wrong())?;
+    }
+    Ok(key)
 }
 
 /// `512`, `16KiB`, `1MiB`.

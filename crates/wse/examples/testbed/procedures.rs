@@ -24,9 +24,8 @@ pub(crate) fn handlers() -> Handlers<Conn> {
         .register("big", big)
         .register("devices", async |conn, _: IgnoredAny| Ok(conn.user().conn_count()))
         .register("me", async |conn, _: IgnoredAny| {
-            // An id begins with that of its node.
-            let id = conn.id().to_string();
-            Ok(json!({"node": id[..13], "id": id, "conn_id": conn.conn_id()}))
+            let node = conn.server().cluster().map(|cluster| cluster.node().to_string());
+            Ok(json!({"node": node, "id": conn.id().to_string(), "conn_id": conn.conn_id()}))
         })
         .register("fail", async |_, how: String| fail(&how))
 }

@@ -113,8 +113,7 @@ async fn call_device(conn: Conn, CallDevice { id: of, rp, payload, within_ms }: 
 
 /// True once the device has acknowledged the message, else the code of the error.
 async fn delivered(conn: Conn, ToDevice { id: of, kind, payload, within_ms }: ToDevice) -> Result<Value, RpError> {
-    let Some(device) = conn.server().device(id(&of)?).conn() else { return Ok(json!("wse.client.not-ready")) };
-    let receipt = match device.send(&*kind, payload) {
+    let receipt = match conn.server().device(id(&of)?).send_tracked(&*kind, payload) {
         Ok(receipt) => receipt,
         Err(error) => return Ok(json!(error.code())),
     };
