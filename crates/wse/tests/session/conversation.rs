@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::Notify;
-use wse::{Backoff, Client, ClientBuilder, ClientEvent, Conn, Event, Limits, Protocol, Server};
+use wse::{Backoff, Client, ClientBuilder, ClientEvent, Conn, Event, Limits, Protocol, Server, ServerBuilder};
 
 /// Messages of each side; half as many calls.
 pub(crate) const LENGTH: u32 = 8;
@@ -53,8 +53,18 @@ impl Seen {
 
 /// A server that says back what it hears, and calls back for every call.
 pub(crate) fn server(seen: &Arc<Seen>, limits: Limits, protocol: Protocol) -> Server {
+    server_with(seen, limits, protocol, |builder| builder)
+}
+
+/// The same with something more.
+pub(crate) fn server_with(
+    seen: &Arc<Seen>,
+    limits: Limits,
+    protocol: Protocol,
+    configure: impl FnOnce(ServerBuilder) -> ServerBuilder,
+) -> Server {
     let (say, double, events) = (seen.clone(), seen.clone(), seen.clone());
-    Server::builder()
+    configure(Server::builder())
         .protocols([protocol])
         .identify(async |stranger, name: String| Ok(stranger.accept(name)))
         .limits(Limits { rpc_timeout: PATIENT, ..limits })
@@ -139,6 +149,12 @@ pub(crate) async fn talk(seen: &Arc<Seen>, client: ClientBuilder, length: u32) -
 
 /// Everything came once and in order, and no more events than there were changes.
 pub(crate) fn check(seen: &Seen, length: u32, what: &str) {
+    check_talk(seen, length, what);
+    check_events(&seen.events.lock().expect("no panic while locked"), what);
+}
+
+/// Everything came once and in order.
+pub(crate) fn check_talk(seen: &Seen, length: u32, what: &str) {
     let all: Vec<u32> = (0..length).collect();
     let even: Vec<u32> = (0..length).step_by(2).collect();
     let sorted = |side: &Mutex<Vec<String>>, kind| {
@@ -153,7 +169,6 @@ pub(crate) fn check(seen: &Seen, length: u32, what: &str) {
     assert_eq!(sorted(&seen.client, "triple"), even, "{what}: each call of the server, once");
     assert_eq!(sorted(&seen.server, "triple"), even, "{what}: each answer of the client");
     assert_eq!(*seen.lost.lock().expect("no panic while locked"), 0, "{what}: nothing was lost");
-    check_events(&seen.events.lock().expect("no panic while locked"), what);
 }
 
 /// Joined and left, connected and disconnected, parked and resumed are in pairs.

@@ -1,6 +1,7 @@
 //! The built testbed and the built test client, from outside.
 
 mod client;
+mod cluster;
 mod devices;
 mod options;
 mod protocols;
